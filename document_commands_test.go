@@ -40,7 +40,8 @@ var testedElsewhere = map[string]string{
 // skippedCommands are those of the pages that this test cannot run, by what they begin with or have
 // in them, with the reason.
 var skippedCommands = []struct{ part, why string }{
-	{"efficientnet_lite0", "downloads a network; TestFineTuningTutorial runs the same with a small one"},
+	{"efficientnet_lite0",
+		"downloads a network; TestFineTuningTutorial runs the same with a small one"},
 	{"lite0.onnx", "is of a network that is downloaded"},
 	{"http://", "needs a server"},
 	{"-mlflow env", "needs a server's address"},
@@ -66,15 +67,16 @@ var shortForms = []struct {
 	{regexp.MustCompile(`.`), " -warmup-epochs 5", " -warmup-epochs 1"},
 	{regexp.MustCompile(`train.*-network resnet18`), " -resize 96", " -resize 32"},
 	{regexp.MustCompile(`dataset show`), "-data train", "-data t10k"},
-	{regexp.MustCompile(`infer robustness`), "-model e2.onnx", "-model e2.onnx -corruptions brightness"},
+	{regexp.MustCompile(`infer robustness`), "-model e2.onnx",
+		"-model e2.onnx -corruptions brightness"},
 	{regexp.MustCompile(`export`), "-verify all", "-verify native,onnxruntime"},
 	{regexp.MustCompile(`infer -model mine.onnx -top 3 cat.jpg holiday/ -`), "holiday/ -", "holiday/"},
 	{regexp.MustCompile(`serve`), "-listen :8443 ", ""},
 	{regexp.MustCompile(`train.* -from other.onnx`), " -lr", " -data t10k -test none -name other -lr"},
 }
 
-// The commands of the documents are run, those that take long in a short form, in a folder that has what
-// the pages speak of. The targets of make that they name are there.
+// The commands of the documents are run, those that take long in a short form, in a folder that has
+// what the pages speak of. The targets of make that they name are there.
 func TestCommandsOfTheDocuments(t *testing.T) {
 	command := buildCommands(t)
 	run := func(folder, name string, arguments ...string) (string, int) {
@@ -110,7 +112,8 @@ func TestCommandsOfTheDocuments(t *testing.T) {
 			words := strings.Fields(shortened(line, number))
 			name := strings.TrimPrefix(words[0], "bin/")
 			if name == "serve" {
-				serves(t, page+": "+line, command(folder, name, append([]string{"-listen", "127.0.0.1:0"}, words[1:]...)...))
+				serves(t, page+": "+line,
+					command(folder, name, append([]string{"-listen", "127.0.0.1:0"}, words[1:]...)...))
 				ran++
 				continue
 			}
@@ -175,7 +178,8 @@ func commandsOf(t *testing.T, page string) []string {
 
 func whySkipped(line string) string {
 	for _, skipped := range skippedCommands {
-		if strings.HasPrefix(line, skipped.part) || strings.Contains(line, skipped.part) && !strings.HasSuffix(skipped.part, " ") {
+		if strings.HasPrefix(line, skipped.part) || strings.Contains(line, skipped.part) &&
+			!strings.HasSuffix(skipped.part, " ") {
 			return skipped.why
 		}
 	}
@@ -191,7 +195,9 @@ func makeTargets(t *testing.T, page string, words []string, makefile string) int
 			break // a variable, and what its value goes on with
 		}
 		count++
-		if !strings.Contains(makefile, "\n"+word+":") && !regexp.MustCompile(`(?m)^[a-z0-9 -]*\b`+regexp.QuoteMeta(word)+`\b[a-z0-9 -]*:`).MatchString(makefile) {
+		if !strings.Contains(makefile, "\n"+word+":") &&
+			!regexp.MustCompile(`(?m)^[a-z0-9 -]*\b`+regexp.QuoteMeta(word)+`\b[a-z0-9 -]*:`).
+				MatchString(makefile) {
 			t.Errorf("%s: the Makefile has no target %s", page, word)
 		}
 	}
@@ -241,19 +247,23 @@ func serves(t *testing.T, line string, server *exec.Cmd) {
 	}
 }
 
-// writeWhatPagesSpeakOf writes sets of pictures, networks, models and runs of the names that the pages use.
-func writeWhatPagesSpeakOf(t *testing.T, folder string, run func(string, string, ...string) (string, int)) {
+// writeWhatPagesSpeakOf writes sets of pictures, networks, models and runs of the names that the
+// pages use.
+func writeWhatPagesSpeakOf(t *testing.T, folder string, run func(string, string, ...string) (string,
+	int)) {
 	t.Helper()
 	for _, set := range []string{"own", "birds", "other"} {
 		for _, part := range []string{"train", "test"} {
 			for class, name := range []string{"ant", "bee"} {
 				for i := range 6 {
-					writePhoto(t, filepath.Join(folder, set, part, name, fmt.Sprintf("%d.jpg", i)), len(set)*40+100*class+5*i+len(part))
+					writePhoto(t, filepath.Join(folder, set, part, name, fmt.Sprintf("%d.jpg", i)),
+						len(set)*40+100*class+5*i+len(part))
 				}
 			}
 		}
 	}
-	for _, name := range []string{"cat.jpg", "robin.jpg", "photo.jpg", "holiday/1.jpg", "holiday/2.jpg"} {
+	for _, name := range []string{"cat.jpg", "robin.jpg", "photo.jpg", "holiday/1.jpg",
+		"holiday/2.jpg"} {
 		writePhoto(t, filepath.Join(folder, name), len(name))
 	}
 	write := func(name, text string) {
@@ -262,9 +272,11 @@ func writeWhatPagesSpeakOf(t *testing.T, folder string, run func(string, string,
 			t.Fatal(err)
 		}
 	}
-	write("own.json", `{"name": "own", "input": [3, 64, 64], "layers": [{"avgpool2d": {"kernel": 8}}, "flatten", {"dense": {"units": 2}}]}`)
-	write("mine.yaml", "data: own\nnetworks:\n  tiny:\n    input: [3, 64, 64]\n    layers:\n    - avgpool2d: {kernel: 8}\n    - flatten\n    - dense: {units: 2}\n"+
-		"base: tiny\nfixed: {epochs: 1}\ngrid: {learning_rate: [0.001, 0.01]}\n")
+	write("own.json",
+		`{"name": "own", "input": [3, 64, 64], "layers": [{"avgpool2d": {"kernel": 8}}, "flatten", {"dense": {"units": 2}}]}`)
+	write("mine.yaml",
+		"data: own\nnetworks:\n  tiny:\n    input: [3, 64, 64]\n    layers:\n    - avgpool2d: {kernel: 8}\n    - flatten\n    - dense: {units: 2}\n"+
+			"base: tiny\nfixed: {epochs: 1}\ngrid: {learning_rate: [0.001, 0.01]}\n")
 	copyFile := func(from, to string) {
 		t.Helper()
 		raw, err := os.ReadFile(from)

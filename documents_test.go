@@ -19,7 +19,8 @@ var (
 func pages(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "graphs/*/*.md", "experiments/*.md", "scripts/*/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "graphs/*/*.md",
+		"experiments/*.md", "scripts/*/*.md"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -75,7 +76,8 @@ func hasHeading(page, anchor string) bool {
 		if !isHeading || !strings.HasPrefix(line, "#") {
 			continue
 		}
-		made := strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(strings.TrimSpace(text)), ""), " ", "-")
+		made := strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(strings.TrimSpace(text)),
+			""), " ", "-")
 		if made == anchor {
 			return true
 		}
@@ -94,7 +96,8 @@ func TestEachPageIsListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, page := range found {
-		if name := filepath.Base(page); name != "README.md" && !strings.Contains(string(list), "]("+name+")") {
+		if name := filepath.Base(page); name != "README.md" &&
+			!strings.Contains(string(list), "]("+name+")") {
 			t.Errorf("docs/README.md does not list %s", page)
 		}
 	}

@@ -16,7 +16,8 @@ import (
 func Example() {
 	ctx := context.Background()
 	net, err := builder.New("mine", builder.Shape{1, 28, 28},
-		builder.Conv2D{Filters: 8, Kernel: builder.Square(5)}, builder.ReLU{}, builder.MaxPool2D{Kernel: builder.Square(2)},
+		builder.Conv2D{Filters: 8, Kernel: builder.Square(5)}, builder.ReLU{},
+		builder.MaxPool2D{Kernel: builder.Square(2)},
 		builder.Flatten{}, builder.Dense{Units: 10})
 	check(err)
 	set, err := dataset.Open(ctx, "t10k", dataset.Options{})
@@ -29,7 +30,8 @@ func Example() {
 	check(err)
 	check(model.Check())
 	history := trainer.Progress().History
-	fmt.Println(net.ParameterCount(), "parameters; the loss fell:", history[1].MeanLoss < history[0].MeanLoss)
+	fmt.Println(net.ParameterCount(), "parameters; the loss fell:",
+		history[1].MeanLoss < history[0].MeanLoss)
 	// Output: 11738 parameters; the loss fell: true
 }
 

@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// The page's commands run as they are written, on pictures of shapes; what they come to is more than
-// 95 % of the pictures with all labels right, and the same to the picture in every runtime.
+// The page's commands run as they are written, on pictures of shapes; what they come to is more
+// than 95 % of the pictures with all labels right, and the same to the picture in every runtime.
 func TestMultiLabelPage(t *testing.T) {
 	text, err := os.ReadFile("docs/multi-label.md")
 	if err != nil {
@@ -93,7 +93,8 @@ func TestMultiLabelPage(t *testing.T) {
 			told[name] = name != "none"
 		}
 		delete(told, "none")
-		if fmt.Sprint(told) == fmt.Sprint(labelsIn(t, filepath.Join(folder, "shapes", "test.csv"), filepath.Base(words[0]))) {
+		if fmt.Sprint(told) == fmt.Sprint(labelsIn(t, filepath.Join(folder, "shapes", "test.csv"),
+			filepath.Base(words[0]))) {
 			right++
 		}
 	}
@@ -120,8 +121,8 @@ func labelsIn(t *testing.T, list, name string) map[string]bool {
 	return labels
 }
 
-// writeShapes writes pictures of 24×24 pixels with a red square, a blue disc and a green stripe, each
-// there or not, on a dim ground, and their list.
+// writeShapes writes pictures of 24×24 pixels with a red square, a blue disc and a green stripe,
+// each there or not, on a dim ground, and their list.
 func writeShapes(t *testing.T, dir, part string, count int) {
 	t.Helper()
 	source := rand.New(rand.NewPCG(7, uint64(count)))

@@ -61,7 +61,8 @@ type answers struct {
 
 func (c *colourRun) ask(model string, flags ...string) (said answers) {
 	c.t.Helper()
-	args := append([]string{"-model", model, "-data", "own", "-runtime", "onnxruntime", "-json"}, flags...)
+	args := append([]string{"-model", model, "-data", "own", "-runtime", "onnxruntime", "-json"},
+		flags...)
 	if err := json.Unmarshal([]byte(c.must("infer", args...)), &said); err != nil {
 		c.t.Fatal(err)
 	}
@@ -75,7 +76,8 @@ func (c *colourRun) ask(model string, flags ...string) (said answers) {
 func TestNormalisation(t *testing.T) {
 	c := newColourRun(t)
 	for name, test := range map[string]func(c *colourRun){
-		"the whole way": wholeWay, "flags and record": flagsAndRecord, "refused": refused, "studies": studies,
+		"the whole way": wholeWay, "flags and record": flagsAndRecord, "refused": refused,
+		"studies": studies,
 	} {
 		t.Run(name, func(t *testing.T) { test(c.in(t)) })
 	}
@@ -95,7 +97,8 @@ func wholeWay(c *colourRun) {
 	} {
 		c.t.Run(name, func(t *testing.T) {
 			c := c.in(t)
-			start := []string{"-data", "own", "-network", "small.json", "-pixels", test.pixels, "-validation", "0.2"}
+			start := []string{"-data", "own", "-network", "small.json", "-pixels", test.pixels,
+				"-validation", "0.2"}
 			output := c.must("train", append(start, "-name", name, "-epochs", "2")...)
 			var config struct{ Config struct{ Pixels string } }
 			if err := json.Unmarshal(c.read("runs/"+name+"/config.json"), &config); err != nil {
@@ -104,7 +107,8 @@ func wholeWay(c *colourRun) {
 			recorded, formula := config.Config.Pixels, test.formula
 			if test.pixels == "measured" {
 				formula = formulaOf(t, recorded)
-				if !strings.Contains(output, "pixels measured on the 96 images that are trained on: "+recorded) {
+				if !strings.Contains(output, "pixels measured on the 96 images that are trained on: "+
+					recorded) {
 					t.Errorf("%s; said was %s", recorded, output)
 				}
 			} else if recorded != test.pixels {
@@ -113,23 +117,28 @@ func wholeWay(c *colourRun) {
 
 			output = c.must("train", "-resume", "-name", name, "-epochs", "4")
 			c.must("train", append(start, "-name", name+"-whole", "-epochs", "4")...)
-			if !bytes.Equal(c.read("runs/"+name+"/weights.safetensors"), c.read("runs/"+name+"-whole/weights.safetensors")) {
+			if !bytes.Equal(c.read("runs/"+name+"/weights.safetensors"),
+				c.read("runs/"+name+"-whole/weights.safetensors")) {
 				t.Error("the resumed run has other weights than the whole one")
 			}
 			trained := output[strings.LastIndex(output, "Accuracy = "):]
 			trained, _, _ = strings.Cut(trained, "\n")
 
-			output = c.must("export", "-run", "runs/"+name, "-o", name+".onnx", "-verify", "native,onnxruntime",
-				"-variant", "float32,int8", "-input", "uint8", "-max-loss", "20")
+			output = c.must("export", "-run", "runs/"+name, "-o", name+".onnx", "-verify",
+				"native,onnxruntime", "-variant", "float32,int8", "-input", "uint8", "-max-loss", "20")
 			if !strings.Contains(output, trained+", 0 labels differ, largest difference 0 ") {
 				t.Errorf("bytes do not give the same bits:\n%s", output)
 			}
 			said := c.ask(name + ".onnx")
-			if got := fmt.Sprintf("Accuracy = %.2f %%", 100*said.Accuracy); got != trained || said.Pixels != formula {
-				t.Errorf("infer says %s, fed as %s; the trainer %s, fed as %s", got, said.Pixels, trained, formula)
+			if got := fmt.Sprintf("Accuracy = %.2f %%", 100*said.Accuracy); got != trained ||
+				said.Pixels != formula {
+				t.Errorf("infer says %s, fed as %s; the trainer %s, fed as %s", got, said.Pixels, trained,
+					formula)
 			}
-			if raw := c.ask(name + "-uint8.onnx"); fmt.Sprint(raw.Confusion) != fmt.Sprint(said.Confusion) || raw.Pixels != "x" {
-				t.Errorf("bytes, fed as %s, are taken for %v, not %v", raw.Pixels, raw.Confusion, said.Confusion)
+			if raw := c.ask(name + "-uint8.onnx"); fmt.Sprint(raw.Confusion) != fmt.Sprint(said.Confusion) ||
+				raw.Pixels != "x" {
+				t.Errorf("bytes, fed as %s, are taken for %v, not %v", raw.Pixels, raw.Confusion,
+					said.Confusion)
 			}
 			c.must("infer", "compare", name+".onnx", "-runtimes", "native,onnxruntime", "-data", "own")
 			c.must("infer", "compare", name+".onnx", name+"-uint8.onnx", "-data", "own")
@@ -137,8 +146,8 @@ func wholeWay(c *colourRun) {
 				t.Errorf("the card says\n%s", card)
 			}
 			c.checkInit(name, recorded)
-			if output = c.must("train", "-from", name+".onnx", "-data", "own", "-epochs", "1", "-name", name+"-on"); !strings.Contains(output,
-				"accuracy "+strings.TrimPrefix(trained, "Accuracy = ")) {
+			if output = c.must("train", "-from", name+".onnx", "-data", "own", "-epochs", "1", "-name",
+				name+"-on"); !strings.Contains(output, "accuracy "+strings.TrimPrefix(trained, "Accuracy = ")) {
 				t.Errorf("trained on begins otherwise than with %s:\n%s", trained, output)
 			}
 		})
@@ -149,7 +158,8 @@ func wholeWay(c *colourRun) {
 // alike.
 func (c *colourRun) checkInit(name, pixels string) {
 	c.t.Helper()
-	start := []string{"-data", "own", "-network", "small.json", "-epochs", "1", "-name", name + "-init", "-test", "none"}
+	start := []string{"-data", "own", "-network", "small.json", "-epochs", "1", "-name",
+		name + "-init", "-test", "none"}
 	saved, err := filepath.Glob(filepath.Join(c.dir, "runs", name, "checkpoints", "*"))
 	if err != nil || len(saved) == 0 {
 		c.t.Fatal(saved, err)
@@ -159,7 +169,8 @@ func (c *colourRun) checkInit(name, pixels string) {
 	if output := c.must("train", append(start, "-pixels", "0-1")...); !strings.Contains(output, note) {
 		c.t.Errorf("no note that the weights of %s %s:\n%s", saved[0], note, output)
 	}
-	if output := c.must("train", append(start, "-pixels", pixels)...); strings.Contains(output, "were trained on") {
+	if output := c.must("train", append(start, "-pixels", pixels)...); strings.Contains(output,
+		"were trained on") {
 		c.t.Errorf("a note of what is alike:\n%s", output)
 	}
 }
@@ -177,7 +188,8 @@ func formulaOf(t *testing.T, text string) string {
 // Flags go before the record, and what they feed is not held against it.
 func flagsAndRecord(c *colourRun) {
 	t := c.t
-	c.must("train", "-data", "own", "-network", "small.json", "-pixels", "imagenet", "-epochs", "3", "-name", "colour")
+	c.must("train", "-data", "own", "-network", "small.json", "-pixels", "imagenet", "-epochs", "3",
+		"-name", "colour")
 	c.must("export", "-run", "runs/colour", "-o", "colour.onnx", "-verify", "onnxruntime")
 	record := c.ask("colour.onnx")
 	same := c.ask("colour.onnx", "-pixels", "mean=0.485,0.456,0.406,std=0.229,0.224,0.225")
@@ -185,7 +197,8 @@ func flagsAndRecord(c *colourRun) {
 		t.Errorf("by flags %+v, by the record %+v", same, record)
 	}
 	output := c.must("infer", "-model", "colour.onnx", "-data", "own", "-pixels", "0.5,0.5")
-	if !strings.Contains(output, "fed as (x/255-0.5)/0.5") || !strings.Contains(output, "not comparable: of other images or other pixels") {
+	if !strings.Contains(output, "fed as (x/255-0.5)/0.5") ||
+		!strings.Contains(output, "not comparable: of other images or other pixels") {
 		t.Error(output)
 	}
 	output = c.must("infer", "-model", "colour.onnx", "-data", "own", "-channels", "bgr")
@@ -213,18 +226,24 @@ func refused(c *colourRun) {
 	}
 	stripes(t, grey, dataset.Train, 30, 3, 1, 16)
 	writeNetwork(t, filepath.Join(c.dir, "grey.json"), 3, 1, 16)
-	colour, forGrey := []string{"-data", "own", "-network", "small.json"}, []string{"-data", "grey", "-network", "grey.json"}
+	colour, forGrey := []string{"-data", "own", "-network", "small.json"}, []string{"-data", "grey",
+		"-network", "grey.json"}
 	for _, test := range []struct {
 		args []string
 		want string
 	}{
-		{append(slices.Clone(forGrey), "-pixels", "imagenet"), "which is of 3 channels; the images have 1; feed them as measured"},
-		{append(slices.Clone(colour), "-pixels", "mean=0.5,0.5,std=1"), "which is of 2 channels; the images have 3"},
+		{append(slices.Clone(forGrey), "-pixels", "imagenet"),
+			"which is of 3 channels; the images have 1; feed them as measured"},
+		{append(slices.Clone(colour), "-pixels", "mean=0.5,0.5,std=1"),
+			"which is of 2 channels; the images have 3"},
 		{append(slices.Clone(colour), "-pixels", "mean=0.5,0.5,0.5,std=1,0,1"), "channel 1: "},
-		{append(slices.Clone(colour), "-pixels", "Imagenet"), "there are 0-255, 0-1, 0.5, imagenet, measured"},
-		{[]string{"-resume", "-name", "small", "-pixels", "measured"}, "-pixels does not apply to -resume"},
+		{append(slices.Clone(colour), "-pixels", "Imagenet"),
+			"there are 0-255, 0-1, 0.5, imagenet, measured"},
+		{[]string{"-resume", "-name", "small", "-pixels", "measured"},
+			"-pixels does not apply to -resume"},
 	} {
-		if output, code := c.run(c.dir, "train", test.args...); code == 0 || !strings.Contains(output, test.want) {
+		if output, code := c.run(c.dir, "train", test.args...); code == 0 ||
+			!strings.Contains(output, test.want) {
 			t.Errorf("%v: exit %d: %s", test.args, code, output)
 		}
 	}
@@ -248,8 +267,8 @@ func studies(c *colourRun) {
 	if err := os.WriteFile(filepath.Join(c.dir, "unfit.yaml"), []byte(unfit), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if output, code := c.run(c.dir, "experiment", "run", "unfit.yaml"); code == 0 || !strings.Contains(output, "unfit.yaml:9") ||
-		!strings.Contains(output, "feed them as measured") {
+	if output, code := c.run(c.dir, "experiment", "run", "unfit.yaml"); code == 0 ||
+		!strings.Contains(output, "unfit.yaml:9") || !strings.Contains(output, "feed them as measured") {
 		t.Errorf("exit %d: %s", code, output)
 	}
 }

@@ -104,7 +104,8 @@ func stripes(t *testing.T, dir string, part dataset.Part, n, classes, channels, 
 			t.Fatal(err)
 		}
 		name = strings.Replace(name, "idx4", "idx3", 1) // the usual name, whatever the rank
-		if err := os.WriteFile(filepath.Join(dir, string(part)+"-"+name+"-ubyte"), file.Bytes(), 0o666); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, string(part)+"-"+name+"-ubyte"), file.Bytes(),
+			0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -136,67 +137,78 @@ func TestAnySetGoesTheWholeWay(t *testing.T) {
 	for _, test := range []struct{ classes, channels, side int }{
 		{2, 1, 16}, {3, 3, 32}, {27, 1, 28}, {200, 3, 64}, {1000, 1, 40},
 	} {
-		t.Run(fmt.Sprintf("%d classes of %d×%d×%d", test.classes, test.channels, test.side, test.side), func(t *testing.T) {
-			dir := t.TempDir()
-			own := filepath.Join(dir, "own")
-			if err := os.Mkdir(own, 0o777); err != nil {
-				t.Fatal(err)
-			}
-			images := max(120, test.classes)
-			stripes(t, own, dataset.Train, images, test.classes, test.channels, test.side)
-			stripes(t, own, dataset.Test, images/2, test.classes, test.channels, test.side)
-			writeNetwork(t, filepath.Join(dir, "small.json"), test.classes, test.channels, test.side)
-			must := func(name string, args ...string) string {
-				t.Helper()
-				output, code := run(dir, name, args...)
-				if code != 0 {
-					t.Fatalf("%s %s: exit %d: %s", name, strings.Join(args, " "), code, output)
+		t.Run(fmt.Sprintf("%d classes of %d×%d×%d", test.classes, test.channels, test.side, test.side),
+			func(t *testing.T) {
+				dir := t.TempDir()
+				own := filepath.Join(dir, "own")
+				if err := os.Mkdir(own, 0o777); err != nil {
+					t.Fatal(err)
 				}
-				if strings.Contains(output, "MNIST") {
-					t.Errorf("%s takes the set for MNIST:\n%s", name, output)
+				images := max(120, test.classes)
+				stripes(t, own, dataset.Train, images, test.classes, test.channels, test.side)
+				stripes(t, own, dataset.Test, images/2, test.classes, test.channels, test.side)
+				writeNetwork(t, filepath.Join(dir, "small.json"), test.classes, test.channels, test.side)
+				must := func(name string, args ...string) string {
+					t.Helper()
+					output, code := run(dir, name, args...)
+					if code != 0 {
+						t.Fatalf("%s %s: exit %d: %s", name, strings.Join(args, " "), code, output)
+					}
+					if strings.Contains(output, "MNIST") {
+						t.Errorf("%s takes the set for MNIST:\n%s", name, output)
+					}
+					return output
 				}
-				return output
-			}
-			output := must("train", "-data", "own", "-network", "small.json", "-pixels", "0-1", "-epochs", "1")
-			if first, _, _ := strings.Cut(output, "\n"); !strings.HasPrefix(first, fmt.Sprintf("trained on own:train, %s", display.Thousands(images)+" images")) ||
-				!strings.Contains(first, fmt.Sprintf("; tested on own:t10k, %s", display.Thousands(images/2)+" images")) {
-				t.Errorf("the run begins with %q", first)
-			}
-			output = must("train", "-resume", "-name", "small", "-epochs", "2")
-			trained := output[strings.LastIndex(output, "Accuracy = "):]
-			trained, _, _ = strings.Cut(trained, "\n")
-			output = must("export", "-run", "runs/small", "-o", "small.onnx", "-verify", "native", "-variant", "float16,int8", "-max-loss", "50")
-			if !strings.Contains(output, "trainer: "+trained) || !strings.Contains(output, "): "+trained+", 0 labels differ") {
-				t.Errorf("the trainer said %q, export %s", trained, output)
-			}
-			output = must("infer", "-model", "small.onnx", "-data", "own", "-runtime", "native", "-json")
-			var said struct {
-				Accuracy, Recorded float64
-				Correct, Images    int
-				Classes            []struct{ Name string }
-			}
-			if err := json.Unmarshal([]byte(output), &said); err != nil {
-				t.Fatal(err)
-			}
-			if got := fmt.Sprintf("Accuracy = %.2f %%", 100*said.Accuracy); got != trained || len(said.Classes) != test.classes || said.Images != images/2 {
-				t.Errorf("infer says %s of %d images and %d classes, the trainer %s", got, said.Images, len(said.Classes), trained)
-			}
-			must("infer", "compare", "small.onnx", "-runtimes", "native,onnxruntime", "-data", "own")
-			card, err := os.ReadFile(filepath.Join(dir, "small", "README.md"))
-			if err != nil || bytes.Contains(card, []byte("MNIST")) || !bytes.Contains(card, []byte("test images of `own:t10k`")) {
-				t.Errorf("%v, the card says\n%s", err, card)
-			}
-			if bytes.Contains(card, []byte(dir)) {
-				t.Errorf("the card tells of this machine:\n%s", card)
-			}
-			study := fmt.Sprintf("data: own\nnetworks:\n  n:\n    input: [%d, %d, %d]\n    layers: [conv2d: {filters: 2, kernel: 5, stride: 3}, relu, flatten, dense: {units: %d}]\n"+
-				"base: n\nfixed: {epochs: 1}\ngrid: {learning_rate: [0.001, 0.01]}\nseeds: 2\n", test.channels, test.side, test.side, test.classes)
-			if err := os.WriteFile(filepath.Join(dir, "mine.yaml"), []byte(study), 0o666); err != nil {
-				t.Fatal(err)
-			}
-			must("experiment", "run", "mine.yaml")
-			must("experiment", "report", "mine.yaml")
-		})
+				output := must("train", "-data", "own", "-network", "small.json", "-pixels", "0-1", "-epochs",
+					"1")
+				if first, _, _ := strings.Cut(output, "\n"); !strings.HasPrefix(first,
+					fmt.Sprintf("trained on own:train, %s", display.Thousands(images)+" images")) ||
+					!strings.Contains(first,
+						fmt.Sprintf("; tested on own:t10k, %s", display.Thousands(images/2)+" images")) {
+					t.Errorf("the run begins with %q", first)
+				}
+				output = must("train", "-resume", "-name", "small", "-epochs", "2")
+				trained := output[strings.LastIndex(output, "Accuracy = "):]
+				trained, _, _ = strings.Cut(trained, "\n")
+				output = must("export", "-run", "runs/small", "-o", "small.onnx", "-verify", "native",
+					"-variant", "float16,int8", "-max-loss", "50")
+				if !strings.Contains(output, "trainer: "+trained) ||
+					!strings.Contains(output, "): "+trained+", 0 labels differ") {
+					t.Errorf("the trainer said %q, export %s", trained, output)
+				}
+				output = must("infer", "-model", "small.onnx", "-data", "own", "-runtime", "native", "-json")
+				var said struct {
+					Accuracy, Recorded float64
+					Correct, Images    int
+					Classes            []struct{ Name string }
+				}
+				if err := json.Unmarshal([]byte(output), &said); err != nil {
+					t.Fatal(err)
+				}
+				if got := fmt.Sprintf("Accuracy = %.2f %%", 100*said.Accuracy); got != trained ||
+					len(said.Classes) != test.classes || said.Images != images/2 {
+					t.Errorf("infer says %s of %d images and %d classes, the trainer %s", got, said.Images,
+						len(said.Classes), trained)
+				}
+				must("infer", "compare", "small.onnx", "-runtimes", "native,onnxruntime", "-data", "own")
+				card, err := os.ReadFile(filepath.Join(dir, "small", "README.md"))
+				if err != nil || bytes.Contains(card, []byte("MNIST")) ||
+					!bytes.Contains(card, []byte("test images of `own:t10k`")) {
+					t.Errorf("%v, the card says\n%s", err, card)
+				}
+				if bytes.Contains(card, []byte(dir)) {
+					t.Errorf("the card tells of this machine:\n%s", card)
+				}
+				study := fmt.Sprintf(
+					"data: own\nnetworks:\n  n:\n    input: [%d, %d, %d]\n    layers: [conv2d: {filters: 2, kernel: 5, stride: 3}, relu, flatten, dense: {units: %d}]\n"+
+						"base: n\nfixed: {epochs: 1}\ngrid: {learning_rate: [0.001, 0.01]}\nseeds: 2\n", test.channels,
+					test.side, test.side, test.classes)
+				if err := os.WriteFile(filepath.Join(dir, "mine.yaml"), []byte(study), 0o666); err != nil {
+					t.Fatal(err)
+				}
+				must("experiment", "run", "mine.yaml")
+				must("experiment", "report", "mine.yaml")
+			})
 	}
 }
 
@@ -254,18 +266,22 @@ func TestPicturesGoTheWholeWay(t *testing.T) {
 		}
 		return output
 	}
-	training := []string{"-data", "own", "-network", "small.json", "-resize", "16", "-fit", "squash", "-pixels", "0.5,0.25", "-epochs", "2"}
-	if output, code := run(dir, "train", training...); code != 1 || !strings.Contains(output, "odd.jpg") ||
-		!strings.Contains(output, "begins as a PDF") || !strings.Contains(output, "-skip-damaged leaves it out") {
+	training := []string{"-data", "own", "-network", "small.json", "-resize", "16", "-fit", "squash",
+		"-pixels", "0.5,0.25", "-epochs", "2"}
+	if output, code := run(dir, "train", training...); code != 1 ||
+		!strings.Contains(output, "odd.jpg") || !strings.Contains(output, "begins as a PDF") ||
+		!strings.Contains(output, "-skip-damaged leaves it out") {
 		t.Errorf("with a file that is no picture: exit %d: %s", code, output)
 	}
 	output := must("train", append(training, "-skip-damaged")...)
-	if !strings.Contains(output, "trained on own:train, 90 images 3×16×16, 3 classes; tested on own:t10k, 33 images 3×16×16, 3 classes") ||
-		!strings.Contains(output, "left out: ") {
+	if !strings.Contains(output,
+		"trained on own:train, 90 images 3×16×16, 3 classes; tested on own:t10k, 33 images 3×16×16, 3 classes") || !strings.Contains(output,
+		"left out: ") {
 		t.Error(output)
 	}
 	must("train", "-resume", "-name", "small", "-epochs", "4")
-	must("export", "-run", "runs/small", "-o", "small.onnx", "-verify", "native,onnxruntime", "-variant", "int8", "-max-loss", "20")
+	must("export", "-run", "runs/small", "-o", "small.onnx", "-verify", "native,onnxruntime",
+		"-variant", "int8", "-max-loss", "20")
 	// A graph whose run is not at hand takes pictures as its record says.
 	must("export", "-model", "small.onnx", "-variant", "int8", "-o", "again.onnx", "-max-loss", "20",
 		"-data", "own", "-calibration-data", "own", "-skip-damaged")
@@ -274,8 +290,10 @@ func TestPicturesGoTheWholeWay(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	output = must("infer", "-model", "small.onnx", "-data", "own", "-skip-damaged", "-runtime", "native", "-o", "all.csv")
-	if !strings.Contains(output, "recorded by the trainer: ") || strings.Contains(output, "not comparable") {
+	output = must("infer", "-model", "small.onnx", "-data", "own", "-skip-damaged", "-runtime",
+		"native", "-o", "all.csv")
+	if !strings.Contains(output, "recorded by the trainer: ") ||
+		strings.Contains(output, "not comparable") {
 		t.Error(output)
 	}
 	evaluated, err := os.ReadFile(filepath.Join(dir, "all.csv"))
@@ -324,7 +342,8 @@ func TestPicturesGoTheWholeWay(t *testing.T) {
 	if err := json.Unmarshal([]byte(fewer), &some); err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(some.Confusion[1:]) != fmt.Sprint(all.Confusion[1:]) || fmt.Sprint(some.Confusion[0]) != "[0 0 0]" {
+	if fmt.Sprint(some.Confusion[1:]) != fmt.Sprint(all.Confusion[1:]) ||
+		fmt.Sprint(some.Confusion[0]) != "[0 0 0]" {
 		t.Errorf("of all classes %v, of two %v", all.Confusion, some.Confusion)
 	}
 }

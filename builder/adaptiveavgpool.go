@@ -31,7 +31,8 @@ func (l AdaptiveAvgPool) Infer(inputs []Shape) (Inferred, error) {
 		return Inferred{}, fmt.Errorf("output %v: each side must be at least 1", l.Output)
 	}
 	if in[1]%l.Output.Height != 0 || in[2]%l.Output.Width != 0 {
-		return Inferred{}, fmt.Errorf("output %v does not divide the map %v; its sides must", l.Output, in)
+		return Inferred{}, fmt.Errorf("output %v does not divide the map %v; its sides must", l.Output,
+			in)
 	}
 	return Inferred{Layer: l, Output: Shape{in[0], l.Output.Height, l.Output.Width}}, nil
 }

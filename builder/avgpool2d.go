@@ -41,7 +41,8 @@ func (l AvgPool2D) Describe() string {
 }
 
 func (l AvgPool2D) sliding() sliding {
-	return sliding{kernel: l.Kernel, stride: l.Stride, padding: l.Padding, extra: l.PaddingExtra, ceil: l.CeilMode}
+	return sliding{kernel: l.Kernel, stride: l.Stride, padding: l.Padding, extra: l.PaddingExtra,
+		ceil: l.CeilMode}
 }
 
 // Infer implements Layer.
@@ -88,8 +89,8 @@ func (l AvgPool2D) form(Call) ops.Description {
 	return ops.Description{Kind: ops.WindowMeanForward, Window: window}
 }
 
-// Export implements Exporter. ONNX either counts all that is added to the map or none of it: where windows reach
-// behind padding that counts, a Pad of its own adds that.
+// Export implements Exporter. ONNX either counts all that is added to the map or none of it: where
+// windows reach behind padding that counts, a Pad of its own adds that.
 func (l AvgPool2D) Export(e *Export) (string, error) {
 	s := l.sliding()
 	x, in := e.Input(0), e.Call.Inputs[0]
@@ -119,9 +120,12 @@ func (AvgPool2D) cases() []Case {
 		{AvgPool2D{Kernel: Square(2)}, []Shape{{2, 6, 7}}},
 		{AvgPool2D{Kernel: Size{3, 2}, Stride: Size{2, 1}, Padding: Size{1, 1}}, []Shape{{2, 6, 7}}},
 		{AvgPool2D{Kernel: Square(3), Stride: Square(2), CeilMode: true}, []Shape{{2, 6, 8}}},
-		{AvgPool2D{Kernel: Square(3), Stride: Square(2), Padding: Square(1), CeilMode: true}, []Shape{{2, 6, 4}}},
-		{AvgPool2D{Kernel: Square(3), Stride: Square(2), Padding: Square(1), ExcludePadding: true}, []Shape{{2, 5, 7}}},
-		{AvgPool2D{Kernel: Square(3), Stride: Square(2), PaddingExtra: Size{1, 2}, CeilMode: true, ExcludePadding: true}, []Shape{{3, 6, 5}}},
+		{AvgPool2D{Kernel: Square(3), Stride: Square(2), Padding: Square(1), CeilMode: true},
+			[]Shape{{2, 6, 4}}},
+		{AvgPool2D{Kernel: Square(3), Stride: Square(2), Padding: Square(1), ExcludePadding: true},
+			[]Shape{{2, 5, 7}}},
+		{AvgPool2D{Kernel: Square(3), Stride: Square(2), PaddingExtra: Size{1, 2}, CeilMode: true,
+			ExcludePadding: true}, []Shape{{3, 6, 5}}},
 		{AvgPool2D{Kernel: Square(3), Stride: Square(2), PaddingExtra: Size{1, 0}}, []Shape{{1, 6, 5}}},
 	}
 }

@@ -108,7 +108,9 @@ func (l BatchNorm) Compute(call Call) (Computation, error) {
 				if batch {
 					mean[c], variance[c] = 0, 0
 					each(c, func(i int) { mean[c] += float64(x[i]) / m })
-					each(c, func(i int) { variance[c] += (float64(x[i]) - mean[c]) * (float64(x[i]) - mean[c]) / m })
+					each(c, func(i int) {
+						variance[c] += (float64(x[i]) - mean[c]) * (float64(x[i]) - mean[c]) / m
+					})
 				}
 			}
 			if sync != nil {
@@ -175,14 +177,16 @@ func (l BatchNorm) Compute(call Call) (Computation, error) {
 // native takes up a ReLU or ReLU6 behind it, or a sum with one more value and the ReLU behind that.
 func (l BatchNorm) native(p *place) (*gorgonia.Node, error) {
 	batch := p.options.Training && !l.Frozen
-	options := ops.BatchNormOptions{Epsilon: l.Epsilon, Batch: batch, Sync: p.sync(), Shards: p.options.Shards}
+	options := ops.BatchNormOptions{Epsilon: l.Epsilon, Batch: batch, Sync: p.sync(),
+		Shards: p.options.Shards}
 	var y *gorgonia.Node
 	var plan *kernel.BatchNorm
 	var err error
 	t := p.tensors
 	if other := p.fuseSum(); other != nil {
 		_, relu := p.fuse(ReLU{}.Kind())
-		y, plan, err = ops.NativeBatchNormSum(p.kernels, p.in[0], other, t[0], t[1], t[2], t[3], relu, options)
+		y, plan, err = ops.NativeBatchNormSum(p.kernels, p.in[0], other, t[0], t[1], t[2], t[3], relu,
+			options)
 	} else {
 		if _, ok := p.fuse(ReLU{}.Kind()); ok {
 			options.Clamped, options.High = true, float32(math.NaN())
@@ -206,17 +210,19 @@ func (l BatchNorm) native(p *place) (*gorgonia.Node, error) {
 	return y, nil
 }
 
-// normalisedByReader reports whether a convolution alone reads the result, which can compute it by itself.
+// normalisedByReader reports whether a convolution alone reads the result, which can compute it by
+// itself.
 func (p *place) normalisedByReader() bool {
 	next, ok := p.next(Conv2D{}.Kind())
 	return ok && next.(Conv2D).normalises(p.node.Output)
 }
 
-// normalisesConvolution reports whether the input is that of a convolution, which can compute the input's gradient by
-// itself, and nobody else asks for it.
+// normalisesConvolution reports whether the input is that of a convolution, which can compute the
+// input's gradient by itself, and nobody else asks for it.
 func (p *place) normalisesConvolution() bool {
 	at := p.node.Inputs[0]
-	if at < 0 || len(p.consumers[at]) != 1 || slices.Contains(p.options.Keep, p.network.nodes[at].Name) {
+	if at < 0 || len(p.consumers[at]) != 1 ||
+		slices.Contains(p.options.Keep, p.network.nodes[at].Name) {
 		return false
 	}
 	node := p.network.nodes[at]
@@ -226,11 +232,13 @@ func (p *place) normalisesConvolution() bool {
 
 // update brings the running statistics of a channel up to date. The variance of one value alone
 // is not known, and changes nothing.
-func (l BatchNorm) update(runningMean, runningVariance []float32, channel int, mean, variance, m float64) {
+func (l BatchNorm) update(runningMean, runningVariance []float32, channel int, mean, variance,
+	m float64) {
 	keep := 1 - l.Momentum
 	runningMean[channel] = float32(keep*float64(runningMean[channel]) + l.Momentum*mean)
 	if m > 1 {
-		runningVariance[channel] = float32(keep*float64(runningVariance[channel]) + l.Momentum*variance*m/(m-1))
+		runningVariance[channel] = float32(keep*float64(runningVariance[channel]) +
+			l.Momentum*variance*m/(m-1))
 	}
 }
 
@@ -243,7 +251,8 @@ func (l BatchNorm) form(call Call) ops.Description {
 // Export implements Exporter.
 func (l BatchNorm) Export(e *Export) (string, error) {
 	// training_mode came with opset 14.
-	return e.Add("BatchNormalization", e.parameters(), Number("epsilon", float32(l.Epsilon)), Number("momentum", float32(1-l.Momentum))), nil
+	return e.Add("BatchNormalization", e.parameters(), Number("epsilon", float32(l.Epsilon)),
+		Number("momentum", float32(1-l.Momentum))), nil
 }
 
 func (BatchNorm) cases() []Case {

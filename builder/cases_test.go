@@ -70,7 +70,8 @@ func TestInferringAgainChangesNothing(t *testing.T) {
 	})
 }
 
-// The gradient of every layer is what its output changes by, along each of its inputs and learned tensors.
+// The gradient of every layer is what its output changes by, along each of its inputs and learned
+// tensors.
 func TestEveryGradientIsTheFiniteDifference(t *testing.T) {
 	const batch, step = 3, 1.0 / 64
 	eachCase(t, func(t *testing.T, network *Network, at int) {
@@ -146,7 +147,8 @@ func TestEveryGradientIsTheFiniteDifference(t *testing.T) {
 					in[i][k] = x
 					want := (above - below) / (2 * step)
 					if got := float64(d[i][k]); !(math.Abs(got-want) <= 2e-3*(1+math.Abs(want))) {
-						t.Errorf("training %v: gradient %d of value %d is %v, the output changes by %v", training, k, i, got, want)
+						t.Errorf("training %v: gradient %d of value %d is %v, the output changes by %v", training, k,
+							i, got, want)
 					}
 				}
 			}

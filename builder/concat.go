@@ -67,7 +67,9 @@ func (Concat) Compute(call Call) (Computation, error) {
 	}, nil
 }
 
-func (Concat) native(p *place) (*gorgonia.Node, error) { return ops.NativeConcat(p.kernels, p.in...) }
+func (Concat) native(p *place) (*gorgonia.Node, error) {
+	return ops.NativeConcat(p.kernels, p.in...)
+}
 
 func (Concat) form(Call) ops.Description { return ops.Description{Kind: ops.ConcatForward} }
 

@@ -29,8 +29,8 @@ type Conv2D struct {
 	PaddingExtra Size `json:"padding_extra,omitzero"`
 	// Dilation is the distance of neighbouring taps of the kernel, 1×1 if zero.
 	Dilation Size `json:"dilation,omitzero"`
-	// Groups is how many groups the channels, and the filters, are divided into: a group's filters see its
-	// channels alone. As many groups as channels are a depthwise convolution. 1 if zero.
+	// Groups is how many groups the channels, and the filters, are divided into: a group's filters see
+	// its channels alone. As many groups as channels are a depthwise convolution. 1 if zero.
 	Groups int `json:"groups,omitempty"`
 	// NoBias leaves the bias out, as before a BatchNorm.
 	NoBias bool `json:"no_bias,omitempty"`
@@ -54,7 +54,8 @@ func (l Conv2D) Describe() string {
 func (l Conv2D) groups() int { return max(1, l.Groups) }
 
 func (l Conv2D) sliding() sliding {
-	return sliding{kernel: l.Kernel, stride: l.Stride, padding: l.Padding, extra: l.PaddingExtra, dilation: l.Dilation}
+	return sliding{kernel: l.Kernel, stride: l.Stride, padding: l.Padding, extra: l.PaddingExtra,
+		dilation: l.Dilation}
 }
 
 // usual reports whether the convolution is one that every engine's own operators know.
@@ -82,7 +83,8 @@ func (l Conv2D) Infer(inputs []Shape) (Inferred, error) {
 	}
 	groups := l.groups()
 	if l.Groups < 0 || in[0]%groups != 0 || l.Filters%groups != 0 {
-		return Inferred{}, fmt.Errorf("%d groups; %d channels and %d filters must divide into them evenly", l.Groups, in[0], l.Filters)
+		return Inferred{}, fmt.Errorf(
+			"%d groups; %d channels and %d filters must divide into them evenly", l.Groups, in[0], l.Filters)
 	}
 	out, err := l.sliding().output(Size{in[1], in[2]})
 	if err != nil {
@@ -93,7 +95,8 @@ func (l Conv2D) Infer(inputs []Shape) (Inferred, error) {
 		Name: "weight", Shape: Shape{l.Filters, channels, l.Kernel.Height, l.Kernel.Width},
 		FanIn: channels * area, FanOut: l.Filters * area, Initial: l.Init,
 	}
-	return l.Init.affine(Inferred{Layer: l, Output: Shape{l.Filters, out.Height, out.Width}}, weight, !l.NoBias)
+	return l.Init.affine(Inferred{Layer: l, Output: Shape{l.Filters, out.Height, out.Width}}, weight,
+		!l.NoBias)
 }
 
 // Compute implements Layer.
@@ -109,11 +112,14 @@ func (l Conv2D) Compute(call Call) (Computation, error) {
 	}
 	return affineComputation(call,
 		func(x, w, b []float32) []float32 { return reference.Conv2DForward(conv, x, w, b) },
-		func(dy, x, w []float32) (dx, dw, db []float32) { return reference.Conv2DBackward(conv, dy, x, w) }), nil
+		func(dy, x, w []float32) (dx, dw, db []float32) {
+			return reference.Conv2DBackward(conv, dy, x, w)
+		}), nil
 }
 
 // affineComputation is that of y = x ∗ w + b, of which b may be missing.
-func affineComputation(call Call, forward func(x, w, b []float32) []float32, backward func(dy, x, w []float32) (dx, dw, db []float32)) Computation {
+func affineComputation(call Call, forward func(x, w, b []float32) []float32,
+	backward func(dy, x, w []float32) (dx, dw, db []float32)) Computation {
 	zeros := make([]float32, call.Output[0])
 	return Computation{
 		Forward: func(y []float32, in [][]float32) error {
@@ -171,8 +177,8 @@ func (l Conv2D) options() ops.Conv2DOptions {
 func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
 	options := l.options()
 	options.Direct, options.Shards = !p.options.Training, p.options.Shards
-	// A convolution without a bias has a normalisation behind it. Others keep the rounding that they had
-	// before there were any.
+	// A convolution without a bias has a normalisation behind it. Others keep the rounding that they
+	// had before there were any.
 	options.FilteredGradients = l.NoBias
 	if l.depthwise(p.node.Input[0]) {
 		return ops.NativeDepthwise(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
@@ -191,7 +197,8 @@ func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativeConv2D(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 }
 
-// normalises reports whether its native form computes the normalisations next to it as it reads what they normalise.
+// normalises reports whether its native form computes the normalisations next to it as it reads
+// what they normalise.
 func (l Conv2D) normalises(in Shape) bool { return l.dense() || l.depthwise(in[0]) }
 
 // dense reports whether every filter sees every channel, and neighbouring taps neighbouring values.
@@ -227,13 +234,18 @@ func (l Conv2D) Export(e *Export) (string, error) {
 func (Conv2D) cases() []Case {
 	return []Case{
 		{Conv2D{Filters: 3, Kernel: Square(3)}, []Shape{{2, 7, 6}}},
-		{Conv2D{Filters: 5, Kernel: Size{3, 2}, Stride: Size{2, 1}, Padding: Size{1, 2}, NoBias: true}, []Shape{{2, 7, 6}}},
+		{Conv2D{Filters: 5, Kernel: Size{3, 2}, Stride: Size{2, 1}, Padding: Size{1, 2}, NoBias: true},
+			[]Shape{{2, 7, 6}}},
 		{Conv2D{Filters: 17, Kernel: Square(1)}, []Shape{{3, 4, 5}}},
-		{Conv2D{Filters: 4, Kernel: Square(3), Padding: Square(1), PaddingExtra: Size{1, 0}, Stride: Square(2)}, []Shape{{3, 6, 7}}},
-		{Conv2D{Filters: 3, Kernel: Size{3, 2}, Dilation: Size{2, 3}, Padding: Size{2, 1}}, []Shape{{2, 7, 6}}},
+		{Conv2D{Filters: 4, Kernel: Square(3), Padding: Square(1), PaddingExtra: Size{1, 0},
+			Stride: Square(2)}, []Shape{{3, 6, 7}}},
+		{Conv2D{Filters: 3, Kernel: Size{3, 2}, Dilation: Size{2, 3}, Padding: Size{2, 1}},
+			[]Shape{{2, 7, 6}}},
 		{Conv2D{Filters: 6, Kernel: Size{3, 2}, Groups: 2, Padding: Square(1)}, []Shape{{4, 5, 6}}},
-		{Conv2D{Filters: 4, Kernel: Square(3), Groups: 4, Stride: Square(2), Padding: Square(1), NoBias: true}, []Shape{{4, 7, 6}}},
-		{Conv2D{Filters: 3, Kernel: Size{3, 5}, Groups: 3, Dilation: Size{2, 1}, Padding: Size{1, 2}, PaddingExtra: Size{1, 1}}, []Shape{{3, 6, 5}}},
+		{Conv2D{Filters: 4, Kernel: Square(3), Groups: 4, Stride: Square(2), Padding: Square(1),
+			NoBias: true}, []Shape{{4, 7, 6}}},
+		{Conv2D{Filters: 3, Kernel: Size{3, 5}, Groups: 3, Dilation: Size{2, 1}, Padding: Size{1, 2},
+			PaddingExtra: Size{1, 1}}, []Shape{{3, 6, 5}}},
 		{Conv2D{Filters: 6, Kernel: Square(2), Groups: 3, Stride: Size{1, 2}}, []Shape{{3, 5, 6}}},
 	}
 }

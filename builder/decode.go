@@ -49,7 +49,8 @@ func (r *reading) network(node *yaml.Node, extra []Layer) (*Network, error) {
 		}
 		target, ok := targets[field.key.Value]
 		if !ok {
-			return nil, atf(field.key, "a network has no %s%s", quote(field.key.Value), suggest(field.key.Value, []string{"name", "input", "layers"}))
+			return nil, atf(field.key, "a network has no %s%s", quote(field.key.Value),
+				suggest(field.key.Value, []string{"name", "input", "layers"}))
 		}
 		if err := r.into(target, field); err != nil {
 			return nil, within("network", err)
@@ -70,7 +71,8 @@ func (r *reading) network(node *yaml.Node, extra []Layer) (*Network, error) {
 		return nil, atf(layers, "network %s has no layers", name)
 	}
 	if len(items) > maxLayers {
-		return nil, atf(layers, "network %s has %s layers, at most %s are read", name, display.Thousands(len(items)), display.Thousands(maxLayers))
+		return nil, atf(layers, "network %s has %s layers, at most %s are read", name,
+			display.Thousands(len(items)), display.Thousands(maxLayers))
 	}
 	entries := make([]layerEntry, len(items))
 	for i, item := range items {
@@ -111,7 +113,9 @@ func (r *reading) layer(node *yaml.Node, extra []Layer) (layerEntry, error) {
 	kindAt := slices.IndexFunc(parts, func(part entry) bool { return part.key.Value == "kind" })
 	if kindAt < 0 {
 		if len(parts) != 1 {
-			return e, atf(node, "is %d kinds; a layer is KIND, or KIND: {FIELD: VALUE}, its fields further to the right than its kind", len(parts))
+			return e, atf(node,
+				"is %d kinds; a layer is KIND, or KIND: {FIELD: VALUE}, its fields further to the right than its kind",
+				len(parts))
 		}
 		return e, e.read(r, parts[0].key, parts[0].value, extra)
 	}
@@ -127,7 +131,8 @@ func (r *reading) layer(node *yaml.Node, extra []Layer) (layerEntry, error) {
 				return e, err
 			}
 		default:
-			return e, atf(part.key, "has no %s beside its kind%s", quote(part.key.Value), suggest(part.key.Value, []string{"kind", "layer", "inputs"}))
+			return e, atf(part.key, "has no %s beside its kind%s", quote(part.key.Value),
+				suggest(part.key.Value, []string{"kind", "layer", "inputs"}))
 		}
 	}
 	return e, e.read(r, node, fields, extra)
@@ -149,8 +154,11 @@ func (e *layerEntry) read(r *reading, kind, fields *yaml.Node, extra []Layer) er
 		}
 		names := fieldNames(value.Type().Elem())
 		for _, field := range entries {
-			if at := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, field.key.Value) }); at >= 0 {
-				if err := r.into(value.Interface(), entry{&yaml.Node{Value: names[at]}, field.value}); err != nil {
+			if at := slices.IndexFunc(names, func(name string) bool {
+				return strings.EqualFold(name, field.key.Value)
+			}); at >= 0 {
+				if err := r.into(value.Interface(),
+					entry{&yaml.Node{Value: names[at]}, field.value}); err != nil {
 					return err
 				}
 				continue
@@ -161,7 +169,8 @@ func (e *layerEntry) read(r *reading, kind, fields *yaml.Node, extra []Layer) er
 				}
 				continue
 			}
-			return atf(field.key, "has no field %s%s", quote(field.key.Value), suggest(field.key.Value, append(names, "inputs")))
+			return atf(field.key, "has no field %s%s", quote(field.key.Value),
+				suggest(field.key.Value, append(names, "inputs")))
 		}
 	}
 	if !pointer {
@@ -265,7 +274,8 @@ func (r *reading) into(target any, field entry) error {
 		return at(field.value, err)
 	}
 	if _, number := plain.(json.Number); number && kind.Type.Kind() == reflect.String {
-		return atf(field.value, "%s: %s is a number; put it in quotes: \"%s\"", name, field.value.Value, field.value.Value)
+		return atf(field.value, "%s: %s is a number; put it in quotes: \"%s\"", name, field.value.Value,
+			field.value.Value)
 	}
 	given := describeNode(field.value)
 	if field.value.Kind != yaml.ScalarNode && kind.Value != "array" && kind.Value != "object" {
@@ -309,7 +319,8 @@ func wire(g *Graph, list *yaml.Node, entries []layerEntry) (*Network, error) {
 		for k, name := range e.names {
 			value, ok := values[name]
 			if !ok {
-				return nil, atf(e.inputs[k], "network %s, layer %d of %d (%s) takes %s, and no layer before it is called so%s",
+				return nil, atf(e.inputs[k],
+					"network %s, layer %d of %d (%s) takes %s, and no layer before it is called so%s",
 					g.name, i+1, len(entries), e.layer.Kind(), quote(name), suggest(name, names))
 			}
 			takes = append(takes, value)

@@ -34,8 +34,10 @@ func (l Dense) Infer(inputs []Shape) (Inferred, error) {
 	if l.Units < 1 {
 		return Inferred{}, fmt.Errorf("%d units; at least 1 is needed", l.Units)
 	}
-	weight := TensorSpec{Name: "weight", Shape: Shape{l.Units, in[0]}, FanIn: in[0], FanOut: l.Units, Initial: l.Init}
-	return l.Init.affine(Inferred{Layer: l, Output: append(Shape{l.Units}, in[1:]...)}, weight, !l.NoBias)
+	weight := TensorSpec{Name: "weight", Shape: Shape{l.Units, in[0]}, FanIn: in[0], FanOut: l.Units,
+		Initial: l.Init}
+	return l.Init.affine(Inferred{Layer: l, Output: append(Shape{l.Units}, in[1:]...)}, weight,
+		!l.NoBias)
 }
 
 // Compute implements Layer.
@@ -50,7 +52,9 @@ func (l Dense) Compute(call Call) (Computation, error) {
 	dense := reference.Dense{Batch: call.Batch, In: call.Inputs[0][0], Out: l.Units}
 	return affineComputation(call,
 		func(x, w, b []float32) []float32 { return reference.DenseForward(dense, x, w, b) },
-		func(dy, x, w []float32) (dx, dw, db []float32) { return reference.DenseBackward(dense, dy, x, w) }), nil
+		func(dy, x, w []float32) (dx, dw, db []float32) {
+			return reference.DenseBackward(dense, dy, x, w)
+		}), nil
 }
 
 // onMap is the layer on a map: a convolution of 1×1, whose weight has the same values in the same
@@ -114,7 +118,8 @@ func (l Dense) native(p *place) (*gorgonia.Node, error) {
 		return l.nativeOnMap(p)
 	}
 	_, relu := p.fuse(ReLU{}.Kind())
-	return ops.NativeDense(p.kernels, p.in[0], p.tensors[0], p.bias(), relu, p.options.Shards, p.options.Sync == nil)
+	return ops.NativeDense(p.kernels, p.in[0], p.tensors[0], p.bias(), relu, p.options.Shards,
+		p.options.Sync == nil)
 }
 
 func (l Dense) nativeOnMap(p *place) (*gorgonia.Node, error) {
@@ -139,7 +144,8 @@ func (l Dense) Export(e *Export) (string, error) {
 		return e.Add("Conv", inputs, Integers("kernel_shape", 1, 1), Integers("strides", 1, 1),
 			Integers("pads", 0, 0, 0, 0), Integers("dilations", 1, 1), Integer("group", 1)), nil
 	}
-	return e.Add("Gemm", e.parameters(), Number("alpha", 1), Number("beta", 1), Integer("transA", 0), Integer("transB", 1)), nil
+	return e.Add("Gemm", e.parameters(), Number("alpha", 1), Number("beta", 1), Integer("transA", 0),
+		Integer("transB", 1)), nil
 }
 
 func (Dense) cases() []Case {

@@ -45,7 +45,8 @@ func (n *Network) CheckDevice() error {
 	case more == 0:
 		return fmt.Errorf("%s has no GPU form; train this network with -device cpu", first)
 	}
-	return fmt.Errorf("%s has no GPU form, as %d more layers (%s); train this network with -device cpu",
+	return fmt.Errorf(
+		"%s has no GPU form, as %d more layers (%s); train this network with -device cpu",
 		first, more, strings.Join(kinds, ", "))
 }
 
@@ -65,7 +66,9 @@ func (l *lowering) described(i int) bool {
 		if _, ok := ops.Describe(node.Op()); !ok {
 			return false
 		}
-		return !slices.ContainsFunc(ops.Operands(node), func(operand *gorgonia.Node) bool { return !visit(operand) })
+		return !slices.ContainsFunc(ops.Operands(node), func(operand *gorgonia.Node) bool {
+			return !visit(operand)
+		})
 	}
 	return visit(l.values[i])
 }

@@ -13,7 +13,9 @@ func TestCheckDevice(t *testing.T) {
 		}
 		return n
 	}
-	if err := described(Conv2D{Filters: 3, Kernel: Square(3), NoBias: true}, ReLU{}, MaxPool2D{Kernel: Square(2)}, Flatten{}, Dropout{P: 0.5}, Dense{Units: 4}).CheckDevice(); err != nil {
+	if err := described(Conv2D{Filters: 3, Kernel: Square(3), NoBias: true}, ReLU{},
+		MaxPool2D{Kernel: Square(2)}, Flatten{}, Dropout{P: 0.5}, Dense{Units: 4}).
+		CheckDevice(); err != nil {
 		t.Errorf("all layers have a form: %v", err)
 	}
 	g := NewGraph("sum", Shape{4})
@@ -26,11 +28,14 @@ func TestCheckDevice(t *testing.T) {
 		t.Errorf("a sum has a form: %v", err)
 	}
 	err = described(Flatten{}, ofNobody{}, Dense{Units: 4}).CheckDevice()
-	if err == nil || err.Error() != "layer ofnobody1 (OfNobody) has no GPU form; train this network with -device cpu" {
+	if err == nil ||
+		err.Error() != "layer ofnobody1 (OfNobody) has no GPU form; train this network with -device cpu" {
 		t.Errorf("%v", err)
 	}
-	err = described(Flatten{}, ofNobody{Name: "first"}, Dense{Units: 4}, ofNobody{}, ofNobody{}).CheckDevice()
-	if err == nil || !strings.HasPrefix(err.Error(), "layer first (OfNobody) has no GPU form, as 2 more layers (OfNobody);") {
+	err = described(Flatten{}, ofNobody{Name: "first"}, Dense{Units: 4}, ofNobody{}, ofNobody{}).
+		CheckDevice()
+	if err == nil || !strings.HasPrefix(err.Error(),
+		"layer first (OfNobody) has no GPU form, as 2 more layers (OfNobody);") {
 		t.Errorf("%v", err)
 	}
 }
@@ -58,7 +63,10 @@ func (ofNobody) Kind() string                             { return "OfNobody" }
 func (l ofNobody) Infer(inputs []Shape) (Inferred, error) { return unchanged(l, inputs) }
 func (ofNobody) Compute(Call) (Computation, error) {
 	return Computation{
-		Forward:  func(y []float32, in [][]float32) error { copy(y, in[0]); return nil },
-		Backward: func(d [][]float32, dy, _ []float32, _ [][]float32) error { copy(d[0], dy); return nil },
+		Forward: func(y []float32, in [][]float32) error { copy(y, in[0]); return nil },
+		Backward: func(d [][]float32, dy, _ []float32, _ [][]float32) error {
+			copy(d[0], dy)
+			return nil
+		},
 	}, nil
 }

@@ -18,17 +18,18 @@
 // values, Scope gives layers the dotted names that PyTorch gives them. Package builder/zoo has
 // networks that are known by name.
 //
-// A layer is a struct that says what it makes of its inputs (Infer), what it computes (Compute, plain
-// loops in the public layout), and how it is written in ONNX (Export). Registered lists the layers there
-// are. A layer of one's own, outside of this package, is another type with these methods.
+// A layer is a struct that says what it makes of its inputs (Infer), what it computes (Compute,
+// plain loops in the public layout), and how it is written in ONNX (Export). Registered lists the
+// layers there are. A layer of one's own, outside of this package, is another type with these
+// methods.
 //
-// Each tensor has a role: it is learned, or kept by its layer as running statistics are. Its TensorSpec
-// also says how its first values are drawn and whether weight decay may leave it out.
+// Each tensor has a role: it is learned, or kept by its layer as running statistics are. Its
+// TensorSpec also says how its first values are drawn and whether weight decay may leave it out.
 //
 // The value knows nothing of training or of a file format. Lower builds the Gorgonia graph of one
-// engine: native, on vectorised kernels; gorgonia, on stock operators, the oracle; or plain, for executors of their own.
-// A layer without operators of its own on an engine runs there by its Compute. Package onnx writes
-// the ONNX graph of what Operators gives.
+// engine: native, on vectorised kernels; gorgonia, on stock operators, the oracle; or plain, for
+// executors of their own. A layer without operators of its own on an engine runs there by its
+// Compute. Package onnx writes the ONNX graph of what Operators gives.
 //
 // Shapes at this package's boundary leave the batch out: C×H×W for images,
 // F for features. Weights are laid out as PyTorch and ONNX lay them out

@@ -18,7 +18,8 @@ import (
 	"slipway/builder"
 )
 
-var update = flag.Bool("update", false, "write the table of docs/networks.md again, from the layers' comments")
+var update = flag.Bool("update", false,
+	"write the table of docs/networks.md again, from the layers' comments")
 
 const (
 	networksPage = "../docs/networks.md"
@@ -45,7 +46,9 @@ func TestTheTableOfLayers(t *testing.T) {
 		return
 	}
 	if made != string(page) {
-		t.Errorf("the table of %s is not what the layers' comments say; make it again: go test ./builder -run TestTheTableOfLayers -update", networksPage)
+		t.Errorf(
+			"the table of %s is not what the layers' comments say; make it again: go test ./builder -run TestTheTableOfLayers -update",
+			networksPage)
 	}
 }
 
@@ -110,7 +113,8 @@ func about(text, name string) string {
 }
 
 func cell(text string) string {
-	return strings.ReplaceAll(strings.Join(strings.Fields(strings.TrimSuffix(strings.TrimSpace(text), ":")), " "), "|", `\|`)
+	return strings.ReplaceAll(
+		strings.Join(strings.Fields(strings.TrimSuffix(strings.TrimSpace(text), ":")), " "), "|", `\|`)
 }
 
 type layerSource struct {

@@ -25,7 +25,8 @@ const (
 // parseDocument reads JSON or YAML to the tree of its values, each with its place.
 func parseDocument(raw []byte) (*yaml.Node, error) {
 	if len(raw) > maxDocument {
-		return nil, fmt.Errorf("the file has %s bytes, a network at most %s", display.Thousands(len(raw)), display.Thousands(maxDocument))
+		return nil, fmt.Errorf("the file has %s bytes, a network at most %s", display.Thousands(len(raw)),
+			display.Thousands(maxDocument))
 	}
 	if !utf8.Valid(raw) {
 		return nil, errors.New("is neither JSON nor YAML: it is no text in UTF-8")
@@ -192,7 +193,8 @@ func (r *reading) mapping(node *yaml.Node, what string) ([]entry, error) {
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key := node.Content[i]
 		if key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge" {
-			return nil, atf(key, "%s has a key that is no name; an alias stands for a whole value, as in layer: *name", what)
+			return nil, atf(key,
+				"%s has a key that is no name; an alias stands for a whole value, as in layer: *name", what)
 		}
 		if line, twice := lines[key.Value]; twice {
 			return nil, atf(key, "%s has the key %s twice, first on line %d", what, quote(key.Value), line)
@@ -210,7 +212,8 @@ func (r *reading) mapping(node *yaml.Node, what string) ([]entry, error) {
 // items returns the entries of a list.
 func (r *reading) items(node *yaml.Node, what string) ([]*yaml.Node, error) {
 	if node.Kind != yaml.SequenceNode {
-		return nil, atf(node, "%s is %s; give a list, [A, B] or one \"- A\" a line", what, describeNode(node))
+		return nil, atf(node, "%s is %s; give a list, [A, B] or one \"- A\" a line", what,
+			describeNode(node))
 	}
 	items := make([]*yaml.Node, len(node.Content))
 	for i, item := range node.Content {
@@ -283,5 +286,6 @@ func plainScalar(node *yaml.Node) (any, error) {
 		}
 		return b, nil
 	}
-	return nil, atf(node, "%s has the tag %s; a number, a text, true or false is needed", quote(node.Value), quote(node.Tag))
+	return nil, atf(node, "%s has the tag %s; a number, a text, true or false is needed",
+		quote(node.Value), quote(node.Tag))
 }

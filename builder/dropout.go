@@ -68,7 +68,8 @@ func masked(call Call, p float64, perImage int) Computation {
 	}
 }
 
-// dropSetsForm describes masked for so many values in a row with one factor; an executor draws the masks again.
+// dropSetsForm describes masked for so many values in a row with one factor; an executor draws the
+// masks again.
 func dropSetsForm(call Call, p float64, each int) ops.Description {
 	masks, ok := call.Random.(*ops.Masks)
 	if !ok {

@@ -68,8 +68,8 @@ func (n *Network) UnmarshalYAML(node *yaml.Node) error {
 
 // ParseNetwork reads a network from JSON or YAML, as docs/networks.md describes it: one that
 // MarshalJSON wrote, one written by hand, or a document with such a network under "network", as a
-// run's config.json is. Extra are the kinds of layers that it may have beside those of this package,
-// without settings.
+// run's config.json is. Extra are the kinds of layers that it may have beside those of this
+// package, without settings.
 //
 // The error is a *PlaceError wherever the fault has a place in the document. Documents that are
 // larger, deeper or have more values than any network are refused before memory is spent on them.

@@ -29,7 +29,8 @@ func TestEngineNamesWhatItComputesWith(t *testing.T) {
 		}
 		defer engine.Close()
 		said := engine.String()
-		if !strings.HasPrefix(said, test.name) || !strings.HasSuffix(said, test.ends) || engine.Name() != test.name {
+		if !strings.HasPrefix(said, test.name) || !strings.HasSuffix(said, test.ends) ||
+			engine.Name() != test.name {
 			t.Errorf("%s with %d threads says %q", test.name, test.threads, said)
 		}
 		kernels, native := engine.Kernels()
@@ -37,7 +38,8 @@ func TestEngineNamesWhatItComputesWith(t *testing.T) {
 			t.Errorf("%s: kernels %v, %t", test.name, kernels, native)
 		}
 	}
-	if _, err := builder.NewEngine("tape", 1); err == nil || !strings.Contains(err.Error(), "there are native, gorgonia") {
+	if _, err := builder.NewEngine("tape", 1); err == nil ||
+		!strings.Contains(err.Error(), "there are native, gorgonia") {
 		t.Errorf("an engine that is none: %v", err)
 	}
 }
@@ -68,7 +70,9 @@ func TestOperatorsOfTheEngines(t *testing.T) {
 			t.Errorf("%s: operators that are not described: %q", engine, stock)
 		}
 		for _, operator := range want {
-			if !slices.ContainsFunc(stock, func(name string) bool { return name == operator || strings.HasPrefix(name, operator+"<") }) {
+			if !slices.ContainsFunc(stock, func(name string) bool {
+				return name == operator || strings.HasPrefix(name, operator+"<")
+			}) {
 				t.Errorf("%s: there is no %s among the stock operators %q", engine, operator, stock)
 			}
 		}

@@ -36,7 +36,8 @@ func (l Swish) Infer(inputs []builder.Shape) (builder.Inferred, error) {
 	if l.Init == "" {
 		l.Init = builder.Ones
 	}
-	beta := builder.TensorSpec{Name: "beta", Shape: builder.Shape{inputs[0][0]}, Initial: l.Init, Plain: true}
+	beta := builder.TensorSpec{Name: "beta", Shape: builder.Shape{inputs[0][0]}, Initial: l.Init,
+		Plain: true}
 	return builder.Inferred{Layer: l, Output: inputs[0], Tensors: []builder.TensorSpec{beta}}, nil
 }
 
@@ -106,7 +107,8 @@ layers:
 	check(err)
 	set, err := dataset.Open(ctx, "t10k", dataset.Options{})
 	check(err)
-	trainer, err := train.New(network, set, train.Config{Epochs: 2, Seed: 1, Pixels: train.PixelsUnit}, nil)
+	trainer, err := train.New(network, set, train.Config{Epochs: 2, Seed: 1, Pixels: train.PixelsUnit},
+		nil)
 	check(err)
 	defer trainer.Close()
 	check(trainer.Fit(ctx, train.Callbacks{}))
@@ -124,9 +126,11 @@ layers:
 	beta, _ := checkpoint.Weights.Get("swish1.beta")
 	fmt.Println("β was learned:", beta.Data[0] != 1)
 
-	record, err := export.Record(checkpoint.Network, checkpoint.Config, checkpoint.Sets, checkpoint.Progress, nil)
+	record, err := export.Record(checkpoint.Network, checkpoint.Config, checkpoint.Sets,
+		checkpoint.Progress, nil)
 	check(err)
-	model, err := convert.FromNetwork(checkpoint.Network, checkpoint.Weights, record, convert.Options{})
+	model, err := convert.FromNetwork(checkpoint.Network, checkpoint.Weights, record,
+		convert.Options{})
 	check(err)
 	check(model.Check())
 	runtime, err := infer.OpenNative(ctx, model, infer.NativeOptions{})

@@ -11,7 +11,8 @@ import (
 func ExampleGraph() {
 	g := builder.NewGraph("residual", builder.Shape{3, 32, 32})
 	conv := func(name string, filters, stride int) builder.Layer {
-		return builder.Conv2D{Name: name, Filters: filters, Kernel: builder.Square(3), Stride: builder.Square(stride), Padding: builder.Square(1),
+		return builder.Conv2D{Name: name, Filters: filters, Kernel: builder.Square(3),
+			Stride: builder.Square(stride), Padding: builder.Square(1),
 			NoBias: true, Init: builder.KaimingNormal}
 	}
 	block := func(name string, x builder.Value, filters, stride int) builder.Value {
@@ -21,7 +22,8 @@ func ExampleGraph() {
 			conv("conv2", filters, 1), builder.BatchNorm{Name: "bn2"})
 		if stride != 1 {
 			x = g.Then(x,
-				builder.Conv2D{Name: "downsample.0", Filters: filters, Kernel: builder.Square(1), Stride: builder.Square(stride), NoBias: true},
+				builder.Conv2D{Name: "downsample.0", Filters: filters, Kernel: builder.Square(1),
+					Stride: builder.Square(stride), NoBias: true},
 				builder.BatchNorm{Name: "downsample.1"})
 		}
 		return g.Then(g.Join(builder.Add{}, y, x), builder.ReLU{})
@@ -29,7 +31,8 @@ func ExampleGraph() {
 	x := g.Then(g.Input(), conv("conv1", 16, 1), builder.BatchNorm{Name: "bn1"}, builder.ReLU{})
 	x = block("layer1.0", x, 16, 1)
 	x = block("layer2.0", x, 32, 2)
-	network, err := g.Network(g.Then(x, builder.GlobalAvgPool{}, builder.Flatten{}, builder.Dense{Name: "fc", Units: 10}))
+	network, err := g.Network(g.Then(x, builder.GlobalAvgPool{}, builder.Flatten{},
+		builder.Dense{Name: "fc", Units: 10}))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -58,8 +58,9 @@ func (e *Export) Input(i int) string { return e.inputs[i] }
 // Tensor returns the name of the layer's tensor i, an initializer.
 func (e *Export) Tensor(i int) string { return e.tensors[i] }
 
-// Add adds the operator that gives the layer's output, and returns the output's name. The node is called as the
-// layer. All attributes should be given, also where they equal the operator's default: not all runtimes agree on these.
+// Add adds the operator that gives the layer's output, and returns the output's name. The node is
+// called as the layer. All attributes should be given, also where they equal the operator's
+// default: not all runtimes agree on these.
 func (e *Export) Add(operator string, inputs []string, attributes ...Attribute) string {
 	return e.add(e.name, e.name+".output", operator, inputs, attributes)
 }
@@ -70,8 +71,10 @@ func (e *Export) Step(step, operator string, inputs []string, attributes ...Attr
 	return e.add(e.name+"."+step, e.name+"."+step+".output", operator, inputs, attributes)
 }
 
-func (e *Export) add(name, output, operator string, inputs []string, attributes []Attribute) string {
-	e.nodes = append(e.nodes, Operator{Name: name, Type: operator, Inputs: inputs, Output: output, Attributes: attributes})
+func (e *Export) add(name, output, operator string, inputs []string,
+	attributes []Attribute) string {
+	e.nodes = append(e.nodes, Operator{Name: name, Type: operator, Inputs: inputs, Output: output,
+		Attributes: attributes})
 	return output
 }
 
@@ -109,7 +112,8 @@ func (n *Network) Operators(input string) (*Operators, error) {
 	for i, node := range n.nodes {
 		exporter, ok := node.Layer.(Exporter)
 		if !ok {
-			return nil, fmt.Errorf("layer %s: the layer %s has no ONNX form: it lacks the method Export", node.Name, node.Layer.Kind())
+			return nil, fmt.Errorf("layer %s: the layer %s has no ONNX form: it lacks the method Export",
+				node.Name, node.Layer.Kind())
 		}
 		e := &Export{Call: node.call(0, false), name: node.Name}
 		for _, from := range node.Inputs {
@@ -135,5 +139,6 @@ func (n *Network) Operators(input string) (*Operators, error) {
 
 // call describes the node's place in a graph.
 func (n Node) call(batch int, training bool) Call {
-	return Call{Batch: batch, Inputs: n.InputShapes, Output: n.Output, Tensors: n.Tensors, Training: training}
+	return Call{Batch: batch, Inputs: n.InputShapes, Output: n.Output, Tensors: n.Tensors,
+		Training: training}
 }

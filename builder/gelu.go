@@ -16,8 +16,8 @@ import (
 //	Φ(x) = (1 + erf(x/√2))/2
 //
 // Its gradient is dy·(Φ(x) + x·φ(x)) with the density φ(x) = e^(−x²/2)/√(2π). With Tanh, Φ is
-// approximated by (1 + tanh(u))/2, u = √(2/π)·(x + 0.044715·x³), and φ is that function's derivative,
-// (1 − tanh²(u))/2·√(2/π)·(1 + 3·0.044715·x²).
+// approximated by (1 + tanh(u))/2, u = √(2/π)·(x + 0.044715·x³), and φ is that function's
+// derivative, (1 − tanh²(u))/2·√(2/π)·(1 + 3·0.044715·x²).
 type GELU struct {
 	Name string `json:"name"`           // gelu1, gelu2, … if empty
 	Tanh bool   `json:"tanh,omitempty"` // the approximation
@@ -79,7 +79,9 @@ func (l GELU) form(Call) ops.Description {
 // PyTorch's exporter, which runtimes know to fuse.
 func (l GELU) Export(e *Export) (string, error) {
 	x := e.Input(0)
-	number := func(name string, value float64) string { return e.Floats(name, []float32{float32(value)}) }
+	number := func(name string, value float64) string {
+		return e.Floats(name, []float32{float32(value)})
+	}
 	if !l.Tanh {
 		scaled := e.Step("scale", "Div", []string{x, number("sqrt2", math.Sqrt2)})
 		erf := e.Step("erf", "Erf", []string{scaled})

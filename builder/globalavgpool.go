@@ -56,7 +56,8 @@ func (GlobalAvgPool) native(p *place) (*gorgonia.Node, error) {
 	if height*width >= 1<<15 {
 		return p.compute()
 	}
-	return ops.NativeAvgPool2D(p.kernels, p.in[0], sliding{kernel: Size{height, width}, stride: Square(1)}.window())
+	return ops.NativeAvgPool2D(p.kernels, p.in[0],
+		sliding{kernel: Size{height, width}, stride: Square(1)}.window())
 }
 
 func (GlobalAvgPool) form(Call) ops.Description {

@@ -27,7 +27,8 @@ func TestGlobalMaxPoolOfALargeMap(t *testing.T) {
 	engine, dy := &Engine{name: EngineNative, kernels: kernels}, []float32{1, 2}
 	weights := network.InitialWeights(1)
 	got := trainOnce(t, network, engine, weights, images, dy, 1, true, 1, 0)
-	compareEvaluated(t, network, engine, got, evaluateReference(t, network, weights, images, dy, 1, true, 1, 0))
+	compareEvaluated(t, network, engine, got, evaluateReference(t, network, weights, images, dy, 1,
+		true, 1, 0))
 	if got.logits[1] != 100 {
 		t.Errorf("the maximum is %v, want 100", got.logits[1])
 	}

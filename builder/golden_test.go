@@ -16,22 +16,30 @@ func TestLayersAgreeWithPyTorch(t *testing.T) {
 	size := func(s [2]int) builder.Size { return builder.Size{Height: s[0], Width: s[1]} }
 	for file, layer := range map[string]func(t *testing.T, c goldentest.Case) builder.Layer{
 		"conv2d": func(t *testing.T, c goldentest.Case) builder.Layer {
-			return builder.Conv2D{Name: "layer", Filters: c.Shape(t, "weight")[0], Kernel: size(c.Kernel), Stride: size(c.Stride), Padding: size(c.Padding)}
+			return builder.Conv2D{Name: "layer", Filters: c.Shape(t, "weight")[0], Kernel: size(c.Kernel),
+				Stride: size(c.Stride), Padding: size(c.Padding)}
 		},
 		"dense": func(t *testing.T, c goldentest.Case) builder.Layer {
 			return builder.Dense{Name: "layer", Units: c.Shape(t, "weight")[0]}
 		},
 		"relu": func(*testing.T, goldentest.Case) builder.Layer { return builder.ReLU{Name: "layer"} },
 		"maxpool2d": func(_ *testing.T, c goldentest.Case) builder.Layer {
-			return builder.MaxPool2D{Name: "layer", Kernel: size(c.Kernel), Stride: size(c.Stride), Padding: size(c.Padding)}
+			return builder.MaxPool2D{Name: "layer", Kernel: size(c.Kernel), Stride: size(c.Stride),
+				Padding: size(c.Padding)}
 		},
 		"avgpool2d": func(_ *testing.T, c goldentest.Case) builder.Layer {
-			return builder.AvgPool2D{Name: "layer", Kernel: size(c.Kernel), Stride: size(c.Stride), Padding: size(c.Padding)}
+			return builder.AvgPool2D{Name: "layer", Kernel: size(c.Kernel), Stride: size(c.Stride),
+				Padding: size(c.Padding)}
 		},
-		"flatten": func(*testing.T, goldentest.Case) builder.Layer { return builder.Flatten{Name: "layer"} },
-		"dropout": func(_ *testing.T, c goldentest.Case) builder.Layer { return builder.Dropout{Name: c.Layer, P: c.P} },
+		"flatten": func(*testing.T, goldentest.Case) builder.Layer {
+			return builder.Flatten{Name: "layer"}
+		},
+		"dropout": func(_ *testing.T, c goldentest.Case) builder.Layer {
+			return builder.Dropout{Name: c.Layer, P: c.P}
+		},
 	} {
-		for _, c := range goldentest.Read(t, filepath.Join("..", "internal", "ops", "testdata", file+".safetensors")).Cases {
+		for _, c := range goldentest.Read(t, filepath.Join("..", "internal", "ops", "testdata",
+			file+".safetensors")).Cases {
 			eachEngine(t, func(t *testing.T, engine string) {
 				t.Run(file+"/"+c.Name, func(t *testing.T) { checkLayer(t, engine, layer(t, c), c) })
 			})
@@ -47,10 +55,12 @@ func checkLayer(t *testing.T, engine string, layer builder.Layer, c goldentest.C
 	var weights builder.Weights
 	for i, parameter := range network.Parameters() {
 		name := []string{"weight", "bias"}[i]
-		weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: c.Shape(t, name), Data: c.Floats(t, name)})
+		weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: c.Shape(t, name),
+			Data: c.Floats(t, name)})
 	}
 	variables := newVariables(t, network, engine, weights)
-	l := lower(t, network, variables, builder.LowerOptions{Batch: shape[0], Training: true, Seed: c.Seed})
+	l := lower(t, network, variables, builder.LowerOptions{Batch: shape[0], Training: true,
+		Seed: c.Seed})
 	for _, when := range []string{"", ", run again"} {
 		l.graph.SetStep(c.Step, 0)
 		copy(l.graph.Images(), c.Floats(t, "x"))

@@ -51,12 +51,15 @@ var layerPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
 // NewGraph begins a network of that name whose input is, for one example, C×H×W or F.
 func NewGraph(name string, input Shape) *Graph {
-	g := &Graph{name: name, input: slices.Clone(input), counts: make(map[string]int), taken: make(map[string]bool), reserved: make(map[string]bool)}
+	g := &Graph{name: name, input: slices.Clone(input), counts: make(map[string]int),
+		taken: make(map[string]bool), reserved: make(map[string]bool)}
 	switch {
 	case !networkPattern.MatchString(name):
 		g.err = fmt.Errorf("network name %q: use a letter, then letters, digits, _ or -", name)
 	case len(input) != 1 && len(input) != 3:
-		g.err = fmt.Errorf("network %s: input shape %v has %d dimensions; use C×H×W or a number of features", name, input, len(input))
+		g.err = fmt.Errorf(
+			"network %s: input shape %v has %d dimensions; use C×H×W or a number of features", name, input,
+			len(input))
 	default:
 		if err := input.checkPositive(); err != nil {
 			g.err = fmt.Errorf("network %s: input: %w", name, err)
@@ -126,7 +129,8 @@ func (g *Graph) join(layer Layer, values []Value) error {
 	}
 	switch {
 	case !layerPattern.MatchString(name):
-		return fmt.Errorf("(%s) name %q: use letters, digits, _ and -, with single dots between them", layer.Kind(), name)
+		return fmt.Errorf("(%s) name %q: use letters, digits, _ and -, with single dots between them",
+			layer.Kind(), name)
 	case g.taken[name]:
 		return fmt.Errorf("the name %q is taken; layer names are unique", name)
 	}
@@ -136,7 +140,8 @@ func (g *Graph) join(layer Layer, values []Value) error {
 			return fmt.Errorf("(%s %s) takes a value of another graph", layer.Kind(), name)
 		}
 		if value.at >= 0 && g.nodes[value.at].Layer.Kind() == softmaxKind {
-			return fmt.Errorf("(%s %s) follows %s, and Softmax may only come last", layer.Kind(), name, g.nodes[value.at].Name)
+			return fmt.Errorf("(%s %s) follows %s, and Softmax may only come last", layer.Kind(), name,
+				g.nodes[value.at].Name)
 		}
 		node.Inputs = append(node.Inputs, value.at)
 		node.InputShapes = append(node.InputShapes, g.Shape(value))
@@ -162,7 +167,8 @@ func (g *Graph) join(layer Layer, values []Value) error {
 		node.Tensors = append(node.Tensors, tensor)
 	}
 	node.Layer = named(inferred.Layer, name)
-	node.Input, node.Output, node.WholeBatch = node.InputShapes[0], inferred.Output, inferred.WholeBatch
+	node.Input, node.Output, node.WholeBatch = node.InputShapes[0], inferred.Output,
+		inferred.WholeBatch
 	g.nodes = append(g.nodes, node)
 	g.taken[name] = true
 	return nil
@@ -172,7 +178,8 @@ func (g *Graph) join(layer Layer, values []Value) error {
 func (g *Graph) freeName(prefix string) string {
 	for {
 		g.counts[g.scope+prefix]++
-		if free := fmt.Sprintf("%s%s%d", g.scope, prefix, g.counts[g.scope+prefix]); !g.taken[free] && !g.reserved[free] {
+		if free := fmt.Sprintf("%s%s%d", g.scope, prefix, g.counts[g.scope+prefix]); !g.taken[free] &&
+			!g.reserved[free] {
 			return free
 		}
 	}
@@ -233,13 +240,15 @@ func (g *Graph) Network(output Value) (*Network, error) {
 		}
 	}
 	if len(unused) > 0 {
-		return fail("nothing that leads to its output, %s, takes the output of %s", g.nodes[output.at].Name, strings.Join(unused, ", "))
+		return fail("nothing that leads to its output, %s, takes the output of %s",
+			g.nodes[output.at].Name, strings.Join(unused, ", "))
 	}
 	network := &Network{name: g.name, input: slices.Clone(g.input), nodes: slices.Clone(g.nodes)}
 	if !network.isChain() {
 		for _, node := range network.nodes {
 			if node.Name == inputReference {
-				return fail("a layer of a network that is not a chain may not be called %q, which is its input", inputReference)
+				return fail("a layer of a network that is not a chain may not be called %q, which is its input",
+					inputReference)
 			}
 		}
 	}

@@ -13,7 +13,8 @@ import (
 	"slipway/internal/ops"
 )
 
-// graphRun is a network's graph with the gradients of some parameters, in the engine's shared memory.
+// graphRun is a network's graph with the gradients of some parameters, in the engine's shared
+// memory.
 type graphRun struct {
 	graph     *Lowered
 	variables *Variables
@@ -37,7 +38,8 @@ func everyParameter(network *Network) []int {
 	return every
 }
 
-func newGraphRun(t testing.TB, network *Network, engine *Engine, weights Weights, options LowerOptions, wanted []int) *graphRun {
+func newGraphRun(t testing.TB, network *Network, engine *Engine, weights Weights,
+	options LowerOptions, wanted []int) *graphRun {
 	t.Helper()
 	fail := func(err error) {
 		if err != nil {
@@ -52,7 +54,8 @@ func newGraphRun(t testing.TB, network *Network, engine *Engine, weights Weights
 	fail(err)
 	shape := r.graph.Logits.Shape()
 	r.upstream = make([]float32, shape.TotalSize())
-	dNode := gorgonia.NewTensor(r.graph.Expr, tensor.Float32, shape.Dims(), gorgonia.WithShape(shape...), gorgonia.WithName("dy"),
+	dNode := gorgonia.NewTensor(r.graph.Expr, tensor.Float32, shape.Dims(),
+		gorgonia.WithShape(shape...), gorgonia.WithName("dy"),
 		gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(r.upstream))))
 	var kernels *kernel.Engine
 	if engine.name == EngineNative {
@@ -88,10 +91,13 @@ func (r *graphRun) step(t testing.TB, images, dy []float32, step uint64) evaluat
 	if err := r.machine.RunAll(); err != nil {
 		t.Fatal(err)
 	}
-	values := func(node *gorgonia.Node) []float32 { return slices.Clone(node.Value().(*tensor.Dense).Float32s()) }
+	values := func(node *gorgonia.Node) []float32 {
+		return slices.Clone(node.Value().(*tensor.Dense).Float32s())
+	}
 	e := evaluated{logits: values(r.graph.Logits)}
 	for i, gradient := range r.gradients {
-		e.gradients = append(e.gradients, r.variables.ToPublic(r.variables.Learned()[r.wanted[i]], values(gradient)))
+		e.gradients = append(e.gradients, r.variables.ToPublic(r.variables.Learned()[r.wanted[i]],
+			values(gradient)))
 	}
 	for _, name := range r.kept {
 		e.outputs = append(e.outputs, values(r.graph.Activations[name]))
@@ -99,18 +105,23 @@ func (r *graphRun) step(t testing.TB, images, dy []float32, step uint64) evaluat
 	return e
 }
 
-// drawn are a network's first weights, images and a gradient of its logits. A tensor of zeros is drawn, too: a dead channel, normalised
-// and shifted by nothing, is a tie of a ReLU that rounding decides.
-func drawn(source *rand.Rand, network *Network, seed uint64, batch int) (weights Weights, images, dy []float32) {
+// drawn are a network's first weights, images and a gradient of its logits. A tensor of zeros is
+// drawn, too: a dead channel, normalised and shifted by nothing, is a tie of a ReLU that rounding
+// decides.
+func drawn(source *rand.Rand, network *Network, seed uint64, batch int) (weights Weights, images,
+	dy []float32) {
 	weights = network.InitialWeights(seed)
 	for k, spec := range network.Tensors() {
-		if spec.Role == Learned && !slices.ContainsFunc(weights[k].Data, func(x float32) bool { return x != 0 }) {
+		if spec.Role == Learned && !slices.ContainsFunc(weights[k].Data, func(x float32) bool {
+			return x != 0
+		}) {
 			for j := range weights[k].Data {
 				weights[k].Data[j] = float32(source.NormFloat64()) / 8
 			}
 		}
 	}
-	return weights, gaussian(source, batch*network.input.Elements()), gaussian(source, batch*network.Output().Elements())
+	return weights, gaussian(source, batch*network.input.Elements()), gaussian(source,
+		batch*network.Output().Elements())
 }
 
 func gaussian(source *rand.Rand, n int) []float32 {

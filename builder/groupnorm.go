@@ -7,10 +7,10 @@ import (
 )
 
 // GroupNorm normalises each image over groups of channels that lie side by side, and their maps (Wu
-// and He, 2018; PyTorch's GroupNorm): y = γ·(x − μ)/√(σ² + ε) + β with the mean and the variance of each
-// group of each image, in training and in evaluation alike. One group is all channels, as many as
-// channels is instance normalisation. normalised has the gradients. Its tensors are weight (γ) and
-// bias (β), one number for each channel, or feature of a vector.
+// and He, 2018; PyTorch's GroupNorm): y = γ·(x − μ)/√(σ² + ε) + β with the mean and the variance of
+// each group of each image, in training and in evaluation alike. One group is all channels, as many
+// as channels is instance normalisation. normalised has the gradients. Its tensors are weight (γ)
+// and bias (β), one number for each channel, or feature of a vector.
 type GroupNorm struct {
 	Name    string  `json:"name"`              // gn1, gn2, … if empty
 	Groups  int     `json:"groups"`            // at least 1; divides the number of channels
@@ -31,7 +31,8 @@ func (l GroupNorm) Infer(inputs []Shape) (Inferred, error) {
 		return Inferred{}, err
 	}
 	if l.Groups < 1 || in[0]%l.Groups != 0 {
-		return Inferred{}, fmt.Errorf("%d groups of %d channels; their number must divide that of the channels", l.Groups, in[0])
+		return Inferred{}, fmt.Errorf(
+			"%d groups of %d channels; their number must divide that of the channels", l.Groups, in[0])
 	}
 	if err := fillEpsilon(&l.Epsilon); err != nil {
 		return Inferred{}, err
@@ -54,7 +55,8 @@ func (l GroupNorm) Compute(call Call) (Computation, error) {
 }
 
 func (l GroupNorm) form(Call) ops.Description {
-	return ops.Description{Kind: ops.SetNormForward, Norm: ops.Norm{Epsilon: l.Epsilon, Groups: l.Groups}}
+	return ops.Description{Kind: ops.SetNormForward,
+		Norm: ops.Norm{Epsilon: l.Epsilon, Groups: l.Groups}}
 }
 
 // Export implements Exporter. ONNX has the operator itself since opset 18; InstanceNormalization of
@@ -72,9 +74,11 @@ func (l GroupNorm) Export(e *Export) (string, error) {
 	}
 	grouped := e.Step("grouped", "Reshape", []string{e.Input(0), groups})
 	standard := e.Step("normalised", "InstanceNormalization",
-		[]string{grouped, e.Floats("ones", ones, l.Groups), e.Floats("zeros", make([]float32, l.Groups), l.Groups)},
+		[]string{grouped, e.Floats("ones", ones, l.Groups), e.Floats("zeros", make([]float32, l.Groups),
+			l.Groups)},
 		Number("epsilon", float32(l.Epsilon)))
-	return e.affine(e.Step("ungrouped", "Reshape", []string{standard, e.Int64s("shape", shape...)})), nil
+	return e.affine(e.Step("ungrouped", "Reshape", []string{standard, e.Int64s("shape", shape...)})),
+		nil
 }
 
 func (GroupNorm) cases() []Case {

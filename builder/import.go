@@ -1,7 +1,7 @@
 package builder
 
-// Importer is a layer that ONNX has one operator of one input for, and that reads itself from it. What
-// is made of several operators, or has tensors, is recognised by package onnx.
+// Importer is a layer that ONNX has one operator of one input for, and that reads itself from it.
+// What is made of several operators, or has tensors, is recognised by package onnx.
 type Importer interface {
 	Layer
 	// Operator is the operator's type, whatever the layer's settings.

@@ -53,7 +53,8 @@ func TestLayersReadTheirOwnOperator(t *testing.T) {
 			}
 		}
 		if importers[operator.Type] == nil || importer.Operator() != operator.Type {
-			t.Errorf("%s is written as %s and read from %s", c.Layer.Kind(), operator.Type, importer.Operator())
+			t.Errorf("%s is written as %s and read from %s", c.Layer.Kind(), operator.Type,
+				importer.Operator())
 			continue
 		}
 		layer, err := importer.Import(attributes)
@@ -70,7 +71,8 @@ func TestLayersReadTheirOwnOperator(t *testing.T) {
 		}
 		read[operator.Type] = true
 	}
-	for _, operator := range []string{"Relu", "LeakyRelu", "Elu", "Sigmoid", "Tanh", "Softplus", "HardSigmoid"} {
+	for _, operator := range []string{"Relu", "LeakyRelu", "Elu", "Sigmoid", "Tanh", "Softplus",
+		"HardSigmoid"} {
 		if !read[operator] {
 			t.Errorf("no case is read from %s", operator)
 		}

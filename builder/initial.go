@@ -11,8 +11,8 @@ import (
 
 // Initial is how a tensor's first values are drawn or set: a name of those below, or empty for the
 // layer's default, which is PyTorch's. normal and truncated_normal are followed by = and their
-// standard deviation, as in normal=0.01, and uniform by = and its bound. fan_in is the number of inputs that an output sums over,
-// fan_out the number of outputs that an input goes into.
+// standard deviation, as in normal=0.01, and uniform by = and its bound. fan_in is the number of
+// inputs that an output sums over, fan_out the number of outputs that an input goes into.
 type Initial string
 
 // The ways to draw and to set.
@@ -44,7 +44,9 @@ const (
 func Normal(deviation float64) Initial { return Initial(normal + format(deviation)) }
 
 // TruncatedNormal is N(0, deviation²), drawn again beyond ±2·deviation.
-func TruncatedNormal(deviation float64) Initial { return Initial(truncatedNormal + format(deviation)) }
+func TruncatedNormal(deviation float64) Initial {
+	return Initial(truncatedNormal + format(deviation))
+}
 
 // Uniform is uniform within ±bound.
 func Uniform(bound float64) Initial { return Initial(uniform + format(bound)) }
@@ -53,7 +55,8 @@ func format(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 
 // named lists the ways without a number.
 func (Initial) named() []Initial {
-	return []Initial{KaimingNormal, KaimingNormalFanIn, KaimingUniform, XavierUniform, XavierNormal, Zeros, Ones}
+	return []Initial{KaimingNormal, KaimingNormalFanIn, KaimingUniform, XavierUniform, XavierNormal,
+		Zeros, Ones}
 }
 
 // parameter returns the number of normal=, truncated_normal= and uniform=, and which of them it is.
@@ -72,7 +75,8 @@ func (i Initial) parameter() (kind string, x float64, err error) {
 		}
 		return kind, x, nil
 	}
-	return "", 0, fmt.Errorf("init %q; there are %v, %sσ, %sσ and %sBOUND", string(i), i.named(), normal, truncatedNormal, uniform)
+	return "", 0, fmt.Errorf("init %q; there are %v, %sσ, %sσ and %sBOUND", string(i), i.named(),
+		normal, truncatedNormal, uniform)
 }
 
 func (i Initial) check() error {

@@ -8,7 +8,8 @@ import (
 	"slipway/builder"
 )
 
-// Each way to draw has the deviation that its definition says, to six standard errors, and its bound.
+// Each way to draw has the deviation that its definition says, to six standard errors, and its
+// bound.
 func TestWaysToDraw(t *testing.T) {
 	const in, out = 40, 100 // fan_in and fan_out
 	for _, test := range []struct {
@@ -28,7 +29,8 @@ func TestWaysToDraw(t *testing.T) {
 		{"uniform=0.25", 0.25 / math.Sqrt(3), 0.25},
 		{builder.Zeros, 0, 0},
 	} {
-		network, err := builder.New("drawn", builder.Shape{in}, builder.Dense{Units: out, Init: test.init})
+		network, err := builder.New("drawn", builder.Shape{in},
+			builder.Dense{Units: out, Init: test.init})
 		if err != nil {
 			t.Error(err)
 			continue

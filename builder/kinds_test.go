@@ -15,7 +15,8 @@ func TestKindsAreWhatCanBeDecoded(t *testing.T) {
 			t.Errorf("%s is registered twice", kind)
 		}
 		seen[kind] = true
-		for _, text := range []string{kind, strings.ToLower(kind), strings.ToUpper(kind) + ": {}", kind + ":", "{kind: " + kind + "}", `{"kind": "` + kind + `", "layer": {}}`} {
+		for _, text := range []string{kind, strings.ToLower(kind), strings.ToUpper(kind) + ": {}",
+			kind + ":", "{kind: " + kind + "}", `{"kind": "` + kind + `", "layer": {}}`} {
 			var document yaml.Node
 			if err := yaml.Unmarshal([]byte(text), &document); err != nil {
 				t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"slipway/internal/kernel"
 )
 
-// Layer is one layer of a network: Conv2D, BatchNorm, Add, or one of the user's own. Registered lists
-// those of this package.
+// Layer is one layer of a network: Conv2D, BatchNorm, Add, or one of the user's own. Registered
+// lists those of this package.
 //
 // A layer is a struct whose fields are its settings, written to JSON as encoding/json does. One
 // field is Name, a string: the layer's name in its network, made up if it is empty. A layer is a
@@ -61,9 +61,9 @@ type TensorSpec struct {
 	// what there is of each channel, or feature.
 	Shape Shape
 	Role  Role
-	// FanIn is the number of inputs that each output of the layer sums over, and FanOut the number
-	// of outputs that each input goes into, where weights are drawn by them. As PyTorch counts, the latter
-	// are those of all filters, also of a convolution in groups.
+	// FanIn is the number of inputs that each output of the layer sums over, and FanOut the number of
+	// outputs that each input goes into, where weights are drawn by them. As PyTorch counts, the
+	// latter are those of all filters, also of a convolution in groups.
 	FanIn, FanOut int
 	// Initial is how the values are drawn or set. Empty is PyTorch's default of convolutions and
 	// dense layers: uniform within ±1/√FanIn.
@@ -93,8 +93,8 @@ type Call struct {
 	sync kernel.BatchSync // nil unless the batch is a part of one
 }
 
-// Random draws numbers that depend on the run's seed, the layer's name, the step and the place of an
-// image in the step's batch alone, so that a run that goes on draws those of an unbroken one.
+// Random draws numbers that depend on the run's seed, the layer's name, the step and the place of
+// an image in the step's batch alone, so that a run that goes on draws those of an unbroken one.
 type Random interface {
 	// Fill writes as many factors for each of so many images as factors holds: 0 with
 	// probability p, 1/(1−p) otherwise.

@@ -9,8 +9,8 @@ import (
 // LayerNorm normalises over the channels at each position of a map, or over the features of a
 // vector (Ba et al., 2016; PyTorch's LayerNorm of a vector, torchvision's LayerNorm2d of ConvNeXt):
 // y = γ·(x − μ)/√(σ² + ε) + β with the mean and the variance of these channels, in training and in
-// evaluation alike. normalised has the gradients. Its tensors are weight (γ) and bias (β), one number for
-// each channel.
+// evaluation alike. normalised has the gradients. Its tensors are weight (γ) and bias (β), one
+// number for each channel.
 type LayerNorm struct {
 	Name    string  `json:"name"`              // ln1, ln2, … if empty
 	Epsilon float64 `json:"epsilon,omitempty"` // 1e-5 if zero
@@ -52,7 +52,8 @@ func (l LayerNorm) form(Call) ops.Description {
 	return ops.Description{Kind: ops.SetNormForward, Norm: ops.Norm{Epsilon: l.Epsilon}}
 }
 
-// Export implements Exporter. ONNX has the operator itself since opset 17, over the last axes alone.
+// Export implements Exporter. ONNX has the operator itself since opset 17, over the last axes
+// alone.
 func (l LayerNorm) Export(e *Export) (string, error) {
 	mean := func(step, x string) string {
 		return e.Step(step, "ReduceMean", []string{x}, Integers("axes", 1), Integer("keepdims", 1))

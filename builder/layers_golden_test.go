@@ -53,7 +53,8 @@ func eachGolden(t *testing.T, test func(t *testing.T, g layerGolden)) {
 		}
 	}
 	for name := range golden {
-		t.Errorf("there are golden values of %s, which is no case; run scripts/golden/make-golden layers", name)
+		t.Errorf("there are golden values of %s, which is no case; run scripts/golden/make-golden layers",
+			name)
 	}
 }
 
@@ -104,7 +105,8 @@ func (g layerGolden) compare(t *testing.T, who string, y []float32, d, tensors [
 	}
 	for i, spec := range g.node().Tensors {
 		if spec.Role == Statistic {
-			goldentest.Compare(t, who+": "+spec.Name, tensors[i], g.Floats(t, "after "+g.tensorName(spec)), tolerance)
+			goldentest.Compare(t, who+": "+spec.Name, tensors[i], g.Floats(t, "after "+g.tensorName(spec)),
+				tolerance)
 		}
 	}
 }
@@ -152,7 +154,8 @@ func TestEnginesAgreeWithPyTorch(t *testing.T) {
 	eachGolden(t, func(t *testing.T, g layerGolden) {
 		for _, engine := range engines {
 			y, d, tensors := g.run(t, engine)
-			g.compare(t, engine.String(), y, d, tensors, goldentest.Tolerance{Relative: 1e-5, OfLargest: 2e-6})
+			g.compare(t, engine.String(), y, d, tensors,
+				goldentest.Tolerance{Relative: 1e-5, OfLargest: 2e-6})
 		}
 	})
 }
@@ -178,7 +181,8 @@ func (g layerGolden) run(t *testing.T, engine *Engine) (y []float32, d, tensors 
 	}
 	variables, err := NewVariables(g.network, engine, weights)
 	fail(err)
-	l := newLowering(g.network, variables, LowerOptions{Batch: goldenBatch, Training: g.training, Seed: 1}, nil)
+	l := newLowering(g.network, variables, LowerOptions{Batch: goldenBatch, Training: g.training,
+		Seed: 1}, nil)
 	p := &place{lowering: l, node: node, at: g.at, last: g.at, tensors: l.tensors[g.at]}
 	leaf := func(name string, example Shape, public []float32) *gorgonia.Node {
 		shape := l.shape(example)
@@ -202,12 +206,15 @@ func (g layerGolden) run(t *testing.T, engine *Engine) (y []float32, d, tensors 
 	if engine.name == EngineNative {
 		kernels = &engine.kernels
 	}
-	gradients, err := ops.Differentiate(output, leaf("dy", node.Output, g.Floats(t, "dy")), wrt, kernels)
+	gradients, err := ops.Differentiate(output, leaf("dy", node.Output, g.Floats(t, "dy")), wrt,
+		kernels)
 	fail(err)
 	memory, err := ops.PlanMemory(l.graph.Expr, append(gorgonia.Nodes{output}, gradients...))
 	fail(err)
 	memory.Fill(float32(math.NaN()))
-	if slices.ContainsFunc(l.graph.Expr.AllNodes(), func(n *gorgonia.Node) bool { return n.Op() != nil }) {
+	if slices.ContainsFunc(l.graph.Expr.AllNodes(), func(n *gorgonia.Node) bool {
+		return n.Op() != nil
+	}) {
 		machine := gorgonia.NewTapeMachine(l.graph.Expr)
 		defer machine.Close()
 		fail(machine.RunAll())

@@ -50,7 +50,8 @@ func (l LeakyReLU) native(p *place) (*gorgonia.Node, error) {
 }
 
 func (l LeakyReLU) form(Call) ops.Description {
-	return ops.Description{Kind: ops.ActivationForward, Function: ops.FunctionLeakyReLU, Alpha: l.Slope}
+	return ops.Description{Kind: ops.ActivationForward, Function: ops.FunctionLeakyReLU,
+		Alpha: l.Slope}
 }
 
 // Export implements Exporter.

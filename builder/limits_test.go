@@ -28,7 +28,8 @@ func TestRangesOfSettings(t *testing.T) {
 		{Conv2D{Filters: 1, Kernel: Square(1), Init: Normal(1.001 * mostDrawn)}, "is a slip"},
 	} {
 		_, err := New("n", Shape{3, 4, 4}, test.layer)
-		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
+		if test.says == "" && err != nil || test.says != "" &&
+			(err == nil || !strings.Contains(err.Error(), test.says)) {
 			t.Errorf("%+v: error %v, want %q", test.layer, err, test.says)
 		}
 	}
@@ -44,7 +45,8 @@ func TestBatchNormOfOneValue(t *testing.T) {
 	}
 	layer.update(mean, variance, 0, 2, 4, 2)
 	if mean[0] != 2 || variance[0] != 3*0.75+0.25*4*2 {
-		t.Errorf("of two values the mean becomes %v, the variance %v; want 2 and 4.25", mean[0], variance[0])
+		t.Errorf("of two values the mean becomes %v, the variance %v; want 2 and 4.25", mean[0],
+			variance[0])
 	}
 }
 
@@ -100,7 +102,8 @@ func TestReadingWhatIsNoNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := network.String()
-	for _, raw := range []string{`{"name": "n"}`, `[]`, `{"name": "n", "input": [4], "layers": [{"dense": {"units": -1}}]}`} {
+	for _, raw := range []string{`{"name": "n"}`, `[]`,
+		`{"name": "n", "input": [4], "layers": [{"dense": {"units": -1}}]}`} {
 		if err := json.Unmarshal([]byte(raw), network); err == nil || network.String() != before {
 			t.Errorf("%s: error %v, and the network is %v", raw, err, network)
 		}
@@ -110,9 +113,11 @@ func TestReadingWhatIsNoNetwork(t *testing.T) {
 // As many layers as are allowed are read, and one more is not.
 func TestMostLayers(t *testing.T) {
 	file := func(layers int) string {
-		return `{"name": "n", "input": [4], "layers": [` + strings.TrimSuffix(strings.Repeat(`"relu", `, layers), ", ") + `]}`
+		return `{"name": "n", "input": [4], "layers": [` + strings.TrimSuffix(strings.Repeat(`"relu", `,
+			layers), ", ") + `]}`
 	}
-	if _, err := ParseNetwork([]byte(file(maxLayers + 1))); err == nil || !strings.Contains(err.Error(), "at most 10,000") {
+	if _, err := ParseNetwork([]byte(file(maxLayers + 1))); err == nil ||
+		!strings.Contains(err.Error(), "at most 10,000") {
 		t.Errorf("%d layers: %v", maxLayers+1, err)
 	}
 	if testing.Short() {
@@ -131,7 +136,8 @@ func TestMostDepth(t *testing.T) {
 		deep  bool
 	}{{maxDepth - 10, false}, {maxDepth + 1, true}} {
 		nested := strings.Repeat("[", test.depth) + strings.Repeat("]", test.depth)
-		_, err := ParseNetwork([]byte(fmt.Sprintf(`{"name": "n", "input": [4], "layers": [{"dense": {"units": %s}}]}`, nested)))
+		_, err := ParseNetwork(
+			[]byte(fmt.Sprintf(`{"name": "n", "input": [4], "layers": [{"dense": {"units": %s}}]}`, nested)))
 		if err == nil || strings.Contains(err.Error(), "inside of each other") != test.deep {
 			t.Errorf("%d lists: %v", test.depth, err)
 		}
@@ -157,7 +163,8 @@ func TestWhereTheHeadIsLookedFor(t *testing.T) {
 		{chain(ReLU{}, Flatten{}), "has no classifier"},
 	} {
 		_, err := test.network.Head("")
-		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
+		if test.says == "" && err != nil || test.says != "" &&
+			(err == nil || !strings.Contains(err.Error(), test.says)) {
 			t.Errorf("%v: error %v, want %q", test.network, err, test.says)
 		}
 	}
@@ -184,7 +191,8 @@ func TestNamesOfFields(t *testing.T) {
 		private int
 	}
 	_ = layer{private: 1}
-	if got, want := fieldNames(reflect.TypeFor[layer]()), []string{"Deep", "Plain", "tagged"}; !slices.Equal(got, want) {
+	if got, want := fieldNames(reflect.TypeFor[layer]()),
+		[]string{"Deep", "Plain", "tagged"}; !slices.Equal(got, want) {
 		t.Errorf("the fields are %v, want %v", got, want)
 	}
 	if got := fieldNames(reflect.TypeFor[int]()); got != nil {
@@ -194,7 +202,8 @@ func TestNamesOfFields(t *testing.T) {
 
 func TestWhatBelongsInAField(t *testing.T) {
 	for want, kinds := range map[string][]reflect.Type{
-		"a whole number in range":            {reflect.TypeFor[int](), reflect.TypeFor[int64](), reflect.TypeFor[uint](), reflect.TypeFor[uint64]()},
+		"a whole number in range": {reflect.TypeFor[int](), reflect.TypeFor[int64](),
+			reflect.TypeFor[uint](), reflect.TypeFor[uint64]()},
 		"a number in range":                  {reflect.TypeFor[float32](), reflect.TypeFor[float64]()},
 		"true or false":                      {reflect.TypeFor[bool]()},
 		"a list":                             {reflect.TypeFor[[]int](), reflect.TypeFor[[2]int]()},
@@ -295,7 +304,8 @@ func TestPlacesInAGraph(t *testing.T) {
 	if _, err := g.Network(g.Input()); err == nil || !strings.Contains(err.Error(), "layer 1: ") {
 		t.Errorf("a graph says %v", err)
 	}
-	if _, err := New("n", Shape{4}, Dense{Units: -1}); err == nil || !strings.Contains(err.Error(), "layer 1 of 1: ") {
+	if _, err := New("n", Shape{4}, Dense{Units: -1}); err == nil ||
+		!strings.Contains(err.Error(), "layer 1 of 1: ") {
 		t.Errorf("a chain says %v", err)
 	}
 	if _, err := New("n", Shape{4}); err == nil || !strings.Contains(err.Error(), "has no layers") {
@@ -303,7 +313,8 @@ func TestPlacesInAGraph(t *testing.T) {
 	}
 }
 
-// A mapping in YAML is as deep as a list in JSON may be, and no deeper; what names an input is a name.
+// A mapping in YAML is as deep as a list in JSON may be, and no deeper; what names an input is a
+// name.
 func TestWhatYAMLMayHold(t *testing.T) {
 	nested := strings.Repeat("{a: ", maxDepth+5) + "1" + strings.Repeat("}", maxDepth+5)
 	_, err := ParseNetwork([]byte("name: n\ninput: [4]\nlayers:\n- dense: {units: " + nested + "}\n"))
@@ -311,7 +322,8 @@ func TestWhatYAMLMayHold(t *testing.T) {
 		t.Errorf("%d mappings: %v", maxDepth+5, err)
 	}
 	for _, inputs := range []string{"[[a]]", "[null]", "[{a: b}]"} {
-		_, err := ParseNetwork([]byte("name: n\ninput: [4]\nlayers:\n- dense: {units: 3}\n- relu: {inputs: " + inputs + "}\n"))
+		_, err := ParseNetwork(
+			[]byte("name: n\ninput: [4]\nlayers:\n- dense: {units: 3}\n- relu: {inputs: " + inputs + "}\n"))
 		if err == nil || !strings.Contains(err.Error(), "is no layer's name") {
 			t.Errorf("inputs %s: %v", inputs, err)
 		}

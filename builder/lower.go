@@ -30,9 +30,9 @@ type LowerOptions struct {
 	// a larger one of which the graph computes a part. Of all layers with WholeBatch BatchNorm
 	// alone asks for it.
 	Sync func(layer string) kernel.BatchSync
-	// Shards, where they are several, are equal shares of a training batch, one behind the other, over which
-	// the gradients of learned tensors are summed: on the native engine, of networks that are Separable. Their
-	// number is a power of two.
+	// Shards, where they are several, are equal shares of a training batch, one behind the other, over
+	// which the gradients of learned tensors are summed: on the native engine, of networks that are
+	// Separable. Their number is a power of two.
 	Shards int
 }
 
@@ -50,7 +50,8 @@ type Lowered struct {
 	// Parameters are in the order of Network.Parameters and hold the values of
 	// the Variables. Those of layers that LowerOptions.From and To leave out are nil.
 	Parameters gorgonia.Nodes
-	// Statistics are what layers keep beside, in the order of Network.Tensors; those that are left out are nil.
+	// Statistics are what layers keep beside, in the order of Network.Tensors; those that are left out
+	// are nil.
 	Statistics gorgonia.Nodes
 
 	images  []float32
@@ -79,8 +80,8 @@ func (g *Lowered) SetStep(step uint64, image int) {
 	}
 }
 
-// Update brings the statistics that layers keep up to date with the last run, a training step that is
-// done.
+// Update brings the statistics that layers keep up to date with the last run, a training step that
+// is done.
 func (g *Lowered) Update() {
 	for _, update := range g.updates {
 		update()
@@ -107,7 +108,8 @@ func NewVariables(network *Network, engine *Engine, weights Weights) (*Variables
 	for i, spec := range network.Tensors() {
 		data := make([]float32, len(ordered[i].Data))
 		v.FromPublic(i, data, ordered[i].Data)
-		v.values = append(v.values, tensor.New(tensor.WithShape(v.arrangements[i].shape...), tensor.WithBacking(data)))
+		v.values = append(v.values, tensor.New(tensor.WithShape(v.arrangements[i].shape...),
+			tensor.WithBacking(data)))
 		if spec.Role == Learned {
 			v.learned = append(v.learned, i)
 		}
@@ -119,18 +121,21 @@ func NewVariables(network *Network, engine *Engine, weights Weights) (*Variables
 func (v *Variables) Weights() Weights {
 	var weights Weights
 	for i, spec := range v.network.Tensors() {
-		weights = append(weights, Tensor{Name: spec.Name, Shape: spec.Shape, Data: v.ToPublic(i, v.values[i].Float32s())})
+		weights = append(weights, Tensor{Name: spec.Name, Shape: spec.Shape,
+			Data: v.ToPublic(i, v.values[i].Float32s())})
 	}
 	return weights
 }
 
-// Values returns the tensors themselves, in the order of Network.Tensors and in the engine's layout.
+// Values returns the tensors themselves, in the order of Network.Tensors and in the engine's
+// layout.
 func (v *Variables) Values() []*tensor.Dense { return v.values }
 
 // Learned returns the places, in the order of Network.Tensors, of those of Network.Parameters.
 func (v *Variables) Learned() []int { return v.learned }
 
-// FiltersLast reports whether tensor i lies in the engine with its first dimension, that of the filters, last.
+// FiltersLast reports whether tensor i lies in the engine with its first dimension, that of the
+// filters, last.
 func (v *Variables) FiltersLast(i int) bool { return v.arrangements[i].filtersLast }
 
 // ToPublic copies values that lie as tensor i does in the engine (its

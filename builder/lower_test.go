@@ -25,7 +25,8 @@ type lowered struct {
 	machine   gorgonia.VM
 }
 
-func newVariables(t testing.TB, network *builder.Network, engineName string, weights builder.Weights) *builder.Variables {
+func newVariables(t testing.TB, network *builder.Network, engineName string,
+	weights builder.Weights) *builder.Variables {
 	t.Helper()
 	engine, err := builder.NewEngine(engineName, 2)
 	if err != nil {
@@ -39,7 +40,8 @@ func newVariables(t testing.TB, network *builder.Network, engineName string, wei
 	return variables
 }
 
-func lower(t testing.TB, network *builder.Network, variables *builder.Variables, options builder.LowerOptions) *lowered {
+func lower(t testing.TB, network *builder.Network, variables *builder.Variables,
+	options builder.LowerOptions) *lowered {
 	t.Helper()
 	graph, err := network.Lower(variables, options)
 	if err != nil {
@@ -49,9 +51,11 @@ func lower(t testing.TB, network *builder.Network, variables *builder.Variables,
 	shape := graph.Logits.Shape()
 	l.dy = make([]float32, shape.TotalSize())
 	if len(graph.Parameters) > 0 {
-		upstream := gorgonia.NewTensor(graph.Expr, tensor.Float32, shape.Dims(), gorgonia.WithShape(shape...),
-			gorgonia.WithName("dy"), gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(l.dy))))
-		if l.gradients, err = ops.Differentiate(graph.Logits, upstream, graph.Parameters, nil); err != nil {
+		upstream := gorgonia.NewTensor(graph.Expr, tensor.Float32, shape.Dims(),
+			gorgonia.WithShape(shape...), gorgonia.WithName("dy"),
+			gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(l.dy))))
+		if l.gradients, err = ops.Differentiate(graph.Logits, upstream, graph.Parameters,
+			nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -76,7 +80,8 @@ func (l *lowered) run(t testing.TB) (logits []float32, gradients [][]float32) {
 		t.Fatal(err)
 	}
 	for i, gradient := range l.gradients {
-		gradients = append(gradients, l.variables.ToPublic(i, gradient.Value().(*tensor.Dense).Float32s()))
+		gradients = append(gradients, l.variables.ToPublic(i, gradient.Value().(*tensor.Dense).
+			Float32s()))
 	}
 	return slices.Clone(l.graph.Logits.Value().(*tensor.Dense).Float32s()), gradients
 }
@@ -108,10 +113,13 @@ func lowerings(t testing.TB) []*builder.Network {
 	add("Conv2D-Dense", image, conv(3, 3), flatten, dense)
 	add("Conv2D-grey", builder.Shape{1, 6, 7}, conv(2, 5), flatten, dense)
 	add("Conv2D-1x1", image, conv(3, 1), flatten, dense)
-	add("Conv2D-kernel-is-input", image, builder.Conv2D{Filters: 5, Kernel: builder.Size{Height: 7, Width: 6}}, flatten, dense)
-	add("Conv2D-one-of-everything", builder.Shape{1, 1, 1}, conv(1, 1), flatten, builder.Dense{Units: 1})
+	add("Conv2D-kernel-is-input", image,
+		builder.Conv2D{Filters: 5, Kernel: builder.Size{Height: 7, Width: 6}}, flatten, dense)
+	add("Conv2D-one-of-everything", builder.Shape{1, 1, 1}, conv(1, 1), flatten,
+		builder.Dense{Units: 1})
 	add("Conv2D-stride-padding", image, builder.Conv2D{
-		Filters: 3, Kernel: builder.Size{Height: 3, Width: 2}, Stride: builder.Size{Height: 2, Width: 3}, Padding: builder.Size{Height: 1, Width: 2},
+		Filters: 3, Kernel: builder.Size{Height: 3, Width: 2}, Stride: builder.Size{Height: 2, Width: 3},
+		Padding: builder.Size{Height: 1, Width: 2},
 	}, relu, flatten, dense)
 	add("Conv2D-17-filters", image, conv(17, 2), relu, flatten, dense)
 	add("Conv2D-Conv2D", image, conv(3, 3), conv(2, 2), relu, flatten, dense)
@@ -119,17 +127,23 @@ func lowerings(t testing.TB) []*builder.Network {
 	add("Conv2D-ReLU-MaxPool2D", image, conv(3, 2), relu, pool, flatten, dense)
 	add("Conv2D-MaxPool2D", image, conv(3, 2), pool, flatten, dense)
 	add("Conv2D-MaxPool2D-ReLU", image, conv(3, 2), pool, relu, flatten, dense)
-	add("two-blocks", builder.Shape{1, 12, 11}, conv(4, 3), relu, pool, conv(5, 2), relu, pool, flatten, builder.Dense{Units: 6}, relu, dense)
-	add("Conv2D-ReLU-MaxPool2D-overlap", image, conv(3, 2), relu, builder.MaxPool2D{Kernel: square(3), Stride: square(2), Padding: square(1)}, flatten, dense)
+	add("two-blocks", builder.Shape{1, 12, 11}, conv(4, 3), relu, pool, conv(5, 2), relu, pool,
+		flatten, builder.Dense{Units: 6}, relu, dense)
+	add("Conv2D-ReLU-MaxPool2D-overlap", image, conv(3, 2), relu,
+		builder.MaxPool2D{Kernel: square(3), Stride: square(2), Padding: square(1)}, flatten, dense)
 	add("ReLU-of-input", image, relu, conv(2, 3), flatten)
 	add("ReLU-ReLU", vector, dense, relu, relu, dense)
 	add("ReLU-last", vector, dense, relu)
 	add("MaxPool2D-of-input", image, pool, conv(2, 2), flatten, dense)
-	add("MaxPool2D-oblong", image, conv(2, 1), builder.MaxPool2D{Kernel: builder.Size{Height: 3, Width: 2}, Stride: builder.Size{Height: 2, Width: 1}, Padding: builder.Size{Height: 1}}, flatten)
-	add("MaxPool2D-twice", image, conv(2, 1), builder.MaxPool2D{Kernel: square(2), Stride: square(1)}, pool, flatten, dense)
+	add("MaxPool2D-oblong", image, conv(2, 1),
+		builder.MaxPool2D{Kernel: builder.Size{Height: 3, Width: 2},
+			Stride: builder.Size{Height: 2, Width: 1}, Padding: builder.Size{Height: 1}}, flatten)
+	add("MaxPool2D-twice", image, conv(2, 1), builder.MaxPool2D{Kernel: square(2), Stride: square(1)},
+		pool, flatten, dense)
 	add("AvgPool2D", image, conv(3, 2), mean, flatten, dense)
 	add("AvgPool2D-of-input", image, mean, conv(2, 2), flatten, dense)
-	add("AvgPool2D-overlap", image, conv(2, 2), relu, builder.AvgPool2D{Kernel: square(3), Stride: builder.Size{Height: 1, Width: 2}, Padding: square(1)}, flatten, dense)
+	add("AvgPool2D-overlap", image, conv(2, 2), relu, builder.AvgPool2D{Kernel: square(3),
+		Stride: builder.Size{Height: 1, Width: 2}, Padding: square(1)}, flatten, dense)
 	add("Flatten-first", image, flatten, dense)
 	add("Flatten-of-vector", vector, flatten, dense, flatten, dense)
 	add("Flatten-ReLU", image, conv(3, 3), flatten, relu, dense)
@@ -143,7 +157,8 @@ func lowerings(t testing.TB) []*builder.Network {
 	add("Dropout-before-Flatten", image, conv(3, 3), builder.Dropout{P: 0.3}, flatten, dense)
 	add("Dropout-after-Flatten", image, conv(3, 3), flatten, builder.Dropout{P: 0.3}, dense)
 	add("Dropout-last", image, conv(3, 3), flatten, builder.Dropout{P: 0.3})
-	add("Dropout-twice", vector, builder.Dropout{P: 0.2}, builder.Dense{Units: 20}, builder.Dropout{P: 0.2}, dense)
+	add("Dropout-twice", vector, builder.Dropout{P: 0.2}, builder.Dense{Units: 20},
+		builder.Dropout{P: 0.2}, dense)
 	add("Dropout-of-nothing", vector, builder.Dense{Units: 20}, builder.Dropout{P: 0}, dense)
 	add("Softmax", image, conv(3, 3), relu, pool, flatten, dense, builder.Softmax{})
 	add("Softmax-after-Flatten", image, conv(3, 3), flatten, builder.Softmax{})
@@ -164,37 +179,42 @@ func TestEveryLayerOnEveryEngineIsThePlainNetwork(t *testing.T) {
 			var gradients [][]float32
 			for _, training := range []bool{true, false} {
 				// Dropout alone tells training from evaluation.
-				if training || slices.ContainsFunc(network.Nodes(), func(n builder.Node) bool { return n.Layer.Kind() == "Dropout" }) {
+				if training || slices.ContainsFunc(network.Nodes(), func(n builder.Node) bool {
+					return n.Layer.Kind() == "Dropout"
+				}) {
 					expected.training = training
 					logits, _ = expected.logits(t)
 					gradients = expected.gradients(t, dy)
 				}
 				eachEngine(t, func(t *testing.T, engine string) {
-					t.Run(fmt.Sprintf("%s/batch %d/training %v", network.Name(), batch, training), func(t *testing.T) {
-						variables := newVariables(t, network, engine, weights)
-						l := lower(t, network, variables, builder.LowerOptions{Batch: batch, Training: training, Seed: expected.seed})
-						check := func(when string) (bits []float32) {
-							copy(l.graph.Images(), images)
-							copy(l.dy, dy)
-							l.graph.SetStep(expected.step, 0)
-							got, gotGradients := l.run(t)
-							goldentest.Compare(t, "logits"+when, got, narrow(logits), tolerance)
-							for i, parameter := range network.Parameters() {
-								goldentest.Compare(t, "gradient of "+parameter.Name+when, gotGradients[i], gradients[i], tolerance)
+					t.Run(fmt.Sprintf("%s/batch %d/training %v", network.Name(), batch, training),
+						func(t *testing.T) {
+							variables := newVariables(t, network, engine, weights)
+							l := lower(t, network, variables, builder.LowerOptions{Batch: batch, Training: training,
+								Seed: expected.seed})
+							check := func(when string) (bits []float32) {
+								copy(l.graph.Images(), images)
+								copy(l.dy, dy)
+								l.graph.SetStep(expected.step, 0)
+								got, gotGradients := l.run(t)
+								goldentest.Compare(t, "logits"+when, got, narrow(logits), tolerance)
+								for i, parameter := range network.Parameters() {
+									goldentest.Compare(t, "gradient of "+parameter.Name+when, gotGradients[i], gradients[i],
+										tolerance)
+								}
+								return slices.Concat(append(gotGradients, got)...)
 							}
-							return slices.Concat(append(gotGradients, got)...)
-						}
-						first := check("")
-						// Another step on other images must leave nothing behind.
-						clear(l.graph.Images())
-						clear(l.dy)
-						l.graph.SetStep(3, 0)
-						l.run(t)
-						if again := check(" after another run"); !slices.Equal(again, first) {
-							t.Error("the same run gave other bits the second time")
-						}
-						checkUntouched(t, variables, weights)
-					})
+							first := check("")
+							// Another step on other images must leave nothing behind.
+							clear(l.graph.Images())
+							clear(l.dy)
+							l.graph.SetStep(3, 0)
+							l.run(t)
+							if again := check(" after another run"); !slices.Equal(again, first) {
+								t.Error("the same run gave other bits the second time")
+							}
+							checkUntouched(t, variables, weights)
+						})
 				})
 			}
 		}
@@ -211,7 +231,8 @@ func values(network *builder.Network, batch int) (weights builder.Weights, image
 		}
 		return drawn
 	}
-	return network.InitialWeights(3), draw(batch * network.Input().Elements()), draw(batch * network.Output().Elements())
+	return network.InitialWeights(3), draw(batch * network.Input().
+		Elements()), draw(batch * network.Output().Elements())
 }
 
 func narrow(values []float64) []float32 {
@@ -227,10 +248,12 @@ func narrow(values []float64) []float32 {
 func checkUntouched(t *testing.T, variables *builder.Variables, weights builder.Weights) {
 	t.Helper()
 	for i, tensor := range variables.Weights() {
-		if !slices.Equal(tensor.Data, weights[i].Data) || tensor.Name != weights[i].Name || !slices.Equal(tensor.Shape, weights[i].Shape) {
+		if !slices.Equal(tensor.Data, weights[i].Data) || tensor.Name != weights[i].Name ||
+			!slices.Equal(tensor.Shape, weights[i].Shape) {
 			t.Errorf("the runs changed %s", weights[i].Name)
 		}
-		if value := variables.Values()[i]; value.Dims() != len(weights[i].Shape) || value.Shape().TotalSize() != weights[i].Shape.Elements() {
+		if value := variables.Values()[i]; value.Dims() != len(weights[i].Shape) || value.Shape().
+			TotalSize() != weights[i].Shape.Elements() {
 			t.Errorf("the runs made %v of %s, %v", value.Shape(), weights[i].Name, weights[i].Shape)
 		}
 	}
@@ -251,7 +274,8 @@ func TestKeptActivationsAreTheLayersOutputs(t *testing.T) {
 			// Each alone, so that what a lowering fuses with what comes next is
 			// cut there alone; then all at once.
 			for _, keep := range append(each(names), names) {
-				l := lower(t, network, newVariables(t, network, engine, weights), builder.LowerOptions{Batch: batch, Keep: keep})
+				l := lower(t, network, newVariables(t, network, engine, weights),
+					builder.LowerOptions{Batch: batch, Keep: keep})
 				copy(l.graph.Images(), images)
 				l.run(t)
 				for _, name := range keep {
@@ -264,7 +288,8 @@ func TestKeptActivationsAreTheLayersOutputs(t *testing.T) {
 					got, want := slices.Clone(node.Value().(*tensor.Dense).Float32s()), narrow(outputs[name])
 					slices.Sort(got)
 					slices.Sort(want)
-					goldentest.Compare(t, fmt.Sprintf("network %s, sorted output of %s", network.Name(), name), got, want, tolerance)
+					goldentest.Compare(t, fmt.Sprintf("network %s, sorted output of %s", network.Name(), name),
+						got, want, tolerance)
 				}
 			}
 		})
@@ -303,7 +328,9 @@ func TestVariablesKeepThePublicLayout(t *testing.T) {
 // Graphs of one set of variables learn the same values: a step written into
 // them is seen by all, and weights that were copied in are not.
 func TestGraphsShareTheirVariables(t *testing.T) {
-	network := mustNew(t, "shared", builder.Shape{2, 5, 5}, builder.Conv2D{Filters: 3, Kernel: builder.Square(2)}, builder.ReLU{}, builder.Flatten{}, builder.Dense{Units: 2})
+	network := mustNew(t, "shared", builder.Shape{2, 5, 5},
+		builder.Conv2D{Filters: 3, Kernel: builder.Square(2)}, builder.ReLU{}, builder.Flatten{},
+		builder.Dense{Units: 2})
 	first, second := network.InitialWeights(1), network.InitialWeights(2)
 	_, images, _ := values(network, 2)
 	want, _ := newPlain(network, second, images, 2).logits(t)
@@ -330,7 +357,8 @@ func TestGraphsShareTheirVariables(t *testing.T) {
 
 func TestLowerRejects(t *testing.T) {
 	layers := []builder.Layer{builder.Dense{Name: "a", Units: 2}}
-	network, twin := mustNew(t, "mine", builder.Shape{3}, layers...), mustNew(t, "mine", builder.Shape{3}, layers...)
+	network, twin := mustNew(t, "mine", builder.Shape{3}, layers...), mustNew(t, "mine",
+		builder.Shape{3}, layers...)
 	eachEngine(t, func(t *testing.T, engine string) {
 		variables := newVariables(t, network, engine, network.InitialWeights(1))
 		for _, test := range []struct {
@@ -339,12 +367,15 @@ func TestLowerRejects(t *testing.T) {
 			options builder.LowerOptions
 			want    string
 		}{
-			{"another network's variables", twin, builder.LowerOptions{Batch: 1}, "belong to another network"},
+			{"another network's variables", twin, builder.LowerOptions{Batch: 1},
+				"belong to another network"},
 			{"no batch", network, builder.LowerOptions{}, "batch of 0"},
 			{"a negative batch", network, builder.LowerOptions{Batch: -32}, "batch of -32"},
-			{"an unknown layer to keep", network, builder.LowerOptions{Batch: 1, Keep: []string{"a", "b"}}, `no layer "b"`},
+			{"an unknown layer to keep", network, builder.LowerOptions{Batch: 1, Keep: []string{"a", "b"}},
+				`no layer "b"`},
 		} {
-			if _, err := test.network.Lower(variables, test.options); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "network mine") {
+			if _, err := test.network.Lower(variables, test.options); err == nil ||
+				!strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "network mine") {
 				t.Errorf("%s: error is %v, want one with %q", test.name, err, test.want)
 			}
 		}
@@ -352,7 +383,8 @@ func TestLowerRejects(t *testing.T) {
 }
 
 func TestNewEngineAndNewVariablesReject(t *testing.T) {
-	if _, err := builder.NewEngine("tensorflow", 0); err == nil || !strings.Contains(err.Error(), strings.Join(builder.EngineNames(), ", ")) {
+	if _, err := builder.NewEngine("tensorflow", 0); err == nil ||
+		!strings.Contains(err.Error(), strings.Join(builder.EngineNames(), ", ")) {
 		t.Errorf("error is %v, want one that lists the engines", err)
 	}
 	network := mustNew(t, "mine", builder.Shape{3}, builder.Dense{Units: 2})
@@ -362,7 +394,8 @@ func TestNewEngineAndNewVariablesReject(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer engine.Close()
-		if _, err := builder.NewVariables(network, engine, network.InitialWeights(1)[:1]); err == nil || !strings.Contains(err.Error(), `"fc1.bias" is missing`) {
+		if _, err := builder.NewVariables(network, engine, network.InitialWeights(1)[:1]); err == nil ||
+			!strings.Contains(err.Error(), `"fc1.bias" is missing`) {
 			t.Errorf("error is %v, want one that names the missing tensor", err)
 		}
 	})

@@ -31,7 +31,8 @@ func newLowering(n *Network, variables *Variables, options LowerOptions, outside
 		options.Keep = append(slices.Clone(options.Keep), options.To) // nothing is fused with it
 	}
 	l := &lowering{
-		network: n, variables: variables, engine: variables.engine.name, kernels: variables.engine.kernels, options: options,
+		network: n, variables: variables, engine: variables.engine.name,
+		kernels: variables.engine.kernels, options: options,
 		consumers: n.consumers(), values: make(gorgonia.Nodes, len(n.nodes)),
 		graph:   &Lowered{Expr: gorgonia.NewGraph(), Activations: make(map[string]*gorgonia.Node)},
 		outside: outside,
@@ -138,8 +139,9 @@ func (l *lowering) input() {
 		l.graph.images = make([]float32, len(values))
 		l.graph.feed = func() { ops.ToChannelsLast(values, l.graph.images, shape) }
 	}
-	l.graph.Input = gorgonia.NewTensor(l.graph.Expr, tensor.Float32, len(shape), gorgonia.WithShape(shape...),
-		gorgonia.WithName("image"), gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))))
+	l.graph.Input = gorgonia.NewTensor(l.graph.Expr, tensor.Float32, len(shape),
+		gorgonia.WithShape(shape...), gorgonia.WithName("image"),
+		gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))))
 	if from >= 0 {
 		l.values[from] = l.graph.Input
 	}
@@ -150,7 +152,8 @@ type place struct {
 	*lowering
 	node Node
 	at   int
-	// last is the last of the nodes that are lowered together: the node itself, unless it is fused with what follows.
+	// last is the last of the nodes that are lowered together: the node itself, unless it is fused
+	// with what follows.
 	last    int
 	in      gorgonia.Nodes
 	tensors gorgonia.Nodes
@@ -166,7 +169,8 @@ type nativeLayer interface {
 	native(p *place) (*gorgonia.Node, error)
 }
 
-// deviceLayer is a layer whose Computation an executor for a device computes by other means, by what form says of it.
+// deviceLayer is a layer whose Computation an executor for a device computes by other means, by
+// what form says of it.
 type deviceLayer interface {
 	form(call Call) ops.Description
 }
@@ -213,8 +217,8 @@ func (p *place) update(update func(tensors [][]float32)) {
 	p.graph.updates = append(p.graph.updates, func() { update(tensors) })
 }
 
-// fuse takes up the node behind the last one taken, if it is of that kind, nothing else takes what it takes, and nobody
-// asks for it. It returns that node's layer.
+// fuse takes up the node behind the last one taken, if it is of that kind, nothing else takes what
+// it takes, and nobody asks for it. It returns that node's layer.
 func (p *place) fuse(kind string) (Layer, bool) {
 	next, ok := p.next(kind)
 	if ok {
@@ -236,8 +240,8 @@ func (p *place) next(kind string) (Layer, bool) {
 	return next.Layer, true
 }
 
-// fuseSum takes up the Add of two values behind the node, if nobody else takes what it adds, and the other one is there
-// already. It returns that one, or nil.
+// fuseSum takes up the Add of two values behind the node, if nobody else takes what it adds, and
+// the other one is there already. It returns that one, or nil.
 func (p *place) fuseSum() *gorgonia.Node {
 	consumers := p.consumers[p.last]
 	if len(consumers) != 1 || slices.Contains(p.options.Keep, p.network.nodes[p.last].Name) {
@@ -273,7 +277,8 @@ func (p *place) compute() (*gorgonia.Node, error) {
 		p.update(computation.Update)
 	}
 	inputs := append(slices.Clone(p.in), p.tensors...)
-	c := ops.Computation{Name: p.node.Layer.Kind(), Output: p.shape(p.node.Output), Forward: computation.Forward}
+	c := ops.Computation{Name: p.node.Layer.Kind(), Output: p.shape(p.node.Output),
+		Forward: computation.Forward}
 	if layer, ok := p.node.Layer.(deviceLayer); ok && p.engine == EnginePlain {
 		c.Description = layer.form(call)
 	}
@@ -284,7 +289,8 @@ func (p *place) compute() (*gorgonia.Node, error) {
 	if computation.Backward != nil {
 		// Statistics are asked for no gradient: they are not among the parameters.
 		c.Gradients = []ops.Gradient{{
-			Of: every, ReadsOutput: true, Reads: every, Run: computation.Backward, Description: c.Description.Gradient(),
+			Of: every, ReadsOutput: true, Reads: every, Run: computation.Backward,
+			Description: c.Description.Gradient(),
 		}}
 	}
 	if p.engine == EngineNative {

@@ -31,7 +31,8 @@ func (MaxPool2D) prefix() string { return "pool" }
 func (l MaxPool2D) Describe() string { return l.sliding().describe(l.Kernel) }
 
 func (l MaxPool2D) sliding() sliding {
-	return sliding{kernel: l.Kernel, stride: l.Stride, padding: l.Padding, extra: l.PaddingExtra, ceil: l.CeilMode}
+	return sliding{kernel: l.Kernel, stride: l.Stride, padding: l.Padding, extra: l.PaddingExtra,
+		ceil: l.CeilMode}
 }
 
 // Infer implements Layer.
@@ -81,7 +82,8 @@ func (l MaxPool2D) form(Call) ops.Description {
 func (l MaxPool2D) Export(e *Export) (string, error) {
 	s := l.sliding()
 	end := s.end(e.Call.Inputs[0], e.Call.Output)
-	return e.Add("MaxPool", []string{e.Input(0)}, append(s.attributes(end), Integer("ceil_mode", 0))...), nil
+	return e.Add("MaxPool", []string{e.Input(0)},
+		append(s.attributes(end), Integer("ceil_mode", 0))...), nil
 }
 
 func (MaxPool2D) cases() []Case {

@@ -32,7 +32,8 @@ func (l Mul) Infer(inputs []Shape) (Inferred, error) {
 	case perChannel(a) && len(b) == 3 && a[0] == b[0]:
 		return Inferred{Layer: l, Output: b}, nil
 	}
-	return Inferred{}, fmt.Errorf("multiplies %v and %v; both must have one shape, or one be C×1×1", a, b)
+	return Inferred{}, fmt.Errorf("multiplies %v and %v; both must have one shape, or one be C×1×1", a,
+		b)
 }
 
 // perChannel reports whether a shape is C×1×1.

@@ -35,8 +35,8 @@ type Node struct {
 }
 
 // With returns the network in which exchange has put other layers in the place of its own: the
-// layer of each node becomes what exchange returns for it, which may be the node's. Names and inputs
-// stay. The error is that of a layer that does not fit.
+// layer of each node becomes what exchange returns for it, which may be the node's. Names and
+// inputs stay. The error is that of a layer that does not fit.
 func (n *Network) With(exchange func(Node) Layer) (*Network, error) {
 	g := NewGraph(n.name, n.input)
 	g.total = len(n.nodes)
@@ -44,7 +44,9 @@ func (n *Network) With(exchange func(Node) Layer) (*Network, error) {
 	for i, node := range n.nodes {
 		layer := exchange(node)
 		if layer == nil {
-			return nil, fmt.Errorf("network %s, layer %s: is to be exchanged for nil; return the node's layer to keep it", n.name, node.Name)
+			return nil, fmt.Errorf(
+				"network %s, layer %s: is to be exchanged for nil; return the node's layer to keep it", n.name,
+				node.Name)
 		}
 		if _, err := nameOf(layer); err != nil {
 			return nil, fmt.Errorf("network %s, layer %s: %w", n.name, node.Name, err)
@@ -91,7 +93,8 @@ func (n *Network) Node(name string) (Node, bool) {
 func (n *Network) Classes() (int, error) {
 	out := n.Output()
 	if len(out) != 1 {
-		return 0, fmt.Errorf("network %s ends in a %v map, not in a vector of logits; add Flatten and Dense", n.name, out)
+		return 0, fmt.Errorf(
+			"network %s ends in a %v map, not in a vector of logits; add Flatten and Dense", n.name, out)
 	}
 	return out[0], nil
 }
@@ -123,16 +126,16 @@ func count(tensors []TensorSpec) int {
 	return values
 }
 
-// WholeBatch reports whether the images of a training batch are computed together, so that it is not
-// trained on in parts.
+// WholeBatch reports whether the images of a training batch are computed together, so that it is
+// not trained on in parts.
 func (n *Network) WholeBatch() bool {
 	return slices.ContainsFunc(n.nodes, func(node Node) bool { return node.WholeBatch })
 }
 
-// Separable reports whether the native engine can compute several shards of a batch as one, to the bits
-// that each has by itself: where layers compute each image by itself, or are batch normalisations, and
-// those with tensors are these, convolutions and dense layers. Batch statistics are then those of all
-// shards (LowerOptions.Sync). It does not know that of a layer of one's own.
+// Separable reports whether the native engine can compute several shards of a batch as one, to the
+// bits that each has by itself: where layers compute each image by itself, or are batch
+// normalisations, and those with tensors are these, convolutions and dense layers. Batch statistics
+// are then those of all shards (LowerOptions.Sync). It does not know that of a layer of one's own.
 func (n *Network) Separable() bool {
 	return !slices.ContainsFunc(n.nodes, func(node Node) bool {
 		switch node.Layer.(type) {
@@ -195,7 +198,8 @@ func (n *Network) String() string {
 			}
 			takes = "\t" + strings.Join(names, ", ")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%v\t%s%s\n", node.Name, describe(node.Layer), node.Output, display.Thousands(count(node.Tensors)), takes)
+		fmt.Fprintf(table, "%s\t%s\t%v\t%s%s\n", node.Name, describe(node.Layer), node.Output,
+			display.Thousands(count(node.Tensors)), takes)
 	}
 	table.Flush()
 	fmt.Fprintf(&text, "%s parameters\n", display.Thousands(n.ParameterCount()))

@@ -9,8 +9,9 @@ import (
 //
 //	y = γ·x̂ + β, x̂ = (x − μ)/√(σ² + ε)
 //
-// with the set's mean μ and variance σ² (divided by the number of its values, m), and γ and β of each
-// value's channel. With g = γ·dy the gradients are dγ = Σ dy·x̂, dβ = Σ dy and, with sums over the set,
+// with the set's mean μ and variance σ² (divided by the number of its values, m), and γ and β of
+// each value's channel. With g = γ·dy the gradients are dγ = Σ dy·x̂, dβ = Σ dy and, with sums over
+// the set,
 //
 //	dx = (g − Σg/m − x̂·Σ(g·x̂)/m)/√(σ² + ε).
 type normalised struct {

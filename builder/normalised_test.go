@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// normalisedChain is a network of normalised convolutions whose shapes, drawn at random, are those that the native engine has
-// ways of their own for: tiles of Winograd's, maps that are cut into bands, depthwise convolutions, single positions and
-// channels, strides. What is between two convolutions is computed by them, or is not since something else reads it.
+// normalisedChain is a network of normalised convolutions whose shapes, drawn at random, are those
+// that the native engine has ways of their own for: tiles of Winograd's, maps that are cut into
+// bands, depthwise convolutions, single positions and channels, strides. What is between two
+// convolutions is computed by them, or is not since something else reads it.
 func normalisedChain(source *rand.Rand) (*Network, error) {
 	pick := func(of ...int) int { return of[source.IntN(len(of))] }
 	side := pick(1, 2, 7, 8, 9, 12, 13)
@@ -30,7 +31,8 @@ func normalisedChain(source *rand.Rand) (*Network, error) {
 			from = values[source.IntN(len(values))]
 		}
 		in := g.Shape(from)
-		c := Conv2D{Filters: pick(16, 16, 16, 32, 1, 5, 17, 48), Kernel: Square(pick(1, 1, 3, 3, 3, 5)), NoBias: source.IntN(5) > 0}
+		c := Conv2D{Filters: pick(16, 16, 16, 32, 1, 5, 17, 48), Kernel: Square(pick(1, 1, 3, 3, 3, 5)),
+			NoBias: source.IntN(5) > 0}
 		if source.IntN(4) == 0 && in[0] > 1 {
 			c.Filters, c.Groups = in[0], in[0]
 		}
@@ -59,7 +61,9 @@ func normalisedChain(source *rand.Rand) (*Network, error) {
 		for n := pick(1, 1, 1, 1, 1, 0, 2); n > 0; n-- {
 			add(BatchNorm{Epsilon: 0.1, Frozen: source.IntN(6) == 0}, last())
 		}
-		if same := slices.IndexFunc(values, func(v Value) bool { return slices.Equal(g.Shape(v), g.Shape(last())) }); source.IntN(3) == 0 {
+		if same := slices.IndexFunc(values, func(v Value) bool {
+			return slices.Equal(g.Shape(v), g.Shape(last()))
+		}); source.IntN(3) == 0 {
 			add(Add{}, last(), values[same]) // itself, too
 		}
 		switch source.IntN(4) {
@@ -88,8 +92,9 @@ func normalisedChain(source *rand.Rand) (*Network, error) {
 	return g.Network(x)
 }
 
-// Whatever is between the convolutions, whichever tensors are frozen and whoever else reads a value, the native engine
-// computes what the layers' own computations do, the same bits on any threads and after steps that were not finite.
+// Whatever is between the convolutions, whichever tensors are frozen and whoever else reads a
+// value, the native engine computes what the layers' own computations do, the same bits on any
+// threads and after steps that were not finite.
 func TestNormalisedConvolutionsAreTheReference(t *testing.T) {
 	counts := []int{2, 1, 3, 5, 16}
 	var engines [][]*Engine

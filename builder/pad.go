@@ -48,7 +48,8 @@ func (l Pad) Infer(inputs []Shape) (Inferred, error) {
 	for _, side := range []struct {
 		name     string
 		by, size int
-	}{{"top", l.Top, in[1]}, {"bottom", l.Bottom, in[1]}, {"left", l.Left, in[2]}, {"right", l.Right, in[2]}} {
+	}{{"top", l.Top, in[1]}, {"bottom", l.Bottom, in[1]}, {"left", l.Left, in[2]},
+		{"right", l.Right, in[2]}} {
 		switch {
 		case side.by < 0:
 			return Inferred{}, fmt.Errorf("%s %d; no side may be negative", side.name, side.by)
@@ -59,10 +60,12 @@ func (l Pad) Infer(inputs []Shape) (Inferred, error) {
 				side.name, side.by, in)
 		}
 	}
-	return Inferred{Layer: l, Output: Shape{in[0], l.Top + in[1] + l.Bottom, l.Left + in[2] + l.Right}}, nil
+	return Inferred{Layer: l, Output: Shape{in[0], l.Top + in[1] + l.Bottom,
+		l.Left + in[2] + l.Right}}, nil
 }
 
-// sources returns where in a line of n values each value of the padded line comes from; −1 for zeros.
+// sources returns where in a line of n values each value of the padded line comes from; −1 for
+// zeros.
 func (l Pad) sources(before, n, after int) []int {
 	all := make([]int, 0, before+n+after)
 	for at := -before; at < n+after; at++ {
@@ -114,7 +117,8 @@ func (l Pad) Compute(call Call) (Computation, error) {
 
 func (l Pad) native(p *place) (*gorgonia.Node, error) {
 	in := p.node.Input
-	return ops.NativePad(p.kernels, p.in[0], l.sources(l.Top, in[1], l.Bottom), l.sources(l.Left, in[2], l.Right))
+	return ops.NativePad(p.kernels, p.in[0], l.sources(l.Top, in[1], l.Bottom),
+		l.sources(l.Left, in[2], l.Right))
 }
 
 func (l Pad) form(Call) ops.Description {
@@ -129,7 +133,8 @@ func (l Pad) Export(e *Export) (string, error) {
 	if l.Mode == reflectMode {
 		return e.Add("Pad", []string{e.Input(0), pads}, Text("mode", reflectMode)), nil
 	}
-	return e.Add("Pad", []string{e.Input(0), pads, e.Floats("value", []float32{0})}, Text("mode", "constant")), nil
+	return e.Add("Pad", []string{e.Input(0), pads, e.Floats("value", []float32{0})},
+		Text("mode", "constant")), nil
 }
 
 func (Pad) cases() []Case {

@@ -38,7 +38,8 @@ func atf(node *yaml.Node, format string, arguments ...any) error {
 func within(what string, err error) error {
 	var place *PlaceError
 	if errors.As(err, &place) {
-		return &PlaceError{Line: place.Line, Column: place.Column, Err: fmt.Errorf("%s: %w", what, place.Err)}
+		return &PlaceError{Line: place.Line, Column: place.Column,
+			Err: fmt.Errorf("%s: %w", what, place.Err)}
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

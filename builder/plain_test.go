@@ -20,7 +20,8 @@ type plain struct {
 	step     uint64
 }
 
-func newPlain(network *builder.Network, weights builder.Weights, images []float32, batch int) *plain {
+func newPlain(network *builder.Network, weights builder.Weights, images []float32,
+	batch int) *plain {
 	p := &plain{network: network, batch: batch, images: float64s(images)}
 	for _, weight := range weights {
 		p.weights = append(p.weights, float64s(weight.Data))
@@ -56,7 +57,9 @@ func (p *plain) logits(t testing.TB) (logits []float64, outputs map[string][]flo
 			x = p.pool(node, layer.Kernel, layer.Stride, layer.Padding, x, math.Inf(-1), math.Max, 1)
 		case builder.AvgPool2D:
 			area := float64(layer.Kernel.Height * layer.Kernel.Width)
-			x = p.pool(node, layer.Kernel, layer.Stride, layer.Padding, x, 0, func(a, b float64) float64 { return a + b }, area)
+			x = p.pool(node, layer.Kernel, layer.Stride, layer.Padding, x, 0, func(a, b float64) float64 {
+				return a + b
+			}, area)
 		case builder.Dropout:
 			if p.training {
 				masks := ops.NewMasks(p.seed, node.Name)
@@ -86,7 +89,8 @@ func apply(x []float64, f func(i int, x float64) float64) []float64 {
 
 // eachTap visits, for each output position (i, j) of a plane and each place
 // (u, v) of the window there, the input's row and column, unless in the padding.
-func eachTap(in, out builder.Shape, kernel, stride, padding builder.Size, visit func(i, j, u, v, row, column int)) {
+func eachTap(in, out builder.Shape, kernel, stride, padding builder.Size,
+	visit func(i, j, u, v, row, column int)) {
 	for i := range out[1] {
 		for j := range out[2] {
 			for u := range kernel.Height {
@@ -101,7 +105,8 @@ func eachTap(in, out builder.Shape, kernel, stride, padding builder.Size, visit 
 	}
 }
 
-func (p *plain) conv2D(layer builder.Conv2D, node builder.Node, x, weight, bias []float64) []float64 {
+func (p *plain) conv2D(layer builder.Conv2D, node builder.Node, x, weight,
+	bias []float64) []float64 {
 	in, out := node.Input, node.Output
 	y := make([]float64, p.batch*out.Elements())
 	for n := range p.batch {
@@ -122,7 +127,8 @@ func (p *plain) conv2D(layer builder.Conv2D, node builder.Node, x, weight, bias 
 	return y
 }
 
-func (p *plain) pool(node builder.Node, kernel, stride, padding builder.Size, x []float64, start float64, join func(a, b float64) float64, divisor float64) []float64 {
+func (p *plain) pool(node builder.Node, kernel, stride, padding builder.Size, x []float64,
+	start float64, join func(a, b float64) float64, divisor float64) []float64 {
 	in, out := node.Input, node.Output
 	y := make([]float64, p.batch*out.Elements())
 	for plane := range p.batch * in[0] {

@@ -12,7 +12,8 @@ import (
 	"slipway/scripts/golden/goldentest"
 )
 
-// randomGraphs is how many graphs the test makes: 1,000, fewer with -short and under the race detector.
+// randomGraphs is how many graphs the test makes: 1,000, fewer with -short and under the race
+// detector.
 func randomGraphs() int {
 	if testing.Short() || raceDetector {
 		return 50
@@ -33,7 +34,8 @@ func randomGraph(source *rand.Rand) (*Network, error) {
 		values := []Value{g.Input()}
 		used := map[int]bool{}
 		for tries := 0; tries < 200 && len(g.nodes) < 2+source.IntN(12); tries++ {
-			// Not of maps of a few positions: their channels hardly vary, and normalised is what they were rounded by.
+			// Not of maps of a few positions: their channels hardly vary, and normalised is what they were
+			// rounded by.
 			value := values[len(values)-1]
 			if shape := g.Shape(value); source.IntN(4) == 0 && len(shape) == 3 && shape[1]*shape[2] >= 6 {
 				used[value.at] = true
@@ -47,10 +49,13 @@ func randomGraph(source *rand.Rand) (*Network, error) {
 				// The newest values are the likeliest, so that graphs grow deep.
 				at := len(values) - 1 - source.IntN(min(len(values), 4))
 				if len(takes) > 0 && source.IntN(4) > 0 {
-					at = slices.IndexFunc(values, func(v Value) bool { return slices.Equal(g.Shape(v), shapes[0]) })
+					at = slices.IndexFunc(values, func(v Value) bool {
+						return slices.Equal(g.Shape(v), shapes[0])
+					})
 				}
 				value := values[at]
-				if shape := g.Shape(value); k > 0 && perChannel(c.Inputs[k]) && len(shape) == 3 && source.IntN(2) == 0 {
+				if shape := g.Shape(value); k > 0 && perChannel(c.Inputs[k]) && len(shape) == 3 &&
+					source.IntN(2) == 0 {
 					used[value.at] = true
 					value = g.Then(value, GlobalAvgPool{})
 					values = append(values, value)
@@ -83,14 +88,15 @@ func randomGraph(source *rand.Rand) (*Network, error) {
 	}
 }
 
-// residual puts one to three normalised convolutions behind a value and adds it, or its own normalised convolution, to
-// them: what the engines fuse, with one part or another of it missing.
+// residual puts one to three normalised convolutions behind a value and adds it, or its own
+// normalised convolution, to them: what the engines fuse, with one part or another of it missing.
 func residual(source *rand.Rand, g *Graph, x Value) Value {
 	filters := []int{1, 5, 8, 16, 17}[source.IntN(5)]
 	normalised := func(x Value, stride int) Value {
 		kernel := []int{1, 3}[source.IntN(2)]
 		convolution := Conv2D{
-			Filters: filters, Kernel: Square(kernel), Padding: Square(kernel / 2), Stride: Square(stride), NoBias: source.IntN(4) > 0,
+			Filters: filters, Kernel: Square(kernel), Padding: Square(kernel / 2), Stride: Square(stride),
+			NoBias: source.IntN(4) > 0,
 		}
 		if shape := g.Shape(x); source.IntN(4) == 0 && shape[0] == filters && filters > 1 {
 			convolution.Groups = filters
@@ -130,8 +136,8 @@ func residual(source *rand.Rand, g *Graph, x Value) Value {
 	return activated(g.Join(Add{}, sum...))
 }
 
-// evaluated is a network's logits and gradients as the layers' own computations have them, one after the
-// other, added up in float64 where a value forks; and its statistics after the step.
+// evaluated is a network's logits and gradients as the layers' own computations have them, one
+// after the other, added up in float64 where a value forks; and its statistics after the step.
 type evaluated struct {
 	logits    []float32
 	gradients [][]float32 // by parameter
@@ -139,7 +145,8 @@ type evaluated struct {
 	outputs   [][]float32 // by node; of the reference alone
 }
 
-func evaluateReference(t testing.TB, network *Network, weights Weights, images, dy []float32, batch int, training bool, seed, step uint64) evaluated {
+func evaluateReference(t testing.TB, network *Network, weights Weights, images, dy []float32,
+	batch int, training bool, seed, step uint64) evaluated {
 	t.Helper()
 	weights = weights.Clone()
 	outputs := make([][]float32, len(network.nodes))
@@ -255,10 +262,13 @@ func testEngines(t testing.TB, threads int) []*Engine {
 	return engines
 }
 
-// trainOnce runs a graph forward and back, twice with something else in between, and returns what it came to.
-func trainOnce(t testing.TB, network *Network, engine *Engine, weights Weights, images, dy []float32, batch int, training bool, seed, step uint64) evaluated {
+// trainOnce runs a graph forward and back, twice with something else in between, and returns what
+// it came to.
+func trainOnce(t testing.TB, network *Network, engine *Engine, weights Weights, images,
+	dy []float32, batch int, training bool, seed, step uint64) evaluated {
 	t.Helper()
-	r := newGraphRun(t, network, engine, weights, LowerOptions{Batch: batch, Training: training, Seed: seed}, everyParameter(network))
+	r := newGraphRun(t, network, engine, weights, LowerOptions{Batch: batch, Training: training,
+		Seed: seed}, everyParameter(network))
 	run := func(images, dy []float32, step uint64) evaluated { return r.step(t, images, dy, step) }
 	first := run(images, dy, step)
 	run(make([]float32, len(images)), make([]float32, len(dy)), step+1)
@@ -273,13 +283,15 @@ func trainOnce(t testing.TB, network *Network, engine *Engine, weights Weights, 
 
 func sameBits(a, b evaluated) bool {
 	equal := func(x, y []float32) bool {
-		return slices.EqualFunc(x, y, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+		return slices.EqualFunc(x, y, func(x, y float32) bool {
+			return math.Float32bits(x) == math.Float32bits(y)
+		})
 	}
 	return equal(a.logits, b.logits) && slices.EqualFunc(a.gradients, b.gradients, equal)
 }
 
-// Every engine, with each set of kernels, computes what the layers' own computations do, forward and
-// back, whatever graph they are wired to; and the native engine the same bits on any threads.
+// Every engine, with each set of kernels, computes what the layers' own computations do, forward
+// and back, whatever graph they are wired to; and the native engine the same bits on any threads.
 func TestRandomGraphsOnEveryEngineAreTheReference(t *testing.T) {
 	engines := testEngines(t, 2)
 	var threads []*Engine
@@ -310,7 +322,8 @@ func TestRandomGraphsOnEveryEngineAreTheReference(t *testing.T) {
 				}
 			}
 			for k, engine := range threads {
-				if got := trainOnce(t, network, engine, weights, images, dy, batch, training, 5, uint64(i)); !sameBits(got, native[k%len(native)]) {
+				if got := trainOnce(t, network, engine, weights, images, dy, batch, training, 5,
+					uint64(i)); !sameBits(got, native[k%len(native)]) {
 					t.Errorf("%v gives other bits than 2 threads\n%v", engine, network)
 				}
 			}
@@ -330,17 +343,20 @@ func TestRandomGraphsOnEveryEngineAreTheReference(t *testing.T) {
 	}
 }
 
-// compareEvaluated holds values to 1e-4 of themselves, or 2e-5 of the largest of all gradients: float32 sums in another
-// order, through a dozen layers, the statistics of a few values among them. Of all, since a normalisation behind another one
-// leaves gradients that are nothing but rounding.
+// compareEvaluated holds values to 1e-4 of themselves, or 2e-5 of the largest of all gradients:
+// float32 sums in another order, through a dozen layers, the statistics of a few values among them.
+// Of all, since a normalisation behind another one leaves gradients that are nothing but rounding.
 func compareEvaluated(t testing.TB, network *Network, engine *Engine, got, want evaluated) {
 	t.Helper()
 	tolerance := goldentest.Tolerance{Relative: 1e-4, OfLargest: 2e-5}
 	goldentest.Compare(t, fmt.Sprintf("%v: logits", engine), got.logits, want.logits, tolerance)
-	goldentest.Compare(t, fmt.Sprintf("%v: gradients", engine), slices.Concat(got.gradients...), slices.Concat(want.gradients...), tolerance)
+	goldentest.Compare(t, fmt.Sprintf("%v: gradients", engine), slices.Concat(got.gradients...),
+		slices.Concat(want.gradients...), tolerance)
 	var gotTensors, wantTensors []float32
 	for i := range network.Tensors() {
-		gotTensors, wantTensors = append(gotTensors, got.weights[i].Data...), append(wantTensors, want.weights[i].Data...)
+		gotTensors, wantTensors = append(gotTensors, got.weights[i].Data...), append(wantTensors,
+			want.weights[i].Data...)
 	}
-	goldentest.Compare(t, fmt.Sprintf("%v: tensors after the step", engine), gotTensors, wantTensors, tolerance)
+	goldentest.Compare(t, fmt.Sprintf("%v: tensors after the step", engine), gotTensors, wantTensors,
+		tolerance)
 }

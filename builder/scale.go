@@ -8,9 +8,9 @@ import (
 	"slipway/internal/ops"
 )
 
-// Scale is y = s∘x with a learned number s for each channel, or feature of a vector (Touvron et al.,
-// 2021, Going Deeper with Image Transformers: LayerScale). The gradients are dx = s∘dy, and of each
-// s the sum of x·dy over its channel.
+// Scale is y = s∘x with a learned number s for each channel, or feature of a vector (Touvron et
+// al., 2021, Going Deeper with Image Transformers: LayerScale). The gradients are dx = s∘dy, and of
+// each s the sum of x·dy over its channel.
 type Scale struct {
 	Name string `json:"name"` // scale1, scale2, … if empty
 	// Init is what each s is at first, 1 if zero. ConvNeXt's is 1e-6.

@@ -49,7 +49,8 @@ func (SELU) form(Call) ops.Description { return activationForm(ops.FunctionSELU)
 
 // Export implements Exporter.
 func (SELU) Export(e *Export) (string, error) {
-	return e.Add("Selu", []string{e.Input(0)}, Number("alpha", seluAlpha), Number("gamma", seluScale)), nil
+	return e.Add("Selu", []string{e.Input(0)}, Number("alpha", seluAlpha),
+		Number("gamma", seluScale)), nil
 }
 
 // Operator implements Importer.

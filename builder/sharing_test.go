@@ -9,8 +9,8 @@ import (
 	"slipway/scripts/golden/goldentest"
 )
 
-// sharing are networks in which layers hand on what they take, as a node or as a view of its memory, at
-// the places where another layer, the output or the network's input is the same memory.
+// sharing are networks in which layers hand on what they take, as a node or as a view of its
+// memory, at the places where another layer, the output or the network's input is the same memory.
 func sharing(t *testing.T) []*Network {
 	t.Helper()
 	image := Shape{3, 4, 4}
@@ -26,12 +26,16 @@ func sharing(t *testing.T) []*Network {
 		}
 		all = append(all, network)
 	}
-	add("input-handed-on", func(g *Graph) Value { return g.Then(g.Input(), Identity{}, Dropout{P: 0.4}, Flatten{}) })
+	add("input-handed-on", func(g *Graph) Value {
+		return g.Then(g.Input(), Identity{}, Dropout{P: 0.4}, Flatten{})
+	})
 	add("input-alone", func(g *Graph) Value { return g.Then(g.Input(), Flatten{}, Identity{}) })
 	add("input-twice", func(g *Graph) Value {
 		return g.Then(g.Join(Add{}, g.Input(), g.Then(g.Input(), Identity{})), Flatten{})
 	})
-	add("dropout-last", func(g *Graph) Value { return g.Then(g.Input(), conv(2), Flatten{}, Dropout{P: 0.5}) })
+	add("dropout-last", func(g *Graph) Value {
+		return g.Then(g.Input(), conv(2), Flatten{}, Dropout{P: 0.5})
+	})
 	add("identity-last", func(g *Graph) Value {
 		return g.Then(g.Input(), Flatten{}, Dense{Units: 5}, BatchNorm{}, ReLU{}, Identity{})
 	})
@@ -70,7 +74,8 @@ func sharing(t *testing.T) []*Network {
 	add("pool-of-a-shared-relu", func(g *Graph) Value {
 		x := g.Then(g.Input(), conv(3), ReLU{})
 		y := g.Then(x, MaxPool2D{Kernel: Square(2)}, Flatten{})
-		return g.Join(Concat{}, y, g.Then(x, MaxPool2D{Kernel: Square(2)}, Flatten{}), g.Then(x, GlobalAvgPool{}, Flatten{}))
+		return g.Join(Concat{}, y, g.Then(x, MaxPool2D{Kernel: Square(2)}, Flatten{}),
+			g.Then(x, GlobalAvgPool{}, Flatten{}))
 	})
 	add("product-with-itself", func(g *Graph) Value {
 		x := g.Then(g.Input(), conv(2))
@@ -84,8 +89,8 @@ func sharing(t *testing.T) []*Network {
 }
 
 // Every engine computes networks whose layers share memory as the layers' own computations do: the
-// logits, the gradients of some parameters, the others being frozen, and the outputs of kept layers, all
-// after a second run, in memory that is filled with NaN before.
+// logits, the gradients of some parameters, the others being frozen, and the outputs of kept
+// layers, all after a second run, in memory that is filled with NaN before.
 func TestLayersThatShareMemory(t *testing.T) {
 	const batch = 3
 	for i, network := range sharing(t) {
@@ -123,19 +128,22 @@ func checkSharing(t *testing.T, network *Network, source *rand.Rand, batch int) 
 			keep = append(keep, node.Name)
 		}
 	}
-	images, dy := gaussian(source, batch*network.input.Elements()), gaussian(source, batch*logits.Output().Elements())
+	images, dy := gaussian(source, batch*network.input.Elements()), gaussian(source,
+		batch*logits.Output().Elements())
 	weights := network.InitialWeights(source.Uint64())
 	for _, training := range []bool{true, false} {
 		want := evaluateReference(t, logits, weights, images, dy, batch, training, 5, 1)
 		for _, engine := range testEngines(t, 2) {
 			t.Run(fmt.Sprintf("%s/%v/training=%v", network.name, engine, training), func(t *testing.T) {
-				checkShared(t, network, engine, weights, images, dy, want, LowerOptions{Batch: batch, Training: training, Seed: 5, Keep: keep}, source)
+				checkShared(t, network, engine, weights, images, dy, want,
+					LowerOptions{Batch: batch, Training: training, Seed: 5, Keep: keep}, source)
 			})
 		}
 	}
 }
 
-func checkShared(t *testing.T, network *Network, engine *Engine, weights Weights, images, dy []float32, want evaluated, options LowerOptions, source *rand.Rand) {
+func checkShared(t *testing.T, network *Network, engine *Engine, weights Weights, images,
+	dy []float32, want evaluated, options LowerOptions, source *rand.Rand) {
 	t.Helper()
 	var trained []int
 	for _, at := range everyParameter(network) {
@@ -152,7 +160,8 @@ func checkShared(t *testing.T, network *Network, engine *Engine, weights Weights
 	for _, at := range trained {
 		wanted = append(wanted, want.gradients[at])
 	}
-	goldentest.Compare(t, "gradients", slices.Concat(got.gradients...), slices.Concat(wanted...), tolerance)
+	goldentest.Compare(t, "gradients", slices.Concat(got.gradients...), slices.Concat(wanted...),
+		tolerance)
 	for i, node := range network.nodes {
 		if k := slices.Index(options.Keep, node.Name); k >= 0 {
 			// In the engine's layout, so compared in no order.

@@ -29,7 +29,9 @@ func (Sigmoid) native(p *place) (*gorgonia.Node, error) { return p.activation(ke
 func (Sigmoid) form(Call) ops.Description { return activationForm(ops.FunctionSigmoid) }
 
 // Export implements Exporter.
-func (Sigmoid) Export(e *Export) (string, error) { return e.Add("Sigmoid", []string{e.Input(0)}), nil }
+func (Sigmoid) Export(e *Export) (string, error) {
+	return e.Add("Sigmoid", []string{e.Input(0)}), nil
+}
 
 // Operator implements Importer.
 func (Sigmoid) Operator() string { return "Sigmoid" }

@@ -7,9 +7,9 @@ import (
 	"slipway/internal/ops"
 )
 
-// SiLU is y = x·σ(x) with the logistic function σ, element by element, on any shape (Elfwing et al.,
-// 2018; Swish of Ramachandran et al., 2017; PyTorch's SiLU). Its gradient is
-// dy·σ(x)·(1 + x·(1 − σ(x))).
+// SiLU is y = x·σ(x) with the logistic function σ, element by element, on any shape (Elfwing et
+// al., 2018; Swish of Ramachandran et al., 2017; PyTorch's SiLU). Its gradient is dy·σ(x)·(1 + x·(1
+// − σ(x))).
 type SiLU struct {
 	Name string `json:"name"` // silu1, silu2, … if empty
 }

@@ -23,7 +23,9 @@ func (l Tanh) Infer(inputs []Shape) (Inferred, error) { return unchanged(l, inpu
 
 // Compute implements Layer.
 func (Tanh) Compute(Call) (Computation, error) {
-	return curve{math.Tanh, func(x float64) float64 { return 1 - math.Tanh(x)*math.Tanh(x) }}.computation(), nil
+	return curve{math.Tanh, func(x float64) float64 {
+		return 1 - math.Tanh(x)*math.Tanh(x)
+	}}.computation(), nil
 }
 
 func (Tanh) native(p *place) (*gorgonia.Node, error) { return p.activation(kernel.Tanh()) }

@@ -70,10 +70,12 @@ func (n *Network) CheckWeights(weights Weights) (Weights, error) {
 			return nil, fmt.Errorf("network %s: tensor %q is missing", n.name, parameter.Name)
 		}
 		if tensor.Shape.String() != parameter.Shape.String() {
-			return nil, fmt.Errorf("network %s: tensor %q is %v, the network needs %v", n.name, tensor.Name, tensor.Shape, parameter.Shape)
+			return nil, fmt.Errorf("network %s: tensor %q is %v, the network needs %v", n.name, tensor.Name,
+				tensor.Shape, parameter.Shape)
 		}
 		if len(tensor.Data) != tensor.Shape.Elements() {
-			return nil, fmt.Errorf("network %s: tensor %q of shape %v holds %d values", n.name, tensor.Name, tensor.Shape, len(tensor.Data))
+			return nil, fmt.Errorf("network %s: tensor %q of shape %v holds %d values", n.name, tensor.Name,
+				tensor.Shape, len(tensor.Data))
 		}
 		ordered = append(ordered, tensor)
 		delete(given, parameter.Name)

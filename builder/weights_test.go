@@ -51,7 +51,8 @@ func TestInitialWeightsDependOnTheSeedAndTheNameAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, again, other, withDropout := e1.InitialWeights(1), e1.InitialWeights(1), e1.InitialWeights(2), e2.InitialWeights(1)
+	first, again, other, withDropout := e1.InitialWeights(1), e1.InitialWeights(1), e1.InitialWeights(
+		2), e2.InitialWeights(1)
 	seen := make(map[float32]string)
 	for i, tensor := range first {
 		if !slices.Equal(tensor.Data, again[i].Data) {
@@ -76,24 +77,38 @@ func TestInitialWeightsDependOnTheSeedAndTheNameAlone(t *testing.T) {
 func TestCheckWeights(t *testing.T) {
 	network := mustNew(t, "small", builder.Shape{4}, builder.Dense{Units: 3}, builder.Dense{Units: 2})
 	good := network.InitialWeights(1)
-	change := func(change func(w builder.Weights) builder.Weights) builder.Weights { return change(good.Clone()) }
+	change := func(change func(w builder.Weights) builder.Weights) builder.Weights {
+		return change(good.Clone())
+	}
 	for _, test := range []struct {
 		name    string
 		weights builder.Weights
 		want    string
 	}{
 		{"none", nil, `"fc1.weight" is missing`},
-		{"one missing", change(func(w builder.Weights) builder.Weights { return w[:3] }), `"fc2.bias" is missing`},
-		{"one twice", change(func(w builder.Weights) builder.Weights { return append(w, w[1]) }), `"fc1.bias" is given twice`},
+		{"one missing", change(func(w builder.Weights) builder.Weights { return w[:3] }),
+			`"fc2.bias" is missing`},
+		{"one twice", change(func(w builder.Weights) builder.Weights { return append(w, w[1]) }),
+			`"fc1.bias" is given twice`},
 		{"one too many", change(func(w builder.Weights) builder.Weights {
 			return append(w, builder.Tensor{Name: "fc3.bias", Shape: builder.Shape{1}, Data: []float32{0}})
 		}), `no tensor "fc3.bias"`},
-		{"transposed", change(func(w builder.Weights) builder.Weights { w[0].Shape = builder.Shape{4, 3}; return w }), `"fc1.weight" is 4×3, the network needs 3×4`},
-		{"of another rank", change(func(w builder.Weights) builder.Weights { w[1].Shape = builder.Shape{3, 1}; return w }), `"fc1.bias" is 3×1, the network needs 3`},
-		{"too few values", change(func(w builder.Weights) builder.Weights { w[0].Data = w[0].Data[:11]; return w }), `"fc1.weight" of shape 3×4 holds 11 values`},
+		{"transposed", change(func(w builder.Weights) builder.Weights {
+			w[0].Shape = builder.Shape{4, 3}
+			return w
+		}), `"fc1.weight" is 4×3, the network needs 3×4`},
+		{"of another rank", change(func(w builder.Weights) builder.Weights {
+			w[1].Shape = builder.Shape{3, 1}
+			return w
+		}), `"fc1.bias" is 3×1, the network needs 3`},
+		{"too few values", change(func(w builder.Weights) builder.Weights {
+			w[0].Data = w[0].Data[:11]
+			return w
+		}), `"fc1.weight" of shape 3×4 holds 11 values`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := network.CheckWeights(test.weights); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "network small") {
+			if _, err := network.CheckWeights(test.weights); err == nil ||
+				!strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "network small") {
 				t.Errorf("error is %v, want one with %q", err, test.want)
 			}
 		})

@@ -50,9 +50,13 @@ func (s sliding) output(in Size) (Size, error) {
 	if err := s.check(); err != nil {
 		return Size{}, err
 	}
-	dilated := Size{s.dilated(s.kernel.Height, s.dilation.Height), s.dilated(s.kernel.Width, s.dilation.Width)}
-	if dilated.Height > in.Height+2*s.padding.Height+s.extra.Height || dilated.Width > in.Width+2*s.padding.Width+s.extra.Width {
-		return Size{}, fmt.Errorf("kernel %v is larger than the input %v with padding %v; use a smaller kernel or more padding", dilated, in, s.padding)
+	dilated := Size{s.dilated(s.kernel.Height, s.dilation.Height),
+		s.dilated(s.kernel.Width, s.dilation.Width)}
+	if dilated.Height > in.Height+2*s.padding.Height+s.extra.Height ||
+		dilated.Width > in.Width+2*s.padding.Width+s.extra.Width {
+		return Size{}, fmt.Errorf(
+			"kernel %v is larger than the input %v with padding %v; use a smaller kernel or more padding",
+			dilated, in, s.padding)
 	}
 	side := func(in, kernel, stride, padding, extra int) int {
 		last := in + 2*padding + extra - kernel
@@ -76,7 +80,8 @@ func (s sliding) check() error {
 		size  Size
 		least int
 	}
-	all := []named{{"kernel", s.kernel, 1}, {"stride", s.stride, 1}, {"padding", s.padding, 0}, {"extra padding", s.extra, 0}}
+	all := []named{{"kernel", s.kernel, 1}, {"stride", s.stride, 1}, {"padding", s.padding, 0},
+		{"extra padding", s.extra, 0}}
 	if !s.dilation.isZero() {
 		all = append(all, named{"dilation", s.dilation, 1})
 	}
@@ -109,16 +114,20 @@ func (s sliding) inferPool(inputs []Shape) (Shape, error) {
 	}
 	k, p, e := s.kernel, s.padding, s.extra
 	if 2*p.Height > k.Height || 2*p.Width > k.Width {
-		return nil, fmt.Errorf("padding %v is more than half the kernel %v, so that a window could lie in the padding alone", p, k)
+		return nil, fmt.Errorf(
+			"padding %v is more than half the kernel %v, so that a window could lie in the padding alone", p,
+			k)
 	}
 	if p.Height+e.Height >= k.Height && e.Height > 0 || p.Width+e.Width >= k.Width && e.Width > 0 {
-		return nil, fmt.Errorf("padding %v and extra padding %v fill the kernel %v, so that a window could lie in the padding alone", p, e, k)
+		return nil, fmt.Errorf(
+			"padding %v and extra padding %v fill the kernel %v, so that a window could lie in the padding alone",
+			p, e, k)
 	}
 	return Shape{in[0], out.Height, out.Width}, nil
 }
 
-// usual reports whether the window is what every engine's own operators know: the same padding on both sides, no
-// dilation, the number of windows rounded down.
+// usual reports whether the window is what every engine's own operators know: the same padding on
+// both sides, no dilation, the number of windows rounded down.
 func (s sliding) usual() bool { return s.extra.isZero() && s.dilation.isZero() && !s.ceil }
 
 // window is that of the operators.
@@ -143,9 +152,9 @@ func (s sliding) pool(call Call) reference.Pool2D {
 	}
 }
 
-// end returns how far the padding reaches behind a map: as far as its last windows where those that are
-// rounded up reach further than the padding that was asked for. So ONNX needs no ceil_mode, whose meaning
-// differs among runtimes.
+// end returns how far the padding reaches behind a map: as far as its last windows where those that
+// are rounded up reach further than the padding that was asked for. So ONNX needs no ceil_mode,
+// whose meaning differs among runtimes.
 func (s sliding) end(in, out Shape) Size {
 	side := func(in, out, kernel, stride, padding, extra int) int {
 		return max(padding+extra, (out-1)*stride+kernel-in-padding)
@@ -162,6 +171,7 @@ func (s sliding) attributes(end Size) []Attribute {
 	return []Attribute{
 		Integers("kernel_shape", int64(s.kernel.Height), int64(s.kernel.Width)),
 		Integers("strides", int64(s.stride.Height), int64(s.stride.Width)),
-		Integers("pads", int64(s.padding.Height), int64(s.padding.Width), int64(end.Height), int64(end.Width)),
+		Integers("pads", int64(s.padding.Height), int64(s.padding.Width), int64(end.Height),
+			int64(end.Width)),
 	}
 }

@@ -11,9 +11,11 @@ import (
 // Layers are exchanged in their places: names and inputs stay.
 func TestWithExchangesLayersInTheirPlaces(t *testing.T) {
 	g := builder.NewGraph("fork", builder.Shape{2, 6, 6})
-	x := g.Then(g.Input(), builder.Conv2D{Name: "stem", Filters: 3, Kernel: builder.Square(3), Padding: builder.Square(1)})
+	x := g.Then(g.Input(), builder.Conv2D{Name: "stem", Filters: 3, Kernel: builder.Square(3),
+		Padding: builder.Square(1)})
 	y := g.Then(x, builder.Dropout{P: 0.5}, builder.ReLU{})
-	network, err := g.Network(g.Then(g.Join(builder.Add{}, y, x), builder.Flatten{}, builder.Dense{Units: 2}))
+	network, err := g.Network(g.Then(g.Join(builder.Add{}, y, x), builder.Flatten{},
+		builder.Dense{Units: 2}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +69,8 @@ func TestWithExchangesLayersInTheirPlaces(t *testing.T) {
 
 type nameless struct{}
 
-func (nameless) Kind() string                                          { return "Nameless" }
-func (nameless) Infer([]builder.Shape) (builder.Inferred, error)       { return builder.Inferred{}, nil }
+func (nameless) Kind() string { return "Nameless" }
+func (nameless) Infer([]builder.Shape) (builder.Inferred, error) {
+	return builder.Inferred{}, nil
+}
 func (nameless) Compute(builder.Call) (c builder.Computation, _ error) { return c, nil }

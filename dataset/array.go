@@ -228,7 +228,8 @@ func (a *array) labelSets() (sets [][]int32, onlyOne bool, err error) {
 		onlyOne, some = onlyOne && len(sets[row]) == 1, some || len(sets[row]) > 0
 	}
 	if !some {
-		return nil, false, fmt.Errorf("%w: shape %v is 0 throughout: no image has a label", ErrLabel, a.shape)
+		return nil, false, fmt.Errorf("%w: shape %v is 0 throughout: no image has a label", ErrLabel,
+			a.shape)
 	}
 	return sets, onlyOne, nil
 }

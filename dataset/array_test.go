@@ -88,8 +88,10 @@ func TestNoPixels(t *testing.T) {
 		{Int16, []float64{0, 256, -1, 0}, "256 of int16 at [0, 0, 1]; pixels are 0 to 255; scale"},
 		{Int32, []float64{math.MinInt32, 0, 0, 0}, "-2147483648 of int32 at [0, 0, 0]"},
 		{Float32, []float64{0, 0.1, 0, 0}, "0.1 of float32 at [0, 0, 1] is no multiple of 1/255"},
-		{Float64, []float64{0.2, 1, 200, 0}, "200 of float64 at [0, 1, 0] is above 1, and 0.2 at [0, 0, 0] is no whole number"},
-		{Float32, []float64{0, 200, 0, 0.5}, "200 of float32 at [0, 0, 1] is above 1, and 0.5 at [0, 1, 1]"},
+		{Float64, []float64{0.2, 1, 200, 0},
+			"200 of float64 at [0, 1, 0] is above 1, and 0.2 at [0, 0, 0] is no whole number"},
+		{Float32, []float64{0, 200, 0, 0.5},
+			"200 of float32 at [0, 0, 1] is above 1, and 0.5 at [0, 1, 1]"},
 		{Float32, []float64{0, 255, 256, 0}, "256 of float32 at [0, 1, 0]; pixels are 0 to 255"},
 		{Float32, []float64{0.2, -0.5, 0, 0}, "-0.5 of float32 at [0, 0, 1]"},
 		{Float64, []float64{0, 0, math.NaN(), 0}, "NaN of float64 at [0, 1, 0]"},
@@ -98,7 +100,8 @@ func TestNoPixels(t *testing.T) {
 		{Float64, []float64{0, 254.99999999, 0, 0}, "254.99999999"},
 	} {
 		set, err := openValues(t, test.of, []int{1, 2, 2}, test.values...)
-		if !errors.Is(err, ErrPixel) || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "images") {
+		if !errors.Is(err, ErrPixel) || !strings.Contains(err.Error(), test.says) ||
+			!strings.Contains(err.Error(), "images") {
 			t.Errorf("%v of %v: %v, %v; want %q", test.values, test.of, set, err, test.says)
 		}
 	}
@@ -176,8 +179,10 @@ func TestChannelsLast(t *testing.T) {
 // Halves are what IEEE 754 says, in each of its kinds.
 func TestHalf(t *testing.T) {
 	for bits, want := range map[uint16]float64{
-		0x0000: 0, 0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0001: math.Ldexp(1, -24), 0x03ff: math.Ldexp(1023, -24),
-		0x0400: math.Ldexp(1, -14), 0x3555: 0.333251953125, 0x7c00: math.Inf(1), 0xfc00: math.Inf(-1), 0x5bf8: 255,
+		0x0000: 0, 0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0001: math.Ldexp(1, -24),
+		0x03ff: math.Ldexp(1023, -24),
+		0x0400: math.Ldexp(1, -14), 0x3555: 0.333251953125, 0x7c00: math.Inf(1), 0xfc00: math.Inf(-1),
+		0x5bf8: 255,
 	} {
 		if got := half(bits); got != want {
 			t.Errorf("%#04x is %v, want %v", bits, got, want)
@@ -197,11 +202,14 @@ func TestIDXOfOtherTypesAsTrain(t *testing.T) {
 	}
 	labels := encode(t, Int32, []int{4}, 0, 1, 2, 1)
 	writeFiles(t, dir, map[string][]byte{
-		"own/train-images-idx4-ubyte": encode(t, Float32, []int{4, 5, 6, 3}, colour...), "own/train-labels-idx1-ubyte": labels,
-		"own/t10k-images-idx4-ubyte.gz": packIDX(t, encode(t, Float64, []int{4, 3, 5, 6}, colour...)), "own/t10k-labels-idx1-ubyte": labels,
+		"own/train-images-idx4-ubyte":   encode(t, Float32, []int{4, 5, 6, 3}, colour...),
+		"own/train-labels-idx1-ubyte":   labels,
+		"own/t10k-images-idx4-ubyte.gz": packIDX(t, encode(t, Float64, []int{4, 3, 5, 6}, colour...)),
+		"own/t10k-labels-idx1-ubyte":    labels,
 	})
 	training, test := asTrain(t, dir, "own", Options{})
-	if training.Channels != 3 || test.Channels != 3 || training.Height != 5 || test.Width != 6 || training.Name != "own:train" || test.Name != "own:t10k" {
+	if training.Channels != 3 || test.Channels != 3 || training.Height != 5 || test.Width != 6 ||
+		training.Name != "own:train" || test.Name != "own:t10k" {
 		t.Errorf("%v, %v", training.Info(), test.Info())
 	}
 }

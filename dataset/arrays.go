@@ -229,7 +229,8 @@ func openNPZ(path string, asked Part, opts Options) (*Set, error) {
 	if !place.any() {
 		wanted := arrayPairs("")[0]
 		return nil, fmt.Errorf("%w: %s has %s; store them by names: np.savez(file, %s=…, %s=…), "+
-			"or train_images=…, train_labels=…, test_images=…, test_labels=…%s", ErrUnknown, path, someOf(place.names), wanted.images,
+			"or train_images=…, train_labels=…, test_images=…, test_labels=…%s", ErrUnknown, path,
+			someOf(place.names), wanted.images,
 			wanted.labels, nearest.Hint(wanted.images+npySuffix, place.names))
 	}
 	part, err := choosePart(path, asked, opts, place.has)

@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// Batches deals the indices 0…n−1 of a set's images out in mini-batches, each epoch in
-// another order, or of images drawn so that each class comes as often as another. It holds no position: it is a function of seed and epoch,
-// and safe for concurrent use.
+// Batches deals the indices 0…n−1 of a set's images out in mini-batches, each epoch in another
+// order, or of images drawn so that each class comes as often as another. It holds no position: it
+// is a function of seed and epoch, and safe for concurrent use.
 type Batches struct {
 	n, size  int
 	seed     uint64

@@ -29,7 +29,9 @@ func holdsCIFAR(file string) bool {
 			return false
 		}
 		name := path.Base(header.Name)
-		if isPythonCIFAR(name) || slices.ContainsFunc(cifars(), func(c cifar) bool { return c.holdsFile(name) }) {
+		if isPythonCIFAR(name) || slices.ContainsFunc(cifars(), func(c cifar) bool {
+			return c.holdsFile(name)
+		}) {
 			return true
 		}
 	}
@@ -38,7 +40,8 @@ func holdsCIFAR(file string) bool {
 
 // holdsFile reports whether one of the set's files is called so.
 func (c cifar) holdsFile(name string) bool {
-	return name == c.names || slices.Contains(c.files[Train], name) || slices.Contains(c.files[Test], name)
+	return name == c.names || slices.Contains(c.files[Train], name) ||
+		slices.Contains(c.files[Test], name)
 }
 
 // isPythonCIFAR reports names of files of the Python version.

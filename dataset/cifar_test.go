@@ -57,7 +57,8 @@ func cifarTar(t testing.TB, folder string, names []string, files map[string][]by
 	err := w.WriteHeader(&tar.Header{Name: folder + "/", Typeflag: tar.TypeDir, Mode: 0o755})
 	for _, name := range names {
 		if err == nil {
-			err = w.WriteHeader(&tar.Header{Name: folder + "/" + name, Typeflag: tar.TypeReg, Size: int64(len(files[name])), Mode: 0o644})
+			err = w.WriteHeader(&tar.Header{Name: folder + "/" + name, Typeflag: tar.TypeReg,
+				Size: int64(len(files[name])), Mode: 0o644})
 		}
 		if err == nil {
 			_, err = w.Write(files[name])
@@ -81,10 +82,12 @@ func TestCIFARAsTrain(t *testing.T) {
 			var digests []string
 			for _, spec := range []string{c.archive.name, "plain.tar", "in", filepath.Join("in", c.folder)} {
 				training, test := asTrain(t, dir, spec, Options{})
-				if training.Name != spec+":train" || test.Name != spec+":t10k" || training.Channels != 3 || training.Height != 32 || training.Width != 32 {
+				if training.Name != spec+":train" || test.Name != spec+":t10k" || training.Channels != 3 ||
+					training.Height != 32 || training.Width != 32 {
 					t.Errorf("%v, %v", training.Info(), test.Info())
 				}
-				if training.Classes != c.classes || test.Classes != c.classes || test.ClassNames[c.classes-1] != fmt.Sprintf("kind %d", c.classes-1) {
+				if training.Classes != c.classes || test.Classes != c.classes ||
+					test.ClassNames[c.classes-1] != fmt.Sprintf("kind %d", c.classes-1) {
 					t.Errorf("%d and %d classes, called %v", training.Classes, test.Classes, test.ClassNames)
 				}
 				if got := training.Image(1)[2*1024+5*32+9]; got != 7+100+5+9 {
@@ -120,10 +123,12 @@ func TestCIFARLabels(t *testing.T) {
 			t.Errorf("%s: labels %v", c.word, set.Labels)
 		}
 		// Without the file of names, or with others'.
-		if unnamed, err := Open(t.Context(), dir+":train", Options{OwnNames: true}); err != nil || unnamed.ClassNames != nil || unnamed.Classes != c.classes {
+		if unnamed, err := Open(t.Context(), dir+":train", Options{OwnNames: true}); err != nil ||
+			unnamed.ClassNames != nil || unnamed.Classes != c.classes {
 			t.Errorf("%v, %v", unnamed, err)
 		}
-		if wide, err := Open(t.Context(), dir+":train", Options{OwnNames: true, Classes: 120}); err != nil || wide.Classes != 120 {
+		if wide, err := Open(t.Context(), dir+":train",
+			Options{OwnNames: true, Classes: 120}); err != nil || wide.Classes != 120 {
 			t.Errorf("%v, %v", wide, err)
 		}
 	}
@@ -147,8 +152,9 @@ func TestCIFARRefused(t *testing.T) {
 		want error
 		says string
 	}{
-		"missing":  {"data_batch_3.bin", nil, ErrUnknown, "data_batch_3.bin is missing"},
-		"cut":      {"data_batch_2.bin", c.records(2, 0)[:4000], ErrTruncated, "data_batch_2.bin: the data ends too early: 4000 bytes"},
+		"missing": {"data_batch_3.bin", nil, ErrUnknown, "data_batch_3.bin is missing"},
+		"cut": {"data_batch_2.bin", c.records(2, 0)[:4000], ErrTruncated,
+			"data_batch_2.bin: the data ends too early: 4000 bytes"},
 		"empty":    {"data_batch_5.bin", []byte{}, ErrTruncated, "data_batch_5.bin"},
 		"label 10": {"data_batch_4.bin", wrongLabel, ErrLabel, "image 1 has the label 10"},
 		"names":    {c.names, []byte("cat\ndog\n"), ErrArgument, "2 class names, 10 are wanted"},
@@ -172,9 +178,10 @@ func TestCIFARRefused(t *testing.T) {
 		other[name] = data
 	}
 	writeFiles(t, dir, map[string][]byte{
-		"cut.tar.gz":    whole[:len(whole)/2],
-		"other.tar.gz":  packIDX(t, cifarTar(t, "x", []string{"a.png"}, map[string][]byte{"a.png": nil})),
-		"python.tar":    cifarTar(t, "cifar-10-batches-py", []string{"data_batch_1"}, map[string][]byte{"data_batch_1": nil}),
+		"cut.tar.gz":   whole[:len(whole)/2],
+		"other.tar.gz": packIDX(t, cifarTar(t, "x", []string{"a.png"}, map[string][]byte{"a.png": nil})),
+		"python.tar": cifarTar(t, "cifar-10-batches-py", []string{"data_batch_1"},
+			map[string][]byte{"data_batch_1": nil}),
 		"both.tar":      cifarTar(t, "x", append(hundred, names...), other),
 		"twice.tar":     cifarTar(t, "x", append(names, names...), files),
 		"py/test_batch": nil, "noise.tar": bytes.Repeat([]byte("noise "), 200),
@@ -183,14 +190,17 @@ func TestCIFARRefused(t *testing.T) {
 		want error
 		says string
 	}{
-		"cut.tar.gz": {ErrTruncated, "copy or download"}, "other.tar.gz": {picture.ErrFormat, "a.png: the file is empty"}, "python.tar": {ErrUnknown, "binary version"},
-		"both.tar": {ErrUnknown, "both cifar100 and cifar10"}, "twice.tar": {ErrUnknown, "twice"}, "py": {ErrUnknown, "pickles"},
+		"cut.tar.gz": {ErrTruncated, "copy or download"}, "other.tar.gz": {picture.ErrFormat,
+			"a.png: the file is empty"}, "python.tar": {ErrUnknown, "binary version"},
+		"both.tar": {ErrUnknown, "both cifar100 and cifar10"}, "twice.tar": {ErrUnknown, "twice"},
+		"py":        {ErrUnknown, "pickles"},
 		"noise.tar": {ErrMagic, "no tar file"},
 	} {
 		refused(t, filepath.Join(dir, name), Options{Part: Train}, test.want, test.says)
 	}
 	writeFiles(t, dir, map[string][]byte{"good.tar.gz": whole})
-	refused(t, filepath.Join(dir, "good.tar.gz"), Options{Part: Train, Limit: 20_000}, ErrTooLarge, "20000 bytes")
+	refused(t, filepath.Join(dir, "good.tar.gz"), Options{Part: Train, Limit: 20_000}, ErrTooLarge,
+		"20000 bytes")
 }
 
 // A test part that is not there is none to test on, and no reason to stop.
@@ -228,7 +238,8 @@ func sparseCIFARTar(name string) []byte {
 		return header
 	}
 	var records string
-	for _, record := range []string{"major=0", "minor=1", "numblocks=1", "map=0,0", "size=8589934592", "name=" + name} {
+	for _, record := range []string{"major=0", "minor=1", "numblocks=1", "map=0,0", "size=8589934592",
+		"name=" + name} {
 		line := " GNU.sparse." + record + "\n"
 		records += strconv.Itoa(len(line)+2) + line // all take two digits
 	}
@@ -248,8 +259,10 @@ func TestSparseTar(t *testing.T) {
 
 func FuzzOpenCIFARArchive(f *testing.F) {
 	c := cifar10()
-	f.Add(cifarTar(f, "x", []string{"test_batch.bin"}, map[string][]byte{"test_batch.bin": c.records(1, 0)}))
-	f.Add(packIDX(f, cifarTar(f, "x", []string{c.names, "test_batch.bin"}, map[string][]byte{c.names: c.nameLines(), "test_batch.bin": nil})))
+	f.Add(cifarTar(f, "x", []string{"test_batch.bin"},
+		map[string][]byte{"test_batch.bin": c.records(1, 0)}))
+	f.Add(packIDX(f, cifarTar(f, "x", []string{c.names, "test_batch.bin"},
+		map[string][]byte{c.names: c.nameLines(), "test_batch.bin": nil})))
 	f.Add(sparseCIFARTar("test_batch.bin"))
 	path := filepath.Join(f.TempDir(), "set.tar")
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -187,8 +187,8 @@ func (i Info) OneLabel(what string) error {
 		i.Name, ErrMultiLabel, what)
 }
 
-// LabelsOf returns the labels of an image for which Source.Read wrote that number: the number itself
-// or, of a multi-label set, the labels of the combination.
+// LabelsOf returns the labels of an image for which Source.Read wrote that number: the number
+// itself or, of a multi-label set, the labels of the combination.
 func (i Info) LabelsOf(label int32) []int32 {
 	if !i.MultiLabel {
 		return []int32{label}

@@ -43,8 +43,9 @@ func TestMultiLabelLists(t *testing.T) {
 		"quoted":     {"file;label\nb.png;\"ant;wasp\"\na.png;\nc.png;bee\n", true},
 		"tabs":       {"id\ttarget\nb\twasp | ant\na\t\nc\tbee\n", true},
 		"columns":    {"file,ant,bee,wasp\nb.png,1,0,1\na.png,0,0,0\nc.png,0,1,0\n", false},
-		"floats":     {"ant,bee,file,wasp\n1.0,0.0,b.png,1.0\n0.0,0.0,a.png,0.0\n0.0,1.0,c.png,0.0\n", false},
-		"asked for":  {"file,ant,bee,wasp\nb.png,1,0,1\na.png,0,0,0\nc.png,0,1,0\n", true},
+		"floats": {"ant,bee,file,wasp\n1.0,0.0,b.png,1.0\n0.0,0.0,a.png,0.0\n0.0,1.0,c.png,0.0\n",
+			false},
+		"asked for": {"file,ant,bee,wasp\nb.png,1,0,1\na.png,0,0,0\nc.png,0,1,0\n", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -63,10 +64,12 @@ func TestMultiLabelLists(t *testing.T) {
 				if text := set.Info().String(); !strings.HasSuffix(text, "any of 3 labels each") {
 					t.Error(text)
 				}
-				if again, err := Reopen(t.Context(), set.Info(), Options{}); err != nil || again.Info().SHA256 != set.Digest() {
+				if again, err := Reopen(t.Context(), set.Info(), Options{}); err != nil ||
+					again.Info().SHA256 != set.Digest() {
 					t.Errorf("reopened: %v", err)
 				}
-				streamed, err := OpenSource(t.Context(), spec, Options{MultiLabel: test.flag, Memory: 1, PictureCache: NoPictureCache})
+				streamed, err := OpenSource(t.Context(), spec,
+					Options{MultiLabel: test.flag, Memory: 1, PictureCache: NoPictureCache})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -89,7 +92,8 @@ func TestMultiLabelListOfNumbers(t *testing.T) {
 	writePictures(t, dir, "a.png", "b.png", "c.png")
 	writeText(t, filepath.Join(dir, "labels.csv"), "file,label\na,2|0\nb,\nc,2\n")
 	set, err := Open(t.Context(), dir, Options{MultiLabel: true})
-	if err != nil || fmt.Sprint(labelSetsOf(t, set)) != "[[0 2] [] [2]]" || set.Classes != 3 || len(set.ClassNames) != 0 {
+	if err != nil || fmt.Sprint(labelSetsOf(t, set)) != "[[0 2] [] [2]]" || set.Classes != 3 ||
+		len(set.ClassNames) != 0 {
 		t.Fatalf("%v: %v", err, set)
 	}
 	writeText(t, filepath.Join(dir, "labels.txt"), "ant\nbee\nwasp\nfly\n")
@@ -131,20 +135,29 @@ func TestBadMultiLabelLists(t *testing.T) {
 		want error
 		says string
 	}{
-		"two separators":   {"file,label\na,x|y\nb,x;y\n", true, ErrLabel, "by | in line 2 and by ; in line 3"},
-		"an empty label":   {"file,label\na,x||y\n", true, ErrLabel, "have an empty one among them"},
-		"twice":            {"file,label\na,x|x\n", true, ErrLabel, "a has the label x twice"},
-		"twice, numbers":   {"file,label\na,1|1.0\n", true, ErrLabel, "twice"},
-		"no label at all":  {"file,label\na,\nb,\n", true, ErrLabel, "no picture has a label"},
-		"none, unsaid":     {"file,label\na,x\nb,\n", false, ErrArgument, "-multi-label takes pictures without any"},
-		"without quotes":   {"file;label\na;x;y\nb;x\n", true, ErrArgument, "put quotes around what has a ;"},
+		"two separators": {"file,label\na,x|y\nb,x;y\n", true, ErrLabel,
+			"by | in line 2 and by ; in line 3"},
+		"an empty label":  {"file,label\na,x||y\n", true, ErrLabel, "have an empty one among them"},
+		"twice":           {"file,label\na,x|x\n", true, ErrLabel, "a has the label x twice"},
+		"twice, numbers":  {"file,label\na,1|1.0\n", true, ErrLabel, "twice"},
+		"no label at all": {"file,label\na,\nb,\n", true, ErrLabel, "no picture has a label"},
+		"none, unsaid": {"file,label\na,x\nb,\n", false, ErrArgument,
+			"-multi-label takes pictures without any"},
+		"without quotes": {"file;label\na;x;y\nb;x\n", true, ErrArgument,
+			"put quotes around what has a ;"},
 		"a negative label": {"file,label\na,0\nb,1|-1\n", true, ErrLabel, "the label -1"},
-		"neither 0 nor 1":  {"file,x,y\na,1,2\nb,0,0\n", true, ErrLabel, `line 2: label out of range: "2" in the column y`},
-		"short line":       {"file,x,y\na,1\nb,0,0\n", true, ErrArgument, "2 values, the first line has 3"},
-		"one-hot":          {"file,x,y\na,1,0\nb,0,1\n", false, ErrAmbiguous, "say -multi-label for any number"},
-		"a column twice":   {"file,x,x\na,1,1\nb,0,0\n", false, ErrArgument, "give each a name of its own"},
-		"an unnamed one":   {"file,x,\na,1,1\nb,0,0\n", false, ErrArgument, "give each a name of its own"},
-		"out":              {"file,x,y\n../a,1,1\nb,0,0\n", false, ErrArgument, "leads out of the list's folder"},
+		"neither 0 nor 1": {"file,x,y\na,1,2\nb,0,0\n", true, ErrLabel,
+			`line 2: label out of range: "2" in the column y`},
+		"short line": {"file,x,y\na,1\nb,0,0\n", true, ErrArgument,
+			"2 values, the first line has 3"},
+		"one-hot": {"file,x,y\na,1,0\nb,0,1\n", false, ErrAmbiguous,
+			"say -multi-label for any number"},
+		"a column twice": {"file,x,x\na,1,1\nb,0,0\n", false, ErrArgument,
+			"give each a name of its own"},
+		"an unnamed one": {"file,x,\na,1,1\nb,0,0\n", false, ErrArgument,
+			"give each a name of its own"},
+		"out": {"file,x,y\n../a,1,1\nb,0,0\n", false, ErrArgument,
+			"leads out of the list's folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -152,7 +165,8 @@ func TestBadMultiLabelLists(t *testing.T) {
 			path := filepath.Join(dir, "labels.csv")
 			writeText(t, path, test.text)
 			_, err := Open(t.Context(), path, Options{MultiLabel: test.flag})
-			if !errors.Is(err, test.want) || !strings.Contains(fmt.Sprint(err), test.says) || !strings.Contains(fmt.Sprint(err), dir) {
+			if !errors.Is(err, test.want) || !strings.Contains(fmt.Sprint(err), test.says) ||
+				!strings.Contains(fmt.Sprint(err), dir) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -184,28 +198,34 @@ func TestPartsOfMultiLabelSets(t *testing.T) {
 	}
 	before := test.Info().SHA256
 	if test, err = MatchClasses(test, training.Info().ClassNames); err != nil ||
-		fmt.Sprint(labelSetsOf(t, test)) != "[[bee cat] [cat]]" || test.Info().Classes != 3 || test.Info().SHA256 == before {
+		fmt.Sprint(labelSetsOf(t, test)) != "[[bee cat] [cat]]" || test.Info().Classes != 3 ||
+		test.Info().SHA256 == before {
 		t.Fatalf("%v: %v", err, test)
 	}
-	streamed, err := OpenSource(t.Context(), dir+":t10k", Options{MultiLabel: true, Memory: 1, PictureCache: NoPictureCache})
+	streamed, err := OpenSource(t.Context(), dir+":t10k",
+		Options{MultiLabel: true, Memory: 1, PictureCache: NoPictureCache})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if streamed, err = Relabelled(streamed, training.Info().ClassNames); err != nil ||
-		fmt.Sprint(labelSetsOf(t, streamed)) != "[[bee cat] [cat]]" || streamed.Info().SHA256 != test.Info().SHA256 {
+		fmt.Sprint(labelSetsOf(t, streamed)) != "[[bee cat] [cat]]" ||
+		streamed.Info().SHA256 != test.Info().SHA256 {
 		t.Errorf("streamed: %v", err)
 	}
-	// Columns in another order are put into that of the training set, there and when it is opened again.
+	// Columns in another order are put into that of the training set, there and when it is opened
+	// again.
 	writeText(t, filepath.Join(dir, "test.csv"), "cat,bee,file,ant\n1,1,4,0\n1,0,5,0\n")
 	columns, err := OpenTest(t.Context(), training, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if columns, err = MatchClasses(columns, training.Info().ClassNames); err != nil ||
-		fmt.Sprint(labelSetsOf(t, columns)) != "[[bee cat] [cat]]" || columns.Info().SHA256 != test.Info().SHA256 {
+		fmt.Sprint(labelSetsOf(t, columns)) != "[[bee cat] [cat]]" ||
+		columns.Info().SHA256 != test.Info().SHA256 {
 		t.Fatalf("columns: %v", err)
 	}
-	if again, err := Reopen(t.Context(), columns.Info(), Options{}); err != nil || again.Info().SHA256 != test.Info().SHA256 {
+	if again, err := Reopen(t.Context(), columns.Info(), Options{}); err != nil ||
+		again.Info().SHA256 != test.Info().SHA256 {
 		t.Errorf("opened again: %v", err)
 	}
 	first, err := First(training, 2)
@@ -213,11 +233,13 @@ func TestPartsOfMultiLabelSets(t *testing.T) {
 		t.Errorf("the first: %v", err)
 	}
 	// The combinations of images that are left out do not enter the digest.
-	alone, err := NewMultiLabelSet("", training.(*Set).Images[:2*training.(*Set).ImageSize()], [][]int32{{2, 0}, {1}}, 1, 2, 2, 0)
+	alone, err := NewMultiLabelSet("", training.(*Set).Images[:2*training.(*Set).ImageSize()],
+		[][]int32{{2, 0}, {1}}, 1, 2, 2, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wide, err := NewMultiLabelSet("", append(slices.Clone(alone.Images), 1, 2, 3, 4), [][]int32{{0, 2}, {1}, {}}, 1, 2, 2, 3)
+	wide, err := NewMultiLabelSet("", append(slices.Clone(alone.Images), 1, 2, 3, 4),
+		[][]int32{{0, 2}, {1}, {}}, 1, 2, 2, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +247,8 @@ func TestPartsOfMultiLabelSets(t *testing.T) {
 	if err != nil || part.Digest() != alone.Digest() || wide.Digest() == alone.Digest() {
 		t.Errorf("digests %s and %s of the same images, %v", part.Digest(), alone.Digest(), err)
 	}
-	if loaded, err := Load(t.Context(), newPart(wide, []int{2, 0})); err != nil || fmt.Sprint(labelSetsOf(t, loaded)) != "[[] [0 2]]" {
+	if loaded, err := Load(t.Context(), newPart(wide, []int{2, 0})); err != nil ||
+		fmt.Sprint(labelSetsOf(t, loaded)) != "[[] [0 2]]" {
 		t.Errorf("loaded: %v", err)
 	}
 	validation, rest, err := SplitSource(wide, 0.5, 1)
@@ -242,7 +265,8 @@ func TestPartsOfMultiLabelSets(t *testing.T) {
 	}
 }
 
-// One label more or less, or another's, is another set, and the same ones as places elsewhere are not.
+// One label more or less, or another's, is another set, and the same ones as places elsewhere are
+// not.
 func TestMultiLabelDigests(t *testing.T) {
 	images := []uint8{1, 2, 3}
 	digest := func(labels ...[]int32) string {
@@ -254,7 +278,8 @@ func TestMultiLabelDigests(t *testing.T) {
 	}
 	same := digest([]int32{0}, []int32{1, 2}, []int32{})
 	seen := map[string]bool{same: true}
-	for _, labels := range [][][]int32{{{0}, {1}, {}}, {{0}, {1, 2}, {0}}, {{1}, {0, 2}, {}}, {{}, {0, 1, 2}, {}}, {{0, 1}, {2}, {}}} {
+	for _, labels := range [][][]int32{{{0}, {1}, {}}, {{0}, {1, 2}, {0}}, {{1}, {0, 2}, {}},
+		{{}, {0, 1, 2}, {}}, {{0, 1}, {2}, {}}} {
 		if d := digest(labels...); seen[d] {
 			t.Errorf("%v has the digest of another", labels)
 		} else {
@@ -264,12 +289,14 @@ func TestMultiLabelDigests(t *testing.T) {
 	if digest([]int32{0}, []int32{2, 1}, nil) != same {
 		t.Error("the order of an image's labels enters the digest")
 	}
-	for name, labels := range map[string][][]int32{"too few": {{0}}, "negative": {{-1}, {0}, {0}}, "too large": {{3}, {0}, {0}}, "twice": {{1, 1}, {0}, {0}}} {
+	for name, labels := range map[string][][]int32{"too few": {{0}}, "negative": {{-1}, {0}, {0}},
+		"too large": {{3}, {0}, {0}}, "twice": {{1, 1}, {0}, {0}}} {
 		if _, err := NewMultiLabelSet("", images, labels, 1, 1, 1, 3); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if _, err := NewMultiLabelSet("", images, [][]int32{{}, {}, {}}, 1, 1, 1, 0); !errors.Is(err, ErrLabel) {
+	if _, err := NewMultiLabelSet("", images, [][]int32{{}, {}, {}}, 1, 1, 1, 0); !errors.Is(err,
+		ErrLabel) {
 		t.Errorf("no label at all: %v", err)
 	}
 }
@@ -316,10 +343,12 @@ func TestMultiLabelArrays(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := PackIDX(t.Context(), filepath.Join(dir, "packed"), filepath.Join(dir, "ints.npz"), Options{}); !errors.Is(err, ErrMultiLabel) {
+	if _, err := PackIDX(t.Context(), filepath.Join(dir, "packed"), filepath.Join(dir, "ints.npz"),
+		Options{}); !errors.Is(err, ErrMultiLabel) {
 		t.Errorf("packed as IDX: %v", err)
 	}
-	if _, err := PackTar(t.Context(), filepath.Join(dir, "packed.tar"), filepath.Join(dir, "ints.npz"), Options{}); !errors.Is(err, ErrMultiLabel) {
+	if _, err := PackTar(t.Context(), filepath.Join(dir, "packed.tar"), filepath.Join(dir, "ints.npz"),
+		Options{}); !errors.Is(err, ErrMultiLabel) {
 		t.Errorf("packed as tar: %v", err)
 	}
 }

@@ -95,7 +95,8 @@ func (c *Contents) SameClass(index int, other *Contents, otherIndex int) bool {
 		slices.Sort(others)
 		return slices.Equal(names, others)
 	}
-	return slices.Equal(c.info.LabelsOf(c.labels[index]), other.info.LabelsOf(other.labels[otherIndex]))
+	return slices.Equal(c.info.LabelsOf(c.labels[index]),
+		other.info.LabelsOf(other.labels[otherIndex]))
 }
 
 // Bytes is how much is compared of all images.

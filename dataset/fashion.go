@@ -26,11 +26,15 @@ const (
 // Debian, it is the same data in another gzip file.
 func fashionFiles(part Part) (images, labels known) {
 	if part == Train {
-		return known{name: "train-images-idx3-ubyte.gz", plain: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"},
-			known{name: "train-labels-idx1-ubyte.gz", plain: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"}
+		return known{name: "train-images-idx3-ubyte.gz",
+				plain: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"},
+			known{name: "train-labels-idx1-ubyte.gz",
+				plain: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"}
 	}
-	return known{name: "t10k-images-idx3-ubyte.gz", plain: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"},
-		known{name: "t10k-labels-idx1-ubyte.gz", plain: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"}
+	return known{name: "t10k-images-idx3-ubyte.gz",
+			plain: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"},
+		known{name: "t10k-labels-idx1-ubyte.gz",
+			plain: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"}
 }
 
 // openFashion looks in the cache, then where Debian's package is installed.
@@ -115,8 +119,10 @@ func fetchFashion(ctx context.Context, dir string, opts Options) error {
 				return ctx.Err()
 			}
 			images, labels := fashionFiles(Test)
-			return fmt.Errorf("%s could not be brought: %w; apt-get and dpkg-deb are Debian's and Ubuntu's (apt-get update first), "+
-				"elsewhere put Fashion-MNIST's %s, %s and the two files train-… into %s", Fashion, err, images.name, labels.name, dir)
+			return fmt.Errorf(
+				"%s could not be brought: %w; apt-get and dpkg-deb are Debian's and Ubuntu's (apt-get update first), "+
+					"elsewhere put Fashion-MNIST's %s, %s and the two files train-… into %s", Fashion, err,
+				images.name, labels.name, dir)
 		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {

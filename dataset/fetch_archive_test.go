@@ -25,7 +25,8 @@ func (c cifar) publish(t testing.TB, address string) ([]byte, *publishedArchive)
 	names, files := c.small()
 	data := packIDX(t, cifarTar(t, c.folder, names, files))
 	sum := md5.Sum(data)
-	return data, &publishedArchive{name: c.archive.name, address: address + "/" + c.archive.name, md5: hex.EncodeToString(sum[:])}
+	return data, &publishedArchive{name: c.archive.name, address: address + "/" + c.archive.name,
+		md5: hex.EncodeToString(sum[:])}
 }
 
 // Both sets come from their authors' page into the cache and are words then.
@@ -53,24 +54,29 @@ func TestFetchCIFAR(t *testing.T) {
 					t.Fatalf("%s, %v", dir, err)
 				}
 			}
-			if said := messages.String(); asked != 2 || !strings.Contains(said, "bringing "+server.URL) || !strings.Contains(said, "MB") {
+			if said := messages.String(); asked != 2 || !strings.Contains(said, "bringing "+server.URL) ||
+				!strings.Contains(said, "MB") {
 				t.Errorf("%d requests, messages %q", asked, said)
 			}
 			server.Close() // from here on there is no network
 			training, test := asTrain(t, t.TempDir(), c.word, opts)
-			if training.Name != c.word+":train" || test.Name != c.word+":t10k" || training.Place != training.Name || test.Place != test.Name {
+			if training.Name != c.word+":train" || test.Name != c.word+":t10k" ||
+				training.Place != training.Name || test.Place != test.Name {
 				t.Errorf("%s at %s, %s at %s", training.Name, training.Place, test.Name, test.Place)
 			}
 			if training.Classes != c.classes || len(training.ClassNames) != c.classes {
 				t.Errorf("%d classes, called %v", training.Classes, training.ClassNames)
 			}
-			for word, want := range map[string]*Set{c.word: test, c.word + ":t10k": test, c.word + ":train": training} {
-				if set, err := Open(t.Context(), word, opts); err != nil || set.Digest() != want.Digest() || set.Name != want.Name {
+			for word, want := range map[string]*Set{c.word: test, c.word + ":t10k": test,
+				c.word + ":train": training} {
+				if set, err := Open(t.Context(), word, opts); err != nil || set.Digest() != want.Digest() ||
+					set.Name != want.Name {
 					t.Errorf("%s: %v, %v", word, set, err)
 				}
 			}
 			spoil(t, filepath.Join(cache, c.archive.name))
-			if _, err := Open(t.Context(), c.word, opts); !errors.Is(err, ErrNotBrought) || !errors.Is(err, ErrChecksum) {
+			if _, err := Open(t.Context(), c.word, opts); !errors.Is(err, ErrNotBrought) ||
+				!errors.Is(err, ErrChecksum) {
 				t.Errorf("spoiled in the cache: %v", err)
 			}
 		})
@@ -83,7 +89,8 @@ func TestFetchCIFARFromAFile(t *testing.T) {
 	file, cache := filepath.Join(dir, "mine.tgz"), filepath.Join(dir, "cache")
 	writeFiles(t, dir, map[string][]byte{"mine.tgz": data, "other.tgz": append(bytes.Clone(data), 0)})
 	opts := Options{CacheDir: cache, archive: archive, From: filepath.Join(dir, "other.tgz")}
-	if _, err := FetchNamed(t.Context(), CIFAR10, opts); !errors.Is(err, ErrChecksum) || !strings.Contains(err.Error(), "other.tgz") || !strings.Contains(err.Error(), archive.md5) {
+	if _, err := FetchNamed(t.Context(), CIFAR10, opts); !errors.Is(err, ErrChecksum) ||
+		!strings.Contains(err.Error(), "other.tgz") || !strings.Contains(err.Error(), archive.md5) {
 		t.Errorf("another file: %v", err)
 	}
 	if left := entries(cache); len(left) > 0 {
@@ -91,7 +98,8 @@ func TestFetchCIFARFromAFile(t *testing.T) {
 	}
 	for _, from := range []string{dir, filepath.Join(dir, "nothing")} {
 		opts.From = from
-		if _, err := FetchNamed(t.Context(), CIFAR10, opts); err == nil || !strings.Contains(err.Error(), from) {
+		if _, err := FetchNamed(t.Context(), CIFAR10, opts); err == nil ||
+			!strings.Contains(err.Error(), from) {
 			t.Errorf("from %s: %v", from, err)
 		}
 	}
@@ -99,7 +107,8 @@ func TestFetchCIFARFromAFile(t *testing.T) {
 	if _, err := FetchNamed(t.Context(), CIFAR10, opts); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(filepath.Join(cache, c.archive.name)); err != nil || !bytes.Equal(got, data) {
+	if got, err := os.ReadFile(filepath.Join(cache, c.archive.name)); err != nil ||
+		!bytes.Equal(got, data) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 	for _, name := range []string{Fashion, Optdigits} {
@@ -123,7 +132,8 @@ func TestFetchCIFARFails(t *testing.T) {
 		says  string
 	}{
 		"not found": {http.NotFound, nil, "404 Not Found"},
-		"another":   {func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) }, ErrChecksum, "its md5 is"},
+		"another": {func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) },
+			ErrChecksum, "its md5 is"},
 		"cut": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000000")
 			w.Write(data[:1000])
@@ -133,7 +143,8 @@ func TestFetchCIFARFails(t *testing.T) {
 			w.(http.Flusher).Flush()
 			<-silent
 		}, nil, "sent nothing for"},
-		"silent from the start": {func(http.ResponseWriter, *http.Request) { <-silent }, nil, "sent nothing for"},
+		"silent from the start": {func(http.ResponseWriter, *http.Request) { <-silent }, nil,
+			"sent nothing for"},
 		"in a circle": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, r.URL.Path, http.StatusFound)
 		}, nil, "10 redirections"},
@@ -145,7 +156,8 @@ func TestFetchCIFARFails(t *testing.T) {
 			_, opts.archive = c.publish(t, server.URL)
 			opts.archive.silence = 200 * time.Millisecond
 			_, err := FetchNamed(t.Context(), CIFAR100, opts)
-			if err == nil || test.want != nil && !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "-from FILE") {
+			if err == nil || test.want != nil && !errors.Is(err, test.want) ||
+				!strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "-from FILE") {
 				t.Errorf("%v, want %q and the other way", err, test.says)
 			}
 			if left := entries(cache); len(left) > 0 {
@@ -169,7 +181,8 @@ func TestFetchStaysWithHTTPS(t *testing.T) {
 	defer plain.Close()
 	to, _ := http.NewRequest(http.MethodGet, plain.URL, nil)
 	via, _ := http.NewRequest(http.MethodGet, cifar10().archive.address, nil)
-	if err := checkRedirect(to, []*http.Request{via}); err == nil || !strings.Contains(err.Error(), "not https") {
+	if err := checkRedirect(to, []*http.Request{via}); err == nil ||
+		!strings.Contains(err.Error(), "not https") {
 		t.Errorf("%v", err)
 	}
 }

@@ -37,10 +37,12 @@ func FetchedNames() []string { return []string{Optdigits, Fashion, CIFAR10, CIFA
 // cache, and returns its folder. What is there already is verified only.
 func FetchNamed(ctx context.Context, name string, opts Options) (dir string, err error) {
 	if opts.DataDir != "" {
-		return "", fmt.Errorf("%w: a data folder was given, but the set is to be fetched into the cache", ErrArgument)
+		return "", fmt.Errorf("%w: a data folder was given, but the set is to be fetched into the cache",
+			ErrArgument)
 	}
 	if _, _, ok := cifarOfWord(name); opts.From != "" && !ok {
-		return "", fmt.Errorf("%w: a file at hand was given, which applies to %s and %s alone", ErrArgument, CIFAR10, CIFAR100)
+		return "", fmt.Errorf("%w: a file at hand was given, which applies to %s and %s alone",
+			ErrArgument, CIFAR10, CIFAR100)
 	}
 	if dir, err = opts.cachedDir(name); err != nil {
 		return "", fmt.Errorf("no cache folder: %w; set HOME or XDG_CACHE_HOME", err)
@@ -86,5 +88,6 @@ func (o Options) cachedDir(name string) (string, error) {
 
 // notBrought is the error of a set that is not there, or not as it should be.
 func notBrought(name string, cause error) error {
-	return fmt.Errorf("%w: %s (%w); run `dataset fetch %s` once, where a network is", ErrNotBrought, name, cause, name)
+	return fmt.Errorf("%w: %s (%w); run `dataset fetch %s` once, where a network is", ErrNotBrought,
+		name, cause, name)
 }

@@ -21,7 +21,8 @@ func TestUnseenIsNotBroughtByItself(t *testing.T) {
 			t.Log("Debian's package is installed here")
 			continue
 		}
-		if !errors.Is(err, ErrNotBrought) || !strings.Contains(err.Error(), "dataset fetch "+name) || !strings.Contains(err.Error(), cache) {
+		if !errors.Is(err, ErrNotBrought) || !strings.Contains(err.Error(), "dataset fetch "+name) ||
+			!strings.Contains(err.Error(), cache) {
 			t.Errorf("%s: %v, want %q, the command and the place", name, err, ErrNotBrought)
 		}
 		if _, err := os.Stat(cache); err == nil {
@@ -33,11 +34,13 @@ func TestUnseenIsNotBroughtByItself(t *testing.T) {
 		if _, err := Open(t.Context(), name, Options{DataDir: cache}); !errors.Is(err, ErrArgument) {
 			t.Errorf("%s of a data folder: %v", name, err)
 		}
-		if _, err := FetchNamed(t.Context(), name, Options{DataDir: cache}); !errors.Is(err, ErrArgument) {
+		if _, err := FetchNamed(t.Context(), name, Options{DataDir: cache}); !errors.Is(err,
+			ErrArgument) {
 			t.Errorf("%s fetched into a data folder: %v", name, err)
 		}
 	}
-	if _, err := FetchNamed(t.Context(), "optdigit", Options{CacheDir: t.TempDir()}); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), `"optdigits"`) {
+	if _, err := FetchNamed(t.Context(), "optdigit", Options{CacheDir: t.TempDir()}); !errors.Is(err,
+		ErrUnknown) || !strings.Contains(err.Error(), `"optdigits"`) {
 		t.Errorf("an unknown set: %v", err)
 	}
 }
@@ -59,7 +62,8 @@ func TestFetchWithoutTools(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := FetchNamed(ctx, Optdigits, Options{CacheDir: t.TempDir()}); !errors.Is(err, context.Canceled) {
+	if _, err := FetchNamed(ctx, Optdigits, Options{CacheDir: t.TempDir()}); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -88,11 +92,13 @@ func TestOptdigits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Len() != 1797 || s.Channels != 1 || s.Height != 28 || s.Width != 28 || s.Classes != 10 || s.Name != Optdigits {
+	if s.Len() != 1797 || s.Channels != 1 || s.Height != 28 || s.Width != 28 || s.Classes != 10 ||
+		s.Name != Optdigits {
 		t.Errorf("%q: %d images of %d×%d×%d", s.Name, s.Len(), s.Channels, s.Height, s.Width)
 	}
 	// The counts that UCI publishes for the test part.
-	if got, want := s.Stats().Counts, []int{178, 182, 177, 183, 181, 182, 181, 179, 174, 180}; !slices.Equal(got, want) {
+	if got, want := s.Stats().Counts, []int{178, 182, 177, 183, 181, 182, 181, 179, 174,
+		180}; !slices.Equal(got, want) {
 		t.Errorf("class counts %v, want %v", got, want)
 	}
 	t.Setenv("PATH", "") // what is there needs no pip
@@ -100,7 +106,8 @@ func TestOptdigits(t *testing.T) {
 		t.Error("fetched again:", err)
 	}
 	spoil(t, filepath.Join(cache, optdigitsFile))
-	if _, err := Open(t.Context(), Optdigits, Options{CacheDir: cache}); !errors.Is(err, ErrNotBrought) || !errors.Is(err, ErrChecksum) {
+	if _, err := Open(t.Context(), Optdigits, Options{CacheDir: cache}); !errors.Is(err,
+		ErrNotBrought) || !errors.Is(err, ErrChecksum) {
 		t.Errorf("one bit flipped: %v", err)
 	}
 }
@@ -154,7 +161,8 @@ func TestEnlarge(t *testing.T) {
 	for _, test := range []struct {
 		y, x int
 		want uint8
-	}{{14, 14, 255}, {14, 5, 255}, {14, 22, 255}, {14, 2, 0}, {14, 25, 0}, {14, 3, 77}, {14, 24, 77}, {14, 4, 179}, {14, 23, 179}, {0, 0, 0}, {27, 27, 0}, {3, 3, 23}} {
+	}{{14, 14, 255}, {14, 5, 255}, {14, 22, 255}, {14, 2, 0}, {14, 25, 0}, {14, 3, 77}, {14, 24, 77},
+		{14, 4, 179}, {14, 23, 179}, {0, 0, 0}, {27, 27, 0}, {3, 3, 23}} {
 		if got := at(test.y, test.x); got != test.want {
 			t.Errorf("pixel (%d, %d) is %d, want %d", test.y, test.x, got, test.want)
 		}
@@ -187,7 +195,8 @@ func TestParseOptdigitsRefuses(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, _, err := parseOptdigits(packed.Bytes()); err == nil || !strings.Contains(err.Error(), test.says) {
+			if _, _, err := parseOptdigits(packed.Bytes()); err == nil ||
+				!strings.Contains(err.Error(), test.says) {
 				t.Errorf("%v, want %q", err, test.says)
 			}
 		})

@@ -9,7 +9,8 @@ import "fmt"
 func (s *Set) Fill(dst []float32, labels []int32, indices []int, pixels Pixels) error {
 	size := s.ImageSize()
 	if len(dst)/size < len(indices) {
-		return fmt.Errorf("%w: %d images of %d values into a buffer of %d", ErrSize, len(indices), size, len(dst))
+		return fmt.Errorf("%w: %d images of %d values into a buffer of %d", ErrSize, len(indices), size,
+			len(dst))
 	}
 	if labels != nil && len(labels) < len(indices) {
 		return fmt.Errorf("%w: %d labels into a buffer of %d", ErrSize, len(indices), len(labels))

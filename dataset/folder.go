@@ -41,10 +41,12 @@ func parseClassNames(path string, text []byte) ([]string, error) {
 	for lines.Scan() {
 		name := strings.TrimSpace(lines.Text())
 		if name == "" {
-			return nil, fmt.Errorf("%s: %w: line %d is blank; give every class a name", path, ErrArgument, len(names)+1)
+			return nil, fmt.Errorf("%s: %w: line %d is blank; give every class a name", path, ErrArgument,
+				len(names)+1)
 		}
 		if before, twice := lineOf[name]; twice {
-			return nil, fmt.Errorf("%s: %w: lines %d and %d are both %q", path, ErrArgument, before, len(names)+1, name)
+			return nil, fmt.Errorf("%s: %w: lines %d and %d are both %q", path, ErrArgument, before,
+				len(names)+1, name)
 		}
 		names = append(names, name)
 		lineOf[name] = len(names)
@@ -70,7 +72,8 @@ func readNotes(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is not a regular file (%s)", path, info.Mode().Type())
 	}
 	if info.Size() > maxNotes {
-		return nil, fmt.Errorf("%s: %w: %d bytes, at most %d are read", path, ErrTooLarge, info.Size(), maxNotes)
+		return nil, fmt.Errorf("%s: %w: %d bytes, at most %d are read", path, ErrTooLarge, info.Size(),
+			maxNotes)
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -146,7 +146,8 @@ func (x *IDX) check() error {
 	}
 	size, ok := dataSize(x.Type, dims)
 	if !ok || size != uint64(len(x.Data)) {
-		return fmt.Errorf("%w: shape %v of %s and %d bytes of data", ErrSize, x.Shape, x.Type, len(x.Data))
+		return fmt.Errorf("%w: shape %v of %s and %d bytes of data", ErrSize, x.Shape, x.Type,
+			len(x.Data))
 	}
 	return nil
 }
@@ -207,17 +208,21 @@ func readPlain(r *bufio.Reader, limit int64) (*IDX, error) {
 		return nil, readError(err, "first 4 bytes")
 	}
 	if format := picture.Format(start); format != "" {
-		return nil, fmt.Errorf("%w: it is a %s picture; a set of pictures is a folder, with a folder of pictures for each class in it", ErrMagic, format)
+		return nil, fmt.Errorf(
+			"%w: it is a %s picture; a set of pictures is a folder, with a folder of pictures for each class in it",
+			ErrMagic, format)
 	}
 	if magic[0] != 0 || magic[1] != 0 {
 		if kind := picture.Kind(start); kind != "" {
 			return nil, fmt.Errorf("%w: it begins as %s; give an IDX file, plain or .gz", ErrMagic, kind)
 		}
-		return nil, fmt.Errorf("%w: it begins with % x, IDX with 00 00; give an IDX file, plain or .gz", ErrMagic, magic)
+		return nil, fmt.Errorf("%w: it begins with % x, IDX with 00 00; give an IDX file, plain or .gz",
+			ErrMagic, magic)
 	}
 	x := &IDX{Type: ElementType(magic[2])}
 	if x.Type.Size() == 0 {
-		return nil, fmt.Errorf("%w 0x%02x in the third byte; the format has 08, 09, 0b, 0c, 0d, 0e", ErrElementType, magic[2])
+		return nil, fmt.Errorf("%w 0x%02x in the third byte; the format has 08, 09, 0b, 0c, 0d, 0e",
+			ErrElementType, magic[2])
 	}
 	if magic[3] == 0 {
 		return nil, fmt.Errorf("%w: 0 in the fourth byte", ErrRank)
@@ -228,14 +233,16 @@ func readPlain(r *bufio.Reader, limit int64) (*IDX, error) {
 	}
 	size, ok := dataSize(x.Type, dims)
 	if !ok || size > uint64(limit) || int64(slices.Max(dims)) > limit {
-		return nil, fmt.Errorf("%w: %s of shape %v, the limit is %d bytes", ErrTooLarge, x.Type, dims, limit)
+		return nil, fmt.Errorf("%w: %s of shape %v, the limit is %d bytes", ErrTooLarge, x.Type, dims,
+			limit)
 	}
 	for _, dim := range dims {
 		x.Shape = append(x.Shape, int(dim))
 	}
 	var err error
 	if x.Data, err = readData(r, size); errors.Is(err, ErrTrailing) {
-		return nil, fmt.Errorf("%w: shape %v of %s takes %d bytes and more follow; the header or the file is damaged",
+		return nil, fmt.Errorf(
+			"%w: shape %v of %s takes %d bytes and more follow; the header or the file is damaged",
 			ErrTrailing, x.Shape, x.Type, size)
 	}
 	if err != nil {
@@ -306,7 +313,8 @@ func readError(err error, part string) error {
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w, in the %s; copy or download the file again", ErrTruncated, part)
-	case errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt):
+	case errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) ||
+		errors.As(err, &corrupt):
 		return fmt.Errorf("%w, in the %s: %w; copy or download the file again", ErrGzip, part, err)
 	case errors.Is(err, zip.ErrFormat) || errors.Is(err, zip.ErrChecksum):
 		return fmt.Errorf("%w, in the %s: %w; copy or download the file again", ErrZip, part, err)

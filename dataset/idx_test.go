@@ -58,7 +58,8 @@ func TestIDXOfEachTypeAndRank(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got.Type != test.x.Type || !slices.Equal(got.Shape, test.x.Shape) || !bytes.Equal(got.Data, test.x.Data) {
+				if got.Type != test.x.Type || !slices.Equal(got.Shape, test.x.Shape) ||
+					!bytes.Equal(got.Data, test.x.Data) {
 					t.Errorf("read %v, want %v", got, test.x)
 				}
 				if labels, err := got.Labels(); (err == nil) != isInteger(got.Type) ||
@@ -124,7 +125,8 @@ func TestReadIDXRefuses(t *testing.T) {
 		{"gzip trailer cut", packed[:len(packed)-1], ErrTruncated, "end of the data"},
 		{"gzip checksum", damaged, ErrGzip, "checksum"},
 		{"gzip of noise", append(packed[:10:10], 0xff, 0xff, 0xff), ErrGzip, "corrupt"},
-		{"gzip followed by noise", append(bytes.Clone(packed), 'x', 'y', 'z', 0, 0, 0, 0, 0, 0, 0, 0), ErrGzip, "end of the data"},
+		{"gzip followed by noise", append(bytes.Clone(packed), 'x', 'y', 'z', 0, 0, 0, 0, 0, 0, 0, 0),
+			ErrGzip, "end of the data"},
 		{"gzip bomb", bomb, ErrTrailing, "8 bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -136,7 +138,8 @@ func TestReadIDXRefuses(t *testing.T) {
 			if err := os.WriteFile(path, test.data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := ReadIDXFile(path, 0); !errors.Is(err, test.want) || !strings.HasPrefix(err.Error(), path) {
+			if _, err := ReadIDXFile(path, 0); !errors.Is(err, test.want) ||
+				!strings.HasPrefix(err.Error(), path) {
 				t.Errorf("ReadIDXFile: %v; want %q and the file's name", err, test.want)
 			}
 		})
@@ -157,7 +160,8 @@ func (c *countingReader) Read(p []byte) (int, error) {
 
 func TestGzipBombIsNotUnpacked(t *testing.T) {
 	// A header of 1 byte, then 1 GiB of zeros as gzip members in a row.
-	bomb := append(packIDX(t, []byte{0, 0, 8, 1, 0, 0, 0, 1, 0}), bytes.Repeat(packIDX(t, make([]byte, 1<<20)), 1<<10)...)
+	bomb := append(packIDX(t, []byte{0, 0, 8, 1, 0, 0, 0, 1, 0}),
+		bytes.Repeat(packIDX(t, make([]byte, 1<<20)), 1<<10)...)
 	source := &countingReader{r: bytes.NewReader(bomb)}
 	if _, err := ReadIDX(source, 0); !errors.Is(err, ErrTrailing) {
 		t.Errorf("error %v, want %q", err, ErrTrailing)
@@ -165,14 +169,17 @@ func TestGzipBombIsNotUnpacked(t *testing.T) {
 	if source.n > 1<<14 {
 		t.Errorf("%d of %d packed bytes were read, want the first few", source.n, len(bomb))
 	}
-	if _, err := ReadIDX(bytes.NewReader(packIDX(t, encodeIDX(t, &IDX{Uint8, []int{9}, make([]byte, 9)}))), 8); !errors.Is(err, ErrTooLarge) {
+	if _, err := ReadIDX(
+		bytes.NewReader(packIDX(t, encodeIDX(t, &IDX{Uint8, []int{9}, make([]byte, 9)}))),
+		8); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("9 bytes under a limit of 8: %v, want %q", err, ErrTooLarge)
 	}
 }
 
 func TestReadIDXFileRefusesWhatIsNotAFile(t *testing.T) {
 	for _, path := range []string{t.TempDir(), os.DevNull} {
-		if _, err := ReadIDXFile(path, 0); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		if _, err := ReadIDXFile(path, 0); err == nil ||
+			!strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("ReadIDXFile(%s): %v", path, err)
 		}
 	}
@@ -218,7 +225,8 @@ func FuzzReadIDX(f *testing.F) {
 			t.Fatalf("%d bytes over the limit", len(x.Data))
 		}
 		again, err := ReadIDX(bytes.NewReader(encodeIDX(t, x)), 1<<16)
-		if err != nil || again.Type != x.Type || !slices.Equal(again.Shape, x.Shape) || !bytes.Equal(again.Data, x.Data) {
+		if err != nil || again.Type != x.Type || !slices.Equal(again.Shape, x.Shape) ||
+			!bytes.Equal(again.Data, x.Data) {
 			t.Fatalf("%v became %v (%v)", x, again, err)
 		}
 		if a, err := x.array(); err != nil {

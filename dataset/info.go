@@ -44,7 +44,8 @@ type Info struct {
 func (s *Set) Info() Info {
 	info := Info{
 		Name: s.Name, Place: s.Place, SHA256: s.Digest(), Images: s.Len(),
-		Channels: s.Channels, Height: s.Height, Width: s.Width, Classes: s.Classes, Sizing: s.Sizing, LeftOut: s.LeftOut,
+		Channels: s.Channels, Height: s.Height, Width: s.Width, Classes: s.Classes, Sizing: s.Sizing,
+		LeftOut:    s.LeftOut,
 		ClassNames: slices.Clone(s.ClassNames), Licence: s.Licence,
 		MultiLabel: s.MultiLabel(), Combinations: s.Combinations,
 	}

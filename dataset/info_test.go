@@ -14,13 +14,15 @@ import (
 // writeLabelled writes a pair of IDX files of 2×2 images.
 func writeLabelled(t *testing.T, dir string, part Part, labels *IDX) {
 	t.Helper()
-	images := &IDX{Type: Uint8, Shape: []int{labels.Shape[0], 2, 2}, Data: make([]byte, 4*labels.Shape[0])}
+	images := &IDX{Type: Uint8, Shape: []int{labels.Shape[0], 2, 2},
+		Data: make([]byte, 4*labels.Shape[0])}
 	for name, x := range map[string]*IDX{"images-idx3": images, "labels-idx1": labels} {
 		var encoded bytes.Buffer
 		if err := WriteIDX(&encoded, x); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, string(part)+"-"+name+"-ubyte"), encoded.Bytes(), 0o666); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, string(part)+"-"+name+"-ubyte"), encoded.Bytes(),
+			0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,7 +48,8 @@ func TestClassesComeFromTheLabels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := int(slices.Max(test.want)) + 1; set.Classes != want || !slices.Equal(set.Labels, test.want) {
+			if want := int(slices.Max(test.want)) + 1; set.Classes != want ||
+				!slices.Equal(set.Labels, test.want) {
 				t.Errorf("%d classes, labels %v; want %d, %v", set.Classes, set.Labels, want, test.want)
 			}
 		})
@@ -57,15 +60,19 @@ func TestClassesComeFromTheLabels(t *testing.T) {
 		says    string
 		want    error
 	}{
-		"below 0":    {&IDX{Int8, []int{2}, []byte{255, 4}}, 0, "labels are -1 to 4", ErrLabel},
-		"above all":  {&IDX{Int32, []int{1}, []byte{0, 1, 0, 0}}, 0, "labels are 65536 to 65536, 0 to 65535 are possible", ErrLabel},
-		"too few":    {&IDX{Uint8, []int{2}, []byte{1, 26}}, 10, "labels are 1 to 26, 10 classes end at 9", ErrLabel},
-		"fractional": {&IDX{Float32, []int{1}, make([]byte, 4)}, 0, "float32, labels are integers", ErrElementType},
+		"below 0": {&IDX{Int8, []int{2}, []byte{255, 4}}, 0, "labels are -1 to 4", ErrLabel},
+		"above all": {&IDX{Int32, []int{1}, []byte{0, 1, 0, 0}}, 0,
+			"labels are 65536 to 65536, 0 to 65535 are possible", ErrLabel},
+		"too few": {&IDX{Uint8, []int{2}, []byte{1, 26}}, 10,
+			"labels are 1 to 26, 10 classes end at 9", ErrLabel},
+		"fractional": {&IDX{Float32, []int{1}, make([]byte, 4)}, 0, "float32, labels are integers",
+			ErrElementType},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			writeLabelled(t, dir, Train, test.labels)
-			if _, err := Open(t.Context(), dir, Options{Classes: test.classes}); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+			if _, err := Open(t.Context(), dir, Options{Classes: test.classes}); !errors.Is(err,
+				test.want) || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%v, want %q", err, test.says)
 			}
 		})
@@ -88,13 +95,15 @@ func TestAFoldersOwnNotes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info := set.Info(); info.ClassNames != nil || info.Licence != "" || info.Title != "" || info.Authors != "" {
+	if info := set.Info(); info.ClassNames != nil || info.Licence != "" || info.Title != "" ||
+		info.Authors != "" {
 		t.Errorf("of a set without notes is told: %+v", info)
 	}
 	if want := dir + ":t10k"; set.Place != want {
 		t.Errorf("its place is %s, want %s", set.Place, want)
 	}
-	if again, err := Open(t.Context(), set.Place, Options{}); err != nil || again.Digest() != set.Digest() {
+	if again, err := Open(t.Context(), set.Place, Options{}); err != nil ||
+		again.Digest() != set.Digest() {
 		t.Errorf("at its place: %v", err)
 	}
 
@@ -140,7 +149,8 @@ func TestPublishedSetsAreKnownByTheirContent(t *testing.T) {
 	moved := *set
 	moved.Name, moved.Place = "elsewhere", ""
 	info := moved.Info()
-	if info.Title != "MNIST" || info.Licence != "CC BY-SA 3.0" || !strings.HasPrefix(info.Authors, "Yann LeCun") {
+	if info.Title != "MNIST" || info.Licence != "CC BY-SA 3.0" ||
+		!strings.HasPrefix(info.Authors, "Yann LeCun") {
 		t.Errorf("%+v", info)
 	}
 	if len(info.ClassNames) != 10 || info.ClassNames[3] != "3" {
@@ -152,7 +162,8 @@ func TestPublishedSetsAreKnownByTheirContent(t *testing.T) {
 	other := *set
 	other.Labels = slices.Clone(set.Labels)
 	other.Labels[0]++
-	if info := other.Info(); info.Title != "" || info.Authors != "" || info.Licence != "" || info.ClassNames != nil {
+	if info := other.Info(); info.Title != "" || info.Authors != "" || info.Licence != "" ||
+		info.ClassNames != nil {
 		t.Errorf("another set is told to be %+v", info)
 	}
 }
@@ -161,7 +172,8 @@ func TestPublishedSetsAreKnownByTheirContent(t *testing.T) {
 func TestPublishedSets(t *testing.T) {
 	cache := fetched(t, Fashion)
 	for word, title := range map[string]string{
-		string(Test): "MNIST", fashionTrain: "Fashion-MNIST", Fashion: "Fashion-MNIST", FashionTest: "Fashion-MNIST",
+		string(Test): "MNIST", fashionTrain: "Fashion-MNIST", Fashion: "Fashion-MNIST",
+		FashionTest: "Fashion-MNIST",
 	} {
 		options := Options{CacheDir: cache}
 		set, err := Open(t.Context(), word, options)
@@ -180,7 +192,8 @@ func TestPublishedSets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info := set.Info(); set.Len() != 60_000 || set.Name != fashionTrain || info.ClassNames[0] != "T-shirt/top" {
+	if info := set.Info(); set.Len() != 60_000 || set.Name != fashionTrain ||
+		info.ClassNames[0] != "T-shirt/top" {
 		t.Errorf("to train on: %s", info)
 	}
 	if counts := set.Stats().Counts; slices.Max(counts) != 6000 || slices.Min(counts) != 6000 {
@@ -208,10 +221,12 @@ func TestNamesOfFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeLabelled(t, dir, Train, &IDX{Uint8, []int{2}, []byte{0, 1}})
-	if err := os.Rename(filepath.Join(dir, "train-images-idx3-ubyte"), filepath.Join(dir, "train-images-idx4-ubyte")); err != nil {
+	if err := os.Rename(filepath.Join(dir, "train-images-idx3-ubyte"),
+		filepath.Join(dir, "train-images-idx4-ubyte")); err != nil {
 		t.Fatal(err)
 	}
-	for from, spec := range map[string]string{filepath.Dir(dir): "col3/", dir: ".", filepath.Join(dir, "inner"): ".."} {
+	for from, spec := range map[string]string{filepath.Dir(dir): "col3/", dir: ".",
+		filepath.Join(dir, "inner"): ".."} {
 		t.Chdir(from)
 		set, err := Open(t.Context(), spec, Options{})
 		if err != nil {
@@ -225,7 +240,8 @@ func TestNamesOfFolders(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, ClassNamesFile), []byte("one\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), dir, Options{}); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, ClassNamesFile)) {
+	if _, err := Open(t.Context(), dir, Options{}); err == nil ||
+		!strings.Contains(err.Error(), filepath.Join(dir, ClassNamesFile)) {
 		t.Errorf("too few names: %v", err)
 	}
 	if _, err := Open(t.Context(), dir, Options{OwnNames: true}); err != nil {
@@ -255,7 +271,8 @@ func TestDefaultSets(t *testing.T) {
 		want bool
 	}{
 		{Info{Name: "train", Title: "MNIST"}, true}, {Info{Name: "t10k", Title: "MNIST"}, true},
-		{Info{Name: "train"}, false}, {Info{Name: "t10k"}, false}, {Info{Name: "mine", Title: "MNIST"}, false}, {Info{}, false},
+		{Info{Name: "train"}, false}, {Info{Name: "t10k"}, false},
+		{Info{Name: "mine", Title: "MNIST"}, false}, {Info{}, false},
 	} {
 		if test.info.IsDefault() != test.want {
 			t.Errorf("%+v: %t", test.info, !test.want)
@@ -266,15 +283,17 @@ func TestDefaultSets(t *testing.T) {
 // Names lose their folders where others read them; a record of before sets were described
 // has no sizes to tell.
 func TestNamesOfSets(t *testing.T) {
-	for name, want := range map[string]string{"": "", "t10k": "t10k", "some/where/mine:train": "mine:train"} {
+	for name, want := range map[string]string{"": "", "t10k": "t10k",
+		"some/where/mine:train": "mine:train"} {
 		if short := (Info{Name: name}).ShortName(); short != want {
 			t.Errorf("%q is %q for short, want %q", name, short, want)
 		}
 	}
 	for want, info := range map[string]Info{
-		"train (MNIST)":                {Name: "train", Title: "MNIST"},
-		"mine":                         {Name: "mine"},
-		"mine, 1 image 3×2×4, 1 class": {Name: "mine", Images: 1, Channels: 3, Height: 2, Width: 4, Classes: 1},
+		"train (MNIST)": {Name: "train", Title: "MNIST"},
+		"mine":          {Name: "mine"},
+		"mine, 1 image 3×2×4, 1 class": {Name: "mine", Images: 1, Channels: 3, Height: 2, Width: 4,
+			Classes: 1},
 	} {
 		if text := info.String(); text != want {
 			t.Errorf("%q, want %q", text, want)
@@ -289,7 +308,8 @@ func TestTheLimitsOfClassNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if named, err := set.WithClassNames([]string{"ant", "bee"}); err != nil || named.Classes != 2 || set.ClassNames != nil {
+	if named, err := set.WithClassNames([]string{"ant", "bee"}); err != nil || named.Classes != 2 ||
+		set.ClassNames != nil {
 		t.Errorf("two names of two classes: %v", err)
 	}
 	if _, err := set.WithClassNames([]string{"ant"}); !errors.Is(err, ErrArgument) {
@@ -313,7 +333,8 @@ func TestTheLimitsOfClassNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		if names, err := ReadClassNames(path); len(names) != test.names || !errors.Is(err, test.want) {
-			t.Errorf("%d bytes: %d names, %v; want %d, %v", len(test.text), len(names), err, test.names, test.want)
+			t.Errorf("%d bytes: %d names, %v; want %d, %v", len(test.text), len(names), err, test.names,
+				test.want)
 		}
 	}
 }

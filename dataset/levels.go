@@ -22,7 +22,8 @@ func NewLevels(channels int) (*Levels, error) {
 // Add counts an image, C×H×W.
 func (l *Levels) Add(image []uint8) error {
 	if len(image)%len(l.counts) != 0 {
-		return fmt.Errorf("%w: an image of %d bytes has no %d equal channels", ErrSize, len(image), len(l.counts))
+		return fmt.Errorf("%w: an image of %d bytes has no %d equal channels", ErrSize, len(image),
+			len(l.counts))
 	}
 	area := len(image) / len(l.counts)
 	for channel := range l.counts {

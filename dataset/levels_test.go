@@ -13,7 +13,8 @@ func TestLevels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if means, deviations := levels.MeansAndDeviations(); !slices.Equal(means, []float64{0, 0}) || !slices.Equal(deviations, means) {
+	if means, deviations := levels.MeansAndDeviations(); !slices.Equal(means, []float64{0, 0}) ||
+		!slices.Equal(deviations, means) {
 		t.Errorf("of no image: %v, %v", means, deviations)
 	}
 	// The second channel is constant. numpy: [0, 10, 20, 30, 40, 50].std() = 17.0782512765993317

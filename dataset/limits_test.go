@@ -38,7 +38,8 @@ func TestTheLimitsOfIDX(t *testing.T) {
 		}
 	}
 	good := []byte{0, 0, 8, 1, 0, 0, 0, 4, 1, 2, 3, 4}
-	for limit, want := range map[int64]error{4: nil, 3: ErrTooLarge, 0: nil, -1: ErrArgument, math.MaxInt - 1: nil, math.MaxInt: ErrArgument} {
+	for limit, want := range map[int64]error{4: nil, 3: ErrTooLarge, 0: nil, -1: ErrArgument,
+		math.MaxInt - 1: nil, math.MaxInt: ErrArgument} {
 		if _, err := ReadIDX(bytes.NewReader(good), limit); !errors.Is(err, want) {
 			t.Errorf("limit %d: %v, want %v", limit, err, want)
 		}
@@ -50,7 +51,8 @@ func TestTheLimitsOfIDX(t *testing.T) {
 			t.Errorf("byte %d is 1: %v", at, err)
 		}
 	}
-	// A dimension is an array's index: of elements of 0 bytes, too, there are no more than bytes may be.
+	// A dimension is an array's index: of elements of 0 bytes, too, there are no more than bytes may
+	// be.
 	empty := []byte{0, 0, 8, 2, 0, 0, 0, 0, 0, 0, 0, 5}
 	for limit, want := range map[int64]error{5: nil, 4: ErrTooLarge} {
 		if _, err := ReadIDX(bytes.NewReader(empty), limit); !errors.Is(err, want) {
@@ -75,7 +77,8 @@ func TestTheLimitsOfStandardPixels(t *testing.T) {
 		{math.NaN(), 1, false},
 		{0.5, math.Inf(1), false},
 	} {
-		if _, err := StandardPixels(test.mean, test.deviation); (err == nil) != test.ok || err != nil && !errors.Is(err, ErrArgument) {
+		if _, err := StandardPixels(test.mean, test.deviation); (err == nil) != test.ok || err != nil &&
+			!errors.Is(err, ErrArgument) {
 			t.Errorf("mean %v, deviation %v: %v", test.mean, test.deviation, err)
 		}
 	}
@@ -87,7 +90,8 @@ func TestTheCachesFolder(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", cache)
 	t.Setenv("HOME", cache)
 	got, err := Options{}.cacheDir()
-	if relative, outside := filepath.Rel(cache, got); err != nil || outside != nil || !filepath.IsLocal(relative) || filepath.Base(got) != "mnist" {
+	if relative, outside := filepath.Rel(cache, got); err != nil || outside != nil ||
+		!filepath.IsLocal(relative) || filepath.Base(got) != "mnist" {
 		t.Errorf("%q, %v", got, err)
 	}
 	if got, err := (Options{CacheDir: "mine"}).cacheDir(); err != nil || got != "mine" {
@@ -106,10 +110,12 @@ func TestOpenRefusesAtItsLimits(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), filepath.Join(file, "below"), Options{}); !errors.Is(err, syscall.ENOTDIR) {
+	if _, err := Open(t.Context(), filepath.Join(file, "below"), Options{}); !errors.Is(err,
+		syscall.ENOTDIR) {
 		t.Errorf("below a file: %v", err)
 	}
-	for classes, want := range map[int]error{-1: ErrArgument, 0: nil, 10: nil, MaxClasses: nil, MaxClasses + 1: ErrArgument} {
+	for classes, want := range map[int]error{-1: ErrArgument, 0: nil, 10: nil, MaxClasses: nil,
+		MaxClasses + 1: ErrArgument} {
 		if err := (Options{Classes: classes}).check("mine"); !errors.Is(err, want) {
 			t.Errorf("%d classes: %v, want %v", classes, err, want)
 		}
@@ -122,7 +128,8 @@ func TestOpenRefusesAtItsLimits(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", "")
 	for _, name := range []string{Fashion, Optdigits} {
-		if _, err := Open(t.Context(), name, Options{}); err == nil || !strings.Contains(err.Error(), "set HOME or XDG_CACHE_HOME") {
+		if _, err := Open(t.Context(), name, Options{}); err == nil ||
+			!strings.Contains(err.Error(), "set HOME or XDG_CACHE_HOME") {
 			t.Errorf("%s without a home: %v", name, err)
 		}
 	}
@@ -152,7 +159,8 @@ func TestBelowDrawsAgain(t *testing.T) {
 	} {
 		source := &drawn{test.numbers}
 		if got := below(3, source); got != test.want || len(source.numbers) != test.left {
-			t.Errorf("of %v: %d, and %d are left; want %d and %d", test.numbers, got, len(source.numbers), test.want, test.left)
+			t.Errorf("of %v: %d, and %d are left; want %d and %d", test.numbers, got, len(source.numbers),
+				test.want, test.left)
 		}
 	}
 }
@@ -173,12 +181,14 @@ func TestNamesOfLabels(t *testing.T) {
 // The training set that is not in the cache is not there; without a cache that is said.
 func TestCachedTrainThatIsNotThere(t *testing.T) {
 	folder := t.TempDir()
-	if set, dir, err := CachedTrain(Options{CacheDir: folder}); set != nil || dir != folder || !errors.Is(err, os.ErrNotExist) {
+	if set, dir, err := CachedTrain(Options{CacheDir: folder}); set != nil || dir != folder ||
+		!errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v, %s, %v", set, dir, err)
 	}
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", "")
-	if set, dir, err := CachedTrain(Options{}); set != nil || dir != "" || err == nil || !strings.Contains(err.Error(), "no cache folder") {
+	if set, dir, err := CachedTrain(Options{}); set != nil || dir != "" || err == nil ||
+		!strings.Contains(err.Error(), "no cache folder") {
 		t.Errorf("without a home: %v, %s, %v", set, dir, err)
 	}
 }
@@ -201,7 +211,8 @@ func TestLicencesAreTexts(t *testing.T) {
 
 // Images have at least a pixel of a channel.
 func TestImagesOfNothing(t *testing.T) {
-	for _, shape := range [][3]int{{0, 2, 2}, {1, 0, 2}, {1, 2, 0}, {-1, 2, 2}, {1, -2, -2}, {-1, -2, 2}} {
+	for _, shape := range [][3]int{{0, 2, 2}, {1, 0, 2}, {1, 2, 0}, {-1, 2, 2}, {1, -2, -2},
+		{-1, -2, 2}} {
 		set, err := NewSet("none", make([]byte, 4), []int32{0}, shape[0], shape[1], shape[2], 1)
 		if !errors.Is(err, ErrSize) {
 			t.Errorf("%v: %v, %v", shape, set, err)
@@ -221,7 +232,8 @@ func TestSharesForValidation(t *testing.T) {
 			t.Errorf("%v: %v", share, err)
 		}
 	}
-	if training, validation, err := set.SplitFraction(0.5, 1); err != nil || training.Len() != 1 || validation.Len() != 1 {
+	if training, validation, err := set.SplitFraction(0.5, 1); err != nil || training.Len() != 1 ||
+		validation.Len() != 1 {
 		t.Errorf("%v", err)
 	}
 }

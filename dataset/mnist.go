@@ -120,7 +120,8 @@ func openT10k() (*Set, error) {
 // folder. It asks the go command for Module when it is not.
 func Fetch(ctx context.Context, opts Options) (dir string, err error) {
 	if opts.DataDir != "" {
-		return "", fmt.Errorf("%w: a data folder was given, but the set is to be fetched into the cache", ErrArgument)
+		return "", fmt.Errorf("%w: a data folder was given, but the set is to be fetched into the cache",
+			ErrArgument)
 	}
 	if dir, err = opts.cacheDir(); err != nil {
 		return "", fmt.Errorf("no cache folder: %w; set HOME or XDG_CACHE_HOME", err)

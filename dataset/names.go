@@ -42,7 +42,8 @@ func findPair(dir string, part Part) (images, labels string, err error) {
 	names := imageNames(part)
 	images, ok := firstFile(dir, names)
 	if !ok {
-		return "", "", fmt.Errorf("%w: the folder %s has no %s, plain or .gz%s", ErrUnknown, dir, names[0], nearest.Hint(names[0], entries(dir)))
+		return "", "", fmt.Errorf("%w: the folder %s has no %s, plain or .gz%s", ErrUnknown, dir,
+			names[0], nearest.Hint(names[0], entries(dir)))
 	}
 	candidates := labelNames(images)
 	labels, ok = firstFile(dir, candidates)
@@ -65,7 +66,8 @@ func firstFile(dir string, names []string) (string, bool) {
 
 // names lists the words that name a set.
 func names() []string {
-	words := append([]string{string(Test), string(Train), fashionTrain, FashionTest}, FetchedNames()...)
+	words := append([]string{string(Test), string(Train), fashionTrain, FashionTest},
+		FetchedNames()...)
 	for _, c := range cifars() {
 		words = append(words, c.word+suffixOf(Train), c.word+suffixOf(Test))
 	}
@@ -89,9 +91,10 @@ func unknown(spec string) error {
 	if filepath.Dir(spec) == "." {
 		files = append(files, names()...)
 	}
-	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion, cifar10, cifar100 (or fashion:train …), a folder "+
-		"of pictures, of a list and pictures, of IDX or .npy files or of CIFAR's binary version (with :train or :test when it holds both), "+
-		"or a file: IDX, .npy, .npz, .csv, .tar, .parquet%s",
+	return fmt.Errorf(
+		"%w %q; give t10k, train, optdigits, fashion, cifar10, cifar100 (or fashion:train …), a folder "+
+			"of pictures, of a list and pictures, of IDX or .npy files or of CIFAR's binary version (with :train or :test when it holds both), "+
+			"or a file: IDX, .npy, .npz, .csv, .tar, .parquet%s",
 		ErrUnknown, spec, cmp.Or(partHint(spec), nearest.Hint(filepath.Base(spec), files)))
 }
 

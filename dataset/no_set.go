@@ -18,7 +18,9 @@ func explained(dir string, part Part, err error) error {
 	if listErr != nil {
 		return err
 	}
-	if part != "" && slices.ContainsFunc(names, func(name string) bool { return !isPartFolder(name) }) && holdsClasses(dir) {
+	if part != "" && slices.ContainsFunc(names, func(name string) bool {
+		return !isPartFolder(name)
+	}) && holdsClasses(dir) {
 		return fmt.Errorf("%s: %w: it has no parts: its folders, such as %s, are its classes; give %s",
 			dir, ErrUnknown, names[0], dir)
 	}
@@ -39,7 +41,8 @@ func explained(dir string, part Part, err error) error {
 	}
 	for _, folder := range folders {
 		if name := pictureIn(folder); name != "" {
-			return fmt.Errorf("%s: %w: pictures such as %s lie in no folder of their class; make a folder for each class, %s, or put a list labels.csv of names and labels beside them",
+			return fmt.Errorf(
+				"%s: %w: pictures such as %s lie in no folder of their class; make a folder for each class, %s, or put a list labels.csv of names and labels beside them",
 				folder, ErrUnknown, name, filepath.Join(folder, "CLASS", name))
 		}
 	}

@@ -124,29 +124,34 @@ func TestDamagedArrays(t *testing.T) {
 		want error
 		says string
 	}{
-		"empty":            {nil, ErrTruncated, "first 8 bytes"},
-		"PNG":              {[]byte("\x89PNG\r\n\x1a\n"), ErrNumPy, "a PNG picture"},
-		"something":        {[]byte("anything else"), ErrNumPy, "61 6e"},
-		"magic cut":        {[]byte("\x93NUM"), ErrTruncated, "first 8 bytes"},
-		"version 9":        {[]byte("\x93NUMPY\x09\x00"), ErrNumPy, "version 9"},
-		"length cut":       {[]byte("\x93NUMPY\x01\x00\x10"), ErrTruncated, "length of the header"},
-		"header cut":       {npy(good)[:30], ErrTruncated, "header"},
-		"endless header":   {[]byte("\x93NUMPY\x02\x00\xff\xff\xff\xff"), ErrTooLarge, "header"},
-		"no header":        {npy(""), ErrNumPy, "'{'"},
-		"half a header":    {npy("{"), ErrNumPy, "quotes"},
-		"no dictionary":    {npy("('descr', )"), ErrNumPy, "'{'"},
-		"no shape":         {npy("{'descr': '|u1', 'fortran_order': False}"), ErrNumPy, `"shape" is missing`},
-		"twice":            {npy("{'descr': '|u1', 'descr': '|u1'}"), ErrNumPy, "twice"},
-		"more":             {npy("{'descr': '|u1', 'more': 1}"), ErrNumPy, "unknown entry"},
-		"behind it":        {npy(good + "x"), ErrNumPy, "nothing more"},
-		"negative":         {npyBytes("(-5,)"), ErrNumPy, "whole number"},
-		"a fraction":       {npyBytes("(2.5,)"), ErrNumPy, "comma"},
-		"no number":        {npyBytes("(,)"), ErrNumPy, "whole number"},
-		"beyond 64 bits":   {npyBytes("(99999999999999999999,)"), ErrNumPy, "63 bits"},
-		"no order":         {npy("{'descr': '|u1', 'fortran_order': 0, 'shape': (2,)}"), ErrNumPy, "True or False"},
-		"no type":          {npy("{'descr': '', 'fortran_order': False, 'shape': (2,)}", 0, 0), ErrNumPy, "type is empty"},
-		"an order alone":   {npy("{'descr': '<', 'fortran_order': False, 'shape': (2,)}", 0, 0), ErrElementType, `"<"`},
-		"three bytes":      {npy("{'descr': '<i3', 'fortran_order': False, 'shape': (2,)}", 0, 0), ErrElementType, `"<i3"`},
+		"empty":          {nil, ErrTruncated, "first 8 bytes"},
+		"PNG":            {[]byte("\x89PNG\r\n\x1a\n"), ErrNumPy, "a PNG picture"},
+		"something":      {[]byte("anything else"), ErrNumPy, "61 6e"},
+		"magic cut":      {[]byte("\x93NUM"), ErrTruncated, "first 8 bytes"},
+		"version 9":      {[]byte("\x93NUMPY\x09\x00"), ErrNumPy, "version 9"},
+		"length cut":     {[]byte("\x93NUMPY\x01\x00\x10"), ErrTruncated, "length of the header"},
+		"header cut":     {npy(good)[:30], ErrTruncated, "header"},
+		"endless header": {[]byte("\x93NUMPY\x02\x00\xff\xff\xff\xff"), ErrTooLarge, "header"},
+		"no header":      {npy(""), ErrNumPy, "'{'"},
+		"half a header":  {npy("{"), ErrNumPy, "quotes"},
+		"no dictionary":  {npy("('descr', )"), ErrNumPy, "'{'"},
+		"no shape": {npy("{'descr': '|u1', 'fortran_order': False}"), ErrNumPy,
+			`"shape" is missing`},
+		"twice":          {npy("{'descr': '|u1', 'descr': '|u1'}"), ErrNumPy, "twice"},
+		"more":           {npy("{'descr': '|u1', 'more': 1}"), ErrNumPy, "unknown entry"},
+		"behind it":      {npy(good + "x"), ErrNumPy, "nothing more"},
+		"negative":       {npyBytes("(-5,)"), ErrNumPy, "whole number"},
+		"a fraction":     {npyBytes("(2.5,)"), ErrNumPy, "comma"},
+		"no number":      {npyBytes("(,)"), ErrNumPy, "whole number"},
+		"beyond 64 bits": {npyBytes("(99999999999999999999,)"), ErrNumPy, "63 bits"},
+		"no order": {npy("{'descr': '|u1', 'fortran_order': 0, 'shape': (2,)}"), ErrNumPy,
+			"True or False"},
+		"no type": {npy("{'descr': '', 'fortran_order': False, 'shape': (2,)}", 0, 0), ErrNumPy,
+			"type is empty"},
+		"an order alone": {npy("{'descr': '<', 'fortran_order': False, 'shape': (2,)}", 0, 0),
+			ErrElementType, `"<"`},
+		"three bytes": {npy("{'descr': '<i3', 'fortran_order': False, 'shape': (2,)}", 0, 0),
+			ErrElementType, `"<i3"`},
 		"open text":        {npy("{'descr': '<i3}"), ErrNumPy, "closing quote"},
 		"data cut":         {npyBytes("(2,)", 1), ErrTruncated, "1 of 2"},
 		"trailing":         {npyBytes("(2,)", 1, 2, 3), ErrTrailing, "2 bytes"},
@@ -170,10 +175,14 @@ func TestDamagedArrays(t *testing.T) {
 		})
 	}
 	// Python 2 wrote so.
-	if read, err := readNPY(bytes.NewReader(npy("{'shape': (2L, 1L), 'fortran_order': True, \"descr\": \"|u1\"}", 7, 8)), DefaultLimit); !errors.Is(err, ErrNumPy) {
+	if read, err := readNPY(
+		bytes.NewReader(npy("{'shape': (2L, 1L), 'fortran_order': True, \"descr\": \"|u1\"}", 7, 8)),
+		DefaultLimit); !errors.Is(err, ErrNumPy) {
 		t.Errorf("%v, %v", read, err)
 	}
-	if read, err := readNPY(bytes.NewReader(npy("{'shape': (2L,), 'fortran_order': True, \"descr\": \"|u1\"}", 7, 8)), DefaultLimit); err != nil || len(read.data) != 2 {
+	if read, err := readNPY(
+		bytes.NewReader(npy("{'shape': (2L,), 'fortran_order': True, \"descr\": \"|u1\"}", 7,
+			8)), DefaultLimit); err != nil || len(read.data) != 2 {
 		t.Errorf("%v, %v", read, err)
 	}
 }

@@ -61,8 +61,10 @@ func asTrain(t *testing.T, dir, spec string, opts Options) (training, test *Set)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if now := again.Info(); now.Name != set.Name || now.SHA256 != set.Digest() || now.Classes != set.Classes || !slices.Equal(now.ClassNames, set.ClassNames) {
-			t.Errorf("opened again, %s of %d classes is %s of %d", set.Name, set.Classes, now.Name, now.Classes)
+		if now := again.Info(); now.Name != set.Name || now.SHA256 != set.Digest() ||
+			now.Classes != set.Classes || !slices.Equal(now.ClassNames, set.ClassNames) {
+			t.Errorf("opened again, %s of %d classes is %s of %d", set.Name, set.Classes, now.Name,
+				now.Classes)
 		}
 	}
 	if test != nil {
@@ -77,7 +79,8 @@ func asTrain(t *testing.T, dir, spec string, opts Options) (training, test *Set)
 func refused(t *testing.T, spec string, opts Options, want error, says string) {
 	t.Helper()
 	set, err := Open(t.Context(), spec, opts)
-	if !errors.Is(err, want) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), filepath.Base(strings.Split(spec, ":")[0])) {
+	if !errors.Is(err, want) || !strings.Contains(err.Error(), says) ||
+		!strings.Contains(err.Error(), filepath.Base(strings.Split(spec, ":")[0])) {
 		t.Errorf("%s: %v, %v; want %q, %q and the file", spec, set, err, want, says)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -104,10 +107,11 @@ func TestAFileOfTheWrongKindIsNamed(t *testing.T) {
 		"g.csv":     {[]byte("name,class\na.png,1\n"), os.ErrNotExist, "there is no file a.png"},
 		"h.csv.gz":  {packIDX(t, []byte("%PDF-1.4")), ErrTable, "a PDF"},
 		"i.zip":     {[]byte("PK\x03\x04 and no more"), ErrUnknown, "a ZIP file; unpack it"},
-		"j.zip":     {[]byte("PK\x05\x06" + strings.Repeat("\x00", 18)), ErrUnknown, "a ZIP file; unpack it"},
-		"k.tar":     {[]byte("no tar"), ErrTruncated, "archive"},
-		"l.7z":      {[]byte("7z\xbc\xaf\x27\x1c more"), ErrUnknown, "a 7z file; unpack it"},
-		"m.npz":     {[]byte("\x93NUMPY"), ErrTruncated, "first 8 bytes"},
+		"j.zip": {[]byte("PK\x05\x06" + strings.Repeat("\x00", 18)), ErrUnknown,
+			"a ZIP file; unpack it"},
+		"k.tar": {[]byte("no tar"), ErrTruncated, "archive"},
+		"l.7z":  {[]byte("7z\xbc\xaf\x27\x1c more"), ErrUnknown, "a 7z file; unpack it"},
+		"m.npz": {[]byte("\x93NUMPY"), ErrTruncated, "first 8 bytes"},
 	} {
 		writeFiles(t, dir, map[string][]byte{name: test.data})
 		refused(t, filepath.Join(dir, name), Options{Part: Train}, test.want, test.says)

@@ -98,7 +98,8 @@ func (o Options) check(spec string) error {
 	case o.Part != "" && o.Part != Train && o.Part != Test:
 		return fmt.Errorf("%w: part %q, there are %q and %q", ErrArgument, o.Part, Train, Test)
 	case o.DataDir != "" && spec != string(Train):
-		return fmt.Errorf("%w: a data folder applies to the data set %q alone, not to %q", ErrArgument, Train, spec)
+		return fmt.Errorf("%w: a data folder applies to the data set %q alone, not to %q", ErrArgument,
+			Train, spec)
 	case o.From != "":
 		return fmt.Errorf("%w: a file at hand was given, which applies to fetching alone", ErrArgument)
 	case o.Classes < 0 || o.Classes > MaxClasses:
@@ -115,7 +116,8 @@ func (o Options) check(spec string) error {
 // are OpenSource's.
 func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 	if opts.Originals {
-		return nil, fmt.Errorf("%w: a set in memory has its images at one size, and no originals", ErrArgument)
+		return nil, fmt.Errorf("%w: a set in memory has its images at one size, and no originals",
+			ErrArgument)
 	}
 	if opts.Memory = opts.Limit; opts.Memory == 0 {
 		opts.Memory = DefaultPictureLimit
@@ -152,7 +154,8 @@ func openAny(ctx context.Context, spec string, opts Options, inMemory bool) (Sou
 		return nil, err
 	}
 	if folder := FolderBeside(spec); folder != "" {
-		opts.say("note: %s is a set that this program knows by that word; the folder of the name is %s", spec, folder)
+		opts.say("note: %s is a set that this program knows by that word; the folder of the name is %s",
+			spec, folder)
 	}
 	if IsWord(spec) {
 		return nilled(openWord(ctx, spec, opts))
@@ -176,7 +179,8 @@ func openAny(ctx context.Context, spec string, opts Options, inMemory bool) (Sou
 	if of, set, numbersErr := openNumbers(dir, part, opts); of {
 		return nilled(set, numbersErr)
 	}
-	if source, placeErr := openPlace(ctx, dir, part, opts, inMemory); source != nil || placeErr != nil {
+	if source, placeErr := openPlace(ctx, dir, part, opts, inMemory); source != nil ||
+		placeErr != nil {
 		return source, placeErr
 	}
 	return nil, explained(dir, part, err)
@@ -184,7 +188,8 @@ func openAny(ctx context.Context, spec string, opts Options, inMemory bool) (Sou
 
 // openAnyFile opens a file of encoded pictures or of numbers: of pictures first, since a
 // list of names and labels is a table, too.
-func openAnyFile(ctx context.Context, file string, part Part, opts Options, inMemory bool) (Source, error) {
+func openAnyFile(ctx context.Context, file string, part Part, opts Options, inMemory bool) (Source,
+	error) {
 	if source, err := openPlace(ctx, file, part, opts, inMemory); source != nil || err != nil {
 		return source, err
 	}
@@ -192,12 +197,14 @@ func openAnyFile(ctx context.Context, file string, part Part, opts Options, inMe
 }
 
 // openPlace opens the set of encoded pictures at the path, and returns nil where none are.
-func openPlace(ctx context.Context, path string, part Part, opts Options, inMemory bool) (Source, error) {
+func openPlace(ctx context.Context, path string, part Part, opts Options, inMemory bool) (Source,
+	error) {
 	place, err := findPictures(path, part, opts)
 	if place == nil || err != nil {
 		return nil, err
 	}
-	return openPictures(ctx, place.path+place.suffix, wholePath(place.path, place.suffix), place.list, opts, inMemory)
+	return openPictures(ctx, place.path+place.suffix, wholePath(place.path, place.suffix), place.list,
+		opts, inMemory)
 }
 
 // openWord opens a set that this program knows by a word of IsWord.
@@ -238,8 +245,10 @@ func openDir(dir string, part Part, opts Options) (*Set, error) {
 		case errors.Is(testErr, ErrNoLabels):
 			return nil, testErr
 		default:
-			return nil, fmt.Errorf("%w: the folder %s has neither %s nor %s, plain or .gz, nor folders of pictures, one a class, nor a list, .tar or .parquet files of them%s%s",
-				ErrUnknown, dir, imageNames(Train)[0], imageNames(Test)[0], nearest.Hint(imageNames(Train)[0], entries(dir)), setsIn(dir))
+			return nil, fmt.Errorf(
+				"%w: the folder %s has neither %s nor %s, plain or .gz, nor folders of pictures, one a class, nor a list, .tar or .parquet files of them%s%s",
+				ErrUnknown, dir, imageNames(Train)[0], imageNames(Test)[0],
+				nearest.Hint(imageNames(Train)[0], entries(dir)), setsIn(dir))
 		}
 	}
 	images, labels, err := findPair(dir, part)
@@ -265,7 +274,8 @@ func openIDXFile(images string, opts Options) (*Set, error) {
 			return nil, fmt.Errorf("%s: %w", images, err)
 		}
 		if len(candidates) == 0 {
-			return nil, fmt.Errorf("%s: %w: call the pair …images… and …labels…, so that one tells the other", images, ErrNoLabels)
+			return nil, fmt.Errorf(
+				"%s: %w: call the pair …images… and …labels…, so that one tells the other", images, ErrNoLabels)
 		}
 		return nil, fmt.Errorf("%s: %w: put %s beside it", images, ErrNoLabels, candidates[0])
 	}
@@ -283,7 +293,8 @@ func openPair(name, images, labels string, opts Options) (*Set, error) {
 }
 
 // readSet makes a set of two arrays.
-func readSet(name string, classes int, limit int64, readImages, readLabels func(int64) (*IDX, error)) (*Set, error) {
+func readSet(name string, classes int, limit int64, readImages,
+	readLabels func(int64) (*IDX, error)) (*Set, error) {
 	images, err := readImages(limit)
 	if err != nil {
 		return nil, err

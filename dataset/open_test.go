@@ -19,11 +19,14 @@ func TestOpenT10k(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Len() != 10_000 || s.Channels != 1 || s.Height != 28 || s.Width != 28 || s.Classes != 10 || s.Name != "t10k" {
-		t.Errorf("%q: %d images of %d×%d×%d in %d classes", s.Name, s.Len(), s.Channels, s.Height, s.Width, s.Classes)
+	if s.Len() != 10_000 || s.Channels != 1 || s.Height != 28 || s.Width != 28 || s.Classes != 10 ||
+		s.Name != "t10k" {
+		t.Errorf("%q: %d images of %d×%d×%d in %d classes", s.Name, s.Len(), s.Channels, s.Height,
+			s.Width, s.Classes)
 	}
 	// The test set's published class counts and first labels.
-	if got, want := s.Stats().Counts, []int{980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009}; !slices.Equal(got, want) {
+	if got, want := s.Stats().Counts, []int{980, 1135, 1032, 1010, 982, 892, 958, 1028, 974,
+		1009}; !slices.Equal(got, want) {
 		t.Errorf("class counts %v, want %v", got, want)
 	}
 	if got, want := s.Labels[:10], []int32{7, 2, 1, 0, 4, 1, 4, 9, 5, 9}; !slices.Equal(got, want) {
@@ -42,7 +45,8 @@ func TestTrainFromModuleThenCache(t *testing.T) {
 	if err != nil || dir != cache {
 		t.Fatalf("Fetch = %q, %v, want %q", dir, err, cache)
 	}
-	if !strings.Contains(messages.String(), "go mod download "+Module) || !strings.Contains(messages.String(), "kept in "+cache) {
+	if !strings.Contains(messages.String(), "go mod download "+Module) ||
+		!strings.Contains(messages.String(), "kept in "+cache) {
 		t.Errorf("the messages were %q", messages.String())
 	}
 	t.Setenv("PATH", "") // from here on there is no go command
@@ -51,7 +55,8 @@ func TestTrainFromModuleThenCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := s.Stats().Counts, []int{5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949}; !slices.Equal(got, want) {
+	if got, want := s.Stats().Counts, []int{5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851,
+		5949}; !slices.Equal(got, want) {
 		t.Errorf("class counts %v, want %v", got, want)
 	}
 	if messages.Len() != 0 {
@@ -70,7 +75,8 @@ func TestTrainFromModuleThenCache(t *testing.T) {
 	t.Run("one bit flipped in the cache", func(t *testing.T) {
 		_, err := Open(t.Context(), "train", opts)
 		if !errors.Is(err, ErrNotFound) || !strings.Contains(messages.String(), ErrChecksum.Error()) {
-			t.Errorf("error %v, messages %q; want %q and %q", err, messages.String(), ErrNotFound, ErrChecksum)
+			t.Errorf("error %v, messages %q; want %q and %q", err, messages.String(), ErrNotFound,
+				ErrChecksum)
 		}
 	})
 	t.Run("one bit flipped in the data folder", func(t *testing.T) {
@@ -153,7 +159,8 @@ func TestOpenFolderOrFile(t *testing.T) {
 	writeSet(t, both, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte.gz", 2, 20)
 	writeSet(t, test, "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", 4, 30)
 	writeSet(t, dots, "train-images.idx3-ubyte", "train-labels.idx1-ubyte", 5, 40)
-	writeSet(t, loose, "emnist-digits-test-images-idx3-ubyte.gz", "emnist-digits-test-labels-idx1-ubyte.gz", 6, 50)
+	writeSet(t, loose, "emnist-digits-test-images-idx3-ubyte.gz",
+		"emnist-digits-test-labels-idx1-ubyte.gz", 6, 50)
 	writeSet(t, loose, "my-images", "my-labels.gz", 7, 60)
 	for _, test := range []struct {
 		spec   string
@@ -168,7 +175,8 @@ func TestOpenFolderOrFile(t *testing.T) {
 		{both, Options{Part: Test}, 2, 20, both + ":t10k"},
 		{test, Options{Part: Train}, 4, 30, test + ":t10k"},
 		{dots, Options{Classes: 5}, 5, 40, dots + ":train"},
-		{filepath.Join(loose, "emnist-digits-test-images-idx3-ubyte.gz"), Options{}, 6, 50, filepath.Join(loose, "emnist-digits-test-images-idx3-ubyte.gz")},
+		{filepath.Join(loose, "emnist-digits-test-images-idx3-ubyte.gz"), Options{}, 6, 50,
+			filepath.Join(loose, "emnist-digits-test-images-idx3-ubyte.gz")},
 		{filepath.Join(loose, "my-images"), Options{}, 7, 60, filepath.Join(loose, "my-images")},
 	} {
 		s, err := Open(t.Context(), test.spec, test.opts)
@@ -176,8 +184,10 @@ func TestOpenFolderOrFile(t *testing.T) {
 			t.Errorf("%s: %v", test.spec, err)
 			continue
 		}
-		if s.Len() != test.images || s.Image(0)[0] != test.first || s.Name != test.name || s.Label(1) != 1 {
-			t.Errorf("%s: %q with %d images of %d, want %q, %d, %d", test.spec, s.Name, s.Len(), s.Image(0)[0], test.name, test.images, test.first)
+		if s.Len() != test.images || s.Image(0)[0] != test.first || s.Name != test.name ||
+			s.Label(1) != 1 {
+			t.Errorf("%s: %q with %d images of %d, want %q, %d, %d", test.spec, s.Name, s.Len(),
+				s.Image(0)[0], test.name, test.images, test.first)
 		}
 	}
 }
@@ -236,7 +246,8 @@ func TestOpenRefuses(t *testing.T) {
 		{filepath.Join(loose, "alone-images"), Options{}, ErrNoLabels, "put alone-labels"},
 		{filepath.Join(loose, "pictures"), Options{}, ErrNoLabels, "…images…"},
 		{filepath.Join(loose, "many-labels"), Options{}, ErrRank, "give the images file"},
-		{filepath.Join(loose, "many-images"), Options{Classes: 11}, ErrLabel, "labels are 0 to 11, 11 classes end at 10"},
+		{filepath.Join(loose, "many-images"), Options{Classes: 11}, ErrLabel,
+			"labels are 0 to 11, 11 classes end at 10"},
 		{filepath.Join(loose, "many-images"), Options{Limit: 47}, ErrTooLarge, "the limit is 47"},
 		{filepath.Join(loose, "three-images"), Options{}, ErrCount, "3 images, 2 labels"},
 		{filepath.Join(loose, "float-images"), Options{}, ErrPixel, "-1 of float32 at [0, 0, 0]"},

@@ -85,7 +85,8 @@ func parseOptdigits(data []byte) (images []uint8, labels []int32, err error) {
 		var digit [optdigitsSide * optdigitsSide]int
 		for i := range digit {
 			if digit[i], err = strconv.Atoi(row[i]); err != nil || digit[i] < 0 || digit[i] > optdigitsMax {
-				return nil, nil, fmt.Errorf("line %d: pixel %q, 0 to %d is wanted", len(labels)+1, row[i], optdigitsMax)
+				return nil, nil, fmt.Errorf("line %d: pixel %q, 0 to %d is wanted", len(labels)+1, row[i],
+					optdigitsMax)
 			}
 		}
 		label, err := strconv.Atoi(row[len(digit)])
@@ -135,12 +136,14 @@ func fetchOptdigits(ctx context.Context, dir string, opts Options) error {
 	if _, err := readOptdigits(dir); err == nil {
 		return nil
 	}
-	opts.say("bringing %s, which carries the digits, with pip", strings.Fields(optdigitsRequirement)[0])
+	opts.say("bringing %s, which carries the digits, with pip",
+		strings.Fields(optdigitsRequirement)[0])
 	data, err := fetch.Wheel(ctx, optdigitsRequirement, optdigitsMember, maxMNISTFile,
 		"--implementation", "cp", "--python-version", "3.11", "--abi", "cp311",
 		"--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_27_x86_64")
 	if err != nil {
-		return fmt.Errorf("%s could not be brought: %w; install pip and see that it reaches its registry, or put the wheel's %s into %s",
+		return fmt.Errorf(
+			"%s could not be brought: %w; install pip and see that it reaches its registry, or put the wheel's %s into %s",
 			Optdigits, err, optdigitsMember, dir)
 	}
 	if err := verifySum(optdigitsMember, data, optdigitsSum); err != nil {

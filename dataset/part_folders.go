@@ -47,7 +47,8 @@ func folderOf(dir string, part Part, names []string) (string, error) {
 // pictureFolder finds the folder of class folders that a set's folder and part lead to.
 // ok is false where the folder holds none. The part is empty for a folder whose class
 // folders lie in it directly.
-func pictureFolder(dir string, part Part, opts Options) (folder string, found Part, ok bool, err error) {
+func pictureFolder(dir string, part Part, opts Options) (folder string, found Part, ok bool,
+	err error) {
 	names, err := subfolders(dir)
 	if err != nil || len(names) == 0 {
 		return "", "", false, err
@@ -63,8 +64,10 @@ func pictureFolder(dir string, part Part, opts Options) (folder string, found Pa
 	// A class may be called train: parts are told by there being nothing else.
 	other := slices.IndexFunc(names, func(name string) bool { return !isPartFolder(name) })
 	if other >= 0 {
-		if train != "" && test != "" && holdsClasses(filepath.Join(dir, train)) && holdsClasses(filepath.Join(dir, test)) {
-			return "", "", false, fmt.Errorf("%s: %w: %s and %s have a folder for each class, and %s lies beside them; give %s, or move %s elsewhere",
+		if train != "" && test != "" && holdsClasses(filepath.Join(dir, train)) &&
+			holdsClasses(filepath.Join(dir, test)) {
+			return "", "", false, fmt.Errorf(
+				"%s: %w: %s and %s have a folder for each class, and %s lies beside them; give %s, or move %s elsewhere",
 				dir, ErrAmbiguous, train, test, names[other], filepath.Join(dir, train), names[other])
 		}
 		return dir, "", part == "" && holdsPictures(dir, names), nil
@@ -72,7 +75,8 @@ func pictureFolder(dir string, part Part, opts Options) (folder string, found Pa
 	switch {
 	case part != "":
 	case train != "" && test != "" && opts.Part == "":
-		return "", "", true, fmt.Errorf("%s: %w; say which: %s:%s or %s:%s", dir, ErrAmbiguous, dir, Train, dir, Test)
+		return "", "", true, fmt.Errorf("%s: %w; say which: %s:%s or %s:%s", dir, ErrAmbiguous, dir,
+			Train, dir, Test)
 	case train != "" && test != "":
 		part = opts.Part
 	case train != "":

@@ -19,7 +19,8 @@ func TestThePartToTestOn(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, set, err)
 		}
 	}
-	refused(t, dir+":val", Options{}, ErrUnknown, "the part to test on is "+dir+":test, whatever its folder")
+	refused(t, dir+":val", Options{}, ErrUnknown,
+		"the part to test on is "+dir+":test, whatever its folder")
 	refused(t, dir+":nothing", Options{}, ErrUnknown, ":nothing")
 	// A folder that is called so as a whole goes first.
 	writePNG(t, filepath.Join(dir+":test", "ant", "1.png"), 2, 2, false, 1)

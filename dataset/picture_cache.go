@@ -88,7 +88,8 @@ func PictureCacheDir(opts Options) (string, error) {
 
 func (c pictureCache) open(count int) (*pack, error) {
 	p, err := openPack(c.path, c.key, count)
-	if info, dirErr := os.Stat(filepath.Dir(c.path)); errors.Is(err, fs.ErrNotExist) || dirErr == nil && !info.IsDir() {
+	if info, dirErr := os.Stat(filepath.Dir(c.path)); errors.Is(err, fs.ErrNotExist) ||
+		dirErr == nil && !info.IsDir() {
 		return nil, errNoPack
 	}
 	if err == nil {

@@ -235,7 +235,8 @@ type inFiles struct {
 func (f *inFiles) load(_ context.Context, place int, _ Rows, into *picture.Image) error {
 	data, err := f.files[place].read()
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %s is gone; put it back, and go on: %w", ErrChanged, f.files[place].where, err)
+		return fmt.Errorf("%w: %s is gone; put it back, and go on: %w", ErrChanged, f.files[place].where,
+			err)
 	}
 	if err != nil {
 		return err

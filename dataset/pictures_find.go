@@ -48,18 +48,19 @@ func holdsPictures(dir string, classes []string) bool {
 	for _, class := range classes {
 		left := tried
 		found := errors.New("found")
-		err := filepath.WalkDir(filepath.Join(dir, class), func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || isJunk(entry.Name()) {
-				return nil // what cannot be read is no picture
-			}
-			if left--; left < 0 {
-				return fs.SkipAll
-			}
-			if isPicture(path) {
-				return found
-			}
-			return nil
-		})
+		err := filepath.WalkDir(filepath.Join(dir, class),
+			func(path string, entry fs.DirEntry, err error) error {
+				if err != nil || entry.IsDir() || isJunk(entry.Name()) {
+					return nil // what cannot be read is no picture
+				}
+				if left--; left < 0 {
+					return fs.SkipAll
+				}
+				if isPicture(path) {
+					return found
+				}
+				return nil
+			})
 		if err == found {
 			return true
 		}
@@ -72,7 +73,8 @@ func isPicture(path string) bool { return picture.Format(beginningOf(path, 32)) 
 
 // isJunk reports names that systems leave among pictures.
 func isJunk(name string) bool {
-	return strings.HasPrefix(name, ".") || strings.EqualFold(name, "Thumbs.db") || strings.EqualFold(name, "desktop.ini")
+	return strings.HasPrefix(name, ".") || strings.EqualFold(name, "Thumbs.db") ||
+		strings.EqualFold(name, "desktop.ini")
 }
 
 // isNote reports names of what people put beside pictures: licences, lists, texts.
@@ -83,7 +85,8 @@ func isNote(name string) bool {
 			return true
 		}
 	}
-	return slices.Contains([]string{".csv", ".txt", ".md", ".json", ".xml", ".yaml", ".yml"}, filepath.Ext(base))
+	return slices.Contains([]string{".csv", ".txt", ".md", ".json", ".xml", ".yaml", ".yml"},
+		filepath.Ext(base))
 }
 
 // PassedOver reports names of files and folders among pictures that are none, and do
@@ -134,7 +137,8 @@ func listPictures(dir string) (*pictureFiles, error) {
 		return nil, err
 	}
 	if len(classes) > MaxClasses {
-		return nil, fmt.Errorf("%s: %w: %d folders, one a class; at most %d are possible", dir, ErrArgument, len(classes), MaxClasses)
+		return nil, fmt.Errorf("%s: %w: %d folders, one a class; at most %d are possible", dir,
+			ErrArgument, len(classes), MaxClasses)
 	}
 	list := &pictureFiles{place: dir, classes: classes, licence: licenceIn(dir)}
 	real, err := filepath.EvalSymlinks(dir)
@@ -143,12 +147,15 @@ func listPictures(dir string) (*pictureFiles, error) {
 	}
 	for label, class := range classes {
 		before := len(list.files)
-		walk := classWalk{list: list, root: dir, real: real, label: int32(label), seen: make(map[string]bool)}
+		walk := classWalk{list: list, root: dir, real: real, label: int32(label),
+			seen: make(map[string]bool)}
 		if err := walk.folder(class); err != nil {
 			return nil, err
 		}
 		if len(list.files) == before {
-			return nil, fmt.Errorf("%s: %w: the class %s has no pictures; put some into the folder, or remove it", dir, ErrEmpty, class)
+			return nil, fmt.Errorf(
+				"%s: %w: the class %s has no pictures; put some into the folder, or remove it", dir, ErrEmpty,
+				class)
 		}
 	}
 	return list, nil
@@ -171,7 +178,8 @@ func (w *classWalk) folder(name string) error {
 		return err
 	}
 	if below, err := filepath.Rel(real, w.real); err == nil && filepath.IsLocal(below) {
-		return fmt.Errorf("%s: the link leads back to %s, and each picture of the set into this class; remove it",
+		return fmt.Errorf(
+			"%s: the link leads back to %s, and each picture of the set into this class; remove it",
 			display.Printable(path), real)
 	}
 	if w.seen[real] {
@@ -202,9 +210,10 @@ func (w *classWalk) folder(name string) error {
 
 // pictureAt is the picture in a file.
 func pictureAt(path, name string, label int32) pictureFile {
-	file := pictureFile{name: name, where: display.Printable(path), label: label, read: func() ([]byte, error) {
-		return readPicture(path)
-	}}
+	file := pictureFile{name: name, where: display.Printable(path), label: label,
+		read: func() ([]byte, error) {
+			return readPicture(path)
+		}}
 	if info, err := os.Stat(path); err == nil {
 		file.stamp = stampOf(info)
 	}
@@ -219,7 +228,8 @@ func readPicture(path string) ([]byte, error) {
 	}
 	if _, statErr := os.Stat(path); statErr != nil {
 		if info, linkErr := os.Lstat(path); linkErr == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return nil, fmt.Errorf("%s is a link that leads nowhere; remove it, or bring back what it led to: %w",
+			return nil, fmt.Errorf(
+				"%s is a link that leads nowhere; remove it, or bring back what it led to: %w",
 				display.Printable(path), statErr)
 		}
 	}

@@ -19,13 +19,17 @@ func openPictures(ctx context.Context, name, place string, list *pictureFiles, o
 	inMemory bool) (Source, error) {
 	if opts.Originals && opts.Sizing == nil {
 		return nil,
-			fmt.Errorf("%s: %w: pictures are taken from their originals where they come to one size; give it with -resize", list.place, ErrArgument)
+			fmt.Errorf(
+				"%s: %w: pictures are taken from their originals where they come to one size; give it with -resize",
+				list.place, ErrArgument)
 	}
 	if len(list.files) == 0 {
 		return nil, fmt.Errorf("%s: %w", list.place, ErrEmpty)
 	}
 	if a, b := sameButCase(list.classes); a != "" {
-		opts.say("note: the classes %s and %s differ in upper and lower case alone; if they are the same, move the pictures of one to the other", a, b)
+		opts.say(
+			"note: the classes %s and %s differ in upper and lower case alone; if they are the same, move the pictures of one to the other",
+			a, b)
 	}
 	limit := opts.Memory
 	if limit == 0 {
@@ -112,7 +116,8 @@ func (t *intake) stored(ctx context.Context) (pictureStore, error) {
 }
 
 func (t *intake) tooLarge() error {
-	return fmt.Errorf("%w: its pictures do not fit into %s of memory; make them smaller with -resize", ErrTooLarge, display.Bytes(t.asked))
+	return fmt.Errorf("%w: its pictures do not fit into %s of memory; make them smaller with -resize",
+		ErrTooLarge, display.Bytes(t.asked))
 }
 
 // fromFiles decodes the pictures each time.

@@ -51,7 +51,8 @@ func TestOriginalsOfEachStore(t *testing.T) {
 }
 
 // checkMiddleRows looks at what is read where the rows in the middle are asked for alone.
-func checkMiddleRows(t *testing.T, originals Originals, index int, name string, want *picture.Image) {
+func checkMiddleRows(t *testing.T, originals Originals, index int, name string,
+	want *picture.Image) {
 	t.Helper()
 	var got picture.Image
 	first, end := want.Height/3, want.Height-want.Height/3

@@ -209,7 +209,8 @@ func (t *intake) readable() (kept []int, err error) {
 		return nil, fmt.Errorf("%w (and %d more of %d files; -skip-damaged leaves them out)", first,
 			damaged-1, len(t.facts))
 	case len(kept) == 0 && damaged > 0:
-		return nil, fmt.Errorf("%s: %w: none of its %s could be read", t.list.place, ErrEmpty, counted(damaged, "file", "files"))
+		return nil, fmt.Errorf("%s: %w: none of its %s could be read", t.list.place, ErrEmpty,
+			counted(damaged, "file", "files"))
 	case len(kept) == 0:
 		return nil, fmt.Errorf("%s: %w", t.list.place, ErrEmpty)
 	}

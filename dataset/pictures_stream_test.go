@@ -22,7 +22,8 @@ func mixedSet(t *testing.T) string {
 	dir := t.TempDir()
 	for i := range 12 {
 		class := []string{"a", "b", "c"}[i%3]
-		writePNG(t, filepath.Join(dir, class, string(rune('A'+i))+".png"), 15+i%7, 19-i%5, i%4 == 1, uint8(20*i))
+		writePNG(t, filepath.Join(dir, class, string(rune('A'+i))+".png"), 15+i%7, 19-i%5, i%4 == 1,
+			uint8(20*i))
 	}
 	for _, odd := range []string{"a/M.png", "c/N.png"} {
 		if err := os.WriteFile(filepath.Join(dir, odd), []byte("<html>"), 0o666); err != nil {
@@ -43,7 +44,8 @@ func readAll(t *testing.T, source Source, epoch int) (images []uint8, labels []i
 		for i := first; i < min(first+5, source.Len()); i++ {
 			indices = append(indices, i)
 		}
-		if err := source.Read(t.Context(), images[first*size:], labels[first:], indices, epoch); err != nil {
+		if err := source.Read(t.Context(), images[first*size:], labels[first:], indices,
+			epoch); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,13 +81,19 @@ func TestPicturesBeyondMemory(t *testing.T) {
 		says   string
 		packs  int
 	}{
-		{"in files", func(o *Options) { o.Memory, o.PictureCache = 100, NoPictureCache }, "are decoded in each epoch: no cache of pictures is asked for", 0},
-		{"into a pack", func(o *Options) { o.Memory = 100 }, "do not fit into 100 bytes of memory, and are decoded into " + cache, 1},
+		{"in files", func(o *Options) { o.Memory, o.PictureCache = 100, NoPictureCache },
+			"are decoded in each epoch: no cache of pictures is asked for", 0},
+		{"into a pack", func(o *Options) { o.Memory = 100 },
+			"do not fit into 100 bytes of memory, and are decoded into " + cache, 1},
 		{"from the pack", func(o *Options) { o.Memory = 100 }, "", 1},
 		{"from the pack into memory", func(o *Options) {}, "", 1},
 		{"originals in memory", func(o *Options) { o.Originals = true }, "", 1},
-		{"originals into a pack", func(o *Options) { o.Originals, o.Memory = true, 100 }, "are decoded into ", 2},
-		{"originals in files", func(o *Options) { o.Originals, o.Memory, o.PictureCache = true, 100, NoPictureCache }, "are decoded in each epoch", 2},
+		{"originals into a pack", func(o *Options) { o.Originals, o.Memory = true, 100 },
+			"are decoded into ", 2},
+		{"originals in files", func(o *Options) {
+			o.Originals, o.Memory, o.PictureCache = true, 100,
+				NoPictureCache
+		}, "are decoded in each epoch", 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var messages bytes.Buffer
@@ -96,7 +104,8 @@ func TestPicturesBeyondMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !strings.Contains(messages.String(), test.says) || strings.Count(messages.String(), "left out: ") != 2 {
+			if !strings.Contains(messages.String(), test.says) ||
+				strings.Count(messages.String(), "left out: ") != 2 {
 				t.Errorf("messages: %s", &messages)
 			}
 			if list, err := ListPictureCache(cache); err != nil || len(list) != test.packs {
@@ -158,7 +167,8 @@ func TestPicturesBeyondMemory(t *testing.T) {
 // Several readers at once read the same.
 func TestPicturesAreReadConcurrently(t *testing.T) {
 	dir := mixedSet(t)
-	opts := Options{Sizing: &picture.Sizing{Height: 6, Width: 4}, SkipDamaged: true, PictureCache: t.TempDir(), Memory: 1, Originals: true}
+	opts := Options{Sizing: &picture.Sizing{Height: 6, Width: 4}, SkipDamaged: true,
+		PictureCache: t.TempDir(), Memory: 1, Originals: true}
 	source, err := OpenSource(t.Context(), dir, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -183,18 +193,23 @@ func TestDamagedPacks(t *testing.T) {
 		says   string // when opening
 		reads  string // when reading
 	}{
-		{"cut off", func(b []byte) []byte { return b[:len(b)-1] }, "are made again: the file of decoded pictures is damaged", ""},
+		{"cut off", func(b []byte) []byte { return b[:len(b)-1] },
+			"are made again: the file of decoded pictures is damaged", ""},
 		{"empty", func([]byte) []byte { return nil }, "it has 0 bytes", ""},
-		{"another beginning", func(b []byte) []byte { b[0] ^= 1; return b }, "it begins or ends as another file", ""},
-		{"another entry", func(b []byte) []byte { b[len(b)-packFoot-1] ^= 1; return b }, "the sum of its entries is another", ""},
+		{"another beginning", func(b []byte) []byte { b[0] ^= 1; return b },
+			"it begins or ends as another file", ""},
+		{"another entry", func(b []byte) []byte { b[len(b)-packFoot-1] ^= 1; return b },
+			"the sum of its entries is another", ""},
 		{"another pixel", func(b []byte) []byte { b[packHead] ^= 1; return b }, "",
 			"is damaged at "},
-		{"entries elsewhere", func(b []byte) []byte { b[len(b)-packFoot+32] ^= 1; return b }, "not where it says", ""},
+		{"entries elsewhere", func(b []byte) []byte { b[len(b)-packFoot+32] ^= 1; return b },
+			"not where it says", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := mixedSet(t)
 			var messages bytes.Buffer
-			opts := Options{Sizing: &picture.Sizing{Height: 6, Width: 4}, SkipDamaged: true, PictureCache: t.TempDir(), Memory: 1, Messages: &messages}
+			opts := Options{Sizing: &picture.Sizing{Height: 6, Width: 4}, SkipDamaged: true,
+				PictureCache: t.TempDir(), Memory: 1, Messages: &messages}
 			source, err := OpenSource(t.Context(), dir, opts)
 			if err != nil {
 				t.Fatal(err)
@@ -222,7 +237,8 @@ func TestDamagedPacks(t *testing.T) {
 			if !strings.Contains(messages.String(), test.says) {
 				t.Errorf("messages: %s", &messages)
 			}
-			if got, _ := readAll(t, again, 0); !bytes.Equal(got, want) || again.Info().SHA256 != source.Info().SHA256 {
+			if got, _ := readAll(t, again, 0); !bytes.Equal(got, want) ||
+				again.Info().SHA256 != source.Info().SHA256 {
 				t.Error("other images")
 			}
 			if !strings.Contains(messages.String(), test.reads) {
@@ -232,7 +248,8 @@ func TestDamagedPacks(t *testing.T) {
 				return
 			}
 			messages.Reset()
-			if _, err := OpenSource(t.Context(), dir, opts); err != nil || strings.Contains(messages.String(), "made again") {
+			if _, err := OpenSource(t.Context(), dir, opts); err != nil ||
+				strings.Contains(messages.String(), "made again") {
 				t.Errorf("it was not made again: %v: %s", err, &messages)
 			}
 		})
@@ -243,7 +260,8 @@ func TestDamagedPacks(t *testing.T) {
 // the new one, whatever was decoded before.
 func TestPicturesThatChange(t *testing.T) {
 	dir := mixedSet(t)
-	opts := Options{Sizing: &picture.Sizing{Height: 6, Width: 4}, SkipDamaged: true, PictureCache: NoPictureCache, Memory: 1}
+	opts := Options{Sizing: &picture.Sizing{Height: 6, Width: 4}, SkipDamaged: true,
+		PictureCache: NoPictureCache, Memory: 1}
 	source, err := OpenSource(t.Context(), dir, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +274,8 @@ func TestPicturesThatChange(t *testing.T) {
 	writePNG(t, filepath.Join(dir, "a", "A.png"), 15, 19, false, 99)
 	images := make([]uint8, 3*6*4)
 	err = source.Read(t.Context(), images, nil, []int{0}, 0)
-	if !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "a/A.png is another file than when the set was opened") {
+	if !errors.Is(err, ErrChanged) ||
+		!strings.Contains(err.Error(), "a/A.png is another file than when the set was opened") {
 		t.Errorf("a changed file: %v", err)
 	}
 	if err := packed.Read(t.Context(), images, nil, []int{0}, 0); err != nil {
@@ -280,7 +299,8 @@ func TestPicturesThatCannotBeKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	var messages bytes.Buffer
-	opts := Options{Sizing: &picture.Sizing{Height: 6, Width: 4}, SkipDamaged: true, PictureCache: filepath.Join(file, "cache"), Memory: 1, Messages: &messages}
+	opts := Options{Sizing: &picture.Sizing{Height: 6, Width: 4}, SkipDamaged: true,
+		PictureCache: filepath.Join(file, "cache"), Memory: 1, Messages: &messages}
 	source, err := OpenSource(t.Context(), dir, opts)
 	if err != nil || !strings.Contains(messages.String(), "are decoded in each epoch: ") {
 		t.Fatalf("%v, messages: %s", err, &messages)

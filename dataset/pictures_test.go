@@ -26,7 +26,8 @@ func writePNG(t *testing.T, path string, height, width int, coloured bool, seed 
 		t.Fatal(err)
 	}
 	var drawn image.Image
-	grey, colour := image.NewGray(image.Rect(0, 0, width, height)), image.NewNRGBA(image.Rect(0, 0, width, height))
+	grey, colour := image.NewGray(image.Rect(0, 0, width, height)), image.NewNRGBA(image.Rect(0, 0,
+		width, height))
 	for y := range height {
 		for x := range width {
 			v := uint8(y*width+x) + seed
@@ -67,7 +68,8 @@ func pictureSet(t *testing.T) string {
 // pictures in theirs.
 func TestFoldersOfPictures(t *testing.T) {
 	dir := pictureSet(t)
-	for _, junk := range []string{".DS_Store", "train/._x.png", "train/bee/Thumbs.db", "train/bee/._a.png", "train/ant/LICENSE", "train/ant/list.csv"} {
+	for _, junk := range []string{".DS_Store", "train/._x.png", "train/bee/Thumbs.db",
+		"train/bee/._a.png", "train/ant/LICENSE", "train/ant/list.csv"} {
 		if err := os.WriteFile(filepath.Join(dir, junk), []byte("no picture"), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -77,13 +79,16 @@ func TestFoldersOfPictures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if set.Name != dir+":train" || set.Place != dir+":train" || set.Channels != 1 || set.Height != 2 || set.Width != 3 {
+	if set.Name != dir+":train" || set.Place != dir+":train" || set.Channels != 1 || set.Height != 2 ||
+		set.Width != 3 {
 		t.Errorf("%s at %s: %d×%d×%d", set.Name, set.Place, set.Channels, set.Height, set.Width)
 	}
-	if !slices.Equal(set.ClassNames, []string{"Wasp ü", "ant", "bee"}) || !slices.Equal(set.Labels, []int32{0, 0, 1, 1, 2, 2}) {
+	if !slices.Equal(set.ClassNames, []string{"Wasp ü", "ant", "bee"}) ||
+		!slices.Equal(set.Labels, []int32{0, 0, 1, 1, 2, 2}) {
 		t.Errorf("classes %q, labels %v", set.ClassNames, set.Labels)
 	}
-	if want := []string{"Wasp ü/a.png", "Wasp ü/b.png", "ant/a.png", "ant/b.png", "bee/a.png", "bee/b.png"}; !slices.Equal(set.Files, want) {
+	if want := []string{"Wasp ü/a.png", "Wasp ü/b.png", "ant/a.png", "ant/b.png", "bee/a.png",
+		"bee/b.png"}; !slices.Equal(set.Files, want) {
 		t.Errorf("files %q", set.Files)
 	}
 	if set.Image(4)[0] != 10 || set.Image(5)[0] != 0 || set.Image(4)[5] != 15 {
@@ -93,7 +98,8 @@ func TestFoldersOfPictures(t *testing.T) {
 		t.Errorf("messages: %s", messages.String())
 	}
 	test, err := OpenTest(t.Context(), set, Options{})
-	if err != nil || test == nil || test.Info().Name != dir+":t10k" || test.Info().SHA256 == set.Digest() {
+	if err != nil || test == nil || test.Info().Name != dir+":t10k" ||
+		test.Info().SHA256 == set.Digest() {
 		t.Fatalf("the test set is %v, %v", test, err)
 	}
 	// The same by the folders themselves.
@@ -101,13 +107,16 @@ func TestFoldersOfPictures(t *testing.T) {
 	if err != nil || inner.Digest() != set.Digest() {
 		t.Fatalf("by the folder itself: %v", err)
 	}
-	if beside, err := OpenTest(t.Context(), inner, Options{}); err != nil || beside == nil || beside.Info().SHA256 != test.Info().SHA256 {
+	if beside, err := OpenTest(t.Context(), inner, Options{}); err != nil || beside == nil ||
+		beside.Info().SHA256 != test.Info().SHA256 {
 		t.Errorf("its test set: %v", err)
 	}
-	if again, err := Reopen(t.Context(), set.Info(), Options{}); err != nil || again.Info().SHA256 != set.Digest() {
+	if again, err := Reopen(t.Context(), set.Info(), Options{}); err != nil ||
+		again.Info().SHA256 != set.Digest() {
 		t.Errorf("reopened: %v", err)
 	}
-	if _, err := Open(t.Context(), dir, Options{}); !errors.Is(err, ErrAmbiguous) || !strings.Contains(err.Error(), dir+":train or "+dir+":t10k") {
+	if _, err := Open(t.Context(), dir, Options{}); !errors.Is(err, ErrAmbiguous) ||
+		!strings.Contains(err.Error(), dir+":train or "+dir+":t10k") {
 		t.Errorf("without a part: %v", err)
 	}
 }
@@ -118,9 +127,11 @@ func TestPicturesOfSeveralSizes(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 40 {
 		class := []string{"a", "b"}[i%2]
-		writePNG(t, filepath.Join(dir, class, string(rune('A'+i))+".png"), 5+i%7, 9-i%5, i == 17, uint8(i))
+		writePNG(t, filepath.Join(dir, class, string(rune('A'+i))+".png"), 5+i%7, 9-i%5, i == 17,
+			uint8(i))
 	}
-	if _, err := Open(t.Context(), dir, Options{}); !errors.Is(err, ErrSize) || !strings.Contains(err.Error(), "give them one size with -resize") {
+	if _, err := Open(t.Context(), dir, Options{}); !errors.Is(err, ErrSize) ||
+		!strings.Contains(err.Error(), "give them one size with -resize") {
 		t.Errorf("without a size: %v", err)
 	}
 	sizing := &picture.Sizing{Height: 6, Width: 4, Fit: picture.Pad}
@@ -132,7 +143,8 @@ func TestPicturesOfSeveralSizes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if set.Channels != 3 || set.Height != 6 || set.Width != 4 || set.Sizing != "resize 6×4 pad bilinear" {
+		if set.Channels != 3 || set.Height != 6 || set.Width != 4 ||
+			set.Sizing != "resize 6×4 pad bilinear" {
 			t.Errorf("%d×%d×%d, %s", set.Channels, set.Height, set.Width, set.Sizing)
 		}
 		digests = append(digests, set.Digest())
@@ -144,17 +156,20 @@ func TestPicturesOfSeveralSizes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := Reopen(t.Context(), set.Info(), Options{}); err != nil || again.Info().SHA256 != digests[0] {
+	if again, err := Reopen(t.Context(), set.Info(), Options{}); err != nil ||
+		again.Info().SHA256 != digests[0] {
 		t.Errorf("reopened as recorded: %v", err)
 	}
-	if grey, err := Open(t.Context(), dir, Options{Sizing: sizing, Channels: 1}); err != nil || grey.Channels != 1 {
+	if grey, err := Open(t.Context(), dir, Options{Sizing: sizing, Channels: 1}); err != nil ||
+		grey.Channels != 1 {
 		t.Errorf("in grey: %v", err)
 	}
 	writePNG(t, filepath.Join(dir, "a", "A.png"), 5, 9, false, 99)
 	if _, err := Reopen(t.Context(), set.Info(), Options{}); !errors.Is(err, ErrChanged) {
 		t.Errorf("after a picture has changed: %v", err)
 	}
-	if _, err := Open(t.Context(), dir, Options{Sizing: sizing, Limit: 100}); !errors.Is(err, ErrTooLarge) {
+	if _, err := Open(t.Context(), dir, Options{Sizing: sizing, Limit: 100}); !errors.Is(err,
+		ErrTooLarge) {
 		t.Errorf("more than may be held: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -167,9 +182,11 @@ func TestPicturesOfSeveralSizes(t *testing.T) {
 // What is no picture is named, and ends the reading or is left out and told.
 func TestDamagedPictures(t *testing.T) {
 	for name, make := range map[string]func(path string) error{
-		"a text":       func(path string) error { return os.WriteFile(path, []byte("<html>"), 0o666) },
-		"nothing":      func(path string) error { return os.WriteFile(path, nil, 0o666) },
-		"half a PNG":   func(path string) error { return os.WriteFile(path, []byte("\x89PNG\r\n\x1a\n\x00\x00"), 0o666) },
+		"a text":  func(path string) error { return os.WriteFile(path, []byte("<html>"), 0o666) },
+		"nothing": func(path string) error { return os.WriteFile(path, nil, 0o666) },
+		"half a PNG": func(path string) error {
+			return os.WriteFile(path, []byte("\x89PNG\r\n\x1a\n\x00\x00"), 0o666)
+		},
 		"a named pipe": func(path string) error { return syscall.Mkfifo(path, 0o666) },
 		"a dead link":  func(path string) error { return os.Symlink("nowhere", path) },
 	} {
@@ -180,12 +197,14 @@ func TestDamagedPictures(t *testing.T) {
 				t.Skip("it cannot be made here:", err)
 			}
 			_, err := Open(t.Context(), dir+":train", Options{})
-			if err == nil || !strings.Contains(err.Error(), odd) || !strings.Contains(err.Error(), "-skip-damaged leaves it out") {
+			if err == nil || !strings.Contains(err.Error(), odd) ||
+				!strings.Contains(err.Error(), "-skip-damaged leaves it out") {
 				t.Errorf("%v", err)
 			}
 			var messages bytes.Buffer
 			set, err := Open(t.Context(), dir+":train", Options{SkipDamaged: true, Messages: &messages})
-			if err != nil || set.Len() != 6 || set.LeftOut != 1 || !strings.Contains(messages.String(), "left out: ") || !strings.Contains(messages.String(), odd) {
+			if err != nil || set.Len() != 6 || set.LeftOut != 1 || !strings.Contains(messages.String(),
+				"left out: ") || !strings.Contains(messages.String(), odd) {
 				t.Fatalf("left out: %v, %s", err, messages.String())
 			}
 			if again, err := Reopen(t.Context(), set.Info(), Options{}); err != nil || again.Len() != 6 {
@@ -217,16 +236,20 @@ func TestFoldersThatAreNoSets(t *testing.T) {
 		want error
 		says string
 	}{
-		"parts without classes": {parted + ":train", ErrUnknown, filepath.Join(parted, "Train", "CLASS", "a.png")},
-		"no parts":              {filepath.Join(onlyTrain, "train") + ":train", ErrUnknown, "it has no parts: its folders, such as ant, are its classes; give "},
-		"no pictures":           {texts, ErrUnknown, "nor folders of pictures, one a class"},
+		"parts without classes": {parted + ":train", ErrUnknown,
+			filepath.Join(parted, "Train", "CLASS", "a.png")},
+		"no parts": {filepath.Join(onlyTrain, "train") + ":train", ErrUnknown,
+			"it has no parts: its folders, such as ant, are its classes; give "},
+		"no pictures": {texts, ErrUnknown, "nor folders of pictures, one a class"},
 		"a part that is not there": {onlyTrain + ":t10k", ErrUnknown,
 			"it has pictures in train, and no folder of the part t10k, such as test"},
-		"an empty class":   {empty + ":train", ErrEmpty, "the class cat has no pictures"},
-		"no folders in it": {flat, ErrUnknown, "pictures such as a.png lie in no folder of their class; make a folder for each class, "},
-		"a picture":        {filepath.Join(flat, "a.png"), ErrMagic, "it is a PNG picture"},
+		"an empty class": {empty + ":train", ErrEmpty, "the class cat has no pictures"},
+		"no folders in it": {flat, ErrUnknown,
+			"pictures such as a.png lie in no folder of their class; make a folder for each class, "},
+		"a picture": {filepath.Join(flat, "a.png"), ErrMagic, "it is a PNG picture"},
 	} {
-		if _, err := Open(t.Context(), test.spec, Options{}); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+		if _, err := Open(t.Context(), test.spec, Options{}); !errors.Is(err, test.want) ||
+			!strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -242,15 +265,17 @@ func TestPartFolders(t *testing.T) {
 		want    string // the pictures' folder, empty for an error
 		says    string
 	}{
-		"as usual":       {[]string{"train", "test"}, "", Train, "train", ""},
-		"capitals":       {[]string{"Train", "Test"}, "", Train, "Train", ""},
-		"Kaggle's":       {[]string{"Training", "Testing"}, "", Test, "Testing", ""},
-		"asked for":      {[]string{"TRAIN", "Val"}, ":t10k", Train, "Val", ""},
-		"two, unsaid":    {[]string{"Train", "Test"}, "", "", "", ":train or "},
-		"only one":       {[]string{"Train"}, "", Test, "Train", ""},
-		"only a test":    {[]string{"val"}, "", Train, "val", ""},
-		"a clash":        {[]string{"train", "Train", "test"}, "", Train, "", "Train and train are both its part train; rename one"},
-		"something else": {[]string{"Train", "Test", "more"}, "", Train, "", "Train and Test have a folder for each class, and more lies beside them; give "},
+		"as usual":    {[]string{"train", "test"}, "", Train, "train", ""},
+		"capitals":    {[]string{"Train", "Test"}, "", Train, "Train", ""},
+		"Kaggle's":    {[]string{"Training", "Testing"}, "", Test, "Testing", ""},
+		"asked for":   {[]string{"TRAIN", "Val"}, ":t10k", Train, "Val", ""},
+		"two, unsaid": {[]string{"Train", "Test"}, "", "", "", ":train or "},
+		"only one":    {[]string{"Train"}, "", Test, "Train", ""},
+		"only a test": {[]string{"val"}, "", Train, "val", ""},
+		"a clash": {[]string{"train", "Train", "test"}, "", Train, "",
+			"Train and train are both its part train; rename one"},
+		"something else": {[]string{"Train", "Test", "more"}, "", Train, "",
+			"Train and Test have a folder for each class, and more lies beside them; give "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -289,7 +314,8 @@ func TestTheTestPartInCapitals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if test, err := OpenTest(t.Context(), training, Options{}); err != nil || test == nil || test.Len() != 2 {
+		if test, err := OpenTest(t.Context(), training, Options{}); err != nil || test == nil ||
+			test.Len() != 2 {
 			t.Errorf("%s: %v, %v", spec, test, err)
 		}
 	}
@@ -306,7 +332,8 @@ func TestLinksThatLeadBack(t *testing.T) {
 			t.Skip("no links here:", err)
 		}
 		_, err := Open(t.Context(), dir, Options{})
-		if err == nil || !strings.Contains(err.Error(), link+": the link leads back to ") || !strings.Contains(err.Error(), "remove it") {
+		if err == nil || !strings.Contains(err.Error(), link+": the link leads back to ") ||
+			!strings.Contains(err.Error(), "remove it") {
 			t.Errorf("%s: %v", target, err)
 		}
 	}
@@ -318,7 +345,8 @@ func TestLinksThatLeadBack(t *testing.T) {
 	if err := errors.Join(os.Symlink(b, a), os.Symlink(a, b)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), dir, Options{}); err == nil || !strings.Contains(err.Error(), a+" is a link that leads nowhere; remove it") {
+	if _, err := Open(t.Context(), dir, Options{}); err == nil ||
+		!strings.Contains(err.Error(), a+" is a link that leads nowhere; remove it") {
 		t.Errorf("a loop: %v", err)
 	}
 }
@@ -330,13 +358,15 @@ func TestStrangeNames(t *testing.T) {
 	writePNG(t, filepath.Join(dir, class, "a b\n.png"), 2, 2, false, 1)
 	writePNG(t, filepath.Join(dir, "bee", "-rf.png"), 2, 2, false, 2)
 	set, err := Open(t.Context(), dir, Options{})
-	if err != nil || !slices.Equal(set.ClassNames, []string{class, "bee"}) || !slices.Equal(set.Files, []string{class + "/a b\n.png", "bee/-rf.png"}) {
+	if err != nil || !slices.Equal(set.ClassNames, []string{class, "bee"}) ||
+		!slices.Equal(set.Files, []string{class + "/a b\n.png", "bee/-rf.png"}) {
 		t.Fatalf("%v: %v", err, set)
 	}
 	if err := os.WriteFile(filepath.Join(dir, class, "b\n.png"), []byte("no"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), dir, Options{}); err == nil || strings.ContainsAny(err.Error(), "\n\x1b") {
+	if _, err := Open(t.Context(), dir, Options{}); err == nil ||
+		strings.ContainsAny(err.Error(), "\n\x1b") {
 		t.Errorf("%q", err)
 	}
 }
@@ -356,7 +386,8 @@ func TestLinksAndNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(set.Files, []string{"bus/deep/a.png", "linked/b.png", "train/b.png"}) || !slices.Equal(set.ClassNames, []string{"bus", "linked", "train"}) {
+	if !slices.Equal(set.Files, []string{"bus/deep/a.png", "linked/b.png", "train/b.png"}) ||
+		!slices.Equal(set.ClassNames, []string{"bus", "linked", "train"}) {
 		t.Errorf("files %q of %q", set.Files, set.ClassNames)
 	}
 }
@@ -370,10 +401,12 @@ func TestRelabelled(t *testing.T) {
 	}
 	all := []string{"bee", "cat", "Wasp ü", "ant"}
 	other, err := set.Relabelled(all)
-	if err != nil || !slices.Equal(other.Labels, []int32{2, 2, 3, 3, 0, 0}) || other.Classes != 4 || set.Labels[0] != 0 {
+	if err != nil || !slices.Equal(other.Labels, []int32{2, 2, 3, 3, 0, 0}) || other.Classes != 4 ||
+		set.Labels[0] != 0 {
 		t.Errorf("%v: %v", err, other)
 	}
-	if _, err := set.Relabelled([]string{"bee", "ant"}); !errors.Is(err, ErrLabel) || !strings.Contains(err.Error(), `"Wasp ü"`) {
+	if _, err := set.Relabelled([]string{"bee", "ant"}); !errors.Is(err, ErrLabel) ||
+		!strings.Contains(err.Error(), `"Wasp ü"`) {
 		t.Errorf("without one of its classes: %v", err)
 	}
 }

@@ -90,8 +90,10 @@ func readList(path string, opts Options) (list *labelList, ok bool, err error) {
 			ErrEmpty)
 	}
 	if len(rest) > 0 {
-		return nil, true, fmt.Errorf("%s: %w: the column %q is of 0 and 1, as labels of several are written, and "+
-			"there is a column of labels, too: remove that, or all such columns", path, ErrArgument, rest[0].title)
+		return nil, true, fmt.Errorf(
+			"%s: %w: the column %q is of 0 and 1, as labels of several are written, and "+
+				"there is a column of labels, too: remove that, or all such columns", path, ErrArgument,
+			rest[0].title)
 	}
 	return list, true, list.partLabels(path, opts)
 }

@@ -93,8 +93,8 @@ func columnsWithout(first []string) (names, labels int, ok bool) {
 	return 0, 0, false
 }
 
-// refuseUntitled says what a file lacks that names pictures and is no list all the same: a column that
-// is called as those of labels are. It returns nil of any other file.
+// refuseUntitled says what a file lacks that names pictures and is no list all the same: a column
+// that is called as those of labels are. It returns nil of any other file.
 func refuseUntitled(path string) error {
 	text, err := readListText(path)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 // labels a picture. A list has one of them.
 const labelSeparators = "|;"
 
-// partLabels makes labels of the texts in the column of labels: several parted by | or by ;, none of
-// an empty one. Of a list with one label a picture it says what looks like several.
+// partLabels makes labels of the texts in the column of labels: several parted by | or by ;, none
+// of an empty one. Of a list with one label a picture it says what looks like several.
 func (l *labelList) partLabels(path string, opts Options) error {
 	separator, first := "", 0
 	several := 0
@@ -38,8 +38,9 @@ func (l *labelList) partLabels(path string, opts Options) error {
 	}
 	if !l.multiLabel {
 		if several > 0 {
-			opts.say("note: %s: there is a %s in %d of its %s, as where pictures have several; each is taken "+
-				"for the name of one class, and -multi-label takes it for several", path, separator,
+			opts.say(
+				"note: %s: there is a %s in %d of its %s, as where pictures have several; each is taken "+
+					"for the name of one class, and -multi-label takes it for several", path, separator,
 				several, counted(len(l.lines), "label", "labels"))
 		}
 		return nil
@@ -136,7 +137,8 @@ func labelColumnsOf(record, titles []string, names, line int) (listed, error) {
 		return listed{}, fmt.Errorf("%w: %d values, the first line has %d", ErrArgument, len(record),
 			len(titles))
 	}
-	row := listed{name: strings.Clone(strings.TrimSpace(record[names])), line: line, labels: []string{}}
+	row := listed{name: strings.Clone(strings.TrimSpace(record[names])), line: line,
+		labels: []string{}}
 	for column, text := range record {
 		if column == names {
 			continue

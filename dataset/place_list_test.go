@@ -290,12 +290,14 @@ func TestBadLists(t *testing.T) {
 func TestABrokenListOfAPart(t *testing.T) {
 	for name, text := range map[string]string{
 		"a quote": "\"001.png,ant\n", "nothing": "", "a line without a label": "file,label\n001.png\n",
-		"no label": "file,label\n001.png,\n", "Latin-1": "file,label\n001.png,\xe9\n", "column names alone": "file,label\n",
+		"no label": "file,label\n001.png,\n", "Latin-1": "file,label\n001.png,\xe9\n",
+		"column names alone": "file,label\n",
 	} {
 		for _, part := range []string{"train", "test"} {
 			dir := t.TempDir()
 			for _, other := range []string{"train", "test"} {
-				if err := os.WriteFile(filepath.Join(dir, other+".csv"), []byte("file,label\n001.png,ant\n002.png,bee\n"), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, other+".csv"),
+					[]byte("file,label\n001.png,ant\n002.png,bee\n"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -325,7 +327,8 @@ func TestLabelsInTwoForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, ok, err := readList(path, Options{MultiLabel: true})
-		if !ok || (err != nil) != refused || refused && !strings.Contains(err.Error(), `the column "square" is of 0 and 1`) {
+		if !ok || (err != nil) != refused || refused &&
+			!strings.Contains(err.Error(), `the column "square" is of 0 and 1`) {
 			t.Errorf("%q: %t, %v", text, ok, err)
 		}
 		if _, ok, err := readList(path, Options{}); !ok || err != nil && !refused {

@@ -81,7 +81,8 @@ func listParquet(place string, paths []string, opts Options) (*pictureFiles, err
 				return data, nil
 			}
 			name := fmt.Sprintf("%s/%d", filepath.Base(file), row)
-			list.files = append(list.files, pictureFile{name: name, where: where, read: read, stamp: page.page.file.stampAt(int64(row))})
+			list.files = append(list.files, pictureFile{name: name, where: where, read: read,
+				stamp: page.page.file.stampAt(int64(row))})
 		}
 		texts, names = append(texts, table.labels...), append(names, table.names...)
 	}

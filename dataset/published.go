@@ -14,18 +14,25 @@ type published struct {
 func publishedSets() []published {
 	return []published{
 		{
-			title: "MNIST", authors: "Yann LeCun, Corinna Cortes, Christopher Burges", licence: "CC BY-SA 3.0", classes: 10,
-			training: "70d7d1f071318a99d1a88425cea5d1d0c22f1c620bb22d498622b5f0e0b976a0", test: "351c6b2527fa2cbbcafc6781b1df7972f1f3f358f316215c6d416755b89d6b7c", testWord: string(Test),
+			title: "MNIST", authors: "Yann LeCun, Corinna Cortes, Christopher Burges",
+			licence: "CC BY-SA 3.0", classes: 10,
+			training: "70d7d1f071318a99d1a88425cea5d1d0c22f1c620bb22d498622b5f0e0b976a0",
+			test:     "351c6b2527fa2cbbcafc6781b1df7972f1f3f358f316215c6d416755b89d6b7c",
+			testWord: string(Test),
 		},
 		{
-			title: "Fashion-MNIST", authors: "Han Xiao, Kashif Rasul, Roland Vollgraf (Zalando SE)", licence: "MIT", classes: 10,
+			title: "Fashion-MNIST", authors: "Han Xiao, Kashif Rasul, Roland Vollgraf (Zalando SE)",
+			licence: "MIT", classes: 10,
 			names: []string{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
 				"Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"},
-			training: "abba35b6fffb2630a3493a5c28d85438c7131fe5ebfc7e9b4ec15a287110f385", test: "87cfa2f8dbdbed8e5155ac4ae9eaf9593a1398036dede6e21ed3393c0c0c9bed", testWord: Fashion,
+			training: "abba35b6fffb2630a3493a5c28d85438c7131fe5ebfc7e9b4ec15a287110f385",
+			test:     "87cfa2f8dbdbed8e5155ac4ae9eaf9593a1398036dede6e21ed3393c0c0c9bed", testWord: Fashion,
 		},
 		{
-			title: "Optical Recognition of Handwritten Digits", authors: "Ethem Alpaydin, Cenk Kaynak (UCI)", licence: "CC BY 4.0",
-			classes: 10, test: "980422fc30110f9521adedd08f9ec255a396bcbdf8a061b529c26055489b9ffc", testWord: Optdigits,
+			title: "Optical Recognition of Handwritten Digits", authors: "Ethem Alpaydin, Cenk Kaynak (UCI)",
+			licence: "CC BY 4.0",
+			classes: 10, test: "980422fc30110f9521adedd08f9ec255a396bcbdf8a061b529c26055489b9ffc",
+			testWord: Optdigits,
 		},
 	}
 }

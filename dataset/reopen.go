@@ -49,7 +49,8 @@ func Reopen(ctx context.Context, recorded Info, opts Options) (Source, error) {
 		}
 	}
 	if digest := source.Info().SHA256; digest != recorded.SHA256 {
-		return nil, fmt.Errorf("%w: it had the sha256 %s, %s has %s", ErrChanged, recorded.SHA256, recorded.Place, digest)
+		return nil, fmt.Errorf("%w: it had the sha256 %s, %s has %s", ErrChanged, recorded.SHA256,
+			recorded.Place, digest)
 	}
 	return source, nil
 }

@@ -59,21 +59,25 @@ type knownDigest struct {
 // NewSet checks the parts against each other and makes a set of them, without copying.
 // Images is N×C×H×W, labels N, each 0…classes−1. Classes is 1 to MaxClasses; 0 means as
 // many as the largest label asks for.
-func NewSet(name string, images []uint8, labels []int32, channels, height, width, classes int) (*Set, error) {
+func NewSet(name string, images []uint8, labels []int32, channels, height, width,
+	classes int) (*Set, error) {
 	if err := checkImages(name, images, len(labels), channels, height, width, classes); err != nil {
 		return nil, err
 	}
 	lowest, highest := slices.Min(labels), slices.Max(labels)
 	switch most := int32(max(classes, 1) - 1); {
 	case lowest < 0 || highest >= MaxClasses:
-		return nil, fmt.Errorf("%s: %w: labels are %d to %d, 0 to %d are possible", name, ErrLabel, lowest, highest, MaxClasses-1)
+		return nil, fmt.Errorf("%s: %w: labels are %d to %d, 0 to %d are possible", name, ErrLabel,
+			lowest, highest, MaxClasses-1)
 	case classes != 0 && highest > most:
-		return nil, fmt.Errorf("%s: %w: labels are %d to %d, %d classes end at %d", name, ErrLabel, lowest, highest, classes, most)
+		return nil, fmt.Errorf("%s: %w: labels are %d to %d, %d classes end at %d", name, ErrLabel,
+			lowest, highest, classes, most)
 	}
 	if classes == 0 {
 		classes = int(highest) + 1
 	}
-	return &Set{Name: name, Channels: channels, Height: height, Width: width, Classes: classes, Images: images, Labels: labels,
+	return &Set{Name: name, Channels: channels, Height: height, Width: width, Classes: classes,
+		Images: images, Labels: labels,
 		known: new(knownDigest)}, nil
 }
 
@@ -83,7 +87,8 @@ func checkImages(name string, images []uint8, labels, channels, height, width, c
 		return fmt.Errorf("%s: %w: images of %d×%d×%d", name, ErrSize, channels, height, width)
 	}
 	if classes < 0 || classes > MaxClasses {
-		return fmt.Errorf("%s: %w: %d classes, 1 to %d are possible", name, ErrArgument, classes, MaxClasses)
+		return fmt.Errorf("%s: %w: %d classes, 1 to %d are possible", name, ErrArgument, classes,
+			MaxClasses)
 	}
 	size := channels * height * width
 	switch {
@@ -142,7 +147,8 @@ func (s *Set) Label(i int) int { return int(s.Labels[i]) }
 // the labels, and of how they came to one size: decoding them is a function of those.
 func (s *Set) Digest() string {
 	if s.contents != nil {
-		return pictureDigest(s.Channels, s.Height, s.Width, s.Sizing, s.Labels, s.Combinations, s.contents)
+		return pictureDigest(s.Channels, s.Height, s.Width, s.Sizing, s.Labels, s.Combinations,
+			s.contents)
 	}
 	if s.known == nil || len(s.Images) == 0 {
 		return s.DigestOf(int(slices.Max(s.Labels)) + 1)
@@ -249,7 +255,8 @@ func (s *Set) SplitFraction(fraction float64, seed uint64) (training, validation
 // split draws n of count indices; both parts are in ascending order.
 func split(name string, count, n int, seed uint64) (rest, drawn []int, err error) {
 	if n < 1 || n >= count {
-		return nil, nil, fmt.Errorf("%s: %w: a validation set of %d out of %d images; 1 to %d are possible",
+		return nil, nil, fmt.Errorf(
+			"%s: %w: a validation set of %d out of %d images; 1 to %d are possible",
 			name, ErrArgument, n, count, count-1)
 	}
 	order := permutation(count, newSource("split", seed, 0))
@@ -259,7 +266,8 @@ func split(name string, count, n int, seed uint64) (rest, drawn []int, err error
 	return rest, drawn, nil
 }
 
-func splitFraction(name string, count int, fraction float64, seed uint64) (rest, drawn []int, err error) {
+func splitFraction(name string, count int, fraction float64, seed uint64) (rest, drawn []int,
+	err error) {
 	n, err := fractionOf(name, count, fraction)
 	if err != nil {
 		return nil, nil, err
@@ -269,7 +277,8 @@ func splitFraction(name string, count int, fraction float64, seed uint64) (rest,
 
 func fractionOf(name string, count int, fraction float64) (int, error) {
 	if !(fraction > 0 && fraction < 1) {
-		return 0, fmt.Errorf("%s: %w: validation fraction %g is not between 0 and 1", name, ErrArgument, fraction)
+		return 0, fmt.Errorf("%s: %w: validation fraction %g is not between 0 and 1", name, ErrArgument,
+			fraction)
 	}
 	return int(math.Round(fraction * float64(count))), nil
 }

@@ -42,7 +42,9 @@ func TestDigest(t *testing.T) {
 	}
 	images := []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
 	digest := set("a", images, 2, 3, 3).Digest()
-	if want := fmt.Sprintf("%x", sha256.Sum256([]byte("2×1×2×3, 2 classes\n\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x01\x00"))); digest != want {
+	if want := fmt.Sprintf("%x",
+		sha256.Sum256(
+			[]byte("2×1×2×3, 2 classes\n\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x01\x00"))); digest != want {
 		t.Errorf("digest %s, want %s", digest, want)
 	}
 	if set("b", images, 2, 3, 10).Digest() != digest || set("a", images, 3, 2, 3).Digest() == digest {
@@ -74,7 +76,8 @@ func TestNewSetRefuses(t *testing.T) {
 		{"fewer than no classes", b(4), l(0), 1, 2, 2, -1, ErrArgument},
 		{"too many classes", b(4), l(0), 1, 2, 2, MaxClasses + 1, ErrArgument},
 	} {
-		if s, err := NewSet("x", test.images, test.labels, test.c, test.h, test.w, test.k); !errors.Is(err, test.want) {
+		if s, err := NewSet("x", test.images, test.labels, test.c, test.h, test.w,
+			test.k); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, %v; want %q", test.name, s, err, test.want)
 		}
 	}
@@ -84,7 +87,8 @@ func TestNewSetRefuses(t *testing.T) {
 // range that was left.
 func TestTheLimitsOfASet(t *testing.T) {
 	for _, test := range []struct{ label, classes, want int }{
-		{MaxClasses - 1, 0, MaxClasses}, {MaxClasses - 1, MaxClasses, MaxClasses}, {2, 3, 3}, {0, 1, 1}, {0, 0, 1},
+		{MaxClasses - 1, 0, MaxClasses}, {MaxClasses - 1, MaxClasses, MaxClasses}, {2, 3, 3}, {0, 1, 1},
+		{0, 0, 1},
 	} {
 		s, err := NewSet("x", make([]uint8, 1), []int32{int32(test.label)}, 1, 1, 1, test.classes)
 		if err != nil {
@@ -104,14 +108,16 @@ func TestTheLimitsOfASet(t *testing.T) {
 	}
 	s := numbered(t, 9)
 	for _, n := range []int{1, 8} {
-		if training, validation, err := s.Split(n, 1); err != nil || validation.Len() != n || training.Len() != 9-n {
+		if training, validation, err := s.Split(n, 1); err != nil || validation.Len() != n ||
+			training.Len() != 9-n {
 			t.Errorf("Split(%d): %v", n, err)
 		}
 	}
 	_, _, split := s.Split(9, 1)
 	_, index := s.Subset([]int{9})
 	_, count := NewSet("x", make([]uint8, 8), []int32{0}, 1, 2, 2, 0)
-	for want, err := range map[string]error{"9 out of 9 images; 1 to 8 are possible": split, "9 of 0…8": index, ": 2 images, 1 labels": count} {
+	for want, err := range map[string]error{"9 out of 9 images; 1 to 8 are possible": split,
+		"9 of 0…8": index, ": 2 images, 1 labels": count} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
@@ -187,7 +193,8 @@ func TestStats(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.Stats()
-	if got.Min != 0 || got.Max != 30 || got.Mean != 15 || !(math.Abs(got.Std-math.Sqrt(112.5)) <= 1e-12) || !slices.Equal(got.Counts, []int{0, 0, 2}) {
+	if got.Min != 0 || got.Max != 30 || got.Mean != 15 ||
+		!(math.Abs(got.Std-math.Sqrt(112.5)) <= 1e-12) || !slices.Equal(got.Counts, []int{0, 0, 2}) {
 		t.Errorf("Stats = %+v", got)
 	}
 }
@@ -214,12 +221,14 @@ func TestBatchesDealEachImageOnce(t *testing.T) {
 				}
 				steps++
 				if want := min(test.size, test.n-len(dealt)); len(indices) != want {
-					t.Errorf("n %d, size %d, step %d: %d images, want %d", test.n, test.size, step, len(indices), want)
+					t.Errorf("n %d, size %d, step %d: %d images, want %d", test.n, test.size, step, len(indices),
+						want)
 				}
 				dealt = append(dealt, indices...)
 			}
 			if steps != test.steps || b.Steps() != test.steps {
-				t.Errorf("n %d, size %d: %d steps, Steps() %d, want %d", test.n, test.size, steps, b.Steps(), test.steps)
+				t.Errorf("n %d, size %d: %d steps, Steps() %d, want %d", test.n, test.size, steps, b.Steps(),
+					test.steps)
 			}
 			if b == sequential && !slices.IsSorted(dealt) {
 				t.Errorf("Sequential dealt %v", dealt)
@@ -355,7 +364,8 @@ func TestFill(t *testing.T) {
 			t.Errorf("%s: the buffer was written: %v", test.name, test.dst)
 		}
 	}
-	for _, p := range [][2]float64{{0, 0}, {0, -1}, {math.NaN(), 1}, {0, math.Inf(1)}, {0, math.NaN()}, {1, 1e-40}} {
+	for _, p := range [][2]float64{{0, 0}, {0, -1}, {math.NaN(), 1}, {0, math.Inf(1)}, {0, math.NaN()},
+		{1, 1e-40}} {
 		if _, err := StandardPixels(p[0], p[1]); !errors.Is(err, ErrArgument) {
 			t.Errorf("StandardPixels(%g, %g): %v, want %q", p[0], p[1], err, ErrArgument)
 		}
@@ -402,7 +412,8 @@ func TestContactSheet(t *testing.T) {
 			want uint8
 		}{{4, 4, 0}, {59, 59, 0}, {60, 4, 255}, {64, 4, 255}, {119, 59, 255}, {4, 77, 0}, {64, 77, 255}} {
 			if got := color.GrayModel.Convert(sheet.At(pixel.x, pixel.y)).(color.Gray).Y; got != pixel.want {
-				t.Errorf("%d channels: pixel (%d, %d) is %d, want %d", channels, pixel.x, pixel.y, got, pixel.want)
+				t.Errorf("%d channels: pixel (%d, %d) is %d, want %d", channels, pixel.x, pixel.y, got,
+					pixel.want)
 			}
 		}
 		red := 0

@@ -75,13 +75,16 @@ func CheckSheet(count, height, width int) error {
 func CaptionedSheet(s *Set, indices []int, captions []string, columns int) (image.Image, error) {
 	switch {
 	case len(captions) != len(indices):
-		return nil, fmt.Errorf("%w: contact sheet of %d images with %d captions", ErrArgument, len(indices), len(captions))
+		return nil, fmt.Errorf("%w: contact sheet of %d images with %d captions", ErrArgument,
+			len(indices), len(captions))
 	case s.Channels != 1 && s.Channels != 3:
-		return nil, fmt.Errorf("%s: %w: %d channels, a contact sheet shows 1 or 3", s.Name, ErrArgument, s.Channels)
+		return nil, fmt.Errorf("%s: %w: %d channels, a contact sheet shows 1 or 3", s.Name, ErrArgument,
+			s.Channels)
 	case len(indices) == 0:
 		return nil, fmt.Errorf("contact sheet of %s: %w", s.Name, ErrEmpty)
 	case columns < 1:
-		return nil, fmt.Errorf("%w: contact sheet of %d columns, at least 1 is needed", ErrArgument, columns)
+		return nil, fmt.Errorf("%w: contact sheet of %d columns, at least 1 is needed", ErrArgument,
+			columns)
 	}
 	for _, i := range indices {
 		if err := s.checkIndex(i); err != nil {
@@ -101,7 +104,8 @@ func CaptionedSheet(s *Set, indices []int, captions []string, columns int) (imag
 	cellWidth := max(s.Width*zoom, longest*face.Advance) + gap
 	cellHeight := s.Height*zoom + face.Height + gap
 	if rows > maxSheet/cellHeight || columns > maxSheet/cellWidth/(rows*cellHeight) {
-		return nil, fmt.Errorf("%w: a contact sheet of %d images is too large; take fewer", ErrArgument, len(indices))
+		return nil, fmt.Errorf("%w: a contact sheet of %d images is too large; take fewer", ErrArgument,
+			len(indices))
 	}
 
 	sheet := image.NewRGBA(image.Rect(0, 0, columns*cellWidth+gap, rows*cellHeight+gap))

@@ -101,8 +101,8 @@ type labelled interface{ allLabels() []int32 }
 func (s *Set) allLabels() []int32      { return s.Labels }
 func (p *Pictures) allLabels() []int32 { return p.labels }
 
-// AllLabels returns the label of each image, as Source.Read writes it. Those of a Set and of Pictures
-// are known; another source is read for them. They are not to be changed.
+// AllLabels returns the label of each image, as Source.Read writes it. Those of a Set and of
+// Pictures are known; another source is read for them. They are not to be changed.
 func AllLabels(ctx context.Context, source Source) ([]int32, error) {
 	if known, ok := source.(labelled); ok {
 		return known.allLabels(), nil
@@ -270,7 +270,8 @@ type originalsPart struct {
 	originals Originals
 }
 
-func (p *originalsPart) Original(ctx context.Context, index int, rows Rows, into *picture.Image) error {
+func (p *originalsPart) Original(ctx context.Context, index int, rows Rows,
+	into *picture.Image) error {
 	if index < 0 || index >= p.Len() {
 		return fmt.Errorf("%s: %w: %d of 0…%d", p.info.Name, ErrIndex, index, p.Len()-1)
 	}

@@ -31,7 +31,8 @@ func (f inTar) picture(several bool) pictureFile {
 		name = filepath.Base(f.archive.path) + "/" + name
 	}
 	where := f.archive.path + ": " + f.member.name
-	return pictureFile{name: name, where: where, read: f.archive.read(f.member), stamp: f.archive.stampAt(f.member.offset)}
+	return pictureFile{name: name, where: where, read: f.archive.read(f.member),
+		stamp: f.archive.stampAt(f.member.offset)}
 }
 
 // isSampleNote reports whether a file of that name may say a label, name the classes or be a

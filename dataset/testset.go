@@ -31,17 +31,21 @@ func openTest(ctx context.Context, training Source, opts Options) (Source, error
 		if idx == nil || errors.Is(idx, ErrNoLabels) {
 			return OpenSource(ctx, name+":"+string(Test), opts)
 		}
-		if set, err := openPlace(ctx, name, Test, opts, false); set != nil || err != nil && !errors.Is(err, ErrUnknown) {
+		if set, err := openPlace(ctx, name, Test, opts, false); set != nil || err != nil &&
+			!errors.Is(err, ErrUnknown) {
 			return set, err
 		}
 	}
-	if parent := filepath.Dir(info.Place); len(FileNames(training)) > 0 && isFolderOf(Train, filepath.Base(info.Place)) {
+	if parent := filepath.Dir(info.Place); len(FileNames(training)) > 0 &&
+		isFolderOf(Train, filepath.Base(info.Place)) {
 		if folder, _, ok, err := pictureFolder(parent, Test, opts); err == nil && ok {
-			return OpenSource(ctx, filepath.Join(filepath.Dir(filepath.Clean(info.Name)), filepath.Base(folder)), opts)
+			return OpenSource(ctx, filepath.Join(filepath.Dir(filepath.Clean(info.Name)),
+				filepath.Base(folder)), opts)
 		}
 	}
 	if beside := testFileBeside(info.Place); len(FileNames(training)) > 0 && beside != "" {
-		return OpenSource(ctx, filepath.Join(filepath.Dir(filepath.Clean(info.Name)), filepath.Base(beside)), opts)
+		return OpenSource(ctx, filepath.Join(filepath.Dir(filepath.Clean(info.Name)),
+			filepath.Base(beside)), opts)
 	}
 	if word, ok := TestSetOf(info.SHA256); ok {
 		return OpenSource(ctx, word, opts)

@@ -25,8 +25,10 @@ func TestTheTestSetOfAFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := dir + ":t10k"; test.Len() != 2 || test.Info().Name != want || test.Info().Place != want {
-		t.Errorf("%d images of %s at %s, want 2 of %s", test.Len(), test.Info().Name, test.Info().Place, want)
+	if want := dir + ":t10k"; test.Len() != 2 || test.Info().Name != want ||
+		test.Info().Place != want {
+		t.Errorf("%d images of %s at %s, want 2 of %s", test.Len(), test.Info().Name, test.Info().Place,
+			want)
 	}
 	if none, err := OpenTest(t.Context(), test, Options{}); none != nil || err != nil {
 		t.Errorf("the test set of a test set: %v, %v", none, err)

@@ -47,7 +47,8 @@ func Beside(ctx context.Context, path string) (map[string][]byte, error) {
 }
 
 // describe makes what Beside makes of the file's content and the record.
-func describe(ctx context.Context, path string, encoded []byte, record *runRecord) (map[string][]byte, error) {
+func describe(ctx context.Context, path string, encoded []byte,
+	record *runRecord) (map[string][]byte, error) {
 	inspection, err := inspect.Bytes(ctx, path, encoded)
 	if err != nil {
 		return nil, err
@@ -64,11 +65,13 @@ func describe(ctx context.Context, path string, encoded []byte, record *runRecor
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if !ok || len(inspection.Report.Inputs) != 1 || len(inspection.Report.Outputs) != 1 || record.Network == nil {
+	if !ok || len(inspection.Report.Inputs) != 1 || len(inspection.Report.Outputs) != 1 ||
+		record.Network == nil {
 		return nil, fmt.Errorf("%s with its %s is no graph of export's", path, recordFile)
 	}
 	c := &card{file: inspection, training: training, run: record}
-	return map[string][]byte{cardFile: []byte(c.markdown()), inspectFile: []byte(inspection.Text()), pictureFile: svg}, nil
+	return map[string][]byte{cardFile: []byte(c.markdown()), inspectFile: []byte(inspection.Text()),
+		pictureFile: svg}, nil
 }
 
 // card is a model card: what of the file, of its training record, which is in it,
@@ -89,7 +92,8 @@ func (c *card) markdown() string {
 
 	line("# %s", c.file.File)
 	line("")
-	line("Written by `export`; every figure comes from the file, and from the run as `%s` records it. A classifier of %v images,", recordFile, image)
+	line("Written by `export`; every figure comes from the file, and from the run as `%s` records it. A classifier of %v images,",
+		recordFile, image)
 	line("trained in Go by Slipway on Gorgonia.")
 	line("")
 	line("| | |")
@@ -97,8 +101,10 @@ func (c *card) markdown() string {
 	line("| file | `%s`, %d bytes, sha256 `%s` |", c.file.File, report.Bytes, c.file.SHA256)
 	line("| format | ONNX IR %d, opset %d |", report.IRVersion, opsetOf(report))
 	line("| input | `%s`, float32 [%s], pixels %s |", input.Name, listDims(input), c.fedAs())
-	line("| output | `%s`, float32 [%s], %s of the classes %s%s |", output.Name, listDims(output), c.scores(), classList(c.training.ClassLabels), c.labels())
-	line("| size | %d parameters in %d bytes, %d multiply-adds an example |", report.Parameters, report.ParameterBytes, report.MultiplyAdds)
+	line("| output | `%s`, float32 [%s], %s of the classes %s%s |", output.Name, listDims(output),
+		c.scores(), classList(c.training.ClassLabels), c.labels())
+	line("| size | %d parameters in %d bytes, %d multiply-adds an example |", report.Parameters,
+		report.ParameterBytes, report.MultiplyAdds)
 	line("| training data | %s |", c.trainingData())
 	line("| protocol | %s |", protocol(config))
 	line("| seed, engine | %d, %s |", c.training.Seed, config.Engine)
@@ -176,10 +182,12 @@ func (c *card) accuracy(line func(string, ...any)) {
 	}
 	line("")
 	for _, n := range c.run.NotAsked {
-		line("%s was not asked, as it does not run the graph: %s.", n.Runtime, display.Printable(n.Reason))
+		line("%s was not asked, as it does not run the graph: %s.", n.Runtime,
+			display.Printable(n.Reason))
 		line("")
 	}
-	line("`trainer_logits.safetensors` holds the trainer's own answers, `test_data_set_0` the first %d images and their", min(testImages, images))
+	line("`trainer_logits.safetensors` holds the trainer's own answers, `test_data_set_0` the first %d images and their",
+		min(testImages, images))
 	line("answers in the form of ONNX's own tests.")
 	line("")
 }
@@ -188,7 +196,8 @@ func (c *card) accuracy(line func(string, ...any)) {
 func (c *card) graph(line func(string, ...any)) {
 	line("## The graph")
 	line("")
-	line("Each node with its shapes, parameters and multiply-adds, and what is known of %d runtimes, is in [%s](%s), which", len(c.file.Runtimes), inspectFile, inspectFile)
+	line("Each node with its shapes, parameters and multiply-adds, and what is known of %d runtimes, is in [%s](%s), which",
+		len(c.file.Runtimes), inspectFile, inspectFile)
 	var refusing []string
 	for _, v := range c.file.Runtimes {
 		if v.Expectation == infer.ExpectRefuses {
@@ -264,7 +273,8 @@ func protocol(c train.Config) string {
 	}
 	text += fmt.Sprintf(", %v", c.Loss)
 	if !c.ParameterPenalty.IsZero() {
-		text += fmt.Sprintf(" + %v·Σ‖p‖₁ + %v·Σ‖p‖₂ over all parameter tensors", c.ParameterPenalty.L1, c.ParameterPenalty.L2)
+		text += fmt.Sprintf(" + %v·Σ‖p‖₁ + %v·Σ‖p‖₂ over all parameter tensors", c.ParameterPenalty.L1,
+			c.ParameterPenalty.L2)
 	}
 	layers := make([]string, 0, len(c.ActivationPenalties))
 	for layer := range c.ActivationPenalties {
@@ -351,12 +361,14 @@ func (c *card) usage(line func(string, ...any)) {
 	}
 	line("## Use")
 	line("")
-	line("On the command line: `%s`. In Go:", cli.ShellLine("infer", "-model", c.file.File, "-data", c.testSet()))
+	line("On the command line: `%s`. In Go:", cli.ShellLine("infer", "-model", c.file.File, "-data",
+		c.testSet()))
 	line("")
 	line("```go")
 	line("model, err := infer.LoadModel(%q)", c.file.File)
 	line("runtime, err := infer.OpenONNXRuntime(ctx, model, infer.ONNXRuntimeOptions{})")
-	line("logits, err := runtime.Run(ctx, infer.Batch{N: 1, C: %d, H: %d, W: %d, Pixels: pixels})", image3[0], image3[1], image3[2])
+	line("logits, err := runtime.Run(ctx, infer.Batch{N: 1, C: %d, H: %d, W: %d, Pixels: pixels})",
+		image3[0], image3[1], image3[2])
 	line("```")
 	line("")
 	line("In Python:")

@@ -18,7 +18,8 @@ import (
 	"slipway/train"
 )
 
-var update = flag.Bool("update", false, "write the cards, inspect.txt and pictures beside the graphs again, from the files")
+var update = flag.Bool("update", false,
+	"write the cards, inspect.txt and pictures beside the graphs again, from the files")
 
 const graphs = "../graphs"
 
@@ -64,7 +65,8 @@ func TestCardsComeFromTheFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			if string(have) != string(want) {
-				t.Errorf("%s is not what the file gives (go test ./export -run Cards -update writes it again); first difference: %s",
+				t.Errorf(
+					"%s is not what the file gives (go test ./export -run Cards -update writes it again); first difference: %s",
 					beside, firstDifference(string(have), string(want)))
 			}
 		}
@@ -99,7 +101,8 @@ func TestFiguresOfTheCards(t *testing.T) {
 			t.Fatal(err)
 		}
 		if reference.ModelSHA256 != inspection.SHA256 {
-			t.Errorf("the trainer's answers beside %s are of the file %s, not of %s", path, reference.ModelSHA256, inspection.SHA256)
+			t.Errorf("the trainer's answers beside %s are of the file %s, not of %s", path,
+				reference.ModelSHA256, inspection.SHA256)
 		}
 		right := rightShare(t, path, reference, test)
 		files, err := Beside(t.Context(), path)
@@ -107,11 +110,13 @@ func TestFiguresOfTheCards(t *testing.T) {
 			t.Fatal(err)
 		}
 		card := string(files[cardFile])
-		accuracy := regexp.MustCompile(`\| trainer \(\w+ engine\) \| ([\d.]+) % \|`).FindStringSubmatch(card)
+		accuracy := regexp.MustCompile(`\| trainer \(\w+ engine\) \| ([\d.]+) % \|`).
+			FindStringSubmatch(card)
 		if accuracy == nil || accuracy[1] != right {
 			t.Errorf("%s: the trainer's answers are right in %s %%, the card says %v", path, right, accuracy)
 		}
-		for _, row := range regexp.MustCompile(`\| onnx\S+ \S+, \w+ \| ([\d.]+) % \| 0 \|`).FindAllStringSubmatch(card, -1) {
+		for _, row := range regexp.MustCompile(`\| onnx\S+ \S+, \w+ \| ([\d.]+) % \| 0 \|`).
+			FindAllStringSubmatch(card, -1) {
 			if row[1] != right {
 				t.Errorf("%s: %s has no other label, but another accuracy than %s %%", path, row[0], right)
 			}
@@ -119,8 +124,8 @@ func TestFiguresOfTheCards(t *testing.T) {
 	}
 }
 
-// rightShare is how many per cent of the test images the trainer's answers are right of. Of pictures
-// that the repository does not have, it is what the file records.
+// rightShare is how many per cent of the test images the trainer's answers are right of. Of
+// pictures that the repository does not have, it is what the file records.
 func rightShare(t *testing.T, path string, reference *infer.Reference, test dataset.Source) string {
 	t.Helper()
 	if reference.DataSHA256 == test.Info().SHA256 {
@@ -135,7 +140,8 @@ func rightShare(t *testing.T, path string, reference *infer.Reference, test data
 		t.Fatal(err)
 	}
 	record, ok, err := model.TrainingRecord()
-	if err != nil || !ok || record.TestSHA256 != reference.DataSHA256 || record.TestImages != reference.Logits.N {
+	if err != nil || !ok || record.TestSHA256 != reference.DataSHA256 ||
+		record.TestImages != reference.Logits.N {
 		t.Fatalf("%s: its answers are of other images than its accuracy: %+v, %v", path, record, err)
 	}
 	return fmt.Sprintf("%.2f", 100*record.TestAccuracy)
@@ -143,7 +149,8 @@ func rightShare(t *testing.T, path string, reference *infer.Reference, test data
 
 // What the protocol of a card says of batches.
 func TestProtocolTellsHowBatchesAreDealt(t *testing.T) {
-	config := train.Config{BatchSize: 64, Optimizer: train.OptimizerConfig{Name: "adam", LearningRate: 0.001}}
+	config := train.Config{BatchSize: 64, Optimizer: train.OptimizerConfig{Name: "adam",
+		LearningRate: 0.001}}
 	plain := protocol(config)
 	rest, ok := strings.CutPrefix(plain, "batches of 64, ")
 	if !ok {
@@ -155,7 +162,8 @@ func TestProtocolTellsHowBatchesAreDealt(t *testing.T) {
 	}{
 		{0, 1, "", ""},
 		{0, 8, "", "each dealt to 8 shards, "},
-		{0, 8, train.BatchNormShard, "each dealt to 8 shards with BatchNorm by each shard's own statistics, "},
+		{0, 8, train.BatchNormShard,
+			"each dealt to 8 shards with BatchNorm by each shard's own statistics, "},
 		{2, 8, "", "2 of them a step, each dealt to 8 shards, "},
 	} {
 		config.Accumulate, config.Shards, config.BatchNorm = test.accumulate, test.shards, test.batchNorm
@@ -168,9 +176,11 @@ func TestProtocolTellsHowBatchesAreDealt(t *testing.T) {
 // What the protocol of a card says of the optimizer: what is not its default.
 func TestProtocolTellsOfTheOptimizer(t *testing.T) {
 	for want, config := range map[string]train.Config{
-		"sgd with learning rate 0.1, ": {Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1}},
+		"sgd with learning rate 0.1, ": {Optimizer: train.OptimizerConfig{Name: "sgd",
+			LearningRate: 0.1}},
 		"sgd with learning rate 0.1, momentum 0.9, weight decay 0.0005, ": {
-			Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1, Momentum: 0.9, WeightDecay: 5e-4}},
+			Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1, Momentum: 0.9,
+				WeightDecay: 5e-4}},
 		"sgd with learning rate 0.1, momentum 0.9 (Nesterov), ": {
 			Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1, Momentum: 0.9, Nesterov: true}},
 		"adamw with learning rate 0.001, weight decay 0.01 of weights alone, ": {Decay: train.DecayWeights,

@@ -26,7 +26,8 @@ import (
 // scripts/conformance installs and runs, each from its own package registry.
 func ForeignRuntimes() []string {
 	return []string{
-		"onnxruntime-python", "onnx-reference", "openvino", "opencv", "tract", "ncnn", "onnxruntime-web-node", "onnxruntime-web-chromium",
+		"onnxruntime-python", "onnx-reference", "openvino", "opencv", "tract", "ncnn",
+		"onnxruntime-web-node", "onnxruntime-web-chromium",
 	}
 }
 
@@ -57,8 +58,9 @@ func FindConformance() (string, error) {
 			folder = parent
 		}
 	}
-	return "", fmt.Errorf("scripts/conformance/conformance, which runs runtimes other than %s, is neither above the working directory nor above this program; "+
-		"run export in the project's folder", strings.Join(Runtimes(), ", "))
+	return "", fmt.Errorf(
+		"scripts/conformance/conformance, which runs runtimes other than %s, is neither above the working directory nor above this program; "+
+			"run export in the project's folder", strings.Join(Runtimes(), ", "))
 }
 
 // row is one runtime's line in the report of scripts/conformance.
@@ -80,15 +82,18 @@ type row struct {
 // askForeign runs the graph, which lies at path with the trainer's logits beside
 // it, in runtimes of scripts/conformance. All of them are asked; the error names
 // each that differs or could not be asked.
-func (g *graph) askForeign(ctx context.Context, names []string, path string, tolerance float64, options Options, say func(string, ...any)) error {
+func (g *graph) askForeign(ctx context.Context, names []string, path string, tolerance float64,
+	options Options, say func(string, ...any)) error {
 	if options.Conformance == "" {
 		return errors.New("verify: there is no conformance script to run other runtimes with")
 	}
-	report, images := filepath.Join(filepath.Dir(path), "report"), strings.TrimSuffix(path, ".onnx")+".images"
+	report, images := filepath.Join(filepath.Dir(path), "report"), strings.TrimSuffix(path, ".onnx")+
+		".images"
 	if err := writeTestSet(ctx, images, g.test); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
-	args := []string{"--model", path, "--data", images, "--report", report, "--tolerance", strconv.FormatFloat(tolerance, 'g', -1, 64)}
+	args := []string{"--model", path, "--data", images, "--report", report, "--tolerance",
+		strconv.FormatFloat(tolerance, 'g', -1, 64)}
 	for _, name := range names {
 		args = append(args, "--only", name)
 	}
@@ -104,7 +109,8 @@ func (g *graph) askForeign(ctx context.Context, names []string, path string, tol
 			bad = append(bad, fmt.Errorf("%s is missing in the report of %s", name, options.Conformance))
 			continue
 		case rows[i].Status == "failed":
-			bad = append(bad, fmt.Errorf("%s could not be asked: %s; remedy that or leave it out of -verify", name, strings.Join(rows[i].Reasons, "; ")))
+			bad = append(bad, fmt.Errorf("%s could not be asked: %s; remedy that or leave it out of -verify",
+				name, strings.Join(rows[i].Reasons, "; ")))
 			say("%s %s: FAILED: %s", rows[i].Title, rows[i].Version, strings.Join(rows[i].Reasons, "; "))
 			continue
 		}
@@ -112,7 +118,8 @@ func (g *graph) askForeign(ctx context.Context, names []string, path string, tol
 		g.answers = append(g.answers, a)
 		say("%s", a.line(g.test.Len(), g.accuracyName(), g.unlabelled))
 		if rows[i].Status != "agrees" {
-			bad = append(bad, fmt.Errorf("%s does not answer as the trainer does: %s", name, strings.Join(rows[i].Reasons, "; ")))
+			bad = append(bad, fmt.Errorf("%s does not answer as the trainer does: %s", name,
+				strings.Join(rows[i].Reasons, "; ")))
 		}
 	}
 	if err := errors.Join(bad...); err != nil {
@@ -149,7 +156,8 @@ func writeTestSet(ctx context.Context, folder string, source dataset.Source) err
 
 // runConformance runs the script and reads its report. That some rows are not as
 // they should be is no error here.
-func runConformance(ctx context.Context, script string, args []string, report string, progress io.Writer) ([]row, error) {
+func runConformance(ctx context.Context, script string, args []string, report string,
+	progress io.Writer) ([]row, error) {
 	command := exec.CommandContext(ctx, script, args...)
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = 10 * time.Second // it ends its children first
@@ -164,7 +172,8 @@ func runConformance(ctx context.Context, script string, args []string, report st
 	}
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
-		return nil, fmt.Errorf("%s: %w (it needs Python 3.11 or newer): %s", script, err, lastLine(last.String()))
+		return nil, fmt.Errorf("%s: %w (it needs Python 3.11 or newer): %s", script, err,
+			lastLine(last.String()))
 	}
 	data, err := os.ReadFile(report)
 	if err != nil {

@@ -35,8 +35,8 @@ type Options struct {
 	// Verify names the runtimes that must agree, of Runtimes, ForeignRuntimes and
 	// OptionalRuntimes; Usual stands for some. None skips the comparison.
 	Verify []string
-	// PassOver leaves out, and says so, those of Verify that run in this program and refuse the graph. Otherwise they
-	// end the export.
+	// PassOver leaves out, and says so, those of Verify that run in this program and refuse the graph.
+	// Otherwise they end the export.
 	PassOver bool
 	// Tolerance is the largest logit difference allowed, as a fraction of the
 	// logits' range; infer.DefaultTolerance if zero.
@@ -99,7 +99,8 @@ func Run(ctx context.Context, run train.RunDir, options Options) error {
 	if err := mayWrite(options.Output); err != nil {
 		return err
 	}
-	g := &graph{name: strings.TrimSuffix(filepath.Base(options.Output), ".onnx"), checkpoint: checkpoint}
+	g := &graph{name: strings.TrimSuffix(filepath.Base(options.Output), ".onnx"),
+		checkpoint: checkpoint}
 	if checkpoint.Progress.Finished == "" {
 		say("note: the run of %s is not finished; exporting it as far as it is trained", path)
 	}
@@ -127,7 +128,8 @@ func folder(output string) string { return strings.TrimSuffix(output, ".onnx") }
 
 // openTest finds the set that the run is judged on: the one asked for, that of the run,
 // or, for a run of before that was recorded, the one that belongs to its training set.
-func (g *graph) openTest(ctx context.Context, options Options, say func(string, ...any)) (err error) {
+func (g *graph) openTest(ctx context.Context, options Options,
+	say func(string, ...any)) (err error) {
 	g.sets = g.checkpoint.Sets
 	g.test = options.Test
 	if g.test == nil {
@@ -146,12 +148,14 @@ func (g *graph) openTest(ctx context.Context, options Options, say func(string, 
 	info := g.test.Info()
 	g.sets.Test = &info
 	if info.MultiLabel != g.sets.Training.MultiLabel {
-		return fmt.Errorf("%w: the run was trained on %v, and is to be judged on %v; name another set with -data",
+		return fmt.Errorf(
+			"%w: the run was trained on %v, and is to be judged on %v; name another set with -data",
 			dataset.ErrMultiLabel, g.sets.Training, info)
 	}
 	if others := foreign(options.Verify); info.MultiLabel && len(others) > 0 {
-		return fmt.Errorf("verify: %s are asked by scripts/conformance, which counts one label an image, "+
-			"and the images of %s have any number: give -verify %s", strings.Join(others, ", "), info.Name,
+		return fmt.Errorf(
+			"verify: %s are asked by scripts/conformance, which counts one label an image, "+
+				"and the images of %s have any number: give -verify %s", strings.Join(others, ", "), info.Name,
 			strings.Join(Runtimes(), ","))
 	}
 	if info.SHA256 == g.sets.Training.SHA256 {
@@ -269,7 +273,8 @@ func (g *graph) writeLogits(dir string) error {
 	}
 	return safetensors.Write(filepath.Join(dir, "trainer_logits.safetensors"), &safetensors.File{
 		Metadata: metadata,
-		Tensors:  []safetensors.Tensor{safetensors.NewFloat32("logits", []int{logits.N, logits.K}, logits.Values)},
+		Tensors: []safetensors.Tensor{safetensors.NewFloat32("logits", []int{logits.N, logits.K},
+			logits.Values)},
 	})
 }
 
@@ -301,7 +306,8 @@ func (g *graph) writeTestData(ctx context.Context, dir string, logits infer.Logi
 	if err != nil {
 		return err
 	}
-	output, err := onnx.FloatTensor(g.model.Outputs()[0].Name, dims(images, builder.Shape{logits.K}), logits.Values[:images*logits.K])
+	output, err := onnx.FloatTensor(g.model.Outputs()[0].Name, dims(images, builder.Shape{logits.K}),
+		logits.Values[:images*logits.K])
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,8 @@ type ModelOptions struct {
 // says how pixels are fed, what the classes are called, and what the weights were
 // learned from, so that whoever runs the model feeds it as the trainer does.
 func FromTrainer(trainer *train.Trainer, options ModelOptions) (*onnx.Model, error) {
-	record, err := Record(trainer.Network(), trainer.Config(), trainer.Sets(), trainer.Progress(), options.Test)
+	record, err := Record(trainer.Network(), trainer.Config(), trainer.Sets(), trainer.Progress(),
+		options.Test)
 	if err != nil {
 		return nil, err
 	}
@@ -30,14 +31,16 @@ func FromTrainer(trainer *train.Trainer, options ModelOptions) (*onnx.Model, err
 
 // Record is what a graph tells of the run that it comes from. test is the answer on the
 // test set of the sets, nil where there is none.
-func Record(network *builder.Network, config train.Config, sets train.Sets, progress train.Progress, test *train.Evaluation) (onnx.TrainingRecord, error) {
+func Record(network *builder.Network, config train.Config, sets train.Sets, progress train.Progress,
+	test *train.Evaluation) (onnx.TrainingRecord, error) {
 	classes, err := network.Classes()
 	if err != nil {
 		return onnx.TrainingRecord{}, fmt.Errorf("export: %w", err)
 	}
 	training := sets.Training
 	record := onnx.TrainingRecord{
-		DataSet: training.ShortName(), Epochs: progress.Epochs, Seed: config.Seed, ClassLabels: training.Labels(classes),
+		DataSet: training.ShortName(), Epochs: progress.Epochs, Seed: config.Seed,
+		ClassLabels: training.Labels(classes),
 	}
 	if len(progress.History) > 0 {
 		record.TrainingLoss = progress.Result(config).MeanLoss

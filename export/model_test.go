@@ -17,7 +17,8 @@ func TestFromTrainerKeepsThePixelRuleAndTheLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, err := builder.New("bars", builder.Shape{1, 6, 6}, builder.Flatten{}, builder.Dense{Units: 3})
+	network, err := builder.New("bars", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,8 @@ func TestFromTrainerKeepsThePixelRuleAndTheLabels(t *testing.T) {
 		}
 		record, ok, err := model.TrainingRecord()
 		if err != nil || !ok || !slices.Equal(record.ClassLabels, []string{"top", "middle", "bottom"}) ||
-			record.TestAccuracy != test.Accuracy || record.TestImages != 120 || record.TestSHA256 != set.Digest() {
+			record.TestAccuracy != test.Accuracy || record.TestImages != 120 ||
+			record.TestSHA256 != set.Digest() {
 			t.Errorf("%s: %v, recorded is %+v", pixels, err, record)
 		}
 		fed, err := infer.PixelsOfModel(model)
@@ -54,19 +56,23 @@ func TestFromTrainerKeepsThePixelRuleAndTheLabels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		result, err := infer.Evaluate(t.Context(), runtime, set, infer.EvaluateOptions{Pixels: fed, KeepLogits: true})
+		result, err := infer.Evaluate(t.Context(), runtime, set,
+			infer.EvaluateOptions{Pixels: fed, KeepLogits: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		trainers := infer.Logits{N: 120, K: 3, Values: test.Logits}
-		if c, err := infer.Compare(trainers, result.Logits, infer.DefaultTolerance); err != nil || !c.Agree() || result.Correct != test.Correct {
-			t.Errorf("%s: %v %s; %d right, the trainer has %d", pixels, err, c.Reason(), result.Correct, test.Correct)
+		if c, err := infer.Compare(trainers, result.Logits, infer.DefaultTolerance); err != nil ||
+			!c.Agree() || result.Correct != test.Correct {
+			t.Errorf("%s: %v %s; %d right, the trainer has %d", pixels, err, c.Reason(), result.Correct,
+				test.Correct)
 		}
 		// Without an answer there is no accuracy on record.
 		if model, err = FromTrainer(trainer, ModelOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if record, _, err := model.TrainingRecord(); err != nil || record.TestImages != 0 || record.TestSet != "" {
+		if record, _, err := model.TrainingRecord(); err != nil || record.TestImages != 0 ||
+			record.TestSet != "" {
 			t.Errorf("%v, recorded is %+v", err, record)
 		}
 	}

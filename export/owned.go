@@ -27,15 +27,21 @@ func mayWrite(output string) error {
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s, where what belongs to the graph goes, is no folder; move it, or choose another name with -o", dir)
+		return fmt.Errorf(
+			"%s, where what belongs to the graph goes, is no folder; move it, or choose another name with -o",
+			dir)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) == 0 {
 		return err
 	}
-	foreign := slices.ContainsFunc(entries, func(entry os.DirEntry) bool { return !atomicfile.IsTemporary(entry.Name()) })
+	foreign := slices.ContainsFunc(entries, func(entry os.DirEntry) bool {
+		return !atomicfile.IsTemporary(entry.Name())
+	})
 	if _, err := os.Stat(filepath.Join(dir, recordFile)); err != nil && foreign {
-		return fmt.Errorf("%s is a folder that export did not make: it has no %s; move it, or choose another name with -o", dir, recordFile)
+		return fmt.Errorf(
+			"%s is a folder that export did not make: it has no %s; move it, or choose another name with -o",
+			dir, recordFile)
 	}
 	return nil
 }
@@ -58,5 +64,6 @@ func mayReplace(output string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s is there and was not written by export; move it, or choose another name with -o", output)
+	return fmt.Errorf(
+		"%s is there and was not written by export; move it, or choose another name with -o", output)
 }

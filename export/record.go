@@ -43,7 +43,9 @@ func (g *graph) record() *runRecord {
 	c := g.checkpoint
 	config := c.Config
 	config.Data = g.sets.Training.ShortName()
-	r := &runRecord{Network: c.Network, Config: config, Sets: g.sets.WithoutPlaces(), Steps: c.Progress.Step, Finished: c.Progress.Finished, Answers: []answerRecord{}, NotAsked: g.passed}
+	r := &runRecord{Network: c.Network, Config: config, Sets: g.sets.WithoutPlaces(),
+		Steps: c.Progress.Step, Finished: c.Progress.Finished, Answers: []answerRecord{},
+		NotAsked: g.passed}
 	if c.Config.KeepsBest() {
 		r.KeptEpoch = c.Progress.Result(c.Config).Epoch
 	}

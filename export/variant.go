@@ -116,8 +116,9 @@ func (o VariantOptions) File(source string) string {
 }
 
 // ErrSigmoid is of a softmax that is asked of scores whose classes stand alone.
-var ErrSigmoid = errors.New("a softmax makes no probabilities of this network's scores, since it was " +
-	"trained with the binary loss; take the sigmoid of each score, as infer does, and leave -softmax out")
+var ErrSigmoid = errors.New(
+	"a softmax makes no probabilities of this network's scores, since it was " +
+		"trained with the binary loss; take the sigmoid of each score, as infer does, and leave -softmax out")
 
 // Variant makes a variant of the model in the file source and writes it to output,
 // once onnxruntime has answered with it on the test images as with the source, within
@@ -128,7 +129,8 @@ func Variant(ctx context.Context, source, output string, options VariantOptions)
 		return fmt.Errorf("nothing is to be different of %s", source)
 	}
 	if sameFile(source, output) {
-		return fmt.Errorf("%s would be written in place of the model that it is made of; name another file", output)
+		return fmt.Errorf(
+			"%s would be written in place of the model that it is made of; name another file", output)
 	}
 	if err := mayReplace(output); err != nil {
 		return err
@@ -144,7 +146,8 @@ func Variant(ctx context.Context, source, output string, options VariantOptions)
 		options.say("note: %s: %s", source, note)
 	}
 	options.Form.PixelScale, options.Form.PixelOffset = from.record.PixelScale, from.record.PixelOffset
-	options.Form.PixelScales, options.Form.PixelOffsets = from.record.PixelScales, from.record.PixelOffsets
+	options.Form.PixelScales, options.Form.PixelOffsets = from.record.PixelScales,
+		from.record.PixelOffsets
 	variant, err := makeVariant(ctx, from, options)
 	if err != nil {
 		return err
@@ -153,7 +156,8 @@ func Variant(ctx context.Context, source, output string, options VariantOptions)
 	if err != nil {
 		return err
 	}
-	options.say("%s → %s (%s): %d bytes, %.1f %% of %d", source, output, options.Name(), len(encoded), 100*float64(len(encoded))/float64(from.bytes), from.bytes)
+	options.say("%s → %s (%s): %d bytes, %.1f %% of %d", source, output, options.Name(), len(encoded),
+		100*float64(len(encoded))/float64(from.bytes), from.bytes)
 	if err := verifyVariant(ctx, from, variant, options); err != nil {
 		return fmt.Errorf("%s: %w; %s was not written", options.Name(), err, output)
 	}
@@ -191,7 +195,8 @@ func loadSource(path, pixels string) (source, error) {
 		return source{}, err
 	}
 	if variant, ok := model.VariantRecord(); ok {
-		return source{}, fmt.Errorf("%s is a variant itself (%s); give the model that it was made of", path, variant.Variant)
+		return source{}, fmt.Errorf("%s is a variant itself (%s); give the model that it was made of",
+			path, variant.Variant)
 	}
 	record, recorded, err := model.TrainingRecord()
 	switch {
@@ -209,12 +214,14 @@ func loadSource(path, pixels string) (source, error) {
 		return source{}, err
 	}
 	sum := sha256.Sum256(file)
-	return source{model: model, record: record, bytes: len(file), digest: hex.EncodeToString(sum[:])}, nil
+	return source{model: model, record: record, bytes: len(file),
+		digest: hex.EncodeToString(sum[:])}, nil
 }
 
 // makeVariant makes the model. The same source and options give the same bytes.
 func makeVariant(ctx context.Context, from source, options VariantOptions) (*onnx.Model, error) {
-	variant, record := from.model, onnx.VariantRecord{Variant: options.Name(), SourceSHA256: from.digest}
+	variant, record := from.model, onnx.VariantRecord{Variant: options.Name(),
+		SourceSHA256: from.digest}
 	switch options.Precision {
 	case Float16:
 		var err error

@@ -19,7 +19,8 @@ const calibrationBatch = 32
 // says on which. The range of the image itself is that of all pixels that there can
 // be. The others are computed by the native runtime on its portable kernels, so that
 // they, and the file made of them, are the same whatever the processor can do.
-func calibrate(ctx context.Context, from source, options VariantOptions) (ranges map[string]onnx.Range, said string, err error) {
+func calibrate(ctx context.Context, from source,
+	options VariantOptions) (ranges map[string]onnx.Range, said string, err error) {
 	names, err := onnx.QuantizedValues(from.model)
 	if err != nil {
 		return nil, "", err
@@ -49,16 +50,19 @@ func calibrate(ctx context.Context, from source, options VariantOptions) (ranges
 	if len(names) > 0 {
 		err = measure(ctx, from, names, images, pixels, ranges)
 	}
-	return ranges, fmt.Sprintf("%d images of %s, seed %d; the least and the largest value of each", images.Len(), images.Info().ShortName(), options.Seed), err
+	return ranges, fmt.Sprintf("%d images of %s, seed %d; the least and the largest value of each",
+		images.Len(), images.Info().ShortName(), options.Seed), err
 }
 
 // calibrationImages draws images of the set that the model was trained on, or of the one
 // given instead.
-func calibrationImages(ctx context.Context, from onnx.TrainingRecord, options VariantOptions) (*dataset.Set, error) {
+func calibrationImages(ctx context.Context, from onnx.TrainingRecord,
+	options VariantOptions) (*dataset.Set, error) {
 	set := options.Images
 	if set == nil {
 		var err error
-		if set, err = openRecorded(ctx, from, from.DataSet, dataset.Train, "-calibration-data", options); err != nil {
+		if set, err = openRecorded(ctx, from, from.DataSet, dataset.Train, "-calibration-data",
+			options); err != nil {
 			return nil, err
 		}
 	}
@@ -70,7 +74,8 @@ func calibrationImages(ctx context.Context, from onnx.TrainingRecord, options Va
 }
 
 // measure widens the ranges by the named values of the model on the images.
-func measure(ctx context.Context, from source, names []string, images *dataset.Set, pixels dataset.Pixels, ranges map[string]onnx.Range) (err error) {
+func measure(ctx context.Context, from source, names []string, images *dataset.Set,
+	pixels dataset.Pixels, ranges map[string]onnx.Range) (err error) {
 	part, err := onnx.Extract(from.model, names)
 	if err != nil {
 		return err
@@ -87,7 +92,8 @@ func measure(ctx context.Context, from source, names []string, images *dataset.S
 		batch = port.Shape[0]
 	}
 	if images.Len() < batch {
-		return fmt.Errorf("%d images; the model takes batches of %d and nothing else", images.Len(), batch)
+		return fmt.Errorf("%d images; the model takes batches of %d and nothing else", images.Len(),
+			batch)
 	}
 	buffer := make([]float32, batch*size)
 	for begin := 0; begin < images.Len(); begin += batch {
@@ -100,7 +106,8 @@ func measure(ctx context.Context, from source, names []string, images *dataset.S
 		if err := images.Fill(buffer, nil, indices, pixels); err != nil {
 			return err
 		}
-		outputs, err := evaluator.Run(ctx, map[string]*native.Tensor{port.Name: arrange(port.Shape, images, batch, buffer)})
+		outputs, err := evaluator.Run(ctx,
+			map[string]*native.Tensor{port.Name: arrange(port.Shape, images, batch, buffer)})
 		if err != nil {
 			return err
 		}

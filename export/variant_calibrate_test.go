@@ -15,7 +15,8 @@ import (
 // on: ImageNet's least value is the first channel's, its largest the last one's.
 func TestTheImagesRangeIsOfAllChannels(t *testing.T) {
 	network, err := builder.New("colour", builder.Shape{3, 6, 6},
-		builder.Conv2D{Filters: 2, Kernel: builder.Square(3)}, builder.ReLU{}, builder.Flatten{}, builder.Dense{Units: 3})
+		builder.Conv2D{Filters: 2, Kernel: builder.Square(3)}, builder.ReLU{}, builder.Flatten{},
+		builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,8 @@ func TestTheImagesRangeIsOfAllChannels(t *testing.T) {
 		t.Fatal(err)
 	}
 	set := func(channels int) *dataset.Set {
-		set, err := dataset.NewSet("dark", make([]uint8, 4*channels*36), make([]int32, 4), channels, 6, 6, 3)
+		set, err := dataset.NewSet("dark", make([]uint8, 4*channels*36), make([]int32, 4), channels, 6, 6,
+			3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,11 +41,13 @@ func TestTheImagesRangeIsOfAllChannels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	least, largest := float32(0-float32(0.485))/float32(0.229), float32(1-float32(0.406))/float32(0.225)
+	least, largest := float32(0-float32(0.485))/float32(0.229), float32(1-float32(0.406))/float32(
+		0.225)
 	if r := ranges[model.Inputs()[0].Name]; r.Min != least || r.Max != largest {
 		t.Errorf("the range is %v, want %v…%v", r, least, largest)
 	}
-	if _, _, err := calibrate(t.Context(), from, VariantOptions{Images: set(1), Calibration: 4}); err == nil ||
+	if _, _, err := calibrate(t.Context(), from,
+		VariantOptions{Images: set(1), Calibration: 4}); err == nil ||
 		!strings.Contains(err.Error(), "which is of 3 channels; the images have 1") {
 		t.Errorf("grey images: %v", err)
 	}
@@ -52,7 +56,8 @@ func TestTheImagesRangeIsOfAllChannels(t *testing.T) {
 // What is to be measured cannot be recorded: there is nothing to measure it on.
 func TestMeasuredPixelsAreNoRecord(t *testing.T) {
 	var record onnx.TrainingRecord
-	if err := setPixels(&record, train.Config{Pixels: train.PixelsMeasured}); err == nil || !strings.Contains(err.Error(), "give the constants") {
+	if err := setPixels(&record, train.Config{Pixels: train.PixelsMeasured}); err == nil ||
+		!strings.Contains(err.Error(), "give the constants") {
 		t.Error(err)
 	}
 }

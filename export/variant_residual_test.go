@@ -21,7 +21,8 @@ func smoothImages(t *testing.T, n, channels, height, width int, seed uint64) *da
 	var images []uint8
 	for range n {
 		for range channels {
-			y, x, spread := random.Float64()*float64(height), random.Float64()*float64(width), 8+40*random.Float64()
+			y, x, spread := random.Float64()*float64(height), random.Float64()*float64(width), 8+
+				40*random.Float64()
 			for i := range height {
 				for j := range width {
 					d := (float64(i)-y)*(float64(i)-y) + (float64(j)-x)*(float64(j)-x)
@@ -41,8 +42,10 @@ func smoothImages(t *testing.T, n, channels, height, width int, seed uint64) *da
 // squeeze-and-excitation, depthwise convolutions and Concat.
 func residualModels(t *testing.T) map[string]*onnx.Model {
 	t.Helper()
-	models := map[string]*onnx.Model{"resnet20": networktest.Model(t, networktest.ResNet20(t, 16)), "mobile": networktest.Mobile()}
-	for _, name := range []string{"mobilenet_v2", "mobilenet_v3_small", "squeezenet1_1", "efficientnet_lite0"} {
+	models := map[string]*onnx.Model{"resnet20": networktest.Model(t, networktest.ResNet20(t, 16)),
+		"mobile": networktest.Mobile()}
+	for _, name := range []string{"mobilenet_v2", "mobilenet_v3_small", "squeezenet1_1",
+		"efficientnet_lite0"} {
 		network, err := zoo.New(name, builder.Shape{3, 32, 32}, 10)
 		if err != nil {
 			t.Fatal(err)
@@ -81,7 +84,8 @@ func TestVariantsOfResidualNetworks(t *testing.T) {
 			{VariantOptions{Precision: Int8}, 0.1},
 			{VariantOptions{Form: onnx.Form{Batch: 3}}, infer.DefaultTolerance},
 			{VariantOptions{Form: onnx.Form{Bytes: true, PixelScale: 1.0 / 255}}, infer.DefaultTolerance},
-			{VariantOptions{Precision: Int8, Form: onnx.Form{Batch: 2, Bytes: true, PixelScale: 1.0 / 255}}, 0.1},
+			{VariantOptions{Precision: Int8, Form: onnx.Form{Batch: 2, Bytes: true, PixelScale: 1.0 / 255}},
+				0.1},
 		} {
 			t.Run(fmt.Sprint(name, " ", c.options.Name()), func(t *testing.T) {
 				c.options.Images, c.options.Calibration = images, images.Len()
@@ -97,11 +101,13 @@ func TestVariantsOfResidualNetworks(t *testing.T) {
 					fed = dataset.Pixels{}
 				}
 				for _, runtime := range []string{infer.RuntimeONNXRuntime, infer.RuntimeNative} {
-					r, err := infer.OpenRuntime(t.Context(), runtime, variant, infer.RuntimeOptions{Device: infer.DeviceCPU})
+					r, err := infer.OpenRuntime(t.Context(), runtime, variant,
+						infer.RuntimeOptions{Device: infer.DeviceCPU})
 					if err != nil {
 						t.Fatal(err)
 					}
-					got, err := infer.Evaluate(t.Context(), r, test, infer.EvaluateOptions{Pixels: fed, KeepLogits: true})
+					got, err := infer.Evaluate(t.Context(), r, test,
+						infer.EvaluateOptions{Pixels: fed, KeepLogits: true})
 					if err != nil {
 						t.Fatalf("%s: %v", runtime, err)
 					}
@@ -112,9 +118,11 @@ func TestVariantsOfResidualNetworks(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					t.Logf("%s: %d labels differ, %.2g of the range", runtime, comparison.LabelsDiffer, comparison.MaxRelDiff)
+					t.Logf("%s: %d labels differ, %.2g of the range", runtime, comparison.LabelsDiffer,
+						comparison.MaxRelDiff)
 					if comparison.MaxRelDiff > c.difference {
-						t.Errorf("%s: the largest difference is %.3g of the range; %.3g may be", runtime, comparison.MaxRelDiff, c.difference)
+						t.Errorf("%s: the largest difference is %.3g of the range; %.3g may be", runtime,
+							comparison.MaxRelDiff, c.difference)
 					}
 				}
 			})
@@ -128,7 +136,8 @@ func TestIntegersThroughResidualBlocks(t *testing.T) {
 	for name, model := range residualModels(t) {
 		dims := model.Inputs()[0].Dims
 		images := smoothImages(t, 8, int(dims[1].Size), int(dims[2].Size), int(dims[3].Size), 1)
-		variant, err := makeVariant(t.Context(), source{model: model, record: onnx.TrainingRecord{PixelScale: 1.0 / 255}},
+		variant, err := makeVariant(t.Context(),
+			source{model: model, record: onnx.TrainingRecord{PixelScale: 1.0 / 255}},
 			VariantOptions{Precision: Int8, Images: images, Calibration: 8})
 		if err != nil {
 			t.Fatal(err)
@@ -152,7 +161,8 @@ func TestIntegersThroughResidualBlocks(t *testing.T) {
 				}
 				for i, input := range node.GetInput() {
 					if makers[input] != "DequantizeLinear" {
-						t.Errorf("%s: %s %s takes input %d of %s", name, node.GetOpType(), node.GetName(), i, makers[input])
+						t.Errorf("%s: %s %s takes input %d of %s", name, node.GetOpType(), node.GetName(), i,
+							makers[input])
 					}
 				}
 			}

@@ -71,9 +71,11 @@ func TestPrecisionsOfE1(t *testing.T) {
 				t.Fatal(err)
 			}
 			if comparison.LabelsDiffer > c.labels || expected.Correct-got.Correct > c.lost {
-				t.Errorf("%d labels differ, %d right answers instead of %d", comparison.LabelsDiffer, got.Correct, expected.Correct)
+				t.Errorf("%d labels differ, %d right answers instead of %d", comparison.LabelsDiffer,
+					got.Correct, expected.Correct)
 			}
-			if want := fmt.Sprintf("%d labels differ", comparison.LabelsDiffer); !strings.Contains(said.String(), want) {
+			if want := fmt.Sprintf("%d labels differ", comparison.LabelsDiffer); !strings.Contains(
+				said.String(), want) {
 				t.Errorf("it does not say %q:\n%s", want, said.String())
 			}
 			record, ok := model.VariantRecord()
@@ -86,7 +88,8 @@ func TestPrecisionsOfE1(t *testing.T) {
 			}
 			// The same source and options give the same bytes, whatever the kernels are.
 			t.Setenv("SLIPWAY_KERNEL", "portable")
-			again, err := makeVariant(t.Context(), from, VariantOptions{Precision: c.precision, Calibration: 300})
+			again, err := makeVariant(t.Context(), from,
+				VariantOptions{Precision: c.precision, Calibration: 300})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,7 +110,9 @@ func smallNetwork(t *testing.T, scale, offset float64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := convert.FromNetwork(network, network.InitialWeights(5), onnx.TrainingRecord{DataSet: "t10k", TestSet: "t10k", PixelScale: scale, PixelOffset: offset}, convert.Options{})
+	model, err := convert.FromNetwork(network, network.InitialWeights(5),
+		onnx.TrainingRecord{DataSet: "t10k", TestSet: "t10k", PixelScale: scale, PixelOffset: offset},
+		convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +134,8 @@ func TestFormsAnswerAlike(t *testing.T) {
 		scale, offset float64
 	}{{"raw", 1, 0}, {"unit", 1.0 / 255, 0}, {"normalised", 1 / (255 * 0.3081), -0.1307 / 0.3081}} {
 		source := smallNetwork(t, feed.scale, feed.offset)
-		for _, form := range []onnx.Form{{Batch: 1}, {Softmax: true}, {Bytes: true}, {Batch: 3, Softmax: true, Bytes: true}} {
+		for _, form := range []onnx.Form{{Batch: 1}, {Softmax: true}, {Bytes: true},
+			{Batch: 3, Softmax: true, Bytes: true}} {
 			options := VariantOptions{Form: form}
 			t.Run(feed.name+" "+options.Name(), func(t *testing.T) {
 				var said bytes.Buffer
@@ -137,7 +143,8 @@ func TestFormsAnswerAlike(t *testing.T) {
 				if err := Variant(t.Context(), source, options.File(source), options); err != nil {
 					t.Fatalf("%v\n%s", err, said.String())
 				}
-				if options.Name() == "uint8 input" && !strings.Contains(said.String(), "largest difference 0 ") {
+				if options.Name() == "uint8 input" &&
+					!strings.Contains(said.String(), "largest difference 0 ") {
 					t.Errorf("bytes do not give the same bits:\n%s", said.String())
 				}
 			})
@@ -154,11 +161,13 @@ func TestVariantFiles(t *testing.T) {
 		{VariantOptions{Precision: Float32}, "", "graphs/e1.onnx"},
 		{VariantOptions{Precision: Int8}, "int8", "graphs/e1-int8.onnx"},
 		{VariantOptions{Form: onnx.Form{Batch: 1}}, "batch 1", "graphs/e1-batch1.onnx"},
-		{VariantOptions{Form: onnx.Form{Batch: onnx.OpenBatch}}, "open batch", "graphs/e1-openbatch.onnx"},
+		{VariantOptions{Form: onnx.Form{Batch: onnx.OpenBatch}}, "open batch",
+			"graphs/e1-openbatch.onnx"},
 		{VariantOptions{Precision: Float16, Form: onnx.Form{Batch: 8, Softmax: true, Bytes: true}},
 			"float16, batch 8, softmax, uint8 input", "graphs/e1-float16-batch8-softmax-uint8.onnx"},
 	} {
-		if name, file := test.options.Name(), test.options.File("graphs/e1.onnx"); name != test.name || file != test.file {
+		if name, file := test.options.Name(), test.options.File("graphs/e1.onnx"); name != test.name ||
+			file != test.file {
 			t.Errorf("%q in %s, want %q in %s", name, file, test.name, test.file)
 		}
 	}
@@ -185,13 +194,15 @@ func TestVariantBeyondItsLimitsIsNotWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	options := VariantOptions{Precision: Int8}.withDefaults()
-	if err := verifyVariant(t.Context(), from, spoilt, options); err == nil || !strings.Contains(err.Error(), "labels differ from the source's; 100 may") {
+	if err := verifyVariant(t.Context(), from, spoilt, options); err == nil ||
+		!strings.Contains(err.Error(), "labels differ from the source's; 100 may") {
 		t.Errorf("%v", err)
 	}
 
 	folder := t.TempDir()
 	variant := filepath.Join(folder, "variant.onnx")
-	if err := Variant(t.Context(), source, variant, VariantOptions{Form: onnx.Form{Batch: 2}}); err != nil {
+	if err := Variant(t.Context(), source, variant,
+		VariantOptions{Form: onnx.Form{Batch: 2}}); err != nil {
 		t.Fatal(err)
 	}
 	output := filepath.Join(folder, "output.onnx")
@@ -201,7 +212,8 @@ func TestVariantBeyondItsLimitsIsNotWritten(t *testing.T) {
 		want           string
 	}{
 		{source, output, VariantOptions{}, "nothing is to be different"},
-		{variant, output, VariantOptions{Form: onnx.Form{Softmax: true}}, "is a variant itself (batch 2)"},
+		{variant, output, VariantOptions{Form: onnx.Form{Softmax: true}},
+			"is a variant itself (batch 2)"},
 		{source, source, VariantOptions{Form: onnx.Form{Softmax: true}}, "in place of the model"},
 		{filepath.Join(folder, "none.onnx"), output, VariantOptions{Precision: Int8}, "no such file"},
 	} {
@@ -212,7 +224,8 @@ func TestVariantBeyondItsLimitsIsNotWritten(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Variant(ctx, source, filepath.Join(folder, "ended.onnx"), VariantOptions{Precision: Int8}); err == nil {
+	if err := Variant(ctx, source, filepath.Join(folder, "ended.onnx"),
+		VariantOptions{Precision: Int8}); err == nil {
 		t.Error("a context that has ended is passed over")
 	}
 	if _, err := os.Stat(filepath.Join(folder, "ended.onnx")); err == nil {
@@ -233,18 +246,24 @@ func TestLimitsHold(t *testing.T) {
 		comparison infer.Comparison
 		want       string
 	}{
-		{"int8 at its limits", int8, 10, infer.Comparison{LabelsDiffer: 100, MaxAbsDiff: 1, MaxRelDiff: 0.1}, ""},
+		{"int8 at its limits", int8, 10, infer.Comparison{LabelsDiffer: 100, MaxAbsDiff: 1,
+			MaxRelDiff: 0.1}, ""},
 		{"int8 loses", int8, 11, infer.Comparison{}, "11 of 10000 answers are wrong that were right"},
 		{"float16 at its limit", float16, 5, infer.Comparison{LabelsDiffer: 5}, ""},
-		{"float16 changes labels", float16, 0, infer.Comparison{LabelsDiffer: 6}, "6 of 10000 labels differ from the source's; 5 may"},
-		{"float16 is off", float16, 0, infer.Comparison{MaxAbsDiff: 1, MaxRelDiff: 1e-3}, "0.001 of the scores' range"},
-		{"a form changes a label within rounding", form, 1, infer.Comparison{LabelsDiffer: 1, MaxAbsDiff: 1e-6, MaxRelDiff: 1e-7}, ""},
-		{"a form changes a label", form, 1, infer.Comparison{LabelsDiffer: 1, DecidedLabelsDiffer: 1}, "1 labels differ"},
+		{"float16 changes labels", float16, 0, infer.Comparison{LabelsDiffer: 6},
+			"6 of 10000 labels differ from the source's; 5 may"},
+		{"float16 is off", float16, 0, infer.Comparison{MaxAbsDiff: 1, MaxRelDiff: 1e-3},
+			"0.001 of the scores' range"},
+		{"a form changes a label within rounding", form, 1,
+			infer.Comparison{LabelsDiffer: 1, MaxAbsDiff: 1e-6, MaxRelDiff: 1e-7}, ""},
+		{"a form changes a label", form, 1, infer.Comparison{LabelsDiffer: 1, DecidedLabelsDiffer: 1},
+			"1 labels differ"},
 		{"NaN", form, 0, infer.Comparison{NotFinite: 3}, "3 logits are NaN"},
 	} {
 		test.comparison.Images = 10000
 		err := test.limits.hold(result(9000), result(9000-test.lost), test.comparison)
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+		if test.want == "" && err != nil || test.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}

@@ -44,7 +44,8 @@ func limitsOf(options VariantOptions) limits {
 
 // verifyVariant runs the source and the variant in onnxruntime on the test images,
 // and refuses a variant that is beyond its limits.
-func verifyVariant(ctx context.Context, from source, variant *onnx.Model, options VariantOptions) error {
+func verifyVariant(ctx context.Context, from source, variant *onnx.Model,
+	options VariantOptions) error {
 	test, err := variantTest(ctx, from.record, options)
 	if err != nil {
 		return err
@@ -70,15 +71,19 @@ func verifyVariant(ctx context.Context, from source, variant *onnx.Model, option
 	}
 	limit := limitsOf(options)
 	// A limit of 1 is none; Compare asks for a tolerance all the same.
-	comparison, err := infer.CompareAnswers(infer.Answers{Scores: reference}, infer.Answers{Scores: got.Logits},
-		infer.Head{}, infer.Allowance{Tolerance: min(limit.difference, 0.5), Told: got.Told()})
+	comparison, err := infer.CompareAnswers(infer.Answers{Scores: reference},
+		infer.Answers{Scores: got.Logits}, infer.Head{},
+		infer.Allowance{Tolerance: min(limit.difference, 0.5), Told: got.Told()})
 	if err != nil {
 		return err
 	}
-	options.say("source:  %s %s (%s): %s = %.2f %%, %.0f images/s", expected.Info.Runtime, expected.Info.Version, expected.Info.Provider,
-		expected.AccuracyName(), 100*expected.Accuracy(), expected.ImagesPerSecond())
-	options.say("variant: %s %s (%s): %s = %.2f %%, %d labels differ, largest difference %.3g (%.2g of the range), %.0f images/s",
-		got.Info.Runtime, got.Info.Version, got.Info.Provider, got.AccuracyName(), 100*got.Accuracy(), comparison.LabelsDiffer, comparison.MaxAbsDiff, comparison.MaxRelDiff, got.ImagesPerSecond())
+	options.say("source:  %s %s (%s): %s = %.2f %%, %.0f images/s", expected.Info.Runtime,
+		expected.Info.Version, expected.Info.Provider, expected.AccuracyName(), 100*expected.Accuracy(),
+		expected.ImagesPerSecond())
+	options.say(
+		"variant: %s %s (%s): %s = %.2f %%, %d labels differ, largest difference %.3g (%.2g of the range), %.0f images/s",
+		got.Info.Runtime, got.Info.Version, got.Info.Provider, got.AccuracyName(), 100*got.Accuracy(),
+		comparison.LabelsDiffer, comparison.MaxAbsDiff, comparison.MaxRelDiff, got.ImagesPerSecond())
 	if changes, err := infer.ChangedLabels(reference, got.Logits); err == nil && !test.MultiLabel() {
 		for _, c := range changes {
 			options.say("  image %d (label %d): %d instead of %d", c.Image, test.Label(c.Image), c.B, c.A)
@@ -88,7 +93,8 @@ func verifyVariant(ctx context.Context, from source, variant *onnx.Model, option
 }
 
 // variantTest is the set that the variant is judged on.
-func variantTest(ctx context.Context, record onnx.TrainingRecord, options VariantOptions) (*dataset.Set, error) {
+func variantTest(ctx context.Context, record onnx.TrainingRecord,
+	options VariantOptions) (*dataset.Set, error) {
 	if options.Test != nil {
 		return options.Test, nil
 	}
@@ -97,14 +103,17 @@ func variantTest(ctx context.Context, record onnx.TrainingRecord, options Varian
 
 // openRecorded opens a set that a training record names, if it is one that the program
 // knows by that word.
-func openRecorded(ctx context.Context, from onnx.TrainingRecord, word string, part dataset.Part, flag string, options VariantOptions) (*dataset.Set, error) {
+func openRecorded(ctx context.Context, from onnx.TrainingRecord, word string, part dataset.Part,
+	flag string, options VariantOptions) (*dataset.Set, error) {
 	switch {
 	case word == "" && !from.IsZero() && from.DataSet != "":
 		return nil, fmt.Errorf("the model was tested on no set; name one with %s", flag)
 	case word == "":
-		return nil, fmt.Errorf("the model does not say what it learned from and was tested on; name a set with %s", flag)
+		return nil, fmt.Errorf(
+			"the model does not say what it learned from and was tested on; name a set with %s", flag)
 	case !dataset.IsWord(word):
-		return nil, fmt.Errorf("the model names the set %s, which may be anywhere; say where with %s", word, flag)
+		return nil, fmt.Errorf("the model names the set %s, which may be anywhere; say where with %s",
+			word, flag)
 	}
 	return dataset.Open(ctx, word, dataset.Options{Part: part, Messages: options.Messages})
 }
@@ -119,18 +128,25 @@ func (l limits) hold(expected, got *infer.Result, c infer.Comparison) error {
 	case l.labels == 0 && c.DecidedLabelsDiffer > 0:
 		return errors.New(c.Reason())
 	case l.labels > 0 && c.LabelsDiffer > allowed(l.labels):
-		return fmt.Errorf("%d of %d labels differ from the source's; %d may", c.LabelsDiffer, c.Images, allowed(l.labels))
+		return fmt.Errorf("%d of %d labels differ from the source's; %d may", c.LabelsDiffer, c.Images,
+			allowed(l.labels))
 	case l.loss > 0 && loss > allowed(l.loss):
-		return fmt.Errorf("%d of %d answers are wrong that were right on balance; %d may be (-max-loss allows more)", loss, c.Images, allowed(l.loss))
+		return fmt.Errorf(
+			"%d of %d answers are wrong that were right on balance; %d may be (-max-loss allows more)", loss,
+			c.Images, allowed(l.loss))
 	case c.MaxAbsDiff > 0 && c.MaxRelDiff > l.difference:
-		return fmt.Errorf("the largest difference is %.3g of the scores' range (image %d, class %d); %.3g is allowed", c.MaxRelDiff, c.WorstImage, c.WorstClass, l.difference)
+		return fmt.Errorf(
+			"the largest difference is %.3g of the scores' range (image %d, class %d); %.3g is allowed",
+			c.MaxRelDiff, c.WorstImage, c.WorstClass, l.difference)
 	}
 	return nil
 }
 
 // askONNXRuntime evaluates a model, fed with those pixels.
-func askONNXRuntime(ctx context.Context, model *onnx.Model, test *dataset.Set, pixels dataset.Pixels) (result *infer.Result, err error) {
-	runtime, err := infer.OpenONNXRuntime(ctx, model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
+func askONNXRuntime(ctx context.Context, model *onnx.Model, test *dataset.Set,
+	pixels dataset.Pixels) (result *infer.Result, err error) {
+	runtime, err := infer.OpenONNXRuntime(ctx, model,
+		infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	if err != nil {
 		return nil, err
 	}

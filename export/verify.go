@@ -60,7 +60,8 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 			say("  the tolerance is %.2g of the range: %v", a.comparison.Tolerance, a.rounding)
 		}
 		if !a.comparison.Agree() {
-			return fmt.Errorf("%s does not answer as the trainer does: %s; nothing was written", name, a.comparison.Reason())
+			return fmt.Errorf("%s does not answer as the trainer does: %s; nothing was written", name,
+				a.comparison.Reason())
 		}
 		g.answers = append(g.answers, a)
 	}
@@ -80,14 +81,16 @@ func (a answer) line(images int, accuracyName string, unlabelled bool) string {
 	if unlabelled {
 		accuracy = ""
 	}
-	return fmt.Sprintf("%s %s (%s): %s%d labels differ, largest logit difference %.3g (%.2g of the range), %.0f images/s",
+	return fmt.Sprintf(
+		"%s %s (%s): %s%d labels differ, largest logit difference %.3g (%.2g of the range), %.0f images/s",
 		a.info.Runtime, a.info.Version, a.info.Provider, accuracy,
 		a.comparison.LabelsDiffer, a.comparison.MaxAbsDiff, a.comparison.MaxRelDiff, a.speed)
 }
 
 // ask compares a runtime with the trainer. The default tolerance is for graphs of a few
 // layers; where it is passed, what rounding does to this graph is measured.
-func (g *graph) ask(ctx context.Context, name string, model *onnx.Model, options Options) (answer, error) {
+func (g *graph) ask(ctx context.Context, name string, model *onnx.Model, options Options) (answer,
+	error) {
 	opening := infer.RuntimeOptions{Device: infer.DeviceCPU, Worker: options.Worker}
 	runtime, err := infer.OpenRuntime(ctx, name, model, opening)
 	if err != nil {
@@ -127,7 +130,8 @@ func (g *graph) ask(ctx context.Context, name string, model *onnx.Model, options
 
 // compare holds a runtime's scores against the trainer's: where the graph ends in
 // Softmax, against the logits before it.
-func (g *graph) compare(model *onnx.Model, scores infer.Logits, allowed infer.Allowance) (infer.Comparison, error) {
+func (g *graph) compare(model *onnx.Model, scores infer.Logits,
+	allowed infer.Allowance) (infer.Comparison, error) {
 	trainer := infer.Answers{Scores: g.trainerScores()}
 	head := infer.FindHead(model, "")
 	if !head.None() {

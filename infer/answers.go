@@ -37,7 +37,8 @@ func Compared(a, b Answers, head Head) (Logits, Logits) {
 // of the scores.
 func CompareAnswers(a, b Answers, head Head, allowed Allowance) (Comparison, error) {
 	if !(allowed.Share >= 0 && allowed.Share <= 1) {
-		return Comparison{}, fmt.Errorf("a share of %v of the images: it is a fraction, 0 to 1", allowed.Share)
+		return Comparison{}, fmt.Errorf("a share of %v of the images: it is a fraction, 0 to 1",
+			allowed.Share)
 	}
 	c, err := compareAnswers(a, b, head, allowed.Tolerance, telling{allowed.Told})
 	if err != nil {
@@ -137,7 +138,8 @@ func (c *Comparison) countLabels(a, b Answers, told telling) {
 		c.LabelsDiffer++
 		rounding, _ := roundingOf(c.Head, a.Scores.K)
 		apart := max(margin(a.Scores.Row(i)), margin(b.Scores.Row(i))) > 2*rounding
-		if la < 0 || lb < 0 || apart && max(c.logitMargin(a, i), c.logitMargin(b, i)) > c.Tolerance*c.Range {
+		if la < 0 || lb < 0 || apart &&
+			max(c.logitMargin(a, i), c.logitMargin(b, i)) > c.Tolerance*c.Range {
 			c.DecidedLabelsDiffer++
 		}
 	}
@@ -169,7 +171,8 @@ func (c *Comparison) countToldLabels(a, b Answers, told telling) {
 	}
 }
 
-// fromThreshold is the distance of an image's logit of a class, shown or from the score, to another.
+// fromThreshold is the distance of an image's logit of a class, shown or from the score, to
+// another.
 func (c *Comparison) fromThreshold(a Answers, image, class int, threshold float64) float64 {
 	if a.shown() {
 		return math.Abs(float64(a.Logits.Row(image)[class]) - threshold)

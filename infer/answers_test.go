@@ -51,14 +51,16 @@ func TestCompareAnswersBeforeTheHead(t *testing.T) {
 			"rounded, scores of A alone": {alone(a), rawAnswers(head, rounded), true, "scores of"},
 			"wrong":                      {a, rawAnswers(head, wrong), false, "logits before"},
 			"wrong, scores alone":        {a, alone(rawAnswers(head, wrong)), operator == port.Sigmoid, "scores of"}, // 0.2 of 500 is nothing to a Sigmoid
-			"the head alone is wrong":    {a, Answers{Scores: rawAnswers(head, wrong).Scores, Logits: a.Logits}, operator == port.Sigmoid, "logits before"},
+			"the head alone is wrong": {a, Answers{Scores: rawAnswers(head, wrong).Scores,
+				Logits: a.Logits}, operator == port.Sigmoid, "logits before"},
 		} {
 			t.Run(operator+", "+name, func(t *testing.T) {
 				c, err := CompareAnswers(test.a, test.b, head, Allowance{Tolerance: DefaultTolerance})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if c.Agree() != test.agree || (c.Reason() == "") != test.agree || !strings.HasPrefix(c.Of, test.of) || c.Head != head {
+				if c.Agree() != test.agree || (c.Reason() == "") != test.agree ||
+					!strings.HasPrefix(c.Of, test.of) || c.Head != head {
 					t.Errorf("agree %t, reason %q: %+v", c.Agree(), c.Reason(), c)
 				}
 			})
@@ -88,9 +90,11 @@ func TestScoresAloneWithoutAnyLogits(t *testing.T) {
 					other.Values[i] += fraction * float32(full)
 				}
 			}
-			c, err := CompareAnswers(Answers{Scores: scores}, Answers{Scores: head.Apply(other)}, head, Allowance{Tolerance: DefaultTolerance})
+			c, err := CompareAnswers(Answers{Scores: scores}, Answers{Scores: head.Apply(other)}, head,
+				Allowance{Tolerance: DefaultTolerance})
 			if err != nil || c.Agree() != agree {
-				t.Errorf("%s, logits off by %g of the range: %+v, %v, reason %q", operator, fraction, c, err, c.Reason())
+				t.Errorf("%s, logits off by %g of the range: %+v, %v, reason %q", operator, fraction, c, err,
+					c.Reason())
 			}
 		}
 	}
@@ -125,7 +129,8 @@ func TestShareOfImages(t *testing.T) {
 		}
 		b.Scores.Values = append(b.Scores.Values, off, 1)
 	}
-	for share, agree := range map[float64]bool{0: true, 0.029: true, 0.02: false, 0.001: false, 1: true} {
+	for share, agree := range map[float64]bool{0: true, 0.029: true, 0.02: false, 0.001: false,
+		1: true} {
 		c, err := CompareAnswers(a, b, Head{}, Allowance{Tolerance: 1e-2, Share: share})
 		if err != nil || c.Beyond != 3 || c.Agree() != agree || (c.Reason() == "") != agree {
 			t.Errorf("a share of %v: %+v, %v, reason %q", share, c, err, c.Reason())
@@ -140,7 +145,8 @@ func TestShareOfImages(t *testing.T) {
 
 func TestCompareAnswersRefuses(t *testing.T) {
 	head := Head{Operator: port.Softmax}
-	one, two := Answers{Scores: Logits{N: 1, K: 2, Values: []float32{0.5, 0.5}}}, Answers{Scores: Logits{N: 2, K: 2, Values: make([]float32, 4)}}
+	one, two := Answers{Scores: Logits{N: 1, K: 2, Values: []float32{0.5, 0.5}}},
+		Answers{Scores: Logits{N: 2, K: 2, Values: make([]float32, 4)}}
 	if _, err := CompareAnswers(one, two, head, Allowance{Tolerance: 1e-5}); err == nil {
 		t.Error("1 and 2 images are compared")
 	}
@@ -149,7 +155,8 @@ func TestCompareAnswersRefuses(t *testing.T) {
 	}
 	// Logits of another size than the scores are none that can be compared.
 	odd := Answers{Scores: one.Scores, Logits: Logits{N: 1, K: 1, Values: []float32{3}}}
-	if c, err := CompareAnswers(odd, odd, head, Allowance{Tolerance: 1e-5}); err != nil || !strings.HasPrefix(c.Of, "scores of") {
+	if c, err := CompareAnswers(odd, odd, head, Allowance{Tolerance: 1e-5}); err != nil ||
+		!strings.HasPrefix(c.Of, "scores of") {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
@@ -167,12 +174,14 @@ func TestDefaultTolerance(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			answered, err := CompareAnswers(Answers{Scores: reference}, Answers{Scores: other}, Head{}, Allowance{Tolerance: DefaultTolerance})
+			answered, err := CompareAnswers(Answers{Scores: reference}, Answers{Scores: other}, Head{},
+				Allowance{Tolerance: DefaultTolerance})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if plain.Agree() != agree || answered.Agree() != agree {
-				t.Errorf("%g of the range, value %d: agree is %t and %t, want %t", fraction, at, plain.Agree(), answered.Agree(), agree)
+				t.Errorf("%g of the range, value %d: agree is %t and %t, want %t", fraction, at, plain.Agree(),
+					answered.Agree(), agree)
 			}
 		}
 	}

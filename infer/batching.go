@@ -24,7 +24,8 @@ const (
 
 // probeBatching asks about the first images of a batch alone and says, for a note, how
 // far their answers depend on the images beside them; "" where they do not.
-func probeBatching(ctx context.Context, runtime Runtime, batch Batch, together Logits) (note string, err error) {
+func probeBatching(ctx context.Context, runtime Runtime, batch Batch, together Logits) (note string,
+	err error) {
 	if batch.N < 2 || together.N != batch.N {
 		return "", nil
 	}
@@ -36,11 +37,13 @@ func probeBatching(ctx context.Context, runtime Runtime, batch Batch, together L
 			return "", port.Ended(ctx)
 		}
 		if err != nil {
-			return fmt.Sprintf("whether answers depend on how images are batched could not be tried: a batch of %d is answered, a single image is not (%v)",
+			return fmt.Sprintf(
+				"whether answers depend on how images are batched could not be tried: a batch of %d is answered, a single image is not (%v)",
 				batch.N, err), nil
 		}
 		if alone.N != 1 || alone.K != together.K {
-			return "", fmt.Errorf("%s answers %d scores of an image alone and %d in a batch of %d: give -batch 1",
+			return "", fmt.Errorf(
+				"%s answers %d scores of an image alone and %d in a batch of %d: give -batch 1",
 				runtime.Info().Runtime, alone.K, together.K, batch.N)
 		}
 		if d := apart(alone.Values, together.Row(i)); d > limit {
@@ -60,8 +63,10 @@ func probeBatching(ctx context.Context, runtime Runtime, batch Batch, together L
 		return "THE MODEL ANSWERS THE SAME IMAGES OTHERWISE WHEN IT IS ASKED AGAIN: it has nodes of chance, or that change with each run, such as Dropout " +
 			"and BatchNormalization in training mode; export it for inference", nil
 	}
-	note = fmt.Sprintf("THE ANSWERS DEPEND ON HOW IMAGES ARE BATCHED: of the first %d images, %d have other scores alone than in a batch of %d, up to %.3g apart "+
-		"(the scores' range is %.3g); -batch 1 asks about each image alone", probed, parted, batch.N, farthest, valueRange(together.Values))
+	note = fmt.Sprintf(
+		"THE ANSWERS DEPEND ON HOW IMAGES ARE BATCHED: of the first %d images, %d have other scores alone than in a batch of %d, up to %.3g apart "+
+			"(the scores' range is %.3g); -batch 1 asks about each image alone", probed, parted, batch.N,
+		farthest, valueRange(together.Values))
 	if m, ok := runtime.(interface{ graph() *onnx.Model }); ok {
 		if nodes := mixingNodes(m.graph()); len(nodes) > 0 {
 			note += ". The reason may be " + strings.Join(nodes, ", ")
@@ -89,7 +94,9 @@ func explainBatch(ctx context.Context, runtime Runtime, batch Batch, before int,
 		return err
 	}
 	if before > 0 {
-		return fmt.Errorf("%w; batches of %d images were answered before, so the graph fixes their number inside: give a -batch that divides the number of images", err, before)
+		return fmt.Errorf(
+			"%w; batches of %d images were answered before, so the graph fixes their number inside: give a -batch that divides the number of images",
+			err, before)
 	}
 	if batch.N == 1 {
 		return err
@@ -97,7 +104,9 @@ func explainBatch(ctx context.Context, runtime Runtime, batch Batch, before int,
 	if _, alone := runtime.Run(ctx, batch.Slice(0, 1)); alone != nil {
 		return err
 	}
-	return fmt.Errorf("%w; a single image is answered, so the graph fixes inside that it takes one at a time: give -batch 1", err)
+	return fmt.Errorf(
+		"%w; a single image is answered, so the graph fixes inside that it takes one at a time: give -batch 1",
+		err)
 }
 
 // mixingNodes describes the nodes of the main graph that may compute with several
@@ -115,15 +124,19 @@ func mixingNodes(model *onnx.Model) []string {
 
 func mixes(node *onnxpb.NodeProto, report onnx.NodeReport, model *onnx.Model) bool {
 	// What is no float is a shape or an index as a rule.
-	if len(report.Outputs) == 0 || !slices.Contains(append(port.ScoreTypes(), onnxpb.TensorProto_UNDEFINED), report.Outputs[0].Type) {
+	if len(report.Outputs) == 0 ||
+		!slices.Contains(append(port.ScoreTypes(), onnxpb.TensorProto_UNDEFINED),
+			report.Outputs[0].Type) {
 		return false
 	}
 	switch operator := report.Operator; {
 	case operator == "BatchNormalization":
 		return port.Trains(node, model)
-	case operator == "LpNormalization", operator == "Softmax", operator == "LogSoftmax", operator == "Hardmax":
+	case operator == "LpNormalization", operator == "Softmax", operator == "LogSoftmax",
+		operator == "Hardmax":
 		axis := onnx.Integers(node, "axis")
-		return len(axis) == 1 && (axis[0] == 0 || len(report.Inputs) > 0 && report.Inputs[0].HasShape && axis[0] == -int64(len(report.Inputs[0].Dims)))
+		return len(axis) == 1 && (axis[0] == 0 || len(report.Inputs) > 0 && report.Inputs[0].HasShape &&
+			axis[0] == -int64(len(report.Inputs[0].Dims)))
 	case operator == "MeanVarianceNormalization":
 		axes := onnx.Integers(node, "axes")
 		return len(axes) == 0 || slices.Contains(axes, 0)
@@ -136,7 +149,8 @@ func mixes(node *onnxpb.NodeProto, report onnx.NodeReport, model *onnx.Model) bo
 				}
 			}
 		}
-		return len(axes) == 0 && len(onnx.Integers(node, "noop_with_empty_axes")) == 0 || slices.Contains(axes, 0)
+		return len(axes) == 0 && len(onnx.Integers(node, "noop_with_empty_axes")) == 0 ||
+			slices.Contains(axes, 0)
 	case operator == "DynamicQuantizeLinear":
 		return true
 	case operator == "Reshape":

@@ -27,10 +27,14 @@ func TestBatchingIsTold(t *testing.T) {
 		want  string // in a note; "" for none
 	}{
 		{"nothing mixes", flat().Dense("f", 4).Model(), ""},
-		{"softmax over the classes", flat().Dense("f", 4).Node("p = Softmax y", g.Int("axis", 1)).Model(), ""},
-		{"softmax over the images", flat().Dense("f", 4).Node("p = Softmax y", g.Int("axis", 0)).Model(), `Softmax "the_p"`},
-		{"mean of the batch", flat().Integers("axes", 0).Node("m = ReduceMean f axes").Node("d = Sub f m").Dense("d", 4).Model(), `ReduceMean "the_m"`},
-		{"mean of each image", flat().Integers("axes", 1).Node("m = ReduceMean f axes").Node("d = Sub f m").Dense("d", 4).Model(), ""},
+		{"softmax over the classes", flat().Dense("f", 4).Node("p = Softmax y", g.Int("axis", 1)).
+			Model(), ""},
+		{"softmax over the images", flat().Dense("f", 4).Node("p = Softmax y", g.Int("axis", 0)).
+			Model(), `Softmax "the_p"`},
+		{"mean of the batch", flat().Integers("axes", 0).Node("m = ReduceMean f axes").
+			Node("d = Sub f m").Dense("d", 4).Model(), `ReduceMean "the_m"`},
+		{"mean of each image", flat().Integers("axes", 1).Node("m = ReduceMean f axes").
+			Node("d = Sub f m").Dense("d", 4).Model(), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, r := range openBoth(t, test.model) {
@@ -41,7 +45,8 @@ func TestBatchingIsTold(t *testing.T) {
 					}
 					notes := strings.Join(result.Info.Notes, "\n")
 					told := strings.Contains(notes, "DEPEND ON HOW IMAGES ARE BATCHED")
-					if want := test.want != "" && batch > 1; told != want || want && !strings.Contains(notes, test.want) {
+					if want := test.want != "" && batch > 1; told != want || want &&
+						!strings.Contains(notes, test.want) {
 						t.Errorf("%s in batches of %d: notes %q", r.Info().Runtime, batch, notes)
 					}
 				}
@@ -58,18 +63,24 @@ func TestBatchFixedInside(t *testing.T) {
 		batch, images int
 		want, note    string
 	}{
-		{"one", flat().Integers("s", 1, -1).Node("r = Reshape f s").Dense("r", 4).Model(), 5, 12, "give -batch 1", ""},
-		{"one at a time", flat().Integers("s", 1, -1).Node("r = Reshape f s").Dense("r", 4).Model(), 1, 12, "", ""},
-		{"four, the last short", flat().Integers("s", 4, 4).Node("r = Reshape f s").Dense("r", 4).Model(), 4, 10, "give a -batch that divides the number of images", ""},
-		{"four", flat().Integers("s", 4, 4).Node("r = Reshape f s").Dense("r", 4).Model(), 4, 12, "", "could not be tried: a batch of 4 is answered, a single image is not"},
+		{"one", flat().Integers("s", 1, -1).Node("r = Reshape f s").Dense("r", 4).
+			Model(), 5, 12, "give -batch 1", ""},
+		{"one at a time", flat().Integers("s", 1, -1).Node("r = Reshape f s").Dense("r", 4).
+			Model(), 1, 12, "", ""},
+		{"four, the last short", flat().Integers("s", 4, 4).Node("r = Reshape f s").Dense("r", 4).
+			Model(), 4, 10, "give a -batch that divides the number of images", ""},
+		{"four", flat().Integers("s", 4, 4).Node("r = Reshape f s").Dense("r", 4).
+			Model(), 4, 12, "", "could not be tried: a batch of 4 is answered, a single image is not"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, r := range openBoth(t, test.model) {
-				result, err := Evaluate(t.Context(), r, noisy(test.images), EvaluateOptions{Batch: test.batch, Probe: true})
+				result, err := Evaluate(t.Context(), r, noisy(test.images),
+					EvaluateOptions{Batch: test.batch, Probe: true})
 				if test.want == "" {
 					if err != nil {
 						t.Errorf("%s: %v", r.Info().Runtime, err)
-					} else if notes := strings.Join(result.Info.Notes, "\n"); !strings.Contains(notes, test.note) || test.note == "" && notes != "" {
+					} else if notes := strings.Join(result.Info.Notes, "\n"); !strings.Contains(
+						notes, test.note) || test.note == "" && notes != "" {
 						t.Errorf("%s: notes %q", r.Info().Runtime, notes)
 					}
 					continue
@@ -91,11 +102,13 @@ func TestChanceIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	result, err := Evaluate(t.Context(), r, noisy(12), EvaluateOptions{Pixels: dataset.UnitPixels(), Probe: true})
+	result, err := Evaluate(t.Context(), r, noisy(12), EvaluateOptions{Pixels: dataset.UnitPixels(),
+		Probe: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if notes := strings.Join(result.Info.Notes, "\n"); !strings.Contains(notes, "nodes of chance, or that change with each run") {
+	if notes := strings.Join(result.Info.Notes, "\n"); !strings.Contains(notes,
+		"nodes of chance, or that change with each run") {
 		t.Errorf("notes %q", notes)
 	}
 }
@@ -104,8 +117,10 @@ func TestChanceIsTold(t *testing.T) {
 // from the runs before: said at any batch size.
 func TestTrainingModeIsTold(t *testing.T) {
 	needLibrary(t)
-	model := g.New(g.Free, 1, 2, 2).Weight("scale", 1, 1, 1).Weight("bias", 0, 0, 1).Weight("mean", 0, 0, 1).Weight("variance", 1, 1, 1).
-		Node("n = BatchNormalization x scale bias mean variance", g.Int("training_mode", 1)).Node("f = Flatten n").Dense("f", 4).Model()
+	model := g.New(g.Free, 1, 2, 2).Weight("scale", 1, 1, 1).Weight("bias", 0, 0, 1).
+		Weight("mean", 0, 0, 1).Weight("variance", 1, 1, 1).
+		Node("n = BatchNormalization x scale bias mean variance", g.Int("training_mode", 1)).
+		Node("f = Flatten n").Dense("f", 4).Model()
 	model.Proto.Graph.Node[0].Output = []string{"n", "running_mean", "running_variance"}
 	r, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU})
 	if err != nil {
@@ -113,7 +128,8 @@ func TestTrainingModeIsTold(t *testing.T) {
 	}
 	defer r.Close()
 	for _, batch := range []int{1, 5} {
-		result, err := Evaluate(t.Context(), r, noisy(12), EvaluateOptions{Batch: batch, Pixels: dataset.UnitPixels(), Probe: true})
+		result, err := Evaluate(t.Context(), r, noisy(12),
+			EvaluateOptions{Batch: batch, Pixels: dataset.UnitPixels(), Probe: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +141,8 @@ func TestTrainingModeIsTold(t *testing.T) {
 			t.Errorf("batches of %d: it was not seen: %q", batch, notes)
 		}
 	}
-	if _, err := OpenNative(t.Context(), model, NativeOptions{}); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "export the model for inference") {
+	if _, err := OpenNative(t.Context(), model, NativeOptions{}); !errors.Is(err, ErrUnsupported) ||
+		!strings.Contains(err.Error(), "export the model for inference") {
 		t.Errorf("native: %v", err)
 	}
 }

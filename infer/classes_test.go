@@ -35,7 +35,8 @@ func TestAnyNumberOfClasses(t *testing.T) {
 	for _, classes := range []int{2, 200} {
 		for _, channelsLast := range []bool{false, true} {
 			for _, input := range port.InputTypes() {
-				t.Run(fmt.Sprintf("%d classes, channels last %t, %s", classes, channelsLast, port.ElementName(input)), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%d classes, channels last %t, %s", classes, channelsLast,
+					port.ElementName(input)), func(t *testing.T) {
 					shape, axes := []int64{g.Free, 3, 2, int64(classes)}, []int64{1, 2}
 					if channelsLast {
 						shape, axes = []int64{g.Free, 2, int64(classes), 3}, []int64{1, 3}
@@ -49,8 +50,10 @@ func TestAnyNumberOfClasses(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						if result.Correct != classes || len(result.Confusion) != classes || len(result.Info.Notes) != 0 {
-							t.Errorf("%s: %d right, %d classes, notes %q", r.Info().Runtime, result.Correct, len(result.Confusion), result.Info.Notes)
+						if result.Correct != classes || len(result.Confusion) != classes ||
+							len(result.Info.Notes) != 0 {
+							t.Errorf("%s: %d right, %d classes, notes %q", r.Info().Runtime, result.Correct,
+								len(result.Confusion), result.Info.Notes)
 						}
 					}
 				})

@@ -85,7 +85,8 @@ func compare(a, b Logits, tolerance float64, told telling) (Comparison, error) {
 	if err := checkTolerance(tolerance); err != nil {
 		return Comparison{}, err
 	}
-	c := Comparison{Images: a.N, MayBeBeyond: a.N, Of: "logits", Tolerance: tolerance, Range: valueRange(a.Values), told: told.threshold != nil}
+	c := Comparison{Images: a.N, MayBeBeyond: a.N, Of: "logits", Tolerance: tolerance,
+		Range: valueRange(a.Values), told: told.threshold != nil}
 	for i, va := range a.Values {
 		diff := difference(va, b.Values[i])
 		if math.IsInf(diff, 0) {
@@ -115,7 +116,8 @@ func compare(a, b Logits, tolerance float64, told telling) (Comparison, error) {
 // more than such logits explain, no more images than may by more than
 // DefaultTolerance, and no label differs where the answer is clear.
 func (c Comparison) Agree() bool {
-	return c.NotFinite == 0 && c.DecidedLabelsDiffer == 0 && (c.MaxAbsDiff == 0 || c.MaxRelDiff <= c.Tolerance) &&
+	return c.NotFinite == 0 && c.DecidedLabelsDiffer == 0 &&
+		(c.MaxAbsDiff == 0 || c.MaxRelDiff <= c.Tolerance) &&
 		c.ScoresRelDiff <= c.Tolerance && c.Beyond <= c.MayBeBeyond
 }
 
@@ -123,22 +125,32 @@ func (c Comparison) Agree() bool {
 func (c Comparison) Reason() string {
 	switch {
 	case c.NotFinite > 0:
-		return fmt.Sprintf("%d %s are NaN or infinite on one side, the first at image %d, class %d", c.NotFinite, c.what(), c.WorstImage, c.WorstClass)
+		return fmt.Sprintf("%d %s are NaN or infinite on one side, the first at image %d, class %d",
+			c.NotFinite, c.what(), c.WorstImage, c.WorstClass)
 	case c.MaxAbsDiff > 0 && c.MaxRelDiff > c.Tolerance && c.scoresAlone:
-		return fmt.Sprintf("the scores of image %d, class %d differ by %.3g, which takes a difference of logits of %.3g of their range; the tolerance is %.3g",
+		return fmt.Sprintf(
+			"the scores of image %d, class %d differ by %.3g, which takes a difference of logits of %.3g of their range; the tolerance is %.3g",
 			c.WorstImage, c.WorstClass, c.MaxAbsDiff, c.MaxRelDiff, c.Tolerance)
 	case c.MaxAbsDiff > 0 && c.MaxRelDiff > c.Tolerance:
-		return fmt.Sprintf("the largest logit difference is %.3g (image %d, class %d), %.3g of the logits' range; the tolerance is %.3g",
+		return fmt.Sprintf(
+			"the largest logit difference is %.3g (image %d, class %d), %.3g of the logits' range; the tolerance is %.3g",
 			c.MaxAbsDiff, c.WorstImage, c.WorstClass, c.MaxRelDiff, c.Tolerance)
 	case c.ScoresRelDiff > c.Tolerance:
-		return fmt.Sprintf("the logits agree, but not what %v makes of them: the score of image %d, class %d takes a difference of logits of %.3g of their range; the tolerance is %.3g",
+		return fmt.Sprintf(
+			"the logits agree, but not what %v makes of them: the score of image %d, class %d takes a difference of logits of %.3g of their range; the tolerance is %.3g",
 			c.Head, c.ScoresImage, c.ScoresClass, c.ScoresRelDiff, c.Tolerance)
 	case c.Beyond > c.MayBeBeyond:
-		return fmt.Sprintf("%d of %d images differ by more than %.3g of the range; rounding to integers explains %d", c.Beyond, c.Images, DefaultTolerance, c.MayBeBeyond)
+		return fmt.Sprintf(
+			"%d of %d images differ by more than %.3g of the range; rounding to integers explains %d",
+			c.Beyond, c.Images, DefaultTolerance, c.MayBeBeyond)
 	case c.DecidedLabelsDiffer > 0 && c.told:
-		return fmt.Sprintf("the labels of %d images differ where a logit is further from the threshold than the tolerance", c.DecidedLabelsDiffer)
+		return fmt.Sprintf(
+			"the labels of %d images differ where a logit is further from the threshold than the tolerance",
+			c.DecidedLabelsDiffer)
 	case c.DecidedLabelsDiffer > 0:
-		return fmt.Sprintf("%d labels differ where the two best logits are further apart than the tolerance", c.DecidedLabelsDiffer)
+		return fmt.Sprintf(
+			"%d labels differ where the two best logits are further apart than the tolerance",
+			c.DecidedLabelsDiffer)
 	}
 	return ""
 }
@@ -153,7 +165,9 @@ func (c Comparison) what() string {
 
 func checkTolerance(tolerance float64) error {
 	if !(tolerance > 0 && tolerance < 1) {
-		return fmt.Errorf("tolerance %v: it is a fraction of the logits' range, larger than 0 and smaller than 1", tolerance)
+		return fmt.Errorf(
+			"tolerance %v: it is a fraction of the logits' range, larger than 0 and smaller than 1",
+			tolerance)
 	}
 	return nil
 }

@@ -22,25 +22,36 @@ func TestCompare(t *testing.T) {
 		reason  string
 		decided int
 	}{
-		"equal":               {reference, reference, true, 0, 0, "", 0},
-		"within":              {reference, []float32{0, 10.009765625, 5, 1, 1.005, 0}, true, 0, 0.009765625, "", 0},
-		"beyond":              {reference, []float32{0, 10.03125, 5, 1, 1.005, 0}, false, 0, 0.03125, "image 0, class 1", 0},
-		"tie turned over":     {reference, []float32{0, 10, 5, 1.0078125, 1.005, 0}, true, 1, 0.0078125, "", 0},
-		"clear label differs": {[]float32{0, 10, 5, 1, 1.0117, 0}, []float32{0, 10, 5, 1.006, 1.0057, 0}, false, 1, 0.006, "labels differ", 1},
-		"NaN on one side":     {reference, []float32{0, nan, 5, 1, 1.005, 0}, false, 1, math.Inf(1), "NaN", 1},
-		"NaN on both sides":   {[]float32{0, nan, 5, 1, 2, 3}, []float32{0, nan, 5, 1, 2, 3}, false, 1, math.Inf(1), "NaN", 1},
-		"same infinity":       {[]float32{0, inf, 5, 1, 2, 10}, []float32{0, inf, 5, 1, 2, 10}, true, 0, 0, "", 0},
-		"other infinity":      {[]float32{0, inf, 5, 1, 2, 3}, []float32{0, -inf, 5, 1, 2, 3}, false, 1, math.Inf(1), "infinite", 1},
-		"constant, moved":     {make([]float32, 6), []float32{1e-30, 0, 0, 0, 0, 0}, false, 0, 1e-30, "largest logit difference", 0},
-		"constant":            {make([]float32, 6), make([]float32, 6), true, 0, 0, "", 0},
+		"equal": {reference, reference, true, 0, 0, "", 0},
+		"within": {reference, []float32{0, 10.009765625, 5, 1, 1.005, 0}, true, 0,
+			0.009765625, "", 0},
+		"beyond": {reference, []float32{0, 10.03125, 5, 1, 1.005, 0}, false, 0, 0.03125,
+			"image 0, class 1", 0},
+		"tie turned over": {reference, []float32{0, 10, 5, 1.0078125, 1.005, 0}, true, 1, 0.0078125,
+			"", 0},
+		"clear label differs": {[]float32{0, 10, 5, 1, 1.0117, 0}, []float32{0, 10, 5, 1.006, 1.0057, 0},
+			false, 1, 0.006, "labels differ", 1},
+		"NaN on one side": {reference, []float32{0, nan, 5, 1, 1.005, 0}, false, 1, math.Inf(1),
+			"NaN", 1},
+		"NaN on both sides": {[]float32{0, nan, 5, 1, 2, 3}, []float32{0, nan, 5, 1, 2, 3}, false, 1,
+			math.Inf(1), "NaN", 1},
+		"same infinity": {[]float32{0, inf, 5, 1, 2, 10}, []float32{0, inf, 5, 1, 2, 10}, true, 0,
+			0, "", 0},
+		"other infinity": {[]float32{0, inf, 5, 1, 2, 3}, []float32{0, -inf, 5, 1, 2, 3}, false, 1,
+			math.Inf(1), "infinite", 1},
+		"constant, moved": {make([]float32, 6), []float32{1e-30, 0, 0, 0, 0, 0}, false, 0, 1e-30,
+			"largest logit difference", 0},
+		"constant": {make([]float32, 6), make([]float32, 6), true, 0, 0, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := Compare(Logits{N: 2, K: 3, Values: test.a}, Logits{N: 2, K: 3, Values: test.b}, 1e-3)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.Agree() != test.agree || c.LabelsDiffer != test.labels || c.DecidedLabelsDiffer != test.decided ||
-				math.Abs(c.MaxAbsDiff-test.maxAbs) > 1e-6 || (c.Reason() == "") != test.agree || !strings.Contains(c.Reason(), test.reason) {
+			if c.Agree() != test.agree || c.LabelsDiffer != test.labels ||
+				c.DecidedLabelsDiffer != test.decided ||
+				math.Abs(c.MaxAbsDiff-test.maxAbs) > 1e-6 || (c.Reason() == "") != test.agree ||
+				!strings.Contains(c.Reason(), test.reason) {
 				t.Errorf("%+v, agree %t, reason %q", c, c.Agree(), c.Reason())
 			}
 		})
@@ -89,7 +100,8 @@ func TestPerClass(t *testing.T) {
 	}
 	for class, f := range r.PerClass() {
 		w := want[class]
-		if f.Images != w.Images || math.Abs(f.Precision-w.Precision) > 1e-12 || math.Abs(f.Recall-w.Recall) > 1e-12 || math.Abs(f.F1-w.F1) > 1e-12 {
+		if f.Images != w.Images || math.Abs(f.Precision-w.Precision) > 1e-12 ||
+			math.Abs(f.Recall-w.Recall) > 1e-12 || math.Abs(f.F1-w.F1) > 1e-12 {
 			t.Errorf("class %d: %+v, want %+v", class, f, w)
 		}
 	}
@@ -103,7 +115,8 @@ func TestFormatAccuracy(t *testing.T) {
 
 func TestWritePredictions(t *testing.T) {
 	var b bytes.Buffer
-	r := &Result{Labels: []int{1, 0}, Predictions: []int{1, -1}, Logits: Logits{N: 2, K: 2, Values: []float32{-1.5, 0.1, float32(math.NaN()), 3}}}
+	r := &Result{Labels: []int{1, 0}, Predictions: []int{1, -1},
+		Logits: Logits{N: 2, K: 2, Values: []float32{-1.5, 0.1, float32(math.NaN()), 3}}}
 	if err := WritePredictions(&b, r); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,8 @@ func CUDASign() string {
 	if runtime.GOOS != "linux" {
 		return ""
 	}
-	if visible, set := os.LookupEnv("CUDA_VISIBLE_DEVICES"); set && (visible == "" || visible == "-1") {
+	if visible, set := os.LookupEnv("CUDA_VISIBLE_DEVICES"); set &&
+		(visible == "" || visible == "-1") {
 		return ""
 	}
 	for _, node := range []string{"/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg"} {
@@ -45,7 +46,8 @@ func CUDASign() string {
 		}
 	}
 	folders := append(filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")),
-		"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/wsl/lib")
+		"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib",
+		"/usr/lib/wsl/lib")
 	for _, folder := range folders {
 		file := filepath.Join(folder, "libcuda.so.1")
 		if _, err := os.Stat(file); strings.TrimSpace(folder) != "" && err == nil {

@@ -14,7 +14,8 @@ func TestCUDAAskedForAndNotThere(t *testing.T) {
 		t.Skipf("%s: there may be CUDA here", sign)
 	}
 	_, err := openONNXRuntime(t, "small.onnx", ONNXRuntimeOptions{Device: DeviceCUDA})
-	if err == nil || !strings.Contains(err.Error(), "CUDA was asked for") || !strings.Contains(err.Error(), "-device cpu") {
+	if err == nil || !strings.Contains(err.Error(), "CUDA was asked for") ||
+		!strings.Contains(err.Error(), "-device cpu") {
 		t.Errorf("%v", err)
 	}
 }
@@ -29,7 +30,8 @@ func TestCUDAFallsBackAloud(t *testing.T) {
 			t.Fatal(err)
 		}
 		info := r.Info()
-		if info.Provider != "CPUExecutionProvider" || len(info.Notes) != 1 || !strings.Contains(info.Notes[0], "CUDA was tried") {
+		if info.Provider != "CPUExecutionProvider" || len(info.Notes) != 1 ||
+			!strings.Contains(info.Notes[0], "CUDA was tried") {
 			t.Errorf("%+v", info)
 		}
 		got, err := r.Run(t.Context(), testBatch(3))
@@ -43,7 +45,8 @@ func TestCUDAFallsBackAloud(t *testing.T) {
 		t.Skipf("%s: there may be CUDA here", sign)
 	}
 	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "libcuda.so.1"), []byte("a sign only"), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "libcuda.so.1"), []byte("a sign only"),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCUDAFallsBackAloud$")

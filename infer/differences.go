@@ -141,10 +141,12 @@ func WorstImages(a, b Logits, n int) ([]int, error) {
 
 func sameShape(a, b Logits) error {
 	if a.N != b.N || a.K != b.K {
-		return fmt.Errorf("logits of %d images × %d classes cannot be compared with %d × %d", a.N, a.K, b.N, b.K)
+		return fmt.Errorf("logits of %d images × %d classes cannot be compared with %d × %d", a.N, a.K,
+			b.N, b.K)
 	}
 	if len(a.Values) != a.N*a.K || len(b.Values) != b.N*b.K {
-		return fmt.Errorf("%d×%d logits must have %d values, not %d and %d", a.N, a.K, a.N*a.K, len(a.Values), len(b.Values))
+		return fmt.Errorf("%d×%d logits must have %d values, not %d and %d", a.N, a.K, a.N*a.K,
+			len(a.Values), len(b.Values))
 	}
 	return nil
 }

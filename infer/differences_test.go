@@ -22,7 +22,8 @@ func TestHistogram(t *testing.T) {
 	var counts []int
 	for i, bucket := range h.Buckets {
 		counts = append(counts, bucket.Count)
-		if ratio := bucket.To / bucket.From; math.Abs(ratio-math.Sqrt(10)) > 1e-9 || i > 0 && bucket.From != h.Buckets[i-1].To {
+		if ratio := bucket.To / bucket.From; math.Abs(ratio-math.Sqrt(10)) > 1e-9 || i > 0 &&
+			bucket.From != h.Buckets[i-1].To {
 			t.Errorf("bucket %d: %+v", i, bucket)
 		}
 	}
@@ -50,7 +51,8 @@ func TestChangedLabelsAndWorstImages(t *testing.T) {
 	if err != nil || len(changes) != 3 {
 		t.Fatalf("%+v, %v", changes, err)
 	}
-	if c := changes[0]; c.Image != 3 || c.A != 1 || c.B != -1 || c.MarginA != 1 || !math.IsNaN(c.MarginB) {
+	if c := changes[0]; c.Image != 3 || c.A != 1 || c.B != -1 || c.MarginA != 1 ||
+		!math.IsNaN(c.MarginB) {
 		t.Errorf("without an answer: %+v", c)
 	}
 	want := []LabelChange{{1, 0, 1, 4, 2}, {2, 1, 0, 0.25, 0.25}}
@@ -61,7 +63,8 @@ func TestChangedLabelsAndWorstImages(t *testing.T) {
 	if err != nil || !slices.Equal(worst, []int{3, 1, 2}) {
 		t.Errorf("worst images %v, %v", worst, err)
 	}
-	for _, other := range []Logits{{N: 3, K: 2, Values: make([]float32, 6)}, {N: 4, K: 2, Values: nil}} {
+	for _, other := range []Logits{{N: 3, K: 2, Values: make([]float32, 6)},
+		{N: 4, K: 2, Values: nil}} {
 		_, first := NewHistogram(a, other)
 		_, second := ChangedLabels(a, other)
 		_, third := WorstImages(a, other, 1)

@@ -10,14 +10,13 @@
 //
 // # Models
 //
-// A model has one image input, float32 or uint8, N×C×H×W, N×H×W×C, N×H×W or
-// N×features, and a score output N×K, float32. The batch dimension may be open
-// or fixed: a batch of another size is cut into pieces and the last one padded.
-// Compare compares the scores of two runtimes, CompareAnswers those of models that
-// end in a Softmax (FindHead) before it, and MeasureRounding says what rounding
-// alone does to a graph; NewHistogram, ChangedLabels and WorstImages say where they differ. A Tracer also shows what the graph's nodes
-// compute on the way, as all three runtimes do: package bisect names the one where two graphs part.
-// OpenRuntime opens any runtime by its name.
+// A model has one image input, float32 or uint8, N×C×H×W, N×H×W×C, N×H×W or N×features, and a score
+// output N×K, float32. The batch dimension may be open or fixed: a batch of another size is cut
+// into pieces and the last one padded. Compare compares the scores of two runtimes, CompareAnswers
+// those of models that end in a Softmax (FindHead) before it, and MeasureRounding says what
+// rounding alone does to a graph; NewHistogram, ChangedLabels and WorstImages say where they
+// differ. A Tracer also shows what the graph's nodes compute on the way, as all three runtimes do:
+// package bisect names the one where two graphs part. OpenRuntime opens any runtime by its name.
 //
 // # ONNX Runtime
 //

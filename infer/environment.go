@@ -26,14 +26,17 @@ func acquireEnvironment(library Library) error {
 	defer e.Unlock()
 	if e.users > 0 {
 		if e.library.Path != library.Path {
-			return fmt.Errorf("onnxruntime runs from %s in this process: %s can be loaded when its runtimes are closed", e.library.Path, library.Path)
+			return fmt.Errorf(
+				"onnxruntime runs from %s in this process: %s can be loaded when its runtimes are closed",
+				e.library.Path, library.Path)
 		}
 		e.users++
 		return nil
 	}
 	ort.SetSharedLibraryPath(library.Path)
 	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
-		return &LibraryError{Reasons: []error{fmt.Errorf("%s (onnxruntime %s): %w", library.Path, library.Version, err)}}
+		return &LibraryError{Reasons: []error{fmt.Errorf("%s (onnxruntime %s): %w", library.Path,
+			library.Version, err)}}
 	}
 	e.users, e.library = 1, library
 	return nil

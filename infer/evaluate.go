@@ -69,7 +69,8 @@ type Result struct {
 
 // Evaluate runs all images of the set in their order and counts the answers.
 // When ctx ends it stops with its error.
-func Evaluate(ctx context.Context, runtime Runtime, source dataset.Source, options EvaluateOptions) (*Result, error) {
+func Evaluate(ctx context.Context, runtime Runtime, source dataset.Source,
+	options EvaluateOptions) (*Result, error) {
 	if options.Batch == 0 {
 		options.Batch = batchOf(runtime)
 	}
@@ -81,7 +82,8 @@ func Evaluate(ctx context.Context, runtime Runtime, source dataset.Source, optio
 	if err := checkScale(set, options); err != nil {
 		return nil, err
 	}
-	result := &Result{Info: runtime.Info(), Images: source.Len(), Files: dataset.FileNames(source), Scale: options.Scale, Threshold: options.threshold()}
+	result := &Result{Info: runtime.Info(), Images: source.Len(), Files: dataset.FileNames(source),
+		Scale: options.Scale, Threshold: options.threshold()}
 	size := set.Channels * set.Height * set.Width
 	var batchingNote string
 	most := min(options.Batch, source.Len())
@@ -90,7 +92,8 @@ func Evaluate(ctx context.Context, runtime Runtime, source dataset.Source, optio
 		if err := source.Read(ctx, images, labels, indices, 0); err != nil {
 			return nil, err
 		}
-		if err := options.Pixels.Feed(pixels, images[:len(indices)*size], set.Channels, size); err != nil {
+		if err := options.Pixels.Feed(pixels, images[:len(indices)*size], set.Channels,
+			size); err != nil {
 			return nil, fmt.Errorf("data %s: %w", set.Name, err)
 		}
 		batch := Batch{
@@ -179,7 +182,8 @@ func checkClasses(source dataset.Source, scores int) error {
 	}
 	if set, ok := source.(*dataset.Set); ok {
 		if largest := int(slices.Max(set.Labels)); largest >= scores {
-			return fmt.Errorf("the model tells %d classes apart, 0 to %d; in %s %s", scores, scores-1, set.Name, set.LabelRange())
+			return fmt.Errorf("the model tells %d classes apart, 0 to %d; in %s %s", scores, scores-1,
+				set.Name, set.LabelRange())
 		}
 	}
 	return nil
@@ -187,7 +191,8 @@ func checkClasses(source dataset.Source, scores int) error {
 
 // unknownClass is of a label that a model of so many scores has none for.
 func unknownClass(set string, label, scores int) error {
-	return fmt.Errorf("the model tells %d classes apart, 0 to %d; in %s there is the label %d", scores, scores-1, set, label)
+	return fmt.Errorf("the model tells %d classes apart, 0 to %d; in %s there is the label %d", scores,
+		scores-1, set, label)
 }
 
 // Accuracy is the fraction of images answered right, 0…1.

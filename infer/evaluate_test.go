@@ -18,12 +18,15 @@ func TestEvaluateIsTheSameForEachBatchSize(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := 0
-		result, err := Evaluate(t.Context(), r, set, EvaluateOptions{Batch: batch, KeepLogits: true, Progress: func(n, _ int) { done = n }})
+		result, err := Evaluate(t.Context(), r, set, EvaluateOptions{Batch: batch, KeepLogits: true,
+			Progress: func(n, _ int) { done = n }})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if done != 250 || result.Logits.N != 250 || len(result.Predictions) != 250 || result.Elapsed <= 0 {
-			t.Errorf("batch %d: %d done, %d logits, %d predictions, %v", batch, done, result.Logits.N, len(result.Predictions), result.Elapsed)
+		if done != 250 || result.Logits.N != 250 || len(result.Predictions) != 250 ||
+			result.Elapsed <= 0 {
+			t.Errorf("batch %d: %d done, %d logits, %d predictions, %v", batch, done, result.Logits.N,
+				len(result.Predictions), result.Elapsed)
 		}
 		if first == nil {
 			first = result
@@ -34,7 +37,8 @@ func TestEvaluateIsTheSameForEachBatchSize(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.MaxRelDiff > 1e-6 || result.Correct != first.Correct {
-			t.Errorf("batch %d: %d correct, %d with batch 1; logits differ by %g of their range", batch, result.Correct, first.Correct, c.MaxRelDiff)
+			t.Errorf("batch %d: %d correct, %d with batch 1; logits differ by %g of their range", batch,
+				result.Correct, first.Correct, c.MaxRelDiff)
 		}
 	}
 }
@@ -44,7 +48,8 @@ func TestEvaluateOfTooFewClasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Evaluate(t.Context(), r, datasettest.Digits(t, 10), EvaluateOptions{}); err == nil || !strings.Contains(err.Error(), "5 classes") {
+	if _, err := Evaluate(t.Context(), r, datasettest.Digits(t, 10), EvaluateOptions{}); err == nil ||
+		!strings.Contains(err.Error(), "5 classes") {
 		t.Errorf("%v", err)
 	}
 }

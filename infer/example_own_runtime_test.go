@@ -43,8 +43,8 @@ func (a average) Close() error {
 	return nil
 }
 
-// A type of your own with three methods is a runtime: it is evaluated, and compared with another one's
-// answers. docs/add-a-runtime.md says more.
+// A type of your own with three methods is a runtime: it is evaluated, and compared with another
+// one's answers. docs/add-a-runtime.md says more.
 func ExampleRuntime() {
 	ctx := context.Background()
 	one, images := open(ctx, "../graphs/e1.onnx", infer.RuntimeOptions{Threads: 1})

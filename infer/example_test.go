@@ -11,7 +11,8 @@ import (
 )
 
 // open returns a graph of the repository in a runtime, and the first images of MNIST's test set.
-func open(ctx context.Context, path string, options infer.RuntimeOptions) (infer.Runtime, dataset.Source) {
+func open(ctx context.Context, path string, options infer.RuntimeOptions) (infer.Runtime,
+	dataset.Source) {
 	model, err := infer.LoadModel(path)
 	if err != nil {
 		log.Fatal(err)
@@ -40,7 +41,8 @@ func ExampleEvaluate() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(result.Info.Runtime, "has more than 475 of", result.Images, "right:", result.Correct > 475)
+	fmt.Println(result.Info.Runtime, "has more than 475 of", result.Images, "right:",
+		result.Correct > 475)
 	// Output: native has more than 475 of 500 right: true
 }
 
@@ -65,7 +67,8 @@ func ExampleCompare() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(comparison.Images, "compared; the labels that differ are named:", len(changed) == comparison.LabelsDiffer)
+	fmt.Println(comparison.Images, "compared; the labels that differ are named:",
+		len(changed) == comparison.LabelsDiffer)
 	// Output: 500 compared; the labels that differ are named: true
 }
 

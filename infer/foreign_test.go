@@ -29,11 +29,13 @@ type foreignModel struct {
 }
 
 // foreignModels reads testdata/foreign and calls check for each model.
-func foreignModels(t *testing.T, check func(t *testing.T, foreign foreignModel, model *onnx.Model)) {
+func foreignModels(t *testing.T, check func(t *testing.T, foreign foreignModel,
+	model *onnx.Model)) {
 	t.Helper()
 	paths, err := filepath.Glob("testdata/foreign/*.onnx")
 	if err != nil || len(paths) < 6 {
-		t.Fatalf("%d models in testdata/foreign (%v); scripts/foreign/make-foreign makes them", len(paths), err)
+		t.Fatalf("%d models in testdata/foreign (%v); scripts/foreign/make-foreign makes them",
+			len(paths), err)
 	}
 	for _, path := range paths {
 		foreign := foreignModel{name: strings.TrimSuffix(filepath.Base(path), ".onnx")}
@@ -74,7 +76,8 @@ func (f foreignModel) pixels(t *testing.T) (pixels dataset.Pixels, name string) 
 func (f foreignModel) evaluate(t *testing.T, model *onnx.Model, set *dataset.Set) *Result {
 	t.Helper()
 	needLibrary(t)
-	r, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU, Output: f.Output})
+	r, err := OpenONNXRuntime(t.Context(), model,
+		ONNXRuntimeOptions{Device: DeviceCPU, Output: f.Output})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,13 +118,15 @@ func TestForeignModelsAnswerAsInTheirFrameworks(t *testing.T) {
 			}
 			differ++
 			if m := margin(result.Logits.Row(i)); m > limit {
-				t.Errorf("image %d: %d here, %c in %s, and the two best scores are %g apart", i, result.Predictions[i], predictions[i], foreign.Framework, m)
+				t.Errorf("image %d: %d here, %c in %s, and the two best scores are %g apart", i,
+					result.Predictions[i], predictions[i], foreign.Framework, m)
 			}
 		}
 		if d := result.Correct - foreign.Correct; d > differ || -d > differ {
 			t.Errorf("%d right here, %d in %s", result.Correct, foreign.Correct, foreign.Framework)
 		}
-		t.Logf("%s: %d of %d right in onnxruntime, %d in %s; %d answers differ", foreign.Exporter, result.Correct, result.Images, foreign.Correct, foreign.Framework, differ)
+		t.Logf("%s: %d of %d right in onnxruntime, %d in %s; %d answers differ", foreign.Exporter,
+			result.Correct, result.Images, foreign.Correct, foreign.Framework, differ)
 	})
 }
 
@@ -152,7 +157,8 @@ func TestForeignModelsAsNetworks(t *testing.T) {
 }
 
 // trainerLogits evaluates a network on the trainer's engine.
-func trainerLogits(t *testing.T, network *builder.Network, weights builder.Weights, set *dataset.Set, pixels string) Logits {
+func trainerLogits(t *testing.T, network *builder.Network, weights builder.Weights,
+	set *dataset.Set, pixels string) Logits {
 	t.Helper()
 	trainer, err := train.New(network, set, train.Config{Pixels: pixels}, weights)
 	if err != nil {

@@ -20,7 +20,9 @@ func endingIn(t *testing.T, nodes ...*onnxpb.NodeProto) *onnx.Model {
 		t.Fatal(err)
 	}
 	graph := model.Proto.Graph
-	shape := &onnxpb.TensorProto{Name: proto.String("flat"), DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)), Dims: []int64{2}, RawData: make([]byte, 16)}
+	shape := &onnxpb.TensorProto{Name: proto.String("flat"),
+		DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)), Dims: []int64{2},
+		RawData: make([]byte, 16)}
 	for i := range 8 {
 		shape.RawData[8+i] = 0xff // 0, as it is; −1, the rest
 	}
@@ -44,11 +46,13 @@ func endingIn(t *testing.T, nodes ...*onnxpb.NodeProto) *onnx.Model {
 }
 
 func ending(operator, output string, attributes ...*onnxpb.AttributeProto) *onnxpb.NodeProto {
-	return &onnxpb.NodeProto{OpType: proto.String(operator), Output: []string{output}, Attribute: attributes}
+	return &onnxpb.NodeProto{OpType: proto.String(operator), Output: []string{output},
+		Attribute: attributes}
 }
 
 func castTo(to onnxpb.TensorProto_DataType) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String("to"), Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(int64(to))}
+	return &onnxpb.AttributeProto{Name: proto.String("to"), Type: onnxpb.AttributeProto_INT.Enum(),
+		I: proto.Int64(int64(to))}
 }
 
 func TestFindHead(t *testing.T) {
@@ -60,14 +64,24 @@ func TestFindHead(t *testing.T) {
 		nodes []*onnxpb.NodeProto
 		want  Head
 	}{
-		"nothing":         {nil, Head{}},
-		"Softmax":         {[]*onnxpb.NodeProto{named}, Head{Operator: "Softmax", Node: "prob", Logits: "logits"}},
-		"without a name":  {[]*onnxpb.NodeProto{ending("LogSoftmax", "p")}, Head{Operator: "LogSoftmax", Node: "p", Logits: "logits"}},
-		"Sigmoid":         {[]*onnxpb.NodeProto{ending("Sigmoid", "p")}, Head{Operator: "Sigmoid", Node: "p", Logits: "logits"}},
-		"behind views":    {[]*onnxpb.NodeProto{ending("Identity", "i"), ending("Softmax", "p"), ending("Identity", "q"), ending("Flatten", "f"), ending("Reshape", "r")}, Head{Operator: "Softmax", Node: "p", Logits: "i"}},
-		"through float16": {[]*onnxpb.NodeProto{ending("Softmax", "p"), ending("Cast", "h", castTo(onnxpb.TensorProto_FLOAT16)), ending("Cast", "q", castTo(onnxpb.TensorProto_FLOAT))}, Head{Operator: "Softmax", Node: "p", Logits: "logits", Float16: true}},
-		"the last of two": {[]*onnxpb.NodeProto{ending("Softmax", "p"), ending("Softmax", "q")}, Head{Operator: "Softmax", Node: "q", Logits: "p"}},
-		"rounded to integers": {[]*onnxpb.NodeProto{ending("Softmax", "p"), ending("Cast", "n", castTo(onnxpb.TensorProto_INT32)),
+		"nothing": {nil, Head{}},
+		"Softmax": {[]*onnxpb.NodeProto{named},
+			Head{Operator: "Softmax", Node: "prob", Logits: "logits"}},
+		"without a name": {[]*onnxpb.NodeProto{ending("LogSoftmax", "p")},
+			Head{Operator: "LogSoftmax", Node: "p", Logits: "logits"}},
+		"Sigmoid": {[]*onnxpb.NodeProto{ending("Sigmoid", "p")},
+			Head{Operator: "Sigmoid", Node: "p", Logits: "logits"}},
+		"behind views": {[]*onnxpb.NodeProto{ending("Identity", "i"), ending("Softmax", "p"),
+			ending("Identity", "q"), ending("Flatten", "f"), ending("Reshape", "r")},
+			Head{Operator: "Softmax", Node: "p", Logits: "i"}},
+		"through float16": {[]*onnxpb.NodeProto{ending("Softmax", "p"),
+			ending("Cast", "h", castTo(onnxpb.TensorProto_FLOAT16)),
+			ending("Cast", "q", castTo(onnxpb.TensorProto_FLOAT))},
+			Head{Operator: "Softmax", Node: "p", Logits: "logits", Float16: true}},
+		"the last of two": {[]*onnxpb.NodeProto{ending("Softmax", "p"), ending("Softmax", "q")},
+			Head{Operator: "Softmax", Node: "q", Logits: "p"}},
+		"rounded to integers": {[]*onnxpb.NodeProto{ending("Softmax", "p"),
+			ending("Cast", "n", castTo(onnxpb.TensorProto_INT32)),
 			ending("Cast", "q", castTo(onnxpb.TensorProto_FLOAT))}, Head{}},
 		"something behind it": {[]*onnxpb.NodeProto{ending("Softmax", "p"), ending("Neg", "q")}, Head{}},
 	} {
@@ -119,7 +133,8 @@ func TestChangeIsABound(t *testing.T) {
 			for k := range p {
 				got := changeOf(head, p[k], q[k], classes)
 				if got > delta*(1+1e-9) {
-					t.Fatalf("%s of %d: %v and %v take %g, the logits differ by %g", operator, classes, p[k], q[k], got, delta)
+					t.Fatalf("%s of %d: %v and %v take %g, the logits differ by %g", operator, classes, p[k], q[k],
+						got, delta)
 				}
 				attained = max(attained, got/delta)
 				if back := changeOf(head, q[k], p[k], classes); back != got {
@@ -158,7 +173,8 @@ func headScores(operator string, logits []float64) []float32 {
 func TestChangeOfWhatIsNoProbability(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	softmax := Head{Operator: port.Softmax}
-	for _, pair := range [][2]float32{{nan, 0.5}, {0.5, nan}, {1.5, 1.25}, {-0.5, 0.5}, {inf, 1}, {nan, nan}} {
+	for _, pair := range [][2]float32{{nan, 0.5}, {0.5, nan}, {1.5, 1.25}, {-0.5, 0.5}, {inf, 1},
+		{nan, nan}} {
 		if got := changeOf(softmax, pair[0], pair[1], 10); !math.IsInf(got, 1) {
 			t.Errorf("%v takes %g, want no change of logits that could", pair, got)
 		}
@@ -183,7 +199,8 @@ func TestMadeByAndApply(t *testing.T) {
 		head := Head{Operator: operator}
 		scores := head.Apply(logits)
 		if !head.MadeBy(scores) || head.MadeBy(logits) {
-			t.Errorf("%s: its scores %v are not known, or the logits are taken for some", operator, scores.Values)
+			t.Errorf("%s: its scores %v are not known, or the logits are taken for some", operator,
+				scores.Values)
 		}
 		for i := range 2 {
 			row := make([]float64, 3)

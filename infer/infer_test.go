@@ -32,7 +32,8 @@ func TestMain(m *testing.M) {
 		var load workerproto.Load
 		var images workerproto.Images
 		err := errors.Join(
-			encoder.Encode(workerproto.Hello{}), decoder.Decode(&load), encoder.Encode(workerproto.Loaded{}), decoder.Decode(&images))
+			encoder.Encode(workerproto.Hello{}), decoder.Decode(&load), encoder.Encode(workerproto.Loaded{}),
+			decoder.Decode(&images))
 		if err == nil {
 			go panic("out of a goroutine")
 			time.Sleep(time.Minute)
@@ -164,8 +165,10 @@ func TestModelsOfEachFormAnswerAsTheReference(t *testing.T) {
 
 // eachFormAnswersAsTheReference runs models of every form of input and output,
 // files of testdata/, in a runtime.
-func eachFormAnswersAsTheReference(t *testing.T, open func(t *testing.T, name string) (Runtime, error)) {
-	for _, name := range []string{"small", "fixed4", "fixed1", "defaults", "nhwc", "nhw", "flat", "uint8", "softmax", "label_and_scores"} {
+func eachFormAnswersAsTheReference(t *testing.T, open func(t *testing.T, name string) (Runtime,
+	error)) {
+	for _, name := range []string{"small", "fixed4", "fixed1", "defaults", "nhwc", "nhw", "flat",
+		"uint8", "softmax", "label_and_scores"} {
 		t.Run(name, func(t *testing.T) {
 			r, err := open(t, name+".onnx")
 			if err != nil {
@@ -190,7 +193,8 @@ func TestInfoNamesWhatRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Info{Runtime: "onnxruntime", Version: library.Version, Provider: "CPUExecutionProvider", Device: "cpu", Threads: 1, Library: library.Path}
+	want := Info{Runtime: "onnxruntime", Version: library.Version, Provider: "CPUExecutionProvider",
+		Device: "cpu", Threads: 1, Library: library.Path}
 	if got := r.Info(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
@@ -214,7 +218,8 @@ func TestBadModels(t *testing.T) {
 	} {
 		t.Run(test.name+test.output, func(t *testing.T) {
 			_, err := openONNXRuntime(t, test.name, ONNXRuntimeOptions{Output: test.output})
-			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.name) {
+			if err == nil || !strings.Contains(err.Error(), test.want) ||
+				!strings.Contains(err.Error(), test.name) {
 				t.Errorf("%v, want %q and the file's name", err, test.want)
 			}
 		})
@@ -239,7 +244,8 @@ func TestWrongInputShapeNamesBoth(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = r.Run(t.Context(), testBatch(1))
-	if err == nil || !strings.Contains(err.Error(), "N×3×32×32") || !strings.Contains(err.Error(), "1×28×28") {
+	if err == nil || !strings.Contains(err.Error(), "N×3×32×32") ||
+		!strings.Contains(err.Error(), "1×28×28") {
 		t.Errorf("%v, want both shapes", err)
 	}
 	got, err := r.Run(t.Context(), Batch{N: 2, C: 3, H: 32, W: 32, Pixels: make([]float32, 2*3*32*32)})
@@ -272,7 +278,8 @@ func TestRunAfterCloseAndBadBatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []Runtime{ort, gorgonia} {
-		for _, bad := range []Batch{{}, {N: 1, C: 1, H: 28, W: 28}, {N: -1, C: -1, H: 28, W: 28, Pixels: make([]float32, 784)}} {
+		for _, bad := range []Batch{{}, {N: 1, C: 1, H: 28, W: 28},
+			{N: -1, C: -1, H: 28, W: 28, Pixels: make([]float32, 784)}} {
 			if _, err := r.Run(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "pixels") {
 				t.Errorf("%s: batch %v: %v", r.Info().Runtime, bad.N, err)
 			}
@@ -280,7 +287,8 @@ func TestRunAfterCloseAndBadBatches(t *testing.T) {
 		if err := errors.Join(r.Close(), r.Close()); err != nil {
 			t.Error(err)
 		}
-		if _, err := r.Run(t.Context(), testBatch(1)); err == nil || !strings.Contains(err.Error(), "after Close") {
+		if _, err := r.Run(t.Context(), testBatch(1)); err == nil ||
+			!strings.Contains(err.Error(), "after Close") {
 			t.Errorf("%s: %v, want an error after Close", r.Info().Runtime, err)
 		}
 	}
@@ -288,8 +296,12 @@ func TestRunAfterCloseAndBadBatches(t *testing.T) {
 
 func TestCancelledRunEnds(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T) (Runtime, error){
-		"onnxruntime": func(t *testing.T) (Runtime, error) { return openONNXRuntime(t, "small.onnx", ONNXRuntimeOptions{}) },
-		"onnx-go":     func(t *testing.T) (Runtime, error) { return openONNXGo(t, "small.onnx", ONNXGoOptions{}) },
+		"onnxruntime": func(t *testing.T) (Runtime, error) {
+			return openONNXRuntime(t, "small.onnx", ONNXRuntimeOptions{})
+		},
+		"onnx-go": func(t *testing.T) (Runtime, error) {
+			return openONNXGo(t, "small.onnx", ONNXGoOptions{})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := open(t)

@@ -17,7 +17,8 @@ import (
 const LibraryVariable = "ONNXRUNTIME_LIB"
 
 // ErrWithoutCgo says that this program loads no shared library and so no onnxruntime.
-var ErrWithoutCgo = errors.New("this program was built without cgo, as one that needs no other file")
+var ErrWithoutCgo = errors.New(
+	"this program was built without cgo, as one that needs no other file")
 
 // A Library is an onnxruntime shared library that loads and is new enough.
 type Library struct {
@@ -41,15 +42,18 @@ type LibraryError struct {
 
 func (e *LibraryError) Error() string {
 	const remedy = "run `make setup` (scripts/setup-onnxruntime) or, for a program outside of Slipway's folder, " +
-		"`scripts/setup-onnxruntime --user`; or set " + LibraryVariable + " to the library of onnxruntime 1.24 or newer"
+		"`scripts/setup-onnxruntime --user`; or set " +
+		LibraryVariable + " to the library of onnxruntime 1.24 or newer"
 	if errors.Is(errors.Join(e.Reasons...), ErrWithoutCgo) {
 		const remedy = "use the native runtime (`infer -runtime native`, `export -verify native,onnx-go`), or a program built with cgo"
 		return fmt.Sprintf("the onnxruntime library cannot be used: %v: %s", ErrWithoutCgo, remedy)
 	}
 	if len(e.Reasons) == 0 {
-		return "the onnxruntime library was not found (looked in " + strings.Join(e.Searched, ", ") + "): " + remedy
+		return "the onnxruntime library was not found (looked in " +
+			strings.Join(e.Searched, ", ") + "): " + remedy
 	}
-	return fmt.Sprintf("the onnxruntime library cannot be used: %v: %s", errors.Join(e.Reasons...), remedy)
+	return fmt.Sprintf("the onnxruntime library cannot be used: %v: %s", errors.Join(e.Reasons...),
+		remedy)
 }
 
 func (e *LibraryError) Unwrap() []error { return e.Reasons }
@@ -207,8 +211,8 @@ func versionOf(relative string) []int {
 	return numbers
 }
 
-// searchesElsewhere reports an element of the system's search path that stands for the working folder, or
-// one below it: whoever made what lies there may be anybody.
+// searchesElsewhere reports an element of the system's search path that stands for the working
+// folder, or one below it: whoever made what lies there may be anybody.
 func searchesElsewhere() error {
 	for _, variable := range []string{"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} {
 		value, ok := os.LookupEnv(variable)
@@ -217,8 +221,9 @@ func searchesElsewhere() error {
 		}
 		for _, folder := range strings.Split(strings.ReplaceAll(value, ";", ":"), ":") {
 			if !filepath.IsAbs(folder) {
-				return fmt.Errorf("%s=%q has an element that stands for the working folder, so the system's library is not "+
-					"looked for; take it out, or name the file with %s", variable, value, LibraryVariable)
+				return fmt.Errorf(
+					"%s=%q has an element that stands for the working folder, so the system's library is not "+
+						"looked for; take it out, or name the file with %s", variable, value, LibraryVariable)
 			}
 		}
 	}

@@ -54,7 +54,8 @@ func loadedVersion(path string) (string, error) {
 	case 1:
 		return "", fmt.Errorf("%s cannot be loaded: %s", path, C.GoString(&message[0]))
 	case 2:
-		return "", fmt.Errorf("%s is a shared library, but not onnxruntime: it has no OrtGetApiBase", path)
+		return "", fmt.Errorf("%s is a shared library, but not onnxruntime: it has no OrtGetApiBase",
+			path)
 	}
 	return C.GoString(&version[0]), nil
 }

@@ -43,7 +43,8 @@ func TestPathsThatOthersCanChange(t *testing.T) {
 		}
 		for _, path := range []string{file, through} {
 			_, err := trusted(path)
-			if err == nil || !strings.Contains(err.Error(), filepath.Base(place)+" can be written to by other users") {
+			if err == nil ||
+				!strings.Contains(err.Error(), filepath.Base(place)+" can be written to by other users") {
 				t.Errorf("%s of all: %v", place, err)
 			}
 		}
@@ -56,7 +57,8 @@ func TestPathsThatOthersCanChange(t *testing.T) {
 			continue
 		}
 		for _, path := range []string{file, through} {
-			if _, err := trusted(path); err == nil || !strings.Contains(err.Error(), filepath.Base(place)+" is another user's") {
+			if _, err := trusted(path); err == nil ||
+				!strings.Contains(err.Error(), filepath.Base(place)+" is another user's") {
 				t.Errorf("%s of another user: %v", place, err)
 			}
 		}

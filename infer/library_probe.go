@@ -44,7 +44,8 @@ func checkVersion(path, version string) error {
 		return fmt.Errorf("%s gives its version as %q, which is not one of onnxruntime's", path, version)
 	}
 	if major < 1 || major == 1 && minor < minimumAPI {
-		return fmt.Errorf("%s is onnxruntime %s, too old: version 1.%d or newer is needed", path, version, minimumAPI)
+		return fmt.Errorf("%s is onnxruntime %s, too old: version 1.%d or newer is needed", path, version,
+			minimumAPI)
 	}
 	return nil
 }
@@ -80,7 +81,8 @@ func checkLibraryFile(path string) error {
 	}
 	for _, segment := range file.Progs {
 		if segment.Type == elf.PT_LOAD && segment.Off+segment.Filesz > uint64(info.Size()) {
-			return fmt.Errorf("%s is truncated: it has %d bytes, its segments need %d", path, info.Size(), segment.Off+segment.Filesz)
+			return fmt.Errorf("%s is truncated: it has %d bytes, its segments need %d", path, info.Size(),
+				segment.Off+segment.Filesz)
 		}
 	}
 	return nil

@@ -25,7 +25,8 @@ func compile(t *testing.T, source string) string {
 		compiler = "cc"
 	}
 	library := filepath.Join(t.TempDir(), "libonnxruntime.so")
-	if out, err := exec.Command(compiler, "-shared", "-fPIC", "-o", library, source).CombinedOutput(); err != nil {
+	if out, err := exec.Command(compiler, "-shared", "-fPIC", "-o", library, source).
+		CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return library
@@ -56,14 +57,16 @@ func TestLibraryErrorsNameFileReasonAndRemedy(t *testing.T) {
 	foreign := bytes.Clone(whole)
 	foreign[18], foreign[19] = 0xF3, 0 // e_machine: RISC-V
 	for name, test := range map[string]struct{ path, want string }{
-		"missing":       {filepath.Join(t.TempDir(), "libmissing.so"), "no such file"},
-		"a folder":      {t.TempDir(), "is not a file"},
-		"a text":        {writeFile(t, "libtext.so", bytes.Repeat([]byte("no library\n"), 10)), "not an ELF file"},
+		"missing":  {filepath.Join(t.TempDir(), "libmissing.so"), "no such file"},
+		"a folder": {t.TempDir(), "is not a file"},
+		"a text": {writeFile(t, "libtext.so", bytes.Repeat([]byte("no library\n"), 10)),
+			"not an ELF file"},
 		"empty":         {writeFile(t, "libempty.so", nil), "not an ELF file"},
 		"truncated":     {writeFile(t, "libshort.so", whole[:len(whole)/2]), ""},
 		"other machine": {writeFile(t, "libriscv.so", foreign), "another processor"},
 		"other library": {otherLibrary, "no OrtGetApiBase"},
-		"old version":   {compile(t, "testdata/oldlib.c"), "onnxruntime 1.17.3, too old: version 1.24 or newer"},
+		"old version": {compile(t, "testdata/oldlib.c"),
+			"onnxruntime 1.17.3, too old: version 1.24 or newer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check := func(err error) {
@@ -106,7 +109,8 @@ func TestTruncatedLibrary(t *testing.T) {
 	}
 	for _, size := range []int{len(data) / 10, len(data) / 2, len(data) * 9 / 10} {
 		_, err := probeLibrary(writeFile(t, "libonnxruntime.so", data[:size]))
-		if err == nil || !strings.Contains(err.Error(), "truncated") && !strings.Contains(err.Error(), "damaged") {
+		if err == nil || !strings.Contains(err.Error(), "truncated") &&
+			!strings.Contains(err.Error(), "damaged") {
 			t.Errorf("%d of %d bytes: %v", size, len(data), err)
 		}
 	}
@@ -190,18 +194,20 @@ func planted(t *testing.T, folder string) (mark string) {
 	source := writeFile(t, "planted.c", []byte(`#include <stdio.h>
 __attribute__((constructor)) static void begin(void) { fclose(fopen("`+mark+`", "w")); }
 `))
-	lib := filepath.Join(folder, ".cache", "onnxruntime", "99.0.0", runtime.GOOS+"-"+runtime.GOARCH, "lib")
+	lib := filepath.Join(folder, ".cache", "onnxruntime", "99.0.0", runtime.GOOS+"-"+runtime.GOARCH,
+		"lib")
 	if err := os.MkdirAll(lib, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(compile(t, source), filepath.Join(lib, "libonnxruntime.so.99.0.0")); err != nil {
+	if err := os.Rename(compile(t, source),
+		filepath.Join(lib, "libonnxruntime.so.99.0.0")); err != nil {
 		t.Fatal(err)
 	}
 	return mark
 }
 
-// Nothing of the working folder runs, nor of the folders above it, and in the folders that are looked
-// at only what is pinned.
+// Nothing of the working folder runs, nor of the folders above it, and in the folders that are
+// looked at only what is pinned.
 func TestPlantedLibrariesAreNotLoaded(t *testing.T) {
 	if err := canLoad(); err != nil {
 		t.Skip(err)
@@ -215,8 +221,10 @@ func TestPlantedLibrariesAreNotLoaded(t *testing.T) {
 	t.Chdir(working)
 	for _, folder := range []string{working, filepath.Dir(working), top} {
 		mark := planted(t, folder)
-		lib := filepath.Join(folder, ".cache", "onnxruntime", "99.0.0", runtime.GOOS+"-"+runtime.GOARCH, "lib")
-		if err := os.Link(filepath.Join(lib, "libonnxruntime.so.99.0.0"), filepath.Join(folder, "libonnxruntime.so")); err != nil {
+		lib := filepath.Join(folder, ".cache", "onnxruntime", "99.0.0", runtime.GOOS+"-"+runtime.GOARCH,
+			"lib")
+		if err := os.Link(filepath.Join(lib, "libonnxruntime.so.99.0.0"),
+			filepath.Join(folder, "libonnxruntime.so")); err != nil {
 			t.Fatal(err)
 		}
 		t.Setenv("LD_LIBRARY_PATH", "/nonexistent:")
@@ -256,12 +264,17 @@ func TestVerifyingPins(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sum := func(text string) string { s := sha256.Sum256([]byte(text)); return hex.EncodeToString(s[:]) }
+	sum := func(text string) string {
+		s := sha256.Sum256([]byte(text))
+		return hex.EncodeToString(s[:])
+	}
 	pins := parsePins("# a comment of nine fields, as there may be one day too\n"+
-		"cpu here pip onnxruntime 1.32.0 - - onnxruntime/capi/libonnxruntime.so.1.32.0 "+sum("library")+"\n"+
+		"cpu here pip onnxruntime 1.32.0 - - onnxruntime/capi/libonnxruntime.so.1.32.0 "+sum("library")+
+		"\n"+
 		"cpu elsewhere pip onnxruntime 1.32.0 - - capi/libonnxruntime.so.1.32.0 "+sum("elsewhere")+"\n"+
 		"cpu here npm onnxruntime-node 1.30.0 - - bin/libonnxruntime.so.1 "+sum("node")+"\n"+
-		"cuda here pip onnxruntime-gpu 1.31.1 - - capi/libonnxruntime_providers_cuda.so "+sum("cuda")+"\n", "here")
+		"cuda here pip onnxruntime-gpu 1.31.1 - - capi/libonnxruntime_providers_cuda.so "+sum("cuda")+
+		"\n", "here")
 	if len(pins) != 3 || pins[1].name != "libonnxruntime.so.1.30.0" {
 		t.Fatalf("%+v", pins)
 	}
@@ -286,7 +299,8 @@ func TestVerifyingPins(t *testing.T) {
 	os.Remove(provider)
 	for _, planted := range []string{"librt.so.1", "libstdc++.so.6"} {
 		write(filepath.Join(folder, planted), "planted")
-		if err := verifyLibrary(library, pins); !errors.Is(err, ErrNotPinned) || !strings.Contains(err.Error(), planted) {
+		if err := verifyLibrary(library, pins); !errors.Is(err, ErrNotPinned) ||
+			!strings.Contains(err.Error(), planted) {
 			t.Errorf("with %s beside it: %v", planted, err)
 		}
 		os.Remove(filepath.Join(folder, planted))
@@ -384,7 +398,8 @@ func TestSegmentsOfLibraries(t *testing.T) {
 	}
 }
 
-// What is brought is found in the user's cache; what lies beside it and is not pinned is passed over.
+// What is brought is found in the user's cache; what lies beside it and is not pinned is passed
+// over.
 func TestTheNextLibraryIsFound(t *testing.T) {
 	found := needLibrary(t)
 	if err := VerifyLibrary(found); err != nil {
@@ -399,7 +414,8 @@ func TestTheNextLibraryIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	place := func(version string) string {
-		lib := filepath.Join(cache, "slipway", "onnxruntime", version, runtime.GOOS+"-"+runtime.GOARCH, "lib")
+		lib := filepath.Join(cache, "slipway", "onnxruntime", version, runtime.GOOS+"-"+runtime.GOARCH,
+			"lib")
 		if err := os.MkdirAll(lib, 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -28,8 +28,9 @@ var ErrNotPinned = errors.New("its sha256 is none of those that setup-onnxruntim
 // pin is a file that setup-onnxruntime brings.
 type pin struct{ name, sum string }
 
-// parsePins reads pins: nine fields a line, of which the first is the flavour, the second the platform,
-// the third the source, the fifth the version and the last two the archive's member and its sha256.
+// parsePins reads pins: nine fields a line, of which the first is the flavour, the second the
+// platform, the third the source, the fifth the version and the last two the archive's member and
+// its sha256.
 func parsePins(text, platform string) []pin {
 	var pins []pin
 	for line := range strings.Lines(text) {
@@ -76,7 +77,8 @@ func verifyLibrary(path string, pins []pin) error {
 			continue
 		}
 		if !entry.Type().IsRegular() {
-			return fmt.Errorf("%s: %w: it is no file of its own; remove it, or name a library of your own with %s",
+			return fmt.Errorf(
+				"%s: %w: it is no file of its own; remove it, or name a library of your own with %s",
 				file, ErrNotPinned, LibraryVariable)
 		}
 		sum, err := sha256Of(file)

@@ -25,11 +25,15 @@ func TestCompareAtItsLimits(t *testing.T) {
 		differ, decided int
 		image, class    int
 	}{
-		"constant":                     {make([]float32, 6), make([]float32, 6), 0, 0, 0, 0},
-		"the first of two differences": {[]float32{0, 8, 0, 0, 8, 0}, []float32{0, 8.001, 0, 0, 8.001, 0}, 0, 0, 0, 1},
-		"the first label, by rounding": {[]float32{1, 1 - 1e-6, 0, 8, 0, 0}, []float32{1 - 1e-6, 1, 0, 8, 0, 0}, 1, 0, 0, 0},
-		"NaN beside two that are even": {[]float32{1, 0, 1, 8, 0, 0}, []float32{1, nan, 1, 8, 0, 0}, 1, 1, 0, 1},
-		"NaN there, the other way":     {[]float32{1, nan, 1, 8, 0, 0}, []float32{1, 0, 1, 8, 0, 0}, 1, 1, 0, 1},
+		"constant": {make([]float32, 6), make([]float32, 6), 0, 0, 0, 0},
+		"the first of two differences": {[]float32{0, 8, 0, 0, 8, 0}, []float32{0, 8.001, 0, 0, 8.001, 0},
+			0, 0, 0, 1},
+		"the first label, by rounding": {[]float32{1, 1 - 1e-6, 0, 8, 0, 0},
+			[]float32{1 - 1e-6, 1, 0, 8, 0, 0}, 1, 0, 0, 0},
+		"NaN beside two that are even": {[]float32{1, 0, 1, 8, 0, 0}, []float32{1, nan, 1, 8, 0, 0}, 1, 1,
+			0, 1},
+		"NaN there, the other way": {[]float32{1, nan, 1, 8, 0, 0}, []float32{1, 0, 1, 8, 0, 0}, 1, 1,
+			0, 1},
 	} {
 		c, err := Compare(Logits{N: 2, K: 3, Values: test.a}, Logits{N: 2, K: 3, Values: test.b}, 1e-3)
 		if err != nil || c.LabelsDiffer != test.differ || c.DecidedLabelsDiffer != test.decided ||
@@ -38,7 +42,8 @@ func TestCompareAtItsLimits(t *testing.T) {
 		}
 	}
 	for _, alone := range []bool{false, true} {
-		c := Comparison{MaxAbsDiff: 1, MaxRelDiff: 1e-3, ScoresRelDiff: 1e-3, Tolerance: 1e-3, Beyond: 2, MayBeBeyond: 2, scoresAlone: alone}
+		c := Comparison{MaxAbsDiff: 1, MaxRelDiff: 1e-3, ScoresRelDiff: 1e-3, Tolerance: 1e-3, Beyond: 2,
+			MayBeBeyond: 2, scoresAlone: alone}
 		if !c.Agree() || c.Reason() != "" {
 			t.Errorf("at the tolerance, scores alone %v: agree %v, reason %q", alone, c.Agree(), c.Reason())
 		}
@@ -74,29 +79,35 @@ func TestPixelsOfRecords(t *testing.T) {
 	if err := model.SetMetadata(map[string]string{"slipway.record": "2"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := PixelsOfModel(model); err == nil || !strings.Contains(err.Error(), `the version "2"`) {
+	if _, err := PixelsOfModel(model); err == nil ||
+		!strings.Contains(err.Error(), `the version "2"`) {
 		t.Errorf("a record of another version: %v", err)
 	}
 }
 
 // The table of who is taken for whom is kept up to 4096 classes.
 func TestConfusion(t *testing.T) {
-	set := &dataset.Set{Name: "three", Channels: 1, Height: 1, Width: 1, Classes: 3, Images: make([]byte, 4), Labels: []int32{0, 1, 2, 2}}
+	set := &dataset.Set{Name: "three", Channels: 1, Height: 1, Width: 1, Classes: 3,
+		Images: make([]byte, 4), Labels: []int32{0, 1, 2, 2}}
 	rows := Logits{N: 4, K: 3, Values: []float32{1, 0, 0, 1, 0, 0, 0, 0, 1, 1, 0, 0}}
 	var result Result
 	if err := result.count(set.Info(), set.Labels, rows); err != nil {
 		t.Fatal(err)
 	}
-	if want := [][]int{{1, 0, 0}, {1, 0, 0}, {1, 0, 1}}; !reflect.DeepEqual(result.Confusion, want) || result.Correct != 2 {
+	if want := [][]int{{1, 0, 0}, {1, 0, 0}, {1, 0, 1}}; !reflect.DeepEqual(result.Confusion, want) ||
+		result.Correct != 2 {
 		t.Errorf("%v, %d right, want %v and 2", result.Confusion, result.Correct, want)
 	}
 	for classes, kept := range map[int]bool{MostConfused: true, MostConfused + 1: false} {
 		var result Result
-		if err := result.count(set.Info(), set.Labels[:1], Logits{N: 1, K: classes, Values: make([]float32, classes)}); err != nil || (result.Confusion != nil) != kept {
+		if err := result.count(set.Info(), set.Labels[:1],
+			Logits{N: 1, K: classes, Values: make([]float32, classes)}); err != nil ||
+			(result.Confusion != nil) != kept {
 			t.Errorf("%d classes: kept %v, %v", classes, result.Confusion != nil, err)
 		}
 	}
-	for scores, want := range map[int]string{3: "", 2: "the model tells 2 classes apart, 0 to 1; in three labels are 0 to 2"} {
+	for scores, want := range map[int]string{3: "",
+		2: "the model tells 2 classes apart, 0 to 1; in three labels are 0 to 2"} {
 		err := checkClasses(set, scores)
 		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
 			t.Errorf("%d scores: %v, want %q", scores, err, want)
@@ -107,9 +118,11 @@ func TestConfusion(t *testing.T) {
 // A reference may have one score for each image.
 func TestReferenceOfOneScore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "logits.safetensors")
-	for shape, want := range map[[2]int]bool{{2, 1}: true, {1, 2}: true, {0, 1}: false, {1, 0}: false} {
+	for shape, want := range map[[2]int]bool{{2, 1}: true, {1, 2}: true, {0, 1}: false,
+		{1, 0}: false} {
 		tensor := safetensors.NewFloat32("logits", shape[:], make([]float32, shape[0]*shape[1]))
-		if err := safetensors.Write(path, &safetensors.File{Metadata: map[string]string{"data": "s"}, Tensors: []safetensors.Tensor{tensor}}); err != nil {
+		if err := safetensors.Write(path, &safetensors.File{Metadata: map[string]string{"data": "s"},
+			Tensors: []safetensors.Tensor{tensor}}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := ReadReference(path); (err == nil) != want {
@@ -133,7 +146,8 @@ func TestChangeFindsTheDifference(t *testing.T) {
 		}
 	}
 	// The logarithm's own rounding is granted, and no more.
-	if got := changeOf(Head{Operator: port.LogSoftmax}, -100, -100.0003, 10); got < 1e-4 || got > 1.5e-4 {
+	if got := changeOf(Head{Operator: port.LogSoftmax}, -100, -100.0003, 10); got < 1e-4 ||
+		got > 1.5e-4 {
 		t.Errorf("LogSoftmax moved by 3e-4, found %v, want half of it less some roundings", got)
 	}
 }
@@ -146,14 +160,16 @@ func TestLeastRange(t *testing.T) {
 		scores   Logits
 		want     float64
 	}{
-		{port.Softmax, Logits{N: 2, K: 3, Values: []float32{0.98, 0.01, 0.01, 0.001, 0.4995, 0.4995}}, math.Log(499.5)},
+		{port.Softmax, Logits{N: 2, K: 3, Values: []float32{0.98, 0.01, 0.01, 0.001, 0.4995, 0.4995}},
+			math.Log(499.5)},
 		{port.Softmax, Logits{N: 1, K: 3, Values: []float32{0.98, 0.02, 0}}, math.Log(49)},
 		{port.Sigmoid, Logits{N: 2, K: 1, Values: []float32{0.5, 0.9}}, math.Log(9)},
 		{port.Sigmoid, Logits{N: 3, K: 1, Values: []float32{0.5, 0.9, 0}}, math.Log(9)},
 		{port.Sigmoid, Logits{N: 3, K: 1, Values: []float32{0.5, 0.9, 0.9999}}, math.Log(9)},
 		{port.LogSoftmax, Logits{N: 1, K: 2, Values: []float32{-0.5, -1.5}}, 1},
 	} {
-		if got := leastRangeOf(Head{Operator: test.operator}, test.scores); math.Abs(got-test.want) > 1e-5 {
+		if got := leastRangeOf(Head{Operator: test.operator},
+			test.scores); math.Abs(got-test.want) > 1e-5 {
 			t.Errorf("%s of %v: %v, want %v", test.operator, test.scores.Values, got, test.want)
 		}
 	}
@@ -168,18 +184,21 @@ func TestRoundingTakes(t *testing.T) {
 	logits := Logits{N: 3, K: 2, Values: []float32{0, 1, 0, 1, 0, 1}}
 	again := Logits{N: 2, K: 2, Values: []float32{0, 1 - 0x1p-15, 0, 1 - 0x1p-17}} // 3e-5 and 8e-6 of the range
 	var rounding Rounding
-	if err := rounding.take(logits, again, []int{0, 2}); err != nil || rounding.Measured != 0x1p-15 || rounding.Beyond != 1 {
+	if err := rounding.take(logits, again, []int{0, 2}); err != nil || rounding.Measured != 0x1p-15 ||
+		rounding.Beyond != 1 {
 		t.Errorf("%+v, %v", rounding, err)
 	}
 	// Of a range of 4 both are within the tolerance.
 	logits.Values[3] = -3
 	rounding = Rounding{}
-	if err := rounding.take(logits, again, []int{0, 2}); err != nil || rounding.Measured != 0x1p-17 || rounding.Beyond != 0 {
+	if err := rounding.take(logits, again, []int{0, 2}); err != nil || rounding.Measured != 0x1p-17 ||
+		rounding.Beyond != 0 {
 		t.Errorf("%+v, %v", rounding, err)
 	}
 	rounding = Rounding{}
 	constant := Logits{N: 1, K: 2, Values: make([]float32, 2)}
-	if err := rounding.take(constant, constant, []int{0}); err != nil || rounding.Measured != 0 || rounding.Beyond != 0 {
+	if err := rounding.take(constant, constant, []int{0}); err != nil || rounding.Measured != 0 ||
+		rounding.Beyond != 0 {
 		t.Errorf("constant: %+v, %v", rounding, err)
 	}
 }
@@ -188,7 +207,8 @@ func TestRoundingTakes(t *testing.T) {
 func TestWithShiftedStepsOfFloat16(t *testing.T) {
 	model := endingIn(t)
 	graph := model.Proto.Graph
-	scale := &onnxpb.TensorProto{Name: proto.String("scale"), DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT16)), RawData: []byte{0, 0x38}}
+	scale := &onnxpb.TensorProto{Name: proto.String("scale"),
+		DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT16)), RawData: []byte{0, 0x38}}
 	graph.Initializer = append(graph.Initializer, scale)
 	for _, input := range []string{"scale", "logits"} { // and one that is computed
 		quantize := ending("QuantizeLinear", "bytes of "+input)

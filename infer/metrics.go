@@ -22,7 +22,9 @@ func (r *Result) Answers() ([]metrics.Answer, error) {
 
 func (r *Result) metricOptions() metrics.Options {
 	if r.Scale.Independent() {
-		return metrics.Options{Independent: true, Probabilities: r.Scale == port.OfIndependentProbabilities}
+		return metrics.Options{Independent: true,
+			Probabilities: r.Scale == port.OfIndependentProbabilities}
 	}
-	return metrics.Options{Probabilities: r.Scale == port.OfProbabilities || areProbabilities(r.Logits)}
+	return metrics.Options{Probabilities: r.Scale == port.OfProbabilities ||
+		areProbabilities(r.Logits)}
 }

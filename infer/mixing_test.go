@@ -15,11 +15,15 @@ import (
 
 // Which nodes may compute with several images at once. The input is N×2×3×3, or features N×6.
 func TestMixingNodes(t *testing.T) {
-	image := func() *graphmaker.Graph { return graphmaker.New(graphmaker.Free, 2, 3, 3).Weight("k", 1, 2, 2) }
+	image := func() *graphmaker.Graph {
+		return graphmaker.New(graphmaker.Free, 2, 3, 3).
+			Weight("k", 1, 2, 2)
+	}
 	features := func() *graphmaker.Graph { return graphmaker.New(graphmaker.Free, 6) }
 	axes := func(values ...int64) *onnxpb.AttributeProto { return graphmaker.Ints("axes", values...) }
 	axis := func(value int64) *onnxpb.AttributeProto { return graphmaker.Int("axis", value) }
-	raw := &onnxpb.TensorProto{Name: proto.String("s"), DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)), Dims: []int64{2}}
+	raw := &onnxpb.TensorProto{Name: proto.String("s"),
+		DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)), Dims: []int64{2}}
 	for _, size := range []uint64{1<<64 - 1, 6} {
 		raw.RawData = binary.LittleEndian.AppendUint64(raw.RawData, size)
 	}
@@ -33,25 +37,34 @@ func TestMixingNodes(t *testing.T) {
 	}{
 		{"Relu", 0, image().Node("y = Relu x"), false},
 		{"BatchNormalization", 0, image().Node("y = BatchNormalization x k k k k"), false},
-		{"BatchNormalization, training at opset 14", 14, image().Node("y = BatchNormalization x k k k k", graphmaker.Int("training_mode", 1)), true},
-		{"BatchNormalization, training", 0, image().Node("y = BatchNormalization x k k k k", graphmaker.Int("training_mode", 1)), true},
-		{"BatchNormalization, not training", 14, image().Node("y = BatchNormalization x k k k k", graphmaker.Int("training_mode", 0)), false},
-		{"BatchNormalization before opset 14", 13, image().Node("y = BatchNormalization x k k k k"), false},
+		{"BatchNormalization, training at opset 14", 14, image().
+			Node("y = BatchNormalization x k k k k", graphmaker.Int("training_mode", 1)), true},
+		{"BatchNormalization, training", 0, image().
+			Node("y = BatchNormalization x k k k k", graphmaker.Int("training_mode", 1)), true},
+		{"BatchNormalization, not training", 14, image().
+			Node("y = BatchNormalization x k k k k", graphmaker.Int("training_mode", 0)), false},
+		{"BatchNormalization before opset 14", 13, image().Node("y = BatchNormalization x k k k k"),
+			false},
 		{"Softmax over classes", 0, features().Node("y = Softmax x", axis(1)), false},
 		{"Softmax over images", 0, features().Node("y = Softmax x", axis(0)), true},
 		{"Softmax over images, from the end", 0, features().Node("y = Softmax x", axis(-2)), true},
 		{"Softmax from the end", 0, features().Node("y = Softmax x", axis(-1)), false},
 		{"Softmax by default", 0, features().Node("y = Softmax x"), false},
 		{"LogSoftmax over images", 0, features().Node("y = LogSoftmax x", axis(0)), true},
-		{"MeanVarianceNormalization by default", 0, image().Node("y = MeanVarianceNormalization x"), true},
-		{"MeanVarianceNormalization of a map", 0, image().Node("y = MeanVarianceNormalization x", axes(2, 3)), false},
-		{"MeanVarianceNormalization of all", 0, image().Node("y = MeanVarianceNormalization x", axes(0, 2, 3)), true},
+		{"MeanVarianceNormalization by default", 0, image().Node("y = MeanVarianceNormalization x"),
+			true},
+		{"MeanVarianceNormalization of a map", 0, image().
+			Node("y = MeanVarianceNormalization x", axes(2, 3)), false},
+		{"MeanVarianceNormalization of all", 0, image().
+			Node("y = MeanVarianceNormalization x", axes(0, 2, 3)), true},
 		{"ReduceMean of all", 13, image().Node("y = ReduceMean x"), true},
 		{"ReduceMean of a map", 13, image().Node("y = ReduceMean x", axes(2, 3)), false},
 		{"ReduceMean of images", 13, image().Node("y = ReduceMean x", axes(0)), true},
-		{"ReduceMean of nothing", 0, image().Node("y = ReduceMean x", graphmaker.Int("noop_with_empty_axes", 1)), false},
+		{"ReduceMean of nothing", 0, image().
+			Node("y = ReduceMean x", graphmaker.Int("noop_with_empty_axes", 1)), false},
 		{"ReduceMean by an input", 0, image().Integers("a", 2, 3).Node("y = ReduceMean x a"), false},
-		{"ReduceMean of images by an input", 0, image().Integers("a", 0).Node("y = ReduceMean x a"), true},
+		{"ReduceMean of images by an input", 0, image().Integers("a", 0).
+			Node("y = ReduceMean x a"), true},
 		{"Reshape that keeps", 0, features().Integers("s", 0, 6).Node("y = Reshape x s"), false},
 		{"Reshape of what is left", 0, features().Integers("s", -1, 6).Node("y = Reshape x s"), false},
 		{"Reshape to one image", 0, features().Integers("s", 1, -1).Node("y = Reshape x s"), true},
@@ -84,7 +97,8 @@ func TestMixingNodes(t *testing.T) {
 	for _, node := range []string{"a = Softmax x", "b = Softmax a", "c = Softmax b", "y = Softmax c"} {
 		many.Node(node, axis(0))
 	}
-	if got := mixingNodes(many.Model()); !slices.Equal(got, []string{`Softmax "the_a"`, `Softmax "the_b"`, `Softmax "the_c"`}) {
+	if got := mixingNodes(many.Model()); !slices.Equal(got,
+		[]string{`Softmax "the_a"`, `Softmax "the_b"`, `Softmax "the_c"`}) {
 		t.Errorf("of four: %q", got)
 	}
 }
@@ -103,7 +117,8 @@ func TestDropoutThatTrains(t *testing.T) {
 	} {
 		graph, node := graphmaker.New(graphmaker.Free, 6).Weight("r", 0.5, 0.5), "y = Dropout x r"
 		if test.tensor != nil {
-			test.tensor.Name, test.tensor.DataType = proto.String("on"), proto.Int32(int32(onnxpb.TensorProto_BOOL))
+			test.tensor.Name, test.tensor.DataType = proto.String("on"), proto.Int32(
+				int32(onnxpb.TensorProto_BOOL))
 			graph, node = graph.Tensor(test.tensor), node+" on"
 		}
 		if got := len(port.TrainingNotes(graph.Node(node).Model())) > 0; got != test.want {

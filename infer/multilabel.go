@@ -154,8 +154,8 @@ func (t telling) differ(a, b []float32) (differ bool, decided float64) {
 	return la != lb, max(margin(a), margin(b))
 }
 
-// apart is how far the farther of two scores of a label lies from the threshold, negative where both
-// lie on the same side.
+// apart is how far the farther of two scores of a label lies from the threshold, negative where
+// both lie on the same side.
 func (t telling) apart(a, b float32) float64 {
 	if (a > *t.threshold) == (b > *t.threshold) {
 		return -1

@@ -50,11 +50,13 @@ func several(t *testing.T) *dataset.Set {
 func TestEvaluateSeveralLabels(t *testing.T) {
 	set := several(t)
 	for _, batch := range []int{1, 2, 5} {
-		result, err := Evaluate(t.Context(), passing{1}, set, EvaluateOptions{Batch: batch, Scale: port.OfIndependentLogits, KeepLogits: true})
+		result, err := Evaluate(t.Context(), passing{1}, set,
+			EvaluateOptions{Batch: batch, Scale: port.OfIndependentLogits, KeepLogits: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if result.Correct != 3 || result.Unanswered != 1 || result.Confusion != nil || result.AccuracyName() != "Subset accuracy" {
+		if result.Correct != 3 || result.Unanswered != 1 || result.Confusion != nil ||
+			result.AccuracyName() != "Subset accuracy" {
 			t.Errorf("%d right, %d unanswered", result.Correct, result.Unanswered)
 		}
 		want := []ClassFigures{{2, 1, 1, 1}, {Images: 1}, {1, 1, 1, 1}}
@@ -66,7 +68,8 @@ func TestEvaluateSeveralLabels(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := strings.Split(table.String(), "\n")
-		for i, want := range []string{"0,0|2,0|2,true,", "1,,,true,", "2,0,0|1,false,", "3,,,true,", "4,1,NaN,false,"} {
+		for i, want := range []string{"0,0|2,0|2,true,", "1,,,true,", "2,0,0|1,false,", "3,,,true,",
+			"4,1,NaN,false,"} {
 			if !strings.HasPrefix(lines[i+1], want) {
 				t.Errorf("%q, want %q", lines[i+1], want)
 			}
@@ -75,7 +78,8 @@ func TestEvaluateSeveralLabels(t *testing.T) {
 			t.Error("figures of scores that are none")
 		}
 	}
-	reference := &Reference{Logits: Logits{N: 4, K: 3, Values: []float32{1, -1, 2, -1, -1, -1, 3, 1, -1, 1, 1, 1}}}
+	reference := &Reference{Logits: Logits{N: 4, K: 3, Values: []float32{1, -1, 2, -1, -1, -1, 3, 1,
+		-1, 1, 1, 1}}}
 	answered, err := set.Subset([]int{0, 1, 2, 3})
 	if err != nil {
 		t.Fatal(err)
@@ -83,10 +87,12 @@ func TestEvaluateSeveralLabels(t *testing.T) {
 	if counted, err := reference.Count(t.Context(), answered); err != nil || counted.Correct != 2 {
 		t.Errorf("%+v, %v", counted, err)
 	}
-	if counted, err := reference.CountAt(t.Context(), answered, 0.9); err != nil || counted.Correct != 3 || counted.Predictions[2] != counted.Labels[2] {
+	if counted, err := reference.CountAt(t.Context(), answered, 0.9); err != nil ||
+		counted.Correct != 3 || counted.Predictions[2] != counted.Labels[2] {
 		t.Errorf("above 0.9: %+v, %v", counted, err)
 	}
-	result, err := Evaluate(t.Context(), passing{1}, answered, EvaluateOptions{Scale: port.OfIndependentLogits, KeepLogits: true})
+	result, err := Evaluate(t.Context(), passing{1}, answered,
+		EvaluateOptions{Scale: port.OfIndependentLogits, KeepLogits: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +120,10 @@ func TestThresholds(t *testing.T) {
 		for _, runtime := range []struct {
 			scale port.Scale
 			Runtime
-		}{{port.OfIndependentLogits, passing{0.01}}, {port.OfIndependentProbabilities, sigmoids{passing{0.01}}}} {
-			result, err := Evaluate(t.Context(), runtime, set, EvaluateOptions{Scale: runtime.scale, Threshold: threshold})
+		}{{port.OfIndependentLogits, passing{0.01}},
+			{port.OfIndependentProbabilities, sigmoids{passing{0.01}}}} {
+			result, err := Evaluate(t.Context(), runtime, set,
+				EvaluateOptions{Scale: runtime.scale, Threshold: threshold})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,18 +138,21 @@ func TestThresholds(t *testing.T) {
 		}
 	}
 	for _, threshold := range []float64{-1, 1, 2, math.NaN()} {
-		if _, err := Evaluate(t.Context(), passing{1}, set, EvaluateOptions{Scale: port.OfIndependentLogits, Threshold: threshold}); err == nil {
+		if _, err := Evaluate(t.Context(), passing{1}, set,
+			EvaluateOptions{Scale: port.OfIndependentLogits, Threshold: threshold}); err == nil {
 			t.Errorf("a threshold of %v", threshold)
 		}
 	}
-	if _, err := Evaluate(t.Context(), passing{1}, set, EvaluateOptions{}); !errors.Is(err, dataset.ErrMultiLabel) {
+	if _, err := Evaluate(t.Context(), passing{1}, set, EvaluateOptions{}); !errors.Is(err,
+		dataset.ErrMultiLabel) {
 		t.Errorf("a model of one class: %v", err)
 	}
 	wide, err := dataset.NewMultiLabelSet("wide", []uint8{1, 2, 3}, [][]int32{{3}}, 1, 1, 3, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Evaluate(t.Context(), passing{1}, wide, EvaluateOptions{Scale: port.OfIndependentLogits}); err == nil ||
+	if _, err := Evaluate(t.Context(), passing{1}, wide,
+		EvaluateOptions{Scale: port.OfIndependentLogits}); err == nil ||
 		!strings.Contains(err.Error(), "there is the label 3") {
 		t.Errorf("a label too many: %v", err)
 	}
@@ -175,18 +186,20 @@ func TestCompareSeveralLabels(t *testing.T) {
 		"no answer on the other":     {rows(1e-6, 4, -5, 5), rows(nan, 4, -5, 5), 1, 1},
 		"the larger one is the same": {rows(5, -1, 1, 1), rows(5, 1, 1, -1), 2, 2},
 	} {
-		c, err := CompareAnswers(Answers{Scores: test.a}, Answers{Scores: test.b}, Head{}, Allowance{Tolerance: 1e-5, Told: &zero})
+		c, err := CompareAnswers(Answers{Scores: test.a}, Answers{Scores: test.b}, Head{},
+			Allowance{Tolerance: 1e-5, Told: &zero})
 		if err != nil || c.LabelsDiffer != test.differ || c.DecidedLabelsDiffer != test.decided {
 			t.Errorf("%s: %d differ, %d decided, %v", name, c.LabelsDiffer, c.DecidedLabelsDiffer, err)
 		}
 	}
-	c, err := CompareAnswers(Answers{Scores: rows(0.1, 4, -5, 5)}, Answers{Scores: rows(-0.1, 4, -5, 5)}, Head{},
-		Allowance{Tolerance: 1e-2, Told: &zero})
+	c, err := CompareAnswers(Answers{Scores: rows(0.1, 4, -5, 5)},
+		Answers{Scores: rows(-0.1, 4, -5, 5)}, Head{}, Allowance{Tolerance: 1e-2, Told: &zero})
 	if err != nil || c.Agree() || !strings.Contains(c.Reason(), "the largest logit difference") {
 		t.Errorf("%v, %v", c.Reason(), err)
 	}
 	c.MaxRelDiff, c.MaxAbsDiff, c.DecidedLabelsDiffer, c.Beyond = 0, 0, 1, 0
-	if !strings.Contains(c.Reason(), "the labels of 1 images differ where a logit is further from the threshold") {
+	if !strings.Contains(c.Reason(),
+		"the labels of 1 images differ where a logit is further from the threshold") {
 		t.Error(c.Reason())
 	}
 	// Of a model that ends in a Sigmoid the scores are told at 0.5.
@@ -207,7 +220,8 @@ func TestCompareSeveralLabels(t *testing.T) {
 			}
 			c, err := CompareAnswers(a, b, head, Allowance{Tolerance: 1e-5, Told: &half})
 			if err != nil || c.LabelsDiffer != test.differ || c.DecidedLabelsDiffer != test.decided {
-				t.Errorf("Sigmoid, %s, logits shown %v: %d differ, %d decided, %v", name, shown, c.LabelsDiffer, c.DecidedLabelsDiffer, err)
+				t.Errorf("Sigmoid, %s, logits shown %v: %d differ, %d decided, %v", name, shown, c.LabelsDiffer,
+					c.DecidedLabelsDiffer, err)
 			}
 		}
 	}

@@ -35,18 +35,20 @@ func OpenNative(ctx context.Context, model *onnx.Model, options NativeOptions) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
-	evaluator, err := native.New(ctx, model, native.Options{Outputs: []string{ports.Output}, Threads: options.Threads, Kernels: options.Kernels})
+	evaluator, err := native.New(ctx, model, native.Options{Outputs: []string{ports.Output},
+		Threads: options.Threads, Kernels: options.Kernels})
 	if err != nil {
 		return nil, nativeError(err)
 	}
-	return &nativeRuntime{model: model.Path(), source: model, ports: ports, evaluator: evaluator, info: Info{
-		Runtime:  RuntimeNative,
-		Version:  version.Module,
-		Provider: evaluator.Kernels(),
-		Device:   "cpu",
-		Threads:  evaluator.Threads(),
-		Notes:    port.NotesOf(model),
-	}}, nil
+	return &nativeRuntime{model: model.Path(), source: model, ports: ports, evaluator: evaluator,
+		info: Info{
+			Runtime:  RuntimeNative,
+			Version:  version.Module,
+			Provider: evaluator.Kernels(),
+			Device:   "cpu",
+			Threads:  evaluator.Threads(),
+			Notes:    port.NotesOf(model),
+		}}, nil
 }
 
 type nativeRuntime struct {
@@ -89,7 +91,8 @@ func (r *nativeRuntime) runOnce(ctx context.Context, batch Batch, l port.Layout)
 }
 
 // runOn gives a batch to the model, or a part of it, and returns all outputs.
-func (r *nativeRuntime) runOn(ctx context.Context, evaluator *native.Evaluator, batch Batch, l port.Layout) ([]*native.Tensor, error) {
+func (r *nativeRuntime) runOn(ctx context.Context, evaluator *native.Evaluator, batch Batch,
+	l port.Layout) ([]*native.Tensor, error) {
 	input := &native.Tensor{}
 	for _, size := range r.ports.Shape(l, batch.N, batch.C, batch.H, batch.W) {
 		input.Shape = append(input.Shape, int(size))

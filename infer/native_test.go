@@ -87,7 +87,8 @@ func TestNativeIsONNXRuntimeOnTheTestSet(t *testing.T) {
 			if !c.Agree() || c.LabelsDiffer != 0 || c.NotFinite != 0 || c.Images != 10000 {
 				t.Errorf("%s; %+v", c.Reason(), c)
 			}
-			t.Logf("labels differ %d, max |Δ| %.2g, of range %.2g; images/s %.0f onnxruntime, %.0f native", c.LabelsDiffer, c.MaxAbsDiff, c.MaxRelDiff,
+			t.Logf("labels differ %d, max |Δ| %.2g, of range %.2g; images/s %.0f onnxruntime, %.0f native",
+				c.LabelsDiffer, c.MaxAbsDiff, c.MaxRelDiff,
 				results[0].ImagesPerSecond(), results[1].ImagesPerSecond())
 		})
 	}
@@ -99,26 +100,32 @@ func TestNativeInfoAndMisuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	info := r.Info()
-	if info.Runtime != "native" || info.Version != cli.ModuleVersion || info.Provider == "" || info.Device != "cpu" || info.Threads != 1 || info.Library != "" {
+	if info.Runtime != "native" || info.Version != cli.ModuleVersion || info.Provider == "" ||
+		info.Device != "cpu" || info.Threads != 1 || info.Library != "" {
 		t.Errorf("%+v", info)
 	}
-	if _, err := r.Run(t.Context(), Batch{N: 1, C: 1, H: 28, W: 28}); err == nil || !strings.Contains(err.Error(), "pixels") {
+	if _, err := r.Run(t.Context(), Batch{N: 1, C: 1, H: 28, W: 28}); err == nil ||
+		!strings.Contains(err.Error(), "pixels") {
 		t.Errorf("%v, want an error about the pixels", err)
 	}
-	if _, err := r.Run(t.Context(), Batch{N: 1, C: 1, H: 2, W: 2, Pixels: make([]float32, 4)}); err == nil || !strings.Contains(err.Error(), "wrong input shape") {
+	if _, err := r.Run(t.Context(),
+		Batch{N: 1, C: 1, H: 2, W: 2, Pixels: make([]float32, 4)}); err == nil ||
+		!strings.Contains(err.Error(), "wrong input shape") {
 		t.Errorf("%v, want wrong input shape", err)
 	}
 	if err := errors.Join(r.Close(), r.Close()); err != nil {
 		t.Error(err)
 	}
-	if _, err := r.Run(t.Context(), testBatch(1)); err == nil || !strings.Contains(err.Error(), "after Close") {
+	if _, err := r.Run(t.Context(), testBatch(1)); err == nil ||
+		!strings.Contains(err.Error(), "after Close") {
 		t.Errorf("%v, want an error after Close", err)
 	}
 	model, err := LoadModel("testdata/small.onnx")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenNative(t.Context(), model, NativeOptions{Threads: -1}); err == nil || !strings.Contains(err.Error(), "threads -1") {
+	if _, err := OpenNative(t.Context(), model, NativeOptions{Threads: -1}); err == nil ||
+		!strings.Contains(err.Error(), "threads -1") {
 		t.Errorf("%v, want an error about the threads", err)
 	}
 }
@@ -219,10 +226,12 @@ func TestHugeFixedBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer runtime.Close()
-	if _, err := runtime.Run(t.Context(), testBatch(2)); err == nil || !strings.Contains(err.Error(), "open batch dimension") {
+	if _, err := runtime.Run(t.Context(), testBatch(2)); err == nil ||
+		!strings.Contains(err.Error(), "open batch dimension") {
 		t.Errorf("%v", err)
 	}
-	if _, err := runtime.(Tracer).Trace(t.Context(), testBatch(2), []string{"logits"}); err == nil || !strings.Contains(err.Error(), "open batch dimension") {
+	if _, err := runtime.(Tracer).Trace(t.Context(), testBatch(2), []string{"logits"}); err == nil ||
+		!strings.Contains(err.Error(), "open batch dimension") {
 		t.Errorf("%v", err)
 	}
 }

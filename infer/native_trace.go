@@ -35,7 +35,8 @@ func (r *nativeRuntime) Trace(ctx context.Context, batch Batch, names []string) 
 	return tensors, nil
 }
 
-func (r *nativeRuntime) traceTogether(ctx context.Context, batch Batch, names []string) ([]Tensor, error) {
+func (r *nativeRuntime) traceTogether(ctx context.Context, batch Batch, names []string) ([]Tensor,
+	error) {
 	layout, err := r.ports.LayoutOf(batch, r.model)
 	if err != nil {
 		return nil, err
@@ -51,16 +52,17 @@ func (r *nativeRuntime) traceTogether(ctx context.Context, batch Batch, names []
 		}
 		return nil, nativeError(err)
 	}
-	tensors, err := traceInChunks(ctx, batch, r.ports.FixedBatch(), func(chunk Batch) ([]Tensor, error) {
-		outputs, err := r.runOn(ctx, evaluator, chunk, layout)
-		if err != nil {
-			return nil, err
-		}
-		tensors := make([]Tensor, len(outputs))
-		for i, output := range outputs {
-			tensors[i] = tensorFrom(slices.Clone(output.Shape), output.Data)
-		}
-		return tensors, nil
-	})
+	tensors, err := traceInChunks(ctx, batch, r.ports.FixedBatch(),
+		func(chunk Batch) ([]Tensor, error) {
+			outputs, err := r.runOn(ctx, evaluator, chunk, layout)
+			if err != nil {
+				return nil, err
+			}
+			tensors := make([]Tensor, len(outputs))
+			for i, output := range outputs {
+				tensors[i] = tensorFrom(slices.Clone(output.Shape), output.Data)
+			}
+			return tensors, nil
+		})
 	return tensors, errors.Join(err, evaluator.Close())
 }

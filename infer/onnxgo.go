@@ -64,16 +64,19 @@ func OpenONNXGo(ctx context.Context, model *onnx.Model, options ONNXGoOptions) (
 
 // startOnnxGo starts a worker on the model, whose ports are known and whose
 // options are filled in.
-func startOnnxGo(ctx context.Context, model *onnx.Model, ports port.Ports, options ONNXGoOptions) (*onnxGo, error) {
+func startOnnxGo(ctx context.Context, model *onnx.Model, ports port.Ports,
+	options ONNXGoOptions) (*onnxGo, error) {
 	encoded, input, err := onnxGoModel(model, ports, options.Batch)
 	if err != nil {
-		return nil, port.Unsupported{Reason: fmt.Errorf("%s: onnx-go does not support the model: %w", model.Path(), err)}
+		return nil, port.Unsupported{Reason: fmt.Errorf("%s: onnx-go does not support the model: %w",
+			model.Path(), err)}
 	}
 	r := &onnxGo{source: model, encoded: encoded, options: options, ports: ports, input: input}
 	if err := r.grow(ctx, 1); err != nil {
 		return nil, err
 	}
-	r.info = Info{Runtime: RuntimeONNXGo, Version: r.workers[0].version, Provider: "Gorgonia", Device: "cpu", Threads: options.Threads, Notes: port.NotesOf(model)}
+	r.info = Info{Runtime: RuntimeONNXGo, Version: r.workers[0].version, Provider: "Gorgonia",
+		Device: "cpu", Threads: options.Threads, Notes: port.NotesOf(model)}
 	return r, nil
 }
 
@@ -138,7 +141,8 @@ func (r *onnxGo) values(ctx context.Context, batch Batch) (Logits, error) {
 }
 
 // spread gives each worker the next piece of the batch as soon as it is done with one.
-func (r *onnxGo) spread(ctx context.Context, batch Batch, chunks int, workers []*onnxGoWorker) (Logits, error) {
+func (r *onnxGo) spread(ctx context.Context, batch Batch, chunks int,
+	workers []*onnxGoWorker) (Logits, error) {
 	answers, errs := make([]Logits, chunks), make([]error, len(workers))
 	var next atomic.Int64
 	var failed atomic.Bool
@@ -152,7 +156,8 @@ func (r *onnxGo) spread(ctx context.Context, batch Batch, chunks int, workers []
 				}
 				begin := chunk * r.input[0]
 				piece := batch.Slice(begin, min(begin+r.input[0], batch.N))
-				if answers[chunk], errs[i] = port.RunInChunks(ctx, piece, r.input[0], func(b Batch) (Logits, error) { return w.run(ctx, b) }); errs[i] != nil {
+				if answers[chunk], errs[i] = port.RunInChunks(ctx, piece, r.input[0],
+					func(b Batch) (Logits, error) { return w.run(ctx, b) }); errs[i] != nil {
 					failed.Store(true)
 				}
 			}

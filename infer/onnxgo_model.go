@@ -18,21 +18,25 @@ import (
 //
 // batch is the batch size for a model that leaves it open. It is at least 2:
 // at 1 onnx-go's Gemm writes its result into the bias.
-func onnxGoModel(model *onnx.Model, p port.Ports, batch int) (encoded []byte, input []int, err error) {
+func onnxGoModel(model *onnx.Model, p port.Ports, batch int) (encoded []byte, input []int,
+	err error) {
 	m := proto.Clone(model.Proto).(*onnxpb.ModelProto)
 	graph := m.GetGraph()
 	if p.InputType != onnxpb.TensorProto_FLOAT {
-		return nil, nil, fmt.Errorf("float32 images are wanted, input %q is %s", p.Input, port.ElementName(p.InputType))
+		return nil, nil, fmt.Errorf("float32 images are wanted, input %q is %s", p.Input,
+			port.ElementName(p.InputType))
 	}
 	if p.OutputType != onnxpb.TensorProto_FLOAT {
-		return nil, nil, fmt.Errorf("float32 scores are wanted, output %q is %s", p.Output, port.ElementName(p.OutputType))
+		return nil, nil, fmt.Errorf("float32 scores are wanted, output %q is %s", p.Output,
+			port.ElementName(p.OutputType))
 	}
 	input = slices.Clone(p.InputDims)
 	if input[0] < 2 {
 		input[0] = batch
 	}
 	if slices.Contains(input, port.Unknown) {
-		return nil, nil, fmt.Errorf("the image size must be in the model, input %q is %s", p.Input, port.FormatDims(p.InputDims))
+		return nil, nil, fmt.Errorf("the image size must be in the model, input %q is %s", p.Input,
+			port.FormatDims(p.InputDims))
 	}
 	if input[0] < 2 {
 		return nil, nil, fmt.Errorf("a batch of 2 or more is needed, not %d", input[0])
@@ -91,7 +95,8 @@ func adaptNode(node *onnxpb.NodeProto, weights map[string][]int64) error {
 	case "Relu", "Identity", "Sigmoid", "Tanh":
 		return nil
 	}
-	return fmt.Errorf("the operator is not among those that onnx-go is trusted with; compare in onnxruntime alone")
+	return fmt.Errorf(
+		"the operator is not among those that onnx-go is trusted with; compare in onnxruntime alone")
 }
 
 func adaptConv(node *onnxpb.NodeProto, weights map[string][]int64) error {
@@ -127,7 +132,9 @@ func adaptMaxPool(node *onnxpb.NodeProto) error {
 	); err != nil {
 		return err
 	}
-	node.Attribute = slices.DeleteFunc(node.Attribute, func(a *onnxpb.AttributeProto) bool { return a.GetName() == "dilations" })
+	node.Attribute = slices.DeleteFunc(node.Attribute, func(a *onnxpb.AttributeProto) bool {
+		return a.GetName() == "dilations"
+	})
 	return nil
 }
 
@@ -136,7 +143,8 @@ func adaptGemm(node *onnxpb.NodeProto, weights map[string][]int64) error {
 		return fmt.Errorf("a Gemm without a bias is not supported")
 	}
 	if dims, known := weights[node.GetInput()[2]]; !known || len(dims) != 1 {
-		return fmt.Errorf("the bias is no vector among the initializers; onnx-go would write its result into it")
+		return fmt.Errorf(
+			"the bias is no vector among the initializers; onnx-go would write its result into it")
 	}
 	return onlyInts(node, "transA", 0)
 }

@@ -35,7 +35,8 @@ func TestONNXGoAnswersAsTheReference(t *testing.T) {
 	}
 }
 
-// TestONNXGoSpreadsABatch compares the answers of one worker with those of three, of which each gets some of nine pieces.
+// TestONNXGoSpreadsABatch compares the answers of one worker with those of three, of which each
+// gets some of nine pieces.
 func TestONNXGoSpreadsABatch(t *testing.T) {
 	images := testBatch(17)
 	var answers [2]Logits
@@ -72,7 +73,8 @@ func TestONNXGoRefusesWhatItComputesWrongly(t *testing.T) {
 }
 
 func TestONNXGoCrashIsAnError(t *testing.T) {
-	r, err := openONNXGo(t, "small.onnx", ONNXGoOptions{Command: []string{os.Args[0], crashArgument}, Batch: 2})
+	r, err := openONNXGo(t, "small.onnx", ONNXGoOptions{Command: []string{os.Args[0], crashArgument},
+		Batch: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,11 +91,13 @@ func TestWorkerThatIsNone(t *testing.T) {
 		command []string
 		want    string
 	}{
-		"missing":  {[]string{"/nonexistent/worker"}, "no such file"},
-		"crashing": {[]string{"sh", "-c", "echo noise >&2; echo 'panic: boom' >&2; exit 3"}, "panic: boom"},
-		"silent":   {[]string{"sh", "-c", "exit 3"}, "exit status 3"},
-		"chatty":   {[]string{"sh", "-c", "echo hello, I am no worker; cat >/dev/null"}, "is no onnx-go worker"},
-		"none":     {[]string{}, "no worker command"},
+		"missing": {[]string{"/nonexistent/worker"}, "no such file"},
+		"crashing": {[]string{"sh", "-c", "echo noise >&2; echo 'panic: boom' >&2; exit 3"},
+			"panic: boom"},
+		"silent": {[]string{"sh", "-c", "exit 3"}, "exit status 3"},
+		"chatty": {[]string{"sh", "-c", "echo hello, I am no worker; cat >/dev/null"},
+			"is no onnx-go worker"},
+		"none": {[]string{}, "no worker command"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := openONNXGo(t, "small.onnx", ONNXGoOptions{Command: test.command})
@@ -108,7 +112,9 @@ func TestWorkerThatIsNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenONNXGo(ctx, model, ONNXGoOptions{Command: []string{"sh", "-c", "cat >/dev/null"}}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := OpenONNXGo(ctx, model,
+		ONNXGoOptions{Command: []string{"sh", "-c", "cat >/dev/null"}}); !errors.Is(err,
+		context.DeadlineExceeded) {
 		t.Errorf("a worker that says nothing: %v, want the context's error", err)
 	}
 }

@@ -36,13 +36,15 @@ func (r *onnxGo) Trace(ctx context.Context, batch Batch, names []string) ([]Tens
 	return tensors, nil
 }
 
-func (r *onnxGo) traceOne(ctx context.Context, batch Batch, value onnx.Value, name string) (Tensor, error) {
+func (r *onnxGo) traceOne(ctx context.Context, batch Batch, value onnx.Value, name string) (Tensor,
+	error) {
 	part, err := onnx.Extract(r.source, []string{name})
 	if err != nil {
 		return Tensor{}, err
 	}
 	cut, err := startOnnxGo(ctx, part, port.Ports{
-		Input: r.ports.Input, InputType: r.ports.InputType, InputDims: r.ports.InputDims, ScorePort: port.ScorePort{Output: name, OutputType: onnxpb.TensorProto_FLOAT},
+		Input: r.ports.Input, InputType: r.ports.InputType, InputDims: r.ports.InputDims,
+		ScorePort: port.ScorePort{Output: name, OutputType: onnxpb.TensorProto_FLOAT},
 	}, r.options)
 	if err != nil {
 		return Tensor{}, err

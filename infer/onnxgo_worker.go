@@ -39,7 +39,8 @@ type onnxGoWorker struct {
 }
 
 // startOnnxGoWorker starts the command and has it load the model of that file.
-func startOnnxGoWorker(ctx context.Context, command []string, model string, encoded []byte, input []int) (*onnxGoWorker, error) {
+func startOnnxGoWorker(ctx context.Context, command []string, model string, encoded []byte,
+	input []int) (*onnxGoWorker, error) {
 	w := &onnxGoWorker{model: model}
 	if err := w.start(command); err != nil {
 		return nil, fmt.Errorf("onnx-go worker: %w", err)
@@ -99,7 +100,8 @@ func (w *onnxGoWorker) load(ctx context.Context, encoded []byte, input []int) er
 		return w.decoder.Decode(&loaded)
 	})
 	if err == nil && loaded.Error != "" {
-		err = port.Unsupported{Reason: fmt.Errorf("%s: onnx-go does not support the model: %s", w.model, loaded.Error)}
+		err = port.Unsupported{Reason: fmt.Errorf("%s: onnx-go does not support the model: %s", w.model,
+			loaded.Error)}
 	}
 	return err
 }
@@ -120,7 +122,8 @@ func (w *onnxGoWorker) run(ctx context.Context, batch Batch) (Logits, error) {
 		return Logits{}, fmt.Errorf("%s: onnx-go: %s", w.model, scores.Error)
 	}
 	if scores.K < 1 || len(scores.Values) != batch.N*scores.K {
-		return Logits{}, fmt.Errorf("%s: onnx-go answered %d scores of %d classes for %d images", w.model, len(scores.Values), scores.K, batch.N)
+		return Logits{}, fmt.Errorf("%s: onnx-go answered %d scores of %d classes for %d images", w.model,
+			len(scores.Values), scores.K, batch.N)
 	}
 	return Logits{N: batch.N, K: scores.K, Values: scores.Values}, nil
 }

@@ -28,10 +28,10 @@ import (
 //
 // A batch whose values take more than 4 GiB is ErrBatchMemory, and one that takes longer than the
 // limit ErrTimeLimit; so is a session that takes as long to make, or more than 1 GiB and four times
-// the model. Shapes in the model tell before it runs; where they do not, on Linux, what this process
-// comes to hold outside Go while it runs. onnxruntime ends between two nodes of a graph alone: where
-// one takes longer than a second, Run and OpenONNXRuntime return their error, and it goes on in
-// the background until it is through or the program ends.
+// the model. Shapes in the model tell before it runs; where they do not, on Linux, what this
+// process comes to hold outside Go while it runs. onnxruntime ends between two nodes of a graph
+// alone: where one takes longer than a second, Run and OpenONNXRuntime return their error, and it
+// goes on in the background until it is through or the program ends.
 //
 // What this process holds is not told apart by sessions: where one computes while another does, or
 // is made, each counts the other's memory as its own. A model that is opened while others compute
@@ -135,10 +135,13 @@ func (r *onnxRuntime) open(ctx context.Context, model []byte, device Device, try
 			return fmt.Errorf("%s: %w", r.model, err)
 		}
 		if device == DeviceCUDA {
-			return fmt.Errorf("CUDA was asked for and cannot be used; it needs an NVIDIA GPU with its driver and the CUDA build of "+
-				"onnxruntime (scripts/setup-onnxruntime --cuda), -device cpu runs without: %w", plainError(err))
+			return fmt.Errorf(
+				"CUDA was asked for and cannot be used; it needs an NVIDIA GPU with its driver and the CUDA build of "+
+					"onnxruntime (scripts/setup-onnxruntime --cuda), -device cpu runs without: %w", plainError(err))
 		}
-		r.info.Notes = append(r.info.Notes, fmt.Sprintf("CUDA was tried, as %s is there, and failed: %v; running on the CPU", CUDASign(), plainError(err)))
+		r.info.Notes = append(r.info.Notes,
+			fmt.Sprintf("CUDA was tried, as %s is there, and failed: %v; running on the CPU", CUDASign(),
+				plainError(err)))
 	}
 	var err error
 	r.session, err = r.newSession(ctx, model, outputs, nil)
@@ -284,10 +287,12 @@ func (r *onnxRuntime) newFloat16Output(n int) (ort.Value, error) {
 		shape[0] = int64(n)
 	}
 	if len(shape) == 0 || slices.Contains(shape[1:], port.Unknown) {
-		return nil, fmt.Errorf("%s: output %q is float16 of no known number of scores: give it its shape, or export the model with float32 scores",
+		return nil, fmt.Errorf(
+			"%s: output %q is float16 of no known number of scores: give it its shape, or export the model with float32 scores",
 			r.model, r.ports.Output)
 	}
-	output, err := ort.NewCustomDataTensor(shape, make([]byte, 2*shape.FlattenedSize()), ort.TensorElementDataTypeFloat16)
+	output, err := ort.NewCustomDataTensor(shape, make([]byte, 2*shape.FlattenedSize()),
+		ort.TensorElementDataTypeFloat16)
 	if err != nil {
 		return nil, fmt.Errorf("onnxruntime: %w", err)
 	}
@@ -335,7 +340,8 @@ func (r *onnxRuntime) newInput(batch Batch, l port.Layout) (ort.Value, error) {
 	case []uint8:
 		input, err = ort.NewTensor(shape, values)
 	case []onnx.Float16:
-		input, err = ort.NewCustomDataTensor(shape, float16Bytes(values), ort.TensorElementDataTypeFloat16)
+		input, err = ort.NewCustomDataTensor(shape, float16Bytes(values),
+			ort.TensorElementDataTypeFloat16)
 	case []float64:
 		input, err = ort.NewTensor(shape, values)
 	default:

@@ -13,8 +13,8 @@ type onnxRuntimeError struct {
 	err  error
 }
 
-// plainError leaves out of an error of onnxruntime where in its own source it arose, and what of a name
-// in the model would move a terminal's cursor.
+// plainError leaves out of an error of onnxruntime where in its own source it arose, and what of a
+// name in the model would move a terminal's cursor.
 func plainError(err error) error {
 	if err == nil {
 		return nil
@@ -28,9 +28,11 @@ func (e *onnxRuntimeError) Unwrap() error { return e.err }
 
 var (
 	// callersWords are of the binding, which says what it was about to do.
-	callersWords = regexp.MustCompile(`^(Error running network|Error creating C session|Error creating session): `)
+	callersWords = regexp.MustCompile(
+		`^(Error running network|Error creating C session|Error creating session): `)
 	// failedNode is how onnxruntime begins the error of a kernel.
-	failedNode = regexp.MustCompile(`Non-zero status code returned while running (\S+) node\. Name:'([^']*)' Status Message: `)
+	failedNode = regexp.MustCompile(
+		`Non-zero status code returned while running (\S+) node\. Name:'([^']*)' Status Message: `)
 	// sourcePlace is a file of C++ with a line.
 	sourcePlace = regexp.MustCompile(`(?:[A-Za-z]:)?[\w./\\+-]*\w\.(?:cc|cpp|cxx|cu|cuh|h|hpp):\d+ `)
 	// bareFunction is the function's name behind the place where onnxruntime gives no

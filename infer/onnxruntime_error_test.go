@@ -30,7 +30,8 @@ func TestErrorsLoseTheirSource(t *testing.T) {
 		{`D:\a\_work\1\s\onnxruntime\core\x.cc:12 auto onnxruntime::Run(int)::<lambda(const A&)>::operator()(const A&) const [with A = float] a.size() == 2 was false. Two are wanted.`,
 			"Two are wanted."},
 		{"/src/a.cc:3 onnxruntime::F() x > 0 was false. ", "x > 0 was false."},
-		{"x.cc:12 auto onnxruntime::Run(int)::<lambda(const A&)>::operator()(const A&) const Two are wanted.", "Two are wanted."},
+		{"x.cc:12 auto onnxruntime::Run(int)::<lambda(const A&)>::operator()(const A&) const Two are wanted.",
+			"Two are wanted."},
 		{"Failed at x.cc:3 onnxruntime::F()", "Failed at "},
 		{"Failed at x.cc:3 onnxruntime::F(int", "Failed at "},
 		{"plain words (in brackets) stay", "plain words (in brackets) stay"},
@@ -43,26 +44,31 @@ func TestErrorsLoseTheirSource(t *testing.T) {
 
 func TestRunErrorsNameTheNodeAlone(t *testing.T) {
 	needLibrary(t)
-	model := graphmaker.New(graphmaker.Free, 2, 2, 2).Integers("s", 1, 8).Node("r = Reshape x s").Dense("r", 8).Model()
+	model := graphmaker.New(graphmaker.Free, 2, 2, 2).Integers("s", 1, 8).Node("r = Reshape x s").
+		Dense("r", 8).Model()
 	r, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
 	_, err = r.Run(t.Context(), Batch{N: 3, C: 2, H: 2, W: 2, Pixels: make([]float32, 24)})
-	if err == nil || !strings.Contains(err.Error(), `Reshape "the_r": `) || !strings.Contains(err.Error(), "requested shape:{1,8}") {
+	if err == nil || !strings.Contains(err.Error(), `Reshape "the_r": `) ||
+		!strings.Contains(err.Error(), "requested shape:{1,8}") {
 		t.Fatal(err)
 	}
-	if text := err.Error(); strings.Contains(text, "::") || strings.Contains(text, ".h:") || strings.Contains(text, "\n") || errors.Unwrap(err) == nil {
+	if text := err.Error(); strings.Contains(text, "::") || strings.Contains(text, ".h:") ||
+		strings.Contains(text, "\n") || errors.Unwrap(err) == nil {
 		t.Errorf("%q has C++ in it, or no cause", text)
 	}
 }
 
 // A node's name moves no terminal's cursor.
 func TestErrorsLoseTerminalEscapes(t *testing.T) {
-	err := plainError(errors.New("Error running network: Non-zero status code returned while running Add node. " +
-		"Name:'\x1b[2J\x1b]0;owned\a' Status Message: wrong"))
-	if text := err.Error(); strings.ContainsAny(text, "\x1b\a") || !strings.Contains(text, "owned") || !strings.Contains(text, "wrong") {
+	err := plainError(
+		errors.New("Error running network: Non-zero status code returned while running Add node. " +
+			"Name:'\x1b[2J\x1b]0;owned\a' Status Message: wrong"))
+	if text := err.Error(); strings.ContainsAny(text, "\x1b\a") || !strings.Contains(text, "owned") ||
+		!strings.Contains(text, "wrong") {
 		t.Errorf("%q", text)
 	}
 }

@@ -37,15 +37,18 @@ func checkBatchMemory(limit, bytes int64, n, fixed int) error {
 }
 
 // limited returns a context for what is named, which ends with ErrTimeLimit.
-func limited(ctx context.Context, limit time.Duration, what string) (context.Context, context.CancelFunc) {
+func limited(ctx context.Context, limit time.Duration, what string) (context.Context,
+	context.CancelFunc) {
 	if limit == 0 {
 		limit = DefaultTimeLimit
 	}
-	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s: %w of %v: take smaller batches; a loop may never end",
-		what, ErrTimeLimit, limit))
+	return context.WithTimeoutCause(ctx, limit,
+		fmt.Errorf("%s: %w of %v: take smaller batches; a loop may never end",
+			what, ErrTimeLimit, limit))
 }
 
 // limitReached says that an error is of the context's end, or of a limit, and not onnxruntime's.
 func limitReached(ctx context.Context, err error) bool {
-	return errors.Is(err, ErrTimeLimit) || errors.Is(err, ErrBatchMemory) || err != nil && ctx.Err() != nil
+	return errors.Is(err, ErrTimeLimit) || errors.Is(err, ErrBatchMemory) || err != nil &&
+		ctx.Err() != nil
 }

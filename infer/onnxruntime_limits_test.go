@@ -19,25 +19,32 @@ import (
 // endless is a model whose loop adds 1 to the scores 2^62 times.
 func endless() *onnx.Model {
 	scalar := func(name string, element onnxpb.TensorProto_DataType) *onnxpb.ValueInfoProto {
-		return &onnxpb.ValueInfoProto{Name: proto.String(name), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
-			TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(element)), Shape: &onnxpb.TensorShapeProto{}}}}}
+		return &onnxpb.ValueInfoProto{Name: proto.String(name),
+			Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
+				TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(element)),
+					Shape: &onnxpb.TensorShapeProto{}}}}}
 	}
 	scores := func(name string) *onnxpb.ValueInfoProto {
-		return &onnxpb.ValueInfoProto{Name: proto.String(name), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
-			TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT))}}}}
+		return &onnxpb.ValueInfoProto{Name: proto.String(name),
+			Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
+				TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT))}}}}
 	}
 	body := &onnxpb.GraphProto{
-		Name:   proto.String("body"),
-		Input:  []*onnxpb.ValueInfoProto{scalar("i", onnxpb.TensorProto_INT64), scalar("on", onnxpb.TensorProto_BOOL), scores("before")},
+		Name: proto.String("body"),
+		Input: []*onnxpb.ValueInfoProto{scalar("i", onnxpb.TensorProto_INT64),
+			scalar("on", onnxpb.TensorProto_BOOL), scores("before")},
 		Output: []*onnxpb.ValueInfoProto{scalar("still", onnxpb.TensorProto_BOOL), scores("after")},
 		Node: []*onnxpb.NodeProto{
 			{OpType: proto.String("Identity"), Input: []string{"on"}, Output: []string{"still"}},
 			{OpType: proto.String("Add"), Input: []string{"before", "one"}, Output: []string{"after"}},
 		},
-		Initializer: []*onnxpb.TensorProto{{Name: proto.String("one"), DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), FloatData: []float32{1}}},
+		Initializer: []*onnxpb.TensorProto{{Name: proto.String("one"),
+			DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), FloatData: []float32{1}}},
 	}
-	always := &onnxpb.TensorProto{Name: proto.String("always"), DataType: proto.Int32(int32(onnxpb.TensorProto_BOOL)), Int32Data: []int32{1}}
-	attribute := &onnxpb.AttributeProto{Name: proto.String("body"), Type: onnxpb.AttributeProto_GRAPH.Enum(), G: body}
+	always := &onnxpb.TensorProto{Name: proto.String("always"),
+		DataType: proto.Int32(int32(onnxpb.TensorProto_BOOL)), Int32Data: []int32{1}}
+	attribute := &onnxpb.AttributeProto{Name: proto.String("body"),
+		Type: onnxpb.AttributeProto_GRAPH.Enum(), G: body}
 	return graphmaker.New(graphmaker.Free, 1, 2, 2).Node("f = Flatten x").Dense("f", 4).
 		Integers("often.", 1<<62).Tensor(always).Node("z = Loop often. always y", attribute).Model()
 }
@@ -51,22 +58,26 @@ func TestLimitsOfONNXRuntime(t *testing.T) {
 	if err := model.Check(); err != nil {
 		t.Fatal(err)
 	}
-	runtime, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU, TimeLimit: time.Second})
+	runtime, err := OpenONNXRuntime(t.Context(), model,
+		ONNXRuntimeOptions{Device: DeviceCPU, TimeLimit: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer runtime.Close()
-	if _, err := runtime.Run(t.Context(), batch); !errors.Is(err, ErrTimeLimit) || !strings.Contains(err.Error(), "of 1s") {
+	if _, err := runtime.Run(t.Context(), batch); !errors.Is(err, ErrTimeLimit) ||
+		!strings.Contains(err.Error(), "of 1s") {
 		t.Errorf("the loop: %v", err)
 	}
-	if _, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU, TimeLimit: -1}); err == nil {
+	if _, err := OpenONNXRuntime(t.Context(), model,
+		ONNXRuntimeOptions{Device: DeviceCPU, TimeLimit: -1}); err == nil {
 		t.Error("a negative time limit is taken")
 	}
 
 	// 16 maps of 28×28 in float32 are 50 KB an image.
 	const fixed = 110_000
 	wide := graphmaker.New(fixed, 1, 28, 28).Weight("w", -1, 1, 16, 1, 3, 3).
-		Node("c = Conv x w", graphmaker.Ints("pads", 1, 1, 1, 1)).Node("g = GlobalAveragePool c").Node("f = Flatten g").
+		Node("c = Conv x w", graphmaker.Ints("pads", 1, 1, 1, 1)).Node("g = GlobalAveragePool c").
+		Node("f = Flatten g").
 		Dense("f", 16).Model()
 	if err := wide.Check(); err != nil {
 		t.Fatal(err)
@@ -92,17 +103,20 @@ func TestMemoryOfShapesFromPixels(t *testing.T) {
 	to := graphmaker.Int("to", int64(onnxpb.TensorProto_INT64))
 	model := graphmaker.New(graphmaker.Free, 4).Integers("both", 0, 1).Integers("two", 2).
 		Node("s = ReduceSum x both", all).Node("i = Cast s", to).Node("shape = Expand i two").
-		Node("e = ConstantOfShape shape").Node("c = Cos e").Node("m = ReduceMax c both", all).Node("z = Add x m").Model()
+		Node("e = ConstantOfShape shape").Node("c = Cos e").Node("m = ReduceMax c both", all).
+		Node("z = Add x m").Model()
 	if err := model.Check(); err != nil {
 		t.Fatal(err)
 	}
-	runtime, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU, Threads: 1, MemoryLimit: 128 << 20})
+	runtime, err := OpenONNXRuntime(t.Context(), model,
+		ONNXRuntimeOptions{Device: DeviceCPU, Threads: 1, MemoryLimit: 128 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer runtime.Close()
 	for side, most := range map[float32]bool{100: false, 16384: true} {
-		_, err := runtime.Run(t.Context(), Batch{N: 1, C: 1, H: 1, W: 4, Pixels: []float32{side, 0, 0, 0}})
+		_, err := runtime.Run(t.Context(),
+			Batch{N: 1, C: 1, H: 1, W: 4, Pixels: []float32{side, 0, 0, 0}})
 		if most != errors.Is(err, ErrBatchMemory) || !most && err != nil {
 			t.Errorf("%v×%v values: %v", side, side, err)
 		}
@@ -115,7 +129,8 @@ func TestMemoryOfABatch(t *testing.T) {
 		n        int
 		accepted bool
 	}{
-		{1 << 20, 4096, true}, {1 << 20, 4097, false}, {0, math.MaxInt, true}, {math.MaxInt64, 1, false}, {1, math.MaxInt, false},
+		{1 << 20, 4096, true}, {1 << 20, 4097, false}, {0, math.MaxInt, true}, {math.MaxInt64, 1, false},
+		{1, math.MaxInt, false},
 	} {
 		if err := checkBatchMemory(4<<30, test.bytes, test.n, 0); test.accepted != (err == nil) {
 			t.Errorf("%d bytes of each of %d images: %v", test.bytes, test.n, err)

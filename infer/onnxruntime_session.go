@@ -11,8 +11,8 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// session is one of onnxruntime's. It holds the environment. A call that was given up goes on in it,
-// so that the last of its users destroys it, where that comes after Close.
+// session is one of onnxruntime's. It holds the environment. A call that was given up goes on in
+// it, so that the last of its users destroys it, where that comes after Close.
 type session struct {
 	*ort.DynamicAdvancedSession
 
@@ -59,26 +59,27 @@ func (s *session) Close() error {
 func (s *session) destroy() error { return errors.Join(s.Destroy(), releaseEnvironment()) }
 
 // newSession makes a session with options of its own: options that failed with one provider are not
-// used again. more, if not nil, adds to them. onnxruntime computes then what depends on no input, for
-// as long and as large as the model says.
+// used again. more, if not nil, adds to them. onnxruntime computes then what depends on no input,
+// for as long and as large as the model says.
 func (r *onnxRuntime) newSession(ctx context.Context, model []byte, outputs []string,
 	more func(*ort.SessionOptions) error) (*session, error) {
 	ctx, cancel := limited(ctx, r.timeLimit, "making a session for the model")
 	defer cancel()
 	bytes := r.memoryLimit/sessionShare + sessionWeights*int64(len(model))
-	return watched(ctx, bytes, "making a session for the model", func(context.Context) (*session, error) {
-		if err := acquireEnvironment(r.library); err != nil {
-			return nil, err
-		}
-		made, err := r.makeSession(model, outputs, more)
-		if err != nil {
-			return nil, errors.Join(err, releaseEnvironment())
-		}
-		return &session{DynamicAdvancedSession: made}, nil
-	}, func(s *session) {
-		// Nobody is left to hear of it.
-		_ = s.Close()
-	})
+	return watched(ctx, bytes, "making a session for the model",
+		func(context.Context) (*session, error) {
+			if err := acquireEnvironment(r.library); err != nil {
+				return nil, err
+			}
+			made, err := r.makeSession(model, outputs, more)
+			if err != nil {
+				return nil, errors.Join(err, releaseEnvironment())
+			}
+			return &session{DynamicAdvancedSession: made}, nil
+		}, func(s *session) {
+			// Nobody is left to hear of it.
+			_ = s.Close()
+		})
 }
 
 // inSession returns what a call returns that uses the session, within the limits of a batch.
@@ -86,16 +87,17 @@ func inSession[T any](ctx context.Context, r *onnxRuntime, s *session, name stri
 	call func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := limited(ctx, r.timeLimit, "the batch")
 	defer cancel()
-	result, err := watched(ctx, r.memoryLimit, "the batch", func(ctx context.Context) (result T, err error) {
-		if err := s.use(name); err != nil {
+	result, err := watched(ctx, r.memoryLimit, "the batch",
+		func(ctx context.Context) (result T, err error) {
+			if err := s.use(name); err != nil {
+				return result, err
+			}
+			result, err = call(ctx)
+			if failed := s.release(); failed != nil {
+				err = errors.Join(err, failed)
+			}
 			return result, err
-		}
-		result, err = call(ctx)
-		if failed := s.release(); failed != nil {
-			err = errors.Join(err, failed)
-		}
-		return result, err
-	}, func(T) {})
+		}, func(T) {})
 	if limitReached(ctx, err) {
 		return result, fmt.Errorf("%s: %w", r.model, err)
 	}

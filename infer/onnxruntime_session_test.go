@@ -39,13 +39,16 @@ func TestLimitsOfASession(t *testing.T) {
 	// A square of so many ones from a column and a row.
 	filled := func(side int64) *graphmaker.Graph {
 		return graphmaker.New(graphmaker.Free, 4).Integers("column", side, 1).Integers("row", 1, side).
-			Tensor(&onnxpb.TensorProto{Name: proto.String("all"), DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)),
-				Dims: []int64{2}, Int64Data: []int64{0, 1}}).
+			Tensor(&onnxpb.TensorProto{Name: proto.String("all"),
+				DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)), Dims: []int64{2},
+				Int64Data: []int64{0, 1}}).
 			Node("c = ConstantOfShape column").Node("r = ConstantOfShape row").Node("p0 = MatMul c r")
 	}
-	open := func(ctx context.Context, g *graphmaker.Graph, last string, options ONNXRuntimeOptions) error {
+	open := func(ctx context.Context, g *graphmaker.Graph, last string,
+		options ONNXRuntimeOptions) error {
 		t.Helper()
-		model := g.Node("m = ReduceMax "+last+" all", graphmaker.Int("keepdims", 0)).Node("z = Add x m").Model()
+		model := g.Node("m = ReduceMax "+last+" all", graphmaker.Int("keepdims", 0)).Node("z = Add x m").
+			Model()
 		if err := model.Check(); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +61,8 @@ func TestLimitsOfASession(t *testing.T) {
 	}
 	if _, known := cmemory.Held(); known {
 		err := open(t.Context(), filled(16384), "p0", ONNXRuntimeOptions{MemoryLimit: 256 << 20})
-		if !errors.Is(err, ErrBatchMemory) || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "making a session") {
+		if !errors.Is(err, ErrBatchMemory) || errors.Is(err, context.Canceled) ||
+			!strings.Contains(err.Error(), "making a session") {
 			t.Errorf("a constant of 1 GiB: %v", err)
 		}
 	}

@@ -40,21 +40,24 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: onnxruntime refuses the model with its inner values as outputs: %w", r.model, plainError(err))
+		return nil, fmt.Errorf("%s: onnxruntime refuses the model with its inner values as outputs: %w",
+			r.model, plainError(err))
 	}
-	tensors, err := traceInChunks(ctx, batch, r.ports.FixedBatch(), func(chunk Batch) ([]Tensor, error) {
-		if err := checkBatchMemory(r.memoryLimit, r.imageBytes, chunk.N, r.fixed); err != nil {
-			return nil, fmt.Errorf("%s: %w", r.model, err)
-		}
-		return inSession(ctx, r, own, "Trace", func(ctx context.Context) ([]Tensor, error) {
-			return r.traceOnce(ctx, own, chunk, layout, len(names))
+	tensors, err := traceInChunks(ctx, batch, r.ports.FixedBatch(),
+		func(chunk Batch) ([]Tensor, error) {
+			if err := checkBatchMemory(r.memoryLimit, r.imageBytes, chunk.N, r.fixed); err != nil {
+				return nil, fmt.Errorf("%s: %w", r.model, err)
+			}
+			return inSession(ctx, r, own, "Trace", func(ctx context.Context) ([]Tensor, error) {
+				return r.traceOnce(ctx, own, chunk, layout, len(names))
+			})
 		})
-	})
 	return tensors, errors.Join(err, own.Close())
 }
 
 // traceOnce returns all outputs of a session of Trace's.
-func (r *onnxRuntime) traceOnce(ctx context.Context, own *session, batch Batch, l port.Layout, count int) ([]Tensor, error) {
+func (r *onnxRuntime) traceOnce(ctx context.Context, own *session, batch Batch, l port.Layout,
+	count int) ([]Tensor, error) {
 	input, err := r.newInput(batch, l)
 	if err != nil {
 		return nil, err

@@ -22,10 +22,11 @@ const (
 )
 
 // watched returns what call returns, which computes in C, where no context reaches. If the context
-// ends, or the process holds so many bytes outside Go more than before, what call runs is told so by
-// its context, and given some time; then the error is the context's, or ErrBatchMemory, and call goes
-// on in the background. What it still returns there is discarded. what names call in the error. What
-// other calls take meanwhile counts as well: nothing tells whose memory of the process is.
+// ends, or the process holds so many bytes outside Go more than before, what call runs is told so
+// by its context, and given some time; then the error is the context's, or ErrBatchMemory, and call
+// goes on in the background. What it still returns there is discarded. what names call in the
+// error. What other calls take meanwhile counts as well: nothing tells whose memory of the process
+// is.
 func watched[T any](ctx context.Context, bytes int64, what string,
 	call func(context.Context) (T, error), discard func(T)) (T, error) {
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -26,7 +26,8 @@ func widenOutputs(graph *onnxpb.GraphProto) []string {
 		names[i] = fmt.Sprintf("%s/widened for slipway", output.GetName())
 		graph.Node = append(graph.Node, &onnxpb.NodeProto{
 			OpType: proto.String("Cast"), Input: []string{output.GetName()}, Output: []string{names[i]},
-			Attribute: []*onnxpb.AttributeProto{{Name: proto.String("to"), Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(int64(onnxpb.TensorProto_FLOAT))}},
+			Attribute: []*onnxpb.AttributeProto{{Name: proto.String("to"),
+				Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(int64(onnxpb.TensorProto_FLOAT))}},
 		})
 		output.Name = proto.String(names[i])
 		output.Type.GetTensorType().ElemType = proto.Int32(int32(onnxpb.TensorProto_FLOAT))

@@ -25,7 +25,8 @@ func TestWhatDiffersMostComesFirst(t *testing.T) {
 	if want := []int{4, 1, 3, 0}; err != nil || !slices.Equal(worst, want) {
 		t.Errorf("the worst are %v, %v, want %v", worst, err, want)
 	}
-	if _, err := WorstImages(a, Logits{N: 6, K: 2, Values: nil}, 1); err == nil || !strings.Contains(err.Error(), "6×2 logits must have 12 values, not 12 and 0") {
+	if _, err := WorstImages(a, Logits{N: 6, K: 2, Values: nil}, 1); err == nil ||
+		!strings.Contains(err.Error(), "6×2 logits must have 12 values, not 12 and 0") {
 		t.Errorf("%v", err)
 	}
 }
@@ -35,8 +36,9 @@ func TestWhatDiffersMostComesFirst(t *testing.T) {
 func TestPredictionsOfFiles(t *testing.T) {
 	result := Result{Labels: []int{0, 1, 0}, Predictions: []int{0, -1, 1}}
 	for want, files := range map[string][]string{
-		"image,file,label,prediction,correct\n0,a,0,0,true\n1,b,1,,false\n2,c,0,1,false\n": {"a", "b", "c"},
-		"image,label,prediction,correct\n0,0,0,true\n1,1,,false\n2,0,1,false\n":            nil,
+		"image,file,label,prediction,correct\n0,a,0,0,true\n1,b,1,,false\n2,c,0,1,false\n": {"a", "b",
+			"c"},
+		"image,label,prediction,correct\n0,0,0,true\n1,1,,false\n2,0,1,false\n": nil,
 	} {
 		result.Files = files
 		var table strings.Builder
@@ -45,7 +47,8 @@ func TestPredictionsOfFiles(t *testing.T) {
 		}
 	}
 	var table strings.Builder
-	if err := WritePredictions(&table, &Result{}); err != nil || table.String() != "image,label,prediction,correct\n" {
+	if err := WritePredictions(&table, &Result{}); err != nil ||
+		table.String() != "image,label,prediction,correct\n" {
 		t.Errorf("of no image: %q, %v", table.String(), err)
 	}
 }

@@ -35,7 +35,9 @@ func setShape(value *onnxpb.ValueInfoProto, sizes ...int64) {
 
 // castPorts is a model of float32 behind ports of another type.
 func castPorts(elementType onnxpb.TensorProto_DataType) *onnx.Model {
-	to := func(t onnxpb.TensorProto_DataType) *onnxpb.AttributeProto { return graphmaker.Int("to", int64(t)) }
+	to := func(t onnxpb.TensorProto_DataType) *onnxpb.AttributeProto {
+		return graphmaker.Int("to", int64(t))
+	}
 	m := graphmaker.New(graphmaker.Free, 2, 3, 3).
 		Node("wide = Cast x", to(onnxpb.TensorProto_FLOAT)).
 		Weight("w", -1, 1, 4, 2, 3, 3).Node("c = Conv wide w").Node("f = Flatten c").Dense("f", 4).
@@ -75,7 +77,8 @@ func grey(n, c, h, w int) Batch {
 // Pixels are rounded to the input's type as the graph itself would round them, and
 // scores come back as float32.
 func TestPortsOfOtherTypes(t *testing.T) {
-	for _, elementType := range []onnxpb.TensorProto_DataType{onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_DOUBLE} {
+	for _, elementType := range []onnxpb.TensorProto_DataType{onnxpb.TensorProto_FLOAT16,
+		onnxpb.TensorProto_DOUBLE} {
 		t.Run(port.ElementName(elementType), func(t *testing.T) {
 			batch := grey(5, 2, 3, 3)
 			rounded := batch
@@ -110,7 +113,8 @@ func TestPortsOfOtherTypes(t *testing.T) {
 // A graph that computes in float16 runs in onnxruntime, shows its values there, and is
 // refused by native with the reason.
 func TestGraphOfFloat16(t *testing.T) {
-	m := graphmaker.New(graphmaker.Free, 2, 3, 3).Weight("w", -1, 1, 4, 2, 3, 3).Node("c = Conv x w").Node("f = Flatten c").Dense("f", 4).Model()
+	m := graphmaker.New(graphmaker.Free, 2, 3, 3).Weight("w", -1, 1, 4, 2, 3, 3).Node("c = Conv x w").
+		Node("f = Flatten c").Dense("f", 4).Model()
 	wide := &onnx.Model{Proto: proto.CloneOf(m.Proto)}
 	for _, tensor := range m.Proto.Graph.Initializer {
 		for _, v := range tensor.FloatData {
@@ -134,7 +138,8 @@ func TestGraphOfFloat16(t *testing.T) {
 			t.Fatal(err)
 		}
 		tensors, err := r.(Tracer).Trace(t.Context(), batch, []string{"c", "y"})
-		if err != nil || tensors[0].Missing != nil || len(tensors[0].Values) != 12 || tensors[1].Missing != nil {
+		if err != nil || tensors[0].Missing != nil || len(tensors[0].Values) != 12 ||
+			tensors[1].Missing != nil {
 			t.Fatalf("trace %+v, %v", tensors, err)
 		}
 		answers = append(answers, logits, Logits{N: 3, K: 4, Values: tensors[0].Values})
@@ -150,14 +155,16 @@ func TestGraphOfFloat16(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Run(t.Context(), batch); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "only float32 is supported") {
+	if _, err := r.Run(t.Context(), batch); !errors.Is(err, ErrUnsupported) ||
+		!strings.Contains(err.Error(), "only float32 is supported") {
 		t.Errorf("%v", err)
 	}
 }
 
 // singleScoreModel gives one score an image in several shapes.
 func singleScoreModel(ending ...string) *onnx.Model {
-	g := graphmaker.New(graphmaker.Free, 1, 2, 2).Node("f = Flatten x").Weight("w", -1, 1, 4, 1).Node("z = MatMul f w")
+	g := graphmaker.New(graphmaker.Free, 1, 2, 2).Node("f = Flatten x").Weight("w", -1, 1, 4, 1).
+		Node("z = MatMul f w")
 	for _, text := range ending {
 		g.Node(text)
 	}
@@ -184,8 +191,10 @@ func TestSingleScoreIsTwoClasses(t *testing.T) {
 		{"logit", "read as the logit of class 1", nil, false, nil},
 		{"logit of shape N", "read as the logit", []string{"v = Reshape z vector"}, false, []int64{0}},
 		{"probability", "read as the probability of class 1", []string{"p = Sigmoid z"}, true, nil},
-		{"probability of shape N", "probability", []string{"p = Sigmoid z", "i = Identity p", "v = Reshape i vector"}, true, []int64{0}},
-		{"a shape that nobody knows", "probability", []string{"p = Sigmoid z", "s = Shape p", "v = Reshape p s"}, true, nil},
+		{"probability of shape N", "probability", []string{"p = Sigmoid z", "i = Identity p",
+			"v = Reshape i vector"}, true, []int64{0}},
+		{"a shape that nobody knows", "probability",
+			[]string{"p = Sigmoid z", "s = Shape p", "v = Reshape p s"}, true, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			model := singleScoreModel(test.ending...)
@@ -228,7 +237,8 @@ func TestSingleScoreIsTwoClasses(t *testing.T) {
 
 // Where there are scores of several classes, a single one beside them is not asked for.
 func TestManyScoresGoBeforeOne(t *testing.T) {
-	g := graphmaker.New(graphmaker.Free, 1, 2, 2).Node("f = Flatten x").Weight("w", -1, 1, 4, 1).Node("one = MatMul f w").Dense("f", 4)
+	g := graphmaker.New(graphmaker.Free, 1, 2, 2).Node("f = Flatten x").Weight("w", -1, 1, 4, 1).
+		Node("one = MatMul f w").Dense("f", 4)
 	m := g.Model()
 	one := proto.CloneOf(m.Proto.Graph.Output[0])
 	one.Name = proto.String("one")
@@ -246,21 +256,25 @@ func TestManyScoresGoBeforeOne(t *testing.T) {
 // A batch of no images is refused, in the model and by Run, in every runtime alike.
 func TestBatchOfNoImages(t *testing.T) {
 	for _, r := range openBoth(t, graphmaker.New(graphmaker.Free, 4).Dense("x", 4).Model()) {
-		if _, err := r.Run(t.Context(), Batch{N: 0, C: 1, H: 2, W: 2}); err == nil || !strings.Contains(err.Error(), "0×1×2×2") {
+		if _, err := r.Run(t.Context(), Batch{N: 0, C: 1, H: 2, W: 2}); err == nil ||
+			!strings.Contains(err.Error(), "0×1×2×2") {
 			t.Errorf("%s: %v", r.Info().Runtime, err)
 		}
 	}
 	m := graphmaker.New(1, 4).Dense("x", 4).Model()
 	m.Proto.Graph.Input[0].Type.GetTensorType().Shape.Dim[0].Value = &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: 0}
 	const want = "takes batches of 0 images"
-	if _, err := OpenNative(t.Context(), m, NativeOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+	if _, err := OpenNative(t.Context(), m, NativeOptions{}); err == nil ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("native: %v", err)
 	}
 	needLibrary(t)
-	if _, err := OpenONNXRuntime(t.Context(), m, ONNXRuntimeOptions{Device: DeviceCPU}); err == nil || !strings.Contains(err.Error(), want) {
+	if _, err := OpenONNXRuntime(t.Context(), m, ONNXRuntimeOptions{Device: DeviceCPU}); err == nil ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("onnxruntime: %v", err)
 	}
-	if _, err := OpenONNXGo(t.Context(), m, ONNXGoOptions{Command: workerCommand()}); err == nil || !strings.Contains(err.Error(), want) {
+	if _, err := OpenONNXGo(t.Context(), m, ONNXGoOptions{Command: workerCommand()}); err == nil ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("onnx-go: %v", err)
 	}
 }

@@ -8,12 +8,11 @@ import (
 	"strings"
 )
 
-// WritePredictions writes one CSV line an image: its index, its file where the result
-// has it, label, prediction
-// (empty when there is none because of a NaN), whether it is right, and its
-// logits if the result has them. Of images with any number of labels, label and prediction are several
-// parted by |, and empty for none; without an answer the prediction is NaN. Floats have the fewest
-// digits that read back as the same float32.
+// WritePredictions writes one CSV line an image: its index, its file where the result has it,
+// label, prediction (empty when there is none because of a NaN), whether it is right, and its
+// logits if the result has them. Of images with any number of labels, label and prediction are
+// several parted by |, and empty for none; without an answer the prediction is NaN. Floats have the
+// fewest digits that read back as the same float32.
 func WritePredictions(w io.Writer, result *Result) error {
 	out := bufio.NewWriter(w)
 	withFiles := len(result.Files) == len(result.Labels) && len(result.Files) > 0

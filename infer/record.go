@@ -20,7 +20,8 @@ func CheckRecorded(result *Result, record onnx.TrainingRecord, tolerance float64
 		return fmt.Errorf("the recorded accuracy cannot be checked without the logits")
 	}
 	if record.TestImages != result.Images {
-		return fmt.Errorf("the recorded accuracy is of %d images, this one of %d", record.TestImages, result.Images)
+		return fmt.Errorf("the recorded accuracy is of %d images, this one of %d", record.TestImages,
+			result.Images)
 	}
 	limit := tolerance * valueRange(result.Logits.Values)
 	undecided := 0
@@ -31,7 +32,8 @@ func CheckRecorded(result *Result, record onnx.TrainingRecord, tolerance float64
 	}
 	recorded := int(math.Round(record.TestAccuracy * float64(record.TestImages)))
 	if difference := recorded - result.Correct; difference > undecided || -difference > undecided {
-		return fmt.Errorf("%d of %d images are answered right, the model records %d; rounding explains a difference of %d at most",
+		return fmt.Errorf(
+			"%d of %d images are answered right, the model records %d; rounding explains a difference of %d at most",
 			result.Correct, result.Images, recorded, undecided)
 	}
 	return nil
@@ -70,7 +72,8 @@ func IsRecordedTest(record onnx.TrainingRecord, source dataset.Source) bool {
 func OtherClasses(model []string, set dataset.Info) string {
 	for class := range min(len(model), len(set.ClassNames)) {
 		if model[class] != set.ClassNames[class] {
-			return fmt.Sprintf("class %d is %q in the model and %q in %s: accuracy says something only where they mean the same",
+			return fmt.Sprintf(
+				"class %d is %q in the model and %q in %s: accuracy says something only where they mean the same",
 				class, model[class], set.ClassNames[class], set.Name)
 		}
 	}

@@ -21,7 +21,8 @@ func recordOfChannels(t *testing.T, means, deviations []float64) onnx.TrainingRe
 	var record onnx.TrainingRecord
 	var scales, offsets []float64
 	for channel := range means {
-		scales, offsets = append(scales, 1/(255*deviations[channel])), append(offsets, -means[channel]/deviations[channel])
+		scales, offsets = append(scales, 1/(255*deviations[channel])), append(offsets,
+			-means[channel]/deviations[channel])
 	}
 	if err := record.SetPixelTransform(scales, offsets); err != nil {
 		t.Fatal(err)
@@ -82,7 +83,8 @@ func TestPixelsOfChannels(t *testing.T) {
 // that dataset feeds: every byte in each channel, in each order of an input.
 func TestBytesOfChannelsGiveTheSameBits(t *testing.T) {
 	const side, area = 16, 256
-	set := &dataset.Set{Name: "all", Channels: 3, Height: side, Width: side, Classes: 1, Images: make([]byte, 3*area), Labels: []int32{0}}
+	set := &dataset.Set{Name: "all", Channels: 3, Height: side, Width: side, Classes: 1,
+		Images: make([]byte, 3*area), Labels: []int32{0}}
 	for i := range set.Images {
 		set.Images[i] = byte(i * (1 + 2*(i/area))) // odd factors: every byte once in each channel
 	}
@@ -105,9 +107,12 @@ func TestBytesOfChannelsGiveTheSameBits(t *testing.T) {
 		model                  *onnx.Model
 		want                   []float32
 	}{
-		{"channels first", "uint8[N×16×16×3]", "Cast Div Sub Div Transpose Flatten", g.New(g.Free, 3, side, side).Node("y = Flatten x").Model(), first},
-		{"channels last", "uint8[N×16×16×3]", "Cast Div Sub Div Flatten", g.New(g.Free, side, side, 3).Node("y = Flatten x").Model(), last},
-		{"features", "uint8[N×768]", "Cast Div Sub Div Identity", g.New(g.Free, 3*area).Node("y = Identity x").Model(), first},
+		{"channels first", "uint8[N×16×16×3]", "Cast Div Sub Div Transpose Flatten",
+			g.New(g.Free, 3, side, side).Node("y = Flatten x").Model(), first},
+		{"channels last", "uint8[N×16×16×3]", "Cast Div Sub Div Flatten", g.New(g.Free, side, side, 3).
+			Node("y = Flatten x").Model(), last},
+		{"features", "uint8[N×768]", "Cast Div Sub Div Identity", g.New(g.Free, 3*area).
+			Node("y = Identity x").Model(), first},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if err := test.model.SetTrainingRecord(record); err != nil {
@@ -121,10 +126,12 @@ func TestBytesOfChannelsGiveTheSameBits(t *testing.T) {
 			for _, node := range model.Proto.GetGraph().GetNode() {
 				operators = append(operators, node.GetOpType())
 			}
-			if got := strings.Join(operators, " "); got != test.operators || fmt.Sprint(model.Inputs()[0]) != test.takes {
+			if got := strings.Join(operators, " "); got != test.operators ||
+				fmt.Sprint(model.Inputs()[0]) != test.takes {
 				t.Errorf("%v, %s", model.Inputs()[0], got)
 			}
-			if left, _, err := model.TrainingRecord(); err != nil || len(left.PixelScales) != 0 || left.PixelScale != 1 || left.PixelOffset != 0 {
+			if left, _, err := model.TrainingRecord(); err != nil || len(left.PixelScales) != 0 ||
+				left.PixelScale != 1 || left.PixelOffset != 0 {
 				t.Errorf("what is fed now is recorded as %+v (%v)", left, err)
 			}
 			for _, runtime := range openBoth(t, model) {
@@ -139,7 +146,8 @@ func TestBytesOfChannelsGiveTheSameBits(t *testing.T) {
 				if info := runtime.Info(); !slices.Equal(scores.Values, test.want) {
 					t.Errorf("%s: the largest difference is %g", info.Runtime, largest)
 				} else {
-					t.Logf("%s %s: the largest difference of %d values is %g", info.Runtime, info.Version, len(scores.Values), largest)
+					t.Logf("%s %s: the largest difference of %d values is %g", info.Runtime, info.Version,
+						len(scores.Values), largest)
 				}
 			}
 		})
@@ -150,13 +158,15 @@ func TestBytesOfChannelsGiveTheSameBits(t *testing.T) {
 func TestBytesOfChannelsThatAreNotDeclared(t *testing.T) {
 	record := recordOfChannels(t, []float64{0.5, 0.5, 0.5}, []float64{0.1, 0.2, 0.3})
 	for name, model := range map[string]*onnx.Model{
-		"one channel": g.New(g.Free, 1, 16, 16).Node("y = Flatten x").Model(), "features of no three": g.New(g.Free, 100).Node("y = Identity x").Model(),
+		"one channel": g.New(g.Free, 1, 16, 16).Node("y = Flatten x").
+			Model(), "features of no three": g.New(g.Free, 100).Node("y = Identity x").Model(),
 		"features of any number": g.New(1, g.Free).Node("y = Identity x").Model(),
 	} {
 		if err := model.SetTrainingRecord(record); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := onnx.Reform(model, onnx.Form{Bytes: true}); err == nil || !strings.Contains(err.Error(), "for each of 3 channels") {
+		if _, err := onnx.Reform(model, onnx.Form{Bytes: true}); err == nil ||
+			!strings.Contains(err.Error(), "for each of 3 channels") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

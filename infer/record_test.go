@@ -28,15 +28,24 @@ func TestRecordedTestSet(t *testing.T) {
 		is     bool
 		named  string
 	}{
-		"by its digest":              {onnx.TrainingRecord{TestSet: "mine", TestImages: 5, TestSHA256: few.Digest()}, few, true, "mine"},
-		"another digest":             {onnx.TrainingRecord{DataSet: "train", TestImages: 10_000, TestSHA256: few.Digest()}, whole, false, "t10k"},
-		"fewer images":               {onnx.TrainingRecord{TestSet: "mine", TestImages: 6, TestSHA256: few.Digest()}, few, false, "mine"},
-		"MNIST's":                    {onnx.TrainingRecord{DataSet: "train", TestImages: 10_000}, whole, true, "t10k"},
-		"MNIST's, by its older name": {onnx.TrainingRecord{DataSet: "mnist", TestImages: 10_000}, whole, true, "t10k"},
-		"of a model of another set":  {onnx.TrainingRecord{DataSet: "mine", TestImages: 10_000}, whole, false, ""},
-		"only called as MNIST's":     {onnx.TrainingRecord{DataSet: "train", TestImages: 5}, &called, false, "t10k"},
-		"called otherwise":           {onnx.TrainingRecord{DataSet: "train", TestImages: 10_000}, &renamed, false, "t10k"},
-		"another set named":          {onnx.TrainingRecord{DataSet: "train", TestSet: "mine", TestImages: 5}, few, false, "mine"},
+		"by its digest": {onnx.TrainingRecord{TestSet: "mine", TestImages: 5,
+			TestSHA256: few.Digest()}, few, true, "mine"},
+		"another digest": {onnx.TrainingRecord{DataSet: "train", TestImages: 10_000,
+			TestSHA256: few.Digest()}, whole, false, "t10k"},
+		"fewer images": {onnx.TrainingRecord{TestSet: "mine", TestImages: 6,
+			TestSHA256: few.Digest()}, few, false, "mine"},
+		"MNIST's": {onnx.TrainingRecord{DataSet: "train", TestImages: 10_000}, whole,
+			true, "t10k"},
+		"MNIST's, by its older name": {onnx.TrainingRecord{DataSet: "mnist", TestImages: 10_000}, whole,
+			true, "t10k"},
+		"of a model of another set": {onnx.TrainingRecord{DataSet: "mine", TestImages: 10_000}, whole,
+			false, ""},
+		"only called as MNIST's": {onnx.TrainingRecord{DataSet: "train", TestImages: 5}, &called,
+			false, "t10k"},
+		"called otherwise": {onnx.TrainingRecord{DataSet: "train", TestImages: 10_000},
+			&renamed, false, "t10k"},
+		"another set named": {onnx.TrainingRecord{DataSet: "train", TestSet: "mine",
+			TestImages: 5}, few, false, "mine"},
 	} {
 		if is := IsRecordedTest(test.record, test.set); is != test.is {
 			t.Errorf("%s: %t", name, is)
@@ -51,9 +60,11 @@ func TestRecordedTestSet(t *testing.T) {
 func TestOtherClasses(t *testing.T) {
 	set := dataset.Info{Name: "mine", ClassNames: []string{"ant", "bee"}}
 	for want, model := range map[string][]string{
-		"": nil, `class 1 is "wasp" in the model and "bee" in mine`: {"ant", "wasp", "fly"}, `class 0 is "bee"`: {"bee"},
+		"": nil, `class 1 is "wasp" in the model and "bee" in mine`: {"ant", "wasp", "fly"},
+		`class 0 is "bee"`: {"bee"},
 	} {
-		if said := OtherClasses(model, set); !strings.HasPrefix(said, want) || (said == "") != (want == "") {
+		if said := OtherClasses(model, set); !strings.HasPrefix(said, want) ||
+			(said == "") != (want == "") {
 			t.Errorf("%q: %q, want %q", model, said, want)
 		}
 	}
@@ -66,19 +77,22 @@ func TestOtherClasses(t *testing.T) {
 // the record is refused.
 func TestCheckRecordedAtItsLimit(t *testing.T) {
 	// The range is 8, an eighth of it 1: of the margins 8, 1 and 2 one is undecided.
-	result := Result{Images: 3, Correct: 2, Logits: Logits{N: 3, K: 2, Values: []float32{0, 8, 4, 5, 2, 4}}}
+	result := Result{Images: 3, Correct: 2,
+		Logits: Logits{N: 3, K: 2, Values: []float32{0, 8, 4, 5, 2, 4}}}
 	record := onnx.TrainingRecord{TestAccuracy: 1, TestImages: 3}
 	if err := CheckRecorded(&result, record, 0.125); err != nil {
 		t.Error(err)
 	}
 	result.Correct = 1
-	if err := CheckRecorded(&result, record, 0.125); err == nil || !strings.Contains(err.Error(), "explains a difference of 1 at most") {
+	if err := CheckRecorded(&result, record, 0.125); err == nil ||
+		!strings.Contains(err.Error(), "explains a difference of 1 at most") {
 		t.Error(err)
 	}
 	result.Correct = 3
 	for want, refused := range map[string]error{
-		"tolerance 0":        CheckRecorded(&result, record, 0),
-		"of 4 images":        CheckRecorded(&result, onnx.TrainingRecord{TestAccuracy: 1, TestImages: 4}, 0.125),
+		"tolerance 0": CheckRecorded(&result, record, 0),
+		"of 4 images": CheckRecorded(&result, onnx.TrainingRecord{TestAccuracy: 1, TestImages: 4},
+			0.125),
 		"without the logits": CheckRecorded(&Result{Images: 3, Correct: 3}, record, 0.125),
 	} {
 		if refused == nil || !strings.Contains(refused.Error(), want) {

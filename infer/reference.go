@@ -51,12 +51,14 @@ func ReadReference(path string) (*Reference, error) {
 func (r *Reference) Matches(source dataset.Source) error {
 	set := source.Info()
 	if r.Logits.N != source.Len() {
-		return fmt.Errorf("it has the logits of %d images, data %s has %d", r.Logits.N, set.Name, source.Len())
+		return fmt.Errorf("it has the logits of %d images, data %s has %d", r.Logits.N, set.Name,
+			source.Len())
 	}
 	switch {
 	case r.DataSHA256 != "":
 		if digest := set.SHA256; digest != r.DataSHA256 {
-			return fmt.Errorf("its logits are of data %s with the sha256 %s, %s has %s", r.Data, r.DataSHA256, set.Name, digest)
+			return fmt.Errorf("its logits are of data %s with the sha256 %s, %s has %s", r.Data,
+				r.DataSHA256, set.Name, digest)
 		}
 	case r.Data != "" && r.Data != set.Name:
 		return fmt.Errorf("its logits are of data %s, not of %s", r.Data, set.Name)

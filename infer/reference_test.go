@@ -32,12 +32,14 @@ func TestReference(t *testing.T) {
 	if err != nil || result.Correct != 1 || result.Info.Runtime != "trainer" {
 		t.Errorf("%+v, %v", result, err)
 	}
-	if _, err := reference.Count(t.Context(), datasettest.Digits(t, 3)); err == nil || !strings.Contains(err.Error(), "2 images") {
+	if _, err := reference.Count(t.Context(), datasettest.Digits(t, 3)); err == nil ||
+		!strings.Contains(err.Error(), "2 images") {
 		t.Errorf("another number of images: %v", err)
 	}
 	other := *set
 	other.Name = "train"
-	if _, err := reference.Count(t.Context(), &other); err == nil || !strings.Contains(err.Error(), "not of train") {
+	if _, err := reference.Count(t.Context(), &other); err == nil ||
+		!strings.Contains(err.Error(), "not of train") {
 		t.Errorf("other data: %v", err)
 	}
 
@@ -47,7 +49,8 @@ func TestReference(t *testing.T) {
 		"F32":                safetensors.NewInt32("logits", []int{1, 2}, []int32{1, 2}),
 	} {
 		path := write(&safetensors.File{Tensors: []safetensors.Tensor{tensor}})
-		if _, err := ReadReference(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		if _, err := ReadReference(path); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%v, want %q and the file's name", err, want)
 		}
 	}
@@ -62,7 +65,8 @@ func TestReferenceMatchesByDigest(t *testing.T) {
 		{"elsewhere", set.Digest(), ""}, {set.Name, set.Digest(), ""}, {"", "", ""}, {set.Name, "", ""},
 		{set.Name, "0123", "with the sha256 0123"}, {"elsewhere", "", "data elsewhere, not of"},
 	} {
-		reference := Reference{Logits: Logits{N: 1, K: 10, Values: make([]float32, 10)}, Data: test.data, DataSHA256: test.digest}
+		reference := Reference{Logits: Logits{N: 1, K: 10, Values: make([]float32, 10)}, Data: test.data,
+			DataSHA256: test.digest}
 		err := reference.Matches(set)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("data %q, digest %q: %v, want %q", test.data, test.digest, err, test.want)

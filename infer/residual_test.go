@@ -34,7 +34,8 @@ func TestRobustnessOfResidualNetworks(t *testing.T) {
 		t.Cleanup(func() { runtime.Close() })
 		subjects = append(subjects, Subject{Runtime: runtime})
 	}
-	measured, err := MeasureRobustness(t.Context(), subjects, set, RobustnessOptions{Corruptions: []string{"shot-noise", "rotate"}, Seed: 3})
+	measured, err := MeasureRobustness(t.Context(), subjects, set,
+		RobustnessOptions{Corruptions: []string{"shot-noise", "rotate"}, Seed: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,8 @@ func TestRobustnessOfResidualNetworks(t *testing.T) {
 	for i, c := range measured[0].Corruptions {
 		for s, strength := range c.Strengths {
 			if other := measured[1].Corruptions[i].Strengths[s]; strength.Accuracy != other.Accuracy {
-				t.Errorf("%s %d: %v in onnxruntime, %v in native", c.Name, s+1, strength.Accuracy, other.Accuracy)
+				t.Errorf("%s %d: %v in onnxruntime, %v in native", c.Name, s+1, strength.Accuracy,
+					other.Accuracy)
 			}
 		}
 	}
@@ -52,7 +54,8 @@ func TestRobustnessOfResidualNetworks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := Evaluate(t.Context(), subjects[1].Runtime, set, EvaluateOptions{KeepLogits: true, Probe: true, Batch: 7})
+	second, err := Evaluate(t.Context(), subjects[1].Runtime, set,
+		EvaluateOptions{KeepLogits: true, Probe: true, Batch: 7})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,8 @@ type CorruptionResult struct {
 //
 //	measured, err := infer.MeasureRobustness(ctx, []infer.Subject{{Runtime: runtime}}, set, infer.RobustnessOptions{})
 //	result.Robustness = measured[0].Accuracies()
-func MeasureRobustness(ctx context.Context, subjects []Subject, set *dataset.Set, options RobustnessOptions) ([]Robustness, error) {
+func MeasureRobustness(ctx context.Context, subjects []Subject, set *dataset.Set,
+	options RobustnessOptions) ([]Robustness, error) {
 	names := options.Corruptions
 	if len(names) == 0 {
 		names = corrupt.Names()
@@ -109,7 +110,8 @@ func MeasureRobustness(ctx context.Context, subjects []Subject, set *dataset.Set
 
 // MeasureUnseen evaluates every subject on each of the sets, which are not what it
 // was trained on, and returns [subject][set].
-func MeasureUnseen(ctx context.Context, subjects []Subject, sets []*dataset.Set, options RobustnessOptions) ([][]Confidence, error) {
+func MeasureUnseen(ctx context.Context, subjects []Subject, sets []*dataset.Set,
+	options RobustnessOptions) ([][]Confidence, error) {
 	measured := make([][]Confidence, len(subjects))
 	for done, set := range sets {
 		if options.Progress != nil {
@@ -126,10 +128,12 @@ func MeasureUnseen(ctx context.Context, subjects []Subject, sets []*dataset.Set,
 	return measured, nil
 }
 
-func measureConfidence(ctx context.Context, subjects []Subject, set *dataset.Set, options RobustnessOptions) ([]Confidence, error) {
+func measureConfidence(ctx context.Context, subjects []Subject, set *dataset.Set,
+	options RobustnessOptions) ([]Confidence, error) {
 	var results []Confidence
 	for _, subject := range subjects {
-		result, err := Evaluate(ctx, subject.Runtime, set, EvaluateOptions{Batch: options.Batch, Pixels: subject.Pixels, Scale: subject.Scale, KeepLogits: true})
+		result, err := Evaluate(ctx, subject.Runtime, set, EvaluateOptions{Batch: options.Batch,
+			Pixels: subject.Pixels, Scale: subject.Scale, KeepLogits: true})
 		if err != nil {
 			return nil, fmt.Errorf("data %s: %w", set.Name, err)
 		}

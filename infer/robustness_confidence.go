@@ -28,7 +28,8 @@ type Confidence struct {
 // NewConfidence computes the figures of a result that has its logits.
 func NewConfidence(result *Result) Confidence {
 	c := Confidence{Images: result.Images, Accuracy: result.Accuracy(), Unanswered: result.Unanswered}
-	scores, probabilities := result.Logits, result.Scale.Independent() || areProbabilities(result.Logits)
+	scores, probabilities := result.Logits, result.Scale.Independent() ||
+		areProbabilities(result.Logits)
 	if result.Scale == port.OfIndependentLogits {
 		scores.Values = slices.Clone(scores.Values)
 		for i := range scores.N {

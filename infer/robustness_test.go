@@ -55,22 +55,25 @@ func TestMeasureRobustness(t *testing.T) {
 	set := halves(t)
 	a, b := &brightest{}, &brightest{}
 	var names []string
-	measured, err := MeasureRobustness(t.Context(), []Subject{{Runtime: a}, {Runtime: b, Pixels: dataset.UnitPixels()}}, set, RobustnessOptions{
-		Corruptions: []string{"rotate", "brightness"}, Seed: 4, Batch: 4,
-		Progress: func(name string, done, total int) {
-			if names = append(names, name); done != len(names)-1 || total != 11 {
-				t.Errorf("%s is %d of %d", name, done, total)
-			}
-		},
-	})
+	measured, err := MeasureRobustness(t.Context(),
+		[]Subject{{Runtime: a}, {Runtime: b, Pixels: dataset.UnitPixels()}}, set, RobustnessOptions{
+			Corruptions: []string{"rotate", "brightness"}, Seed: 4, Batch: 4,
+			Progress: func(name string, done, total int) {
+				if names = append(names, name); done != len(names)-1 || total != 11 {
+					t.Errorf("%s is %d of %d", name, done, total)
+				}
+			},
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(names) != 11 || names[0] != "halves" || names[1] != "halves+rotate:1" || names[10] != "halves+brightness:5" {
+	if len(names) != 11 || names[0] != "halves" || names[1] != "halves+rotate:1" ||
+		names[10] != "halves+brightness:5" {
 		t.Errorf("measured were %v", names)
 	}
 	for i, m := range measured {
-		if m.Info.Runtime != "brightest" || m.Clean.Accuracy != 1 || m.Clean.Images != 6 || m.Mean() != 1 || m.MeanAt(3) != 1 {
+		if m.Info.Runtime != "brightest" || m.Clean.Accuracy != 1 || m.Clean.Images != 6 ||
+			m.Mean() != 1 || m.MeanAt(3) != 1 {
 			t.Errorf("model %d: %+v", i, m)
 		}
 		accuracies := m.Accuracies()
@@ -99,23 +102,27 @@ func TestMeasureRobustness(t *testing.T) {
 func TestMeasureRobustnessRefuses(t *testing.T) {
 	set := halves(t)
 	one := []Subject{{Runtime: &brightest{}}}
-	_, err := MeasureRobustness(t.Context(), one, set, RobustnessOptions{Corruptions: []string{"rotat"}})
+	_, err := MeasureRobustness(t.Context(), one, set,
+		RobustnessOptions{Corruptions: []string{"rotat"}})
 	if !errors.Is(err, corrupt.ErrUnknown) || !strings.Contains(err.Error(), `"rotate"`) {
 		t.Errorf("an unknown corruption: %v", err)
 	}
 	if _, err := MeasureRobustness(t.Context(), nil, set, RobustnessOptions{}); err == nil {
 		t.Error("no model was no error")
 	}
-	_, err = MeasureRobustness(t.Context(), one, datasettest.Digits(t, 3), RobustnessOptions{Corruptions: []string{"scale"}})
+	_, err = MeasureRobustness(t.Context(), one, datasettest.Digits(t, 3),
+		RobustnessOptions{Corruptions: []string{"scale"}})
 	if err == nil || !strings.Contains(err.Error(), "2 classes") {
 		t.Errorf("ten classes to a model of two: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := MeasureRobustness(ctx, one, set, RobustnessOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := MeasureRobustness(ctx, one, set, RobustnessOptions{}); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if _, err := MeasureUnseen(ctx, one, []*dataset.Set{set}, RobustnessOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := MeasureUnseen(ctx, one, []*dataset.Set{set}, RobustnessOptions{}); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -126,11 +133,13 @@ func TestMeasureUnseen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	measured, err := MeasureUnseen(t.Context(), []Subject{{Runtime: &brightest{}}, {Runtime: &brightest{}}}, []*dataset.Set{set, first}, RobustnessOptions{})
+	measured, err := MeasureUnseen(t.Context(), []Subject{{Runtime: &brightest{}},
+		{Runtime: &brightest{}}}, []*dataset.Set{set, first}, RobustnessOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(measured) != 2 || len(measured[1]) != 2 || measured[1][0].Images != 6 || measured[1][1].Images != 1 {
+	if len(measured) != 2 || len(measured[1]) != 2 || measured[1][0].Images != 6 ||
+		measured[1][1].Images != 1 {
 		t.Errorf("%+v", measured)
 	}
 }
@@ -142,18 +151,23 @@ func TestNewConfidence(t *testing.T) {
 		mean             float64
 		above90, above99 float64
 	}{
-		"logits":              {[]float32{0, 3, 0, 0, 9, 1}, (1/(1+math.Exp(-3)) + 0.5 + 1/(1+math.Exp(-8))) / 3, 2. / 3, 1. / 3},
-		"probabilities":       {[]float32{0.25, 0.75, 0.95, 0.05, 1, 0}, 0.9, 2. / 3, 1. / 3},
-		"a negative score":    {[]float32{-1, 2, 0.5, 0.5, 0.5, 0.5}, (1/(1+math.Exp(-3)) + 1) / 3, 1. / 3, 0},
+		"logits": {[]float32{0, 3, 0, 0, 9, 1},
+			(1/(1+math.Exp(-3)) + 0.5 + 1/(1+math.Exp(-8))) / 3, 2. / 3, 1. / 3},
+		"probabilities": {[]float32{0.25, 0.75, 0.95, 0.05, 1, 0}, 0.9, 2. / 3, 1. / 3},
+		"a negative score": {[]float32{-1, 2, 0.5, 0.5, 0.5, 0.5}, (1/(1+math.Exp(-3)) + 1) / 3,
+			1. / 3, 0},
 		"NaN has none":        {[]float32{nan, 2, 0.5, 0.5, 1, 0}, 0.5, 1. / 3, 1. / 3},
 		"infinities share":    {[]float32{inf, inf, inf, 0, -inf, 0}, (0.5 + 1 + 1) / 3, 2. / 3, 2. / 3},
 		"large, no overflow":  {[]float32{1e30, 0, 0, 1e30, 5000, 4000}, 1, 1, 1},
 		"all answers missing": {[]float32{nan, nan, nan, 0, 0, nan}, 0, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := NewConfidence(&Result{Images: 3, Correct: 2, Unanswered: 1, Logits: Logits{N: 3, K: 2, Values: test.rows}})
-			if math.Abs(c.Mean-test.mean) > 1e-6 || math.Abs(c.Above90-test.above90) > 1e-9 || math.Abs(c.Above99-test.above99) > 1e-9 {
-				t.Errorf("%+v, want mean %g, above 0.9 %g, above 0.99 %g", c, test.mean, test.above90, test.above99)
+			c := NewConfidence(&Result{Images: 3, Correct: 2, Unanswered: 1,
+				Logits: Logits{N: 3, K: 2, Values: test.rows}})
+			if math.Abs(c.Mean-test.mean) > 1e-6 || math.Abs(c.Above90-test.above90) > 1e-9 ||
+				math.Abs(c.Above99-test.above99) > 1e-9 {
+				t.Errorf("%+v, want mean %g, above 0.9 %g, above 0.99 %g", c, test.mean, test.above90,
+					test.above99)
 			}
 			if c.Images != 3 || c.Unanswered != 1 || math.Abs(c.Accuracy-2./3) > 1e-9 {
 				t.Errorf("%+v", c)

@@ -67,12 +67,16 @@ func (r Rounding) Allowance() Allowance {
 // String says where the allowance comes from.
 func (r Rounding) String() string {
 	allowance := r.Allowance()
-	text := fmt.Sprintf("%d times the rounding measured between %s on %d images", roundingFactor, r.Ways, r.Images)
+	text := fmt.Sprintf("%d times the rounding measured between %s on %d images", roundingFactor,
+		r.Ways, r.Images)
 	if roundingFactor*r.Measured > allowance.Tolerance {
-		text = fmt.Sprintf("the most that is taken for rounding; %s are %.2g of the range apart on %d images", r.Ways, r.Measured, r.Images)
+		text = fmt.Sprintf(
+			"the most that is taken for rounding; %s are %.2g of the range apart on %d images", r.Ways,
+			r.Measured, r.Images)
 	}
 	if r.Steps {
-		text += fmt.Sprintf("; %.2g %% of the images may differ by more than %.3g", 100*allowance.Share, DefaultTolerance)
+		text += fmt.Sprintf("; %.2g %% of the images may differ by more than %.3g", 100*allowance.Share,
+			DefaultTolerance)
 	}
 	return text
 }
@@ -95,10 +99,12 @@ func roundingWays(name string) string {
 // (RuntimeOptions.Plain), one that rounds to integers also with the edges of its
 // steps moved by rounding's size. A runtime that computes in one way alone, and
 // such a graph, is ErrUnsupported.
-func MeasureRounding(ctx context.Context, name string, model *onnx.Model, options RuntimeOptions, source dataset.Source, pixels dataset.Pixels, logits Logits) (Rounding, error) {
+func MeasureRounding(ctx context.Context, name string, model *onnx.Model, options RuntimeOptions,
+	source dataset.Source, pixels dataset.Pixels, logits Logits) (Rounding, error) {
 	set := source.Info()
 	if logits.N != source.Len() || logits.N == 0 {
-		return Rounding{}, fmt.Errorf("rounding: logits of %d images, data %s has %d", logits.N, set.Name, source.Len())
+		return Rounding{}, fmt.Errorf("rounding: logits of %d images, data %s has %d", logits.N, set.Name,
+			source.Len())
 	}
 	shifted, err := withShiftedSteps(model)
 	if err != nil {
@@ -108,7 +114,8 @@ func MeasureRounding(ctx context.Context, name string, model *onnx.Model, option
 	indices := spread(source.Len(), roundingImages)
 	if rounding.Steps {
 		indices = spread(source.Len(), roundingImagesSteps)
-		rounding.Ways += fmt.Sprintf(", and with the edges of integers' steps moved by %d roundings,", shiftedRoundings)
+		rounding.Ways += fmt.Sprintf(", and with the edges of integers' steps moved by %d roundings,",
+			shiftedRoundings)
 	}
 	rounding.Images = len(indices)
 	batch := Batch{N: len(indices), C: set.Channels, H: set.Height, W: set.Width}
@@ -135,7 +142,8 @@ func MeasureRounding(ctx context.Context, name string, model *onnx.Model, option
 	return rounding, rounding.take(logits, again, indices)
 }
 
-func runOnce(ctx context.Context, name string, model *onnx.Model, options RuntimeOptions, batch Batch) (Logits, error) {
+func runOnce(ctx context.Context, name string, model *onnx.Model, options RuntimeOptions,
+	batch Batch) (Logits, error) {
 	runtime, err := OpenRuntime(ctx, name, model, options)
 	if err != nil {
 		return Logits{}, err
@@ -147,7 +155,8 @@ func runOnce(ctx context.Context, name string, model *onnx.Model, options Runtim
 // take counts the logits of some images, computed again.
 func (r *Rounding) take(logits, again Logits, indices []int) error {
 	if again.K != logits.K || again.N != len(indices) {
-		return fmt.Errorf("rounding: %d×%d logits instead of %d×%d", again.N, again.K, len(indices), logits.K)
+		return fmt.Errorf("rounding: %d×%d logits instead of %d×%d", again.N, again.K, len(indices),
+			logits.K)
 	}
 	limits := valueRange(logits.Values)
 	beyond := 0

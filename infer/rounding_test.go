@@ -19,7 +19,8 @@ import (
 // noiseSet are images of noise, of a shape and a number of classes of their own.
 func noiseSet(images, channels, height, width, classes int) *dataset.Set {
 	random := rand.New(rand.NewPCG(16, 16))
-	set := &dataset.Set{Name: "noise", Channels: channels, Height: height, Width: width, Classes: classes}
+	set := &dataset.Set{Name: "noise", Channels: channels, Height: height, Width: width,
+		Classes: classes}
 	for range images * channels * height * width {
 		set.Images = append(set.Images, uint8(random.IntN(256)))
 	}
@@ -54,21 +55,27 @@ func deepNetwork(t *testing.T, convolutions int, edit func(g *onnxpb.GraphProto)
 		return name
 	}
 	integers := func(name string, values ...int64) *onnxpb.AttributeProto {
-		return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(), Ints: values}
+		return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(),
+			Ints: values}
 	}
 	node := func(operator, name string, inputs []string, attributes ...*onnxpb.AttributeProto) {
-		graph.Node = append(graph.Node, &onnxpb.NodeProto{OpType: proto.String(operator), Name: proto.String(name), Input: inputs, Output: []string{name + ".output"}, Attribute: attributes})
+		graph.Node = append(graph.Node, &onnxpb.NodeProto{OpType: proto.String(operator),
+			Name: proto.String(name), Input: inputs, Output: []string{name + ".output"},
+			Attribute: attributes})
 	}
 	last, in := "image", int64(2)
 	for i := range convolutions {
 		name := fmt.Sprintf("conv%d", i)
-		node("Conv", name, []string{last, weights(name+".weight", math.Sqrt(2/(9*float64(in))), 0, channels, in, 3, 3), weights(name+".bias", 0.1, 0, channels)},
+		node("Conv", name,
+			[]string{last, weights(name+".weight", math.Sqrt(2/(9*float64(in))), 0, channels, in, 3, 3),
+				weights(name+".bias", 0.1, 0, channels)},
 			integers("kernel_shape", 3, 3), integers("pads", 1, 1, 1, 1))
 		node("LeakyRelu", name+".relu", []string{name + ".output"})
 		last, in = name+".relu.output", channels
 	}
 	node("Flatten", "flatten", []string{last})
-	node("Gemm", "shared", []string{"flatten.output", weights("shared.weight", 0.02, 0.1, channels*size*size, 16)})
+	node("Gemm", "shared",
+		[]string{"flatten.output", weights("shared.weight", 0.02, 0.1, channels*size*size, 16)})
 	centre := weights("centre.weight", 1, 0, 16, classes)
 	node("Gemm", "centre", []string{"shared.output", centre})
 	graph.Node[len(graph.Node)-1].Output[0] = "logits"
@@ -93,15 +100,19 @@ func deepNetwork(t *testing.T, convolutions int, edit func(g *onnxpb.GraphProto)
 	port := func(name string, dims ...int64) *onnxpb.ValueInfoProto {
 		shape := &onnxpb.TensorShapeProto{Dim: []*onnxpb.TensorShapeProto_Dimension{{Value: &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: "N"}}}}
 		for _, dim := range dims {
-			shape.Dim = append(shape.Dim, &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: dim}})
+			shape.Dim = append(shape.Dim,
+				&onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: dim}})
 		}
-		return &onnxpb.ValueInfoProto{Name: proto.String(name), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
-			TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Shape: shape}}}}
+		return &onnxpb.ValueInfoProto{Name: proto.String(name),
+			Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
+				TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)),
+					Shape: shape}}}}
 	}
 	graph.Input = []*onnxpb.ValueInfoProto{port("image", 2, size, size)}
 	graph.Output = []*onnxpb.ValueInfoProto{port("logits", classes)}
 	edit(graph)
-	model := &onnx.Model{Proto: &onnxpb.ModelProto{IrVersion: proto.Int64(7), OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(13)}}, Graph: graph}}
+	model := &onnx.Model{Proto: &onnxpb.ModelProto{IrVersion: proto.Int64(7),
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(13)}}, Graph: graph}}
 	if err := model.Check(); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +120,8 @@ func deepNetwork(t *testing.T, convolutions int, edit func(g *onnxpb.GraphProto)
 }
 
 // changeWeight changes the numbers of an initializer.
-func changeWeight(t *testing.T, graph *onnxpb.GraphProto, name string, change func(values []float32)) {
+func changeWeight(t *testing.T, graph *onnxpb.GraphProto, name string,
+	change func(values []float32)) {
 	t.Helper()
 	for i, tensor := range graph.Initializer {
 		if tensor.GetName() != name {
@@ -143,9 +155,11 @@ func answersIn(t *testing.T, name string, model *onnx.Model, set *dataset.Set) L
 	return result.Logits
 }
 
-func measured(t *testing.T, name string, model *onnx.Model, set *dataset.Set, logits Logits) Rounding {
+func measured(t *testing.T, name string, model *onnx.Model, set *dataset.Set,
+	logits Logits) Rounding {
 	t.Helper()
-	rounding, err := MeasureRounding(t.Context(), name, model, RuntimeOptions{Device: DeviceCPU}, set, dataset.Pixels{}, logits)
+	rounding, err := MeasureRounding(t.Context(), name, model, RuntimeOptions{Device: DeviceCPU}, set,
+		dataset.Pixels{}, logits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +172,8 @@ func TestRoundingOfADeepNetwork(t *testing.T) {
 	needLibrary(t)
 	set := noiseSet(300, 2, 8, 8, 5)
 	sound := deepNetwork(t, 60, func(*onnxpb.GraphProto) {})
-	first, second := answersIn(t, RuntimeONNXRuntime, sound, set), answersIn(t, RuntimeNative, sound, set)
+	first, second := answersIn(t, RuntimeONNXRuntime, sound, set), answersIn(t, RuntimeNative, sound,
+		set)
 	c, err := Compare(first, second, DefaultTolerance)
 	if err != nil || c.Agree() {
 		t.Fatalf("the network does not round by more than the default: %.3g, %v", c.MaxRelDiff, err)
@@ -166,11 +181,13 @@ func TestRoundingOfADeepNetwork(t *testing.T) {
 	for name, logits := range map[string]Logits{RuntimeONNXRuntime: first, RuntimeNative: second} {
 		rounding := measured(t, name, sound, set, logits)
 		allowed := rounding.Allowance()
-		t.Logf("%s: %.3g of the range apart, %.3g measured, tolerance %.3g", name, c.MaxRelDiff, rounding.Measured, allowed.Tolerance)
+		t.Logf("%s: %.3g of the range apart, %.3g measured, tolerance %.3g", name, c.MaxRelDiff,
+			rounding.Measured, allowed.Tolerance)
 		if allowed.Share != 0 || rounding.Steps || allowed.Tolerance > 20*c.MaxRelDiff {
 			t.Errorf("%s: %+v allows %+v", name, rounding, allowed)
 		}
-		if !strings.HasPrefix(rounding.String(), "4 times the rounding measured between "+name) || !strings.HasSuffix(rounding.String(), "on 64 images") {
+		if !strings.HasPrefix(rounding.String(), "4 times the rounding measured between "+name) ||
+			!strings.HasSuffix(rounding.String(), "on 64 images") {
 			t.Errorf("%s says %q", name, rounding)
 		}
 		within, err := CompareAnswers(Answers{Scores: first}, Answers{Scores: second}, Head{}, allowed)
@@ -178,8 +195,12 @@ func TestRoundingOfADeepNetwork(t *testing.T) {
 			t.Errorf("%s: %v, %s", name, err, within.Reason())
 		}
 		for fault, edit := range map[string]func(g *onnxpb.GraphProto){
-			"a bias is 0":             func(g *onnxpb.GraphProto) { changeWeight(t, g, "conv30.bias", func(v []float32) { clear(v) }) },
-			"one weight off by 0.001": func(g *onnxpb.GraphProto) { changeWeight(t, g, "conv59.weight", func(v []float32) { v[40] += 1e-3 }) },
+			"a bias is 0": func(g *onnxpb.GraphProto) {
+				changeWeight(t, g, "conv30.bias", func(v []float32) { clear(v) })
+			},
+			"one weight off by 0.001": func(g *onnxpb.GraphProto) {
+				changeWeight(t, g, "conv59.weight", func(v []float32) { v[40] += 1e-3 })
+			},
 		} {
 			wrong := answersIn(t, RuntimeNative, deepNetwork(t, 60, edit), set)
 			c, err := CompareAnswers(Answers{Scores: first}, Answers{Scores: wrong}, Head{}, allowed)
@@ -231,19 +252,25 @@ func TestRoundingOfIntegers(t *testing.T) {
 	rounding := measured(t, RuntimeONNXRuntime, sound, set, first)
 	allowed := rounding.Allowance()
 	t.Logf("%v: %+v allows %+v", rounding, rounding, allowed)
-	if !rounding.Steps || rounding.Images != 256 || rounding.Beyond == 0 || allowed.Tolerance <= DefaultTolerance || allowed.Share <= 0 || allowed.Share > 0.07 {
+	if !rounding.Steps || rounding.Images != 256 || rounding.Beyond == 0 ||
+		allowed.Tolerance <= DefaultTolerance || allowed.Share <= 0 || allowed.Share > 0.07 {
 		t.Errorf("%+v allows %+v", rounding, allowed)
 	}
-	if text := rounding.String(); !strings.Contains(text, "steps") || !strings.Contains(text, "% of the images") {
+	if text := rounding.String(); !strings.Contains(text, "steps") ||
+		!strings.Contains(text, "% of the images") {
 		t.Errorf("%q", text)
 	}
 	for name, test := range map[string]struct {
 		edit  func(g *onnxpb.GraphProto)
 		agree bool
 	}{
-		"sound":       {func(*onnxpb.GraphProto) {}, true},
-		"a bias is 0": {func(g *onnxpb.GraphProto) { changeWeight(t, g, "conv2.bias", func(v []float32) { clear(v) }) }, false},
-		"a weight":    {func(g *onnxpb.GraphProto) { changeWeight(t, g, "fc2.weight", func(v []float32) { v[7] += 0.05 }) }, false},
+		"sound": {func(*onnxpb.GraphProto) {}, true},
+		"a bias is 0": {func(g *onnxpb.GraphProto) {
+			changeWeight(t, g, "conv2.bias", func(v []float32) { clear(v) })
+		}, false},
+		"a weight": {func(g *onnxpb.GraphProto) {
+			changeWeight(t, g, "fc2.weight", func(v []float32) { v[7] += 0.05 })
+		}, false},
 	} {
 		second := answersIn(t, RuntimeNative, quantized(test.edit), set)
 		c, err := CompareAnswers(Answers{Scores: first}, Answers{Scores: second}, Head{}, allowed)
@@ -263,15 +290,22 @@ func TestAllowance(t *testing.T) {
 		want     Allowance
 		says     string
 	}{
-		"nothing measured": {Rounding{Ways: "two ways", Images: 64}, Allowance{Tolerance: 1e-5}, "4 times the rounding measured between two ways on 64 images"},
-		"small":            {Rounding{Images: 64, Measured: 2e-6}, Allowance{Tolerance: 1e-5}, "4 times"},
-		"larger":           {Rounding{Images: 64, Measured: 8e-6}, Allowance{Tolerance: 3.2e-5}, "4 times"},
-		"the most":         {Rounding{Images: 64, Measured: 3e-4}, Allowance{Tolerance: 1e-3}, "the most that is taken for rounding"},
-		"no number":        {Rounding{Images: 64, Measured: math.Inf(1)}, Allowance{Tolerance: 1e-3}, "the most that is taken for rounding"},
-		"steps":            {Rounding{Images: 256, Measured: 1e-3, Steps: true, Beyond: 16}, Allowance{Tolerance: 4e-3, Share: 4. * 16 / 256 / 64}, "0.39 % of the images"},
-		"steps, the most":  {Rounding{Images: 256, Measured: 1, Steps: true, Beyond: 256}, Allowance{Tolerance: 1e-2, Share: 4. / 64}, "the most that is taken for rounding"},
+		"nothing measured": {Rounding{Ways: "two ways", Images: 64}, Allowance{Tolerance: 1e-5},
+			"4 times the rounding measured between two ways on 64 images"},
+		"small": {Rounding{Images: 64, Measured: 2e-6}, Allowance{Tolerance: 1e-5}, "4 times"},
+		"larger": {Rounding{Images: 64, Measured: 8e-6}, Allowance{Tolerance: 3.2e-5},
+			"4 times"},
+		"the most": {Rounding{Images: 64, Measured: 3e-4}, Allowance{Tolerance: 1e-3},
+			"the most that is taken for rounding"},
+		"no number": {Rounding{Images: 64, Measured: math.Inf(1)}, Allowance{Tolerance: 1e-3},
+			"the most that is taken for rounding"},
+		"steps": {Rounding{Images: 256, Measured: 1e-3, Steps: true, Beyond: 16},
+			Allowance{Tolerance: 4e-3, Share: 4. * 16 / 256 / 64}, "0.39 % of the images"},
+		"steps, the most": {Rounding{Images: 256, Measured: 1, Steps: true, Beyond: 256},
+			Allowance{Tolerance: 1e-2, Share: 4. / 64}, "the most that is taken for rounding"},
 	} {
-		if got := test.rounding.Allowance(); math.Abs(got.Tolerance-test.want.Tolerance) > 1e-18 || got.Share != test.want.Share {
+		if got := test.rounding.Allowance(); math.Abs(got.Tolerance-test.want.Tolerance) > 1e-18 ||
+			got.Share != test.want.Share {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
 		}
 		if text := test.rounding.String(); !strings.Contains(text, test.says) {
@@ -303,10 +337,12 @@ func TestWithShiftedSteps(t *testing.T) {
 	part := shifted.Proto.Graph
 	name := part.Node[len(part.Node)-2].Input[1]
 	moved, err := onnx.Floats(part.Initializer[len(part.Initializer)-1])
-	if err != nil || part.Initializer[len(part.Initializer)-1].GetName() != name || !slices.Equal(moved, []float32{0.5 + 0x1p-18}) {
+	if err != nil || part.Initializer[len(part.Initializer)-1].GetName() != name ||
+		!slices.Equal(moved, []float32{0.5 + 0x1p-18}) {
 		t.Errorf("%q is %v, %v", name, moved, err)
 	}
-	if quantize.Input[1] != "scale" || back.Input[1] != "scale" || part.Node[len(part.Node)-1].Input[1] != "scale" {
+	if quantize.Input[1] != "scale" || back.Input[1] != "scale" ||
+		part.Node[len(part.Node)-1].Input[1] != "scale" {
 		t.Error("the model itself, or what its integers stand for, is changed")
 	}
 }
@@ -315,13 +351,16 @@ func TestMeasureRoundingRefuses(t *testing.T) {
 	model := endingIn(t)
 	set := noiseSet(4, 1, 28, 28, 10)
 	logits := Logits{N: 4, K: 10, Values: make([]float32, 40)}
-	if _, err := MeasureRounding(t.Context(), RuntimeONNXGo, model, RuntimeOptions{}, set, dataset.Pixels{}, logits); !errors.Is(err, ErrUnsupported) {
+	if _, err := MeasureRounding(t.Context(), RuntimeONNXGo, model, RuntimeOptions{}, set,
+		dataset.Pixels{}, logits); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("onnx-go: %v", err)
 	}
-	if _, err := MeasureRounding(t.Context(), RuntimeNative, model, RuntimeOptions{}, set, dataset.Pixels{}, Logits{N: 3, K: 10, Values: make([]float32, 30)}); err == nil {
+	if _, err := MeasureRounding(t.Context(), RuntimeNative, model, RuntimeOptions{}, set,
+		dataset.Pixels{}, Logits{N: 3, K: 10, Values: make([]float32, 30)}); err == nil {
 		t.Error("logits of 3 images are taken for a set of 4")
 	}
-	if _, err := MeasureRounding(t.Context(), RuntimeNative, model, RuntimeOptions{}, set, dataset.Pixels{}, Logits{N: 4, K: 9, Values: make([]float32, 36)}); err == nil {
+	if _, err := MeasureRounding(t.Context(), RuntimeNative, model, RuntimeOptions{}, set,
+		dataset.Pixels{}, Logits{N: 4, K: 9, Values: make([]float32, 36)}); err == nil {
 		t.Error("logits of 9 classes are taken for a model of 10")
 	}
 }

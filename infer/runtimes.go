@@ -46,25 +46,29 @@ func RuntimeNames() []string { return []string{RuntimeONNXRuntime, RuntimeNative
 // CheckRuntimeName refuses the name of no runtime and says which is nearest.
 func CheckRuntimeName(name string) error {
 	if names := RuntimeNames(); !slices.Contains(names, name) {
-		return fmt.Errorf("unknown runtime %q: %s%s", name, strings.Join(names, ", "), nearest.Hint(name, names))
+		return fmt.Errorf("unknown runtime %q: %s%s", name, strings.Join(names, ", "),
+			nearest.Hint(name, names))
 	}
 	return nil
 }
 
 // OpenRuntime opens a model, which is of LoadModel or checked, in the runtime of
 // that name.
-func OpenRuntime(ctx context.Context, name string, model *onnx.Model, options RuntimeOptions) (Runtime, error) {
+func OpenRuntime(ctx context.Context, name string, model *onnx.Model,
+	options RuntimeOptions) (Runtime, error) {
 	switch name {
 	case RuntimeONNXRuntime:
 		return OpenONNXRuntime(ctx, model, ONNXRuntimeOptions{
-			Device: options.Device, Threads: options.Threads, Library: options.Library, Output: options.Output, TF32: options.TF32, Unoptimized: options.Plain,
+			Device: options.Device, Threads: options.Threads, Library: options.Library,
+			Output: options.Output, TF32: options.TF32, Unoptimized: options.Plain,
 		})
 	case RuntimeNative:
 		kernels := ""
 		if options.Plain {
 			kernels = "portable"
 		}
-		return OpenNative(ctx, model, NativeOptions{Threads: options.Threads, Output: options.Output, Kernels: kernels})
+		return OpenNative(ctx, model, NativeOptions{Threads: options.Threads, Output: options.Output,
+			Kernels: kernels})
 	case RuntimeONNXGo:
 		if options.Plain {
 			return nil, port.Unsupported{Reason: errors.New("onnx-go computes a graph in one way alone")}

@@ -60,11 +60,14 @@ func TestProbabilitiesOfAScale(t *testing.T) {
 	} {
 		got := slices.Clone(logits.Values)
 		test.scale.Probabilities(got)
-		if !slices.EqualFunc(got, test.want, func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-6 }) {
+		if !slices.EqualFunc(got, test.want, func(a, b float32) bool {
+			return math.Abs(float64(a-b)) < 1e-6
+		}) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}
-	result := &Result{Images: 1, Correct: 1, Logits: logits, Labels: []int{1}, Classes: 2, Scale: port.OfIndependentLogits}
+	result := &Result{Images: 1, Correct: 1, Logits: logits, Labels: []int{1}, Classes: 2,
+		Scale: port.OfIndependentLogits}
 	if c := NewConfidence(result); math.Abs(c.Mean-float64(sigmoid(3))) > 1e-6 {
 		t.Errorf("the confidence is %v", c.Mean)
 	}

@@ -66,11 +66,15 @@ func newSetupProject(t *testing.T, wheelSum, memberSum string) *setupProject {
 		}
 		return got
 	}
-	p.write("infer/onnxruntime.pins", fmt.Sprintf("cpu %s-%s pip onnxruntime 1.32.0 %s tag onnxruntime/capi/libonnxruntime.so.1.32.0 %s\n",
-		runtime.GOOS, runtime.GOARCH, sum("onnxruntime-1.32.0.whl", wheelSum), sum("onnxruntime/capi/libonnxruntime.so.1.32.0", memberSum)), 0o666)
+	p.write("infer/onnxruntime.pins",
+		fmt.Sprintf(
+			"cpu %s-%s pip onnxruntime 1.32.0 %s tag onnxruntime/capi/libonnxruntime.so.1.32.0 %s\n",
+			runtime.GOOS, runtime.GOARCH, sum("onnxruntime-1.32.0.whl", wheelSum),
+			sum("onnxruntime/capi/libonnxruntime.so.1.32.0", memberSum)), 0o666)
 
 	p.write("bin/pip3", fakePip, 0o777)
-	for _, program := range []string{"sh", "cat", "cut", "awk", "uname", "sha256sum", "unzip", "mkdir", "mv", "rm", "cp", "dirname", "grep"} {
+	for _, program := range []string{"sh", "cat", "cut", "awk", "uname", "sha256sum", "unzip", "mkdir",
+		"mv", "rm", "cp", "dirname", "grep"} {
 		path, err := exec.LookPath(program)
 		if err != nil {
 			t.Fatal(err)
@@ -79,7 +83,8 @@ func newSetupProject(t *testing.T, wheelSum, memberSum string) *setupProject {
 			t.Fatal(err)
 		}
 	}
-	p.env = []string{"PATH=" + filepath.Join(folder, "bin"), "HOME=" + folder, "WHEEL=" + filepath.Join(folder, "onnxruntime-1.32.0.whl")}
+	p.env = []string{"PATH=" + filepath.Join(folder, "bin"), "HOME=" + folder, "WHEEL=" +
+		filepath.Join(folder, "onnxruntime-1.32.0.whl")}
 	return p
 }
 
@@ -109,7 +114,8 @@ func (p *setupProject) run(env []string, args ...string) (code int, output strin
 	// Only to end a script that hangs: a busy machine may take its time for -h.
 	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, filepath.Join(p.folder, "scripts", "setup-onnxruntime"), args...)
+	command := exec.CommandContext(ctx, filepath.Join(p.folder, "scripts", "setup-onnxruntime"),
+		args...)
 	command.Env = append(p.env, env...)
 	out, err := command.CombinedOutput()
 	var exit *exec.ExitError
@@ -120,7 +126,8 @@ func (p *setupProject) run(env []string, args ...string) (code int, output strin
 }
 
 func (p *setupProject) lib() string {
-	return filepath.Join(p.folder, ".cache", "onnxruntime", "1.32.0", runtime.GOOS+"-"+runtime.GOARCH, "lib", "libonnxruntime.so.1.32.0")
+	return filepath.Join(p.folder, ".cache", "onnxruntime", "1.32.0", runtime.GOOS+"-"+runtime.GOARCH,
+		"lib", "libonnxruntime.so.1.32.0")
 }
 
 // want checks the exit code and the words, and that no temporary is left.
@@ -180,7 +187,8 @@ func TestSetupIsIdempotentAndRepairs(t *testing.T) {
 
 func TestSetupRefusesWrongSums(t *testing.T) {
 	wrong := strings.Repeat("0", 64)
-	for name, sums := range map[string][2]string{"the wheel's": {wrong, ""}, "the library's": {"", wrong}} {
+	for name, sums := range map[string][2]string{"the wheel's": {wrong, ""},
+		"the library's": {"", wrong}} {
 		t.Run(name, func(t *testing.T) {
 			p := newSetupProject(t, sums[0], sums[1])
 			code, output := p.run(nil)
@@ -190,7 +198,8 @@ func TestSetupRefusesWrongSums(t *testing.T) {
 	}
 	t.Run("pip's own check", func(t *testing.T) {
 		p := newSetupProject(t, "", "")
-		code, output := p.run([]string{"PIP_FAILS=THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE"})
+		code, output := p.run(
+			[]string{"PIP_FAILS=THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE"})
 		p.want(code, output, 1, "does not have the pinned sha256", "Nothing was installed")
 		p.wantNothingInstalled()
 	})
@@ -216,7 +225,8 @@ func TestSetupForTheUserCopiesTheProjects(t *testing.T) {
 
 func TestSetupOverrideAndUsage(t *testing.T) {
 	p := newSetupProject(t, "", "")
-	code, output := p.run([]string{"ONNXRUNTIME_LIB=" + filepath.Join(p.folder, "infer", "onnxruntime.pins")})
+	code, output := p.run([]string{"ONNXRUNTIME_LIB=" +
+		filepath.Join(p.folder, "infer", "onnxruntime.pins")})
 	p.want(code, output, 0, "nothing to bring")
 	code, output = p.run([]string{"ONNXRUNTIME_LIB=/nonexistent"})
 	p.want(code, output, 1, "/nonexistent is not a file")

@@ -79,7 +79,8 @@ func askOwn(ctx context.Context, model *onnx.Model) []Verdict {
 		for _, err := range reasons {
 			if err != nil {
 				v.Expectation = ExpectRefuses
-				v.Reasons = append(v.Reasons, Reason{strings.TrimPrefix(err.Error(), model.Path()+": "), sourceAsked})
+				v.Reasons = append(v.Reasons, Reason{strings.TrimPrefix(err.Error(), model.Path()+": "),
+					sourceAsked})
 			}
 		}
 		return v
@@ -88,7 +89,8 @@ func askOwn(ctx context.Context, model *onnx.Model) []Verdict {
 	nativeVerdict := own(RuntimeNative)
 	nativeVerdict.Expectation, nativeVerdict.Reasons = tryNative(ctx, model, ports, portsErr)
 	_, _, networkErr := convert.ToNetwork(model, "")
-	verdicts := []Verdict{own("infer, as a classifier", portsErr), nativeVerdict, own("train -from", reasonsOf(networkErr)...)}
+	verdicts := []Verdict{own("infer, as a classifier", portsErr), nativeVerdict,
+		own("train -from", reasonsOf(networkErr)...)}
 
 	onnxGo := Verdict{Runtime: RuntimeONNXGo, Version: onnxGoVersion, Expectation: ExpectRuns}
 	err := portsErr
@@ -100,7 +102,8 @@ func askOwn(ctx context.Context, model *onnx.Model) []Verdict {
 		onnxGo.Expectation = ExpectRefuses
 		onnxGo.Reasons = []Reason{{err.Error(), sourceAsked}}
 	default:
-		onnxGo.Reasons = []Reason{{"batch 2 or more: its Gemm writes into the bias at batch 1, and a second run is wrong", "seen; infer feeds it so"}}
+		onnxGo.Reasons = []Reason{{"batch 2 or more: its Gemm writes into the bias at batch 1, and a second run is wrong",
+			"seen; infer feeds it so"}}
 	}
 	return append(verdicts, onnxGo)
 }
@@ -134,7 +137,8 @@ type features struct {
 }
 
 func featuresOf(model *onnx.Model) features {
-	f := features{opset: model.Opset(""), ir: model.IRVersion(), valueless: valuelessNode(model), computedShape: computedShape(model)}
+	f := features{opset: model.Opset(""), ir: model.IRVersion(), valueless: valuelessNode(model),
+		computedShape: computedShape(model)}
 	for _, node := range onnx.Inspect(model).Nodes {
 		if strings.Contains(node.Operator, ".") {
 			f.foreign = append(f.foreign, node.Operator)
@@ -153,7 +157,8 @@ func featuresOf(model *onnx.Model) features {
 func valuelessNode(model *onnx.Model) string {
 	for i, node := range model.Proto.GetGraph().GetNode() {
 		for _, a := range node.GetAttribute() {
-			number := a.GetType() == onnxpb.AttributeProto_INT && a.I == nil || a.GetType() == onnxpb.AttributeProto_FLOAT && a.F == nil
+			number := a.GetType() == onnxpb.AttributeProto_INT && a.I == nil ||
+				a.GetType() == onnxpb.AttributeProto_FLOAT && a.F == nil
 			if number && a.GetRefAttrName() == "" {
 				return fmt.Sprintf("node %d (%q)", i, node.GetOpType())
 			}
@@ -165,7 +170,8 @@ func valuelessNode(model *onnx.Model) string {
 func computedShape(model *onnx.Model) string {
 	computed := make(map[string]bool)
 	for i, node := range model.Proto.GetGraph().GetNode() {
-		if inputs := node.GetInput(); node.GetOpType() == "Reshape" && len(inputs) > 1 && computed[inputs[1]] {
+		if inputs := node.GetInput(); node.GetOpType() == "Reshape" && len(inputs) > 1 &&
+			computed[inputs[1]] {
 			return fmt.Sprintf("node %d (%q)", i, node.GetOpType())
 		}
 		for _, output := range node.GetOutput() {

@@ -29,7 +29,8 @@ func triedSizes() []int { return []int{32, 64, 224} }
 // as an element type that an operator does not have, shows only when a node computes:
 // so it is asked about a black image, or, of a model that is no image classifier, about
 // zeros. The ports are those of findPorts, with its error.
-func tryNative(ctx context.Context, model *onnx.Model, p port.Ports, portsErr error) (Expectation, []Reason) {
+func tryNative(ctx context.Context, model *onnx.Model, p port.Ports, portsErr error) (Expectation,
+	[]Reason) {
 	unknown := func(format string, args ...any) (Expectation, []Reason) {
 		return ExpectUnknown, []Reason{{fmt.Sprintf(format, args...), sourceTried}}
 	}
@@ -52,7 +53,9 @@ func tryNative(ctx context.Context, model *onnx.Model, p port.Ports, portsErr er
 	}
 	defer evaluator.Close()
 	if report := onnx.Inspect(model); report.MultiplyAdds > triedMultiplyAdds {
-		return unknown("its nodes are supported one by one; it was not run, since a run takes %d multiply-adds", report.MultiplyAdds)
+		return unknown(
+			"its nodes are supported one by one; it was not run, since a run takes %d multiply-adds",
+			report.MultiplyAdds)
 	}
 	limited, cancel := context.WithTimeout(ctx, triedTime)
 	defer cancel()
@@ -71,11 +74,13 @@ func tryNative(ctx context.Context, model *onnx.Model, p port.Ports, portsErr er
 	case ctx.Err() != nil:
 		return unknown("%v", ctx.Err()) // Support returns the error
 	case errors.Is(err, context.DeadlineExceeded):
-		return unknown("its nodes are supported one by one; a run took more than %v and was ended", triedTime)
+		return unknown("its nodes are supported one by one; a run took more than %v and was ended",
+			triedTime)
 	case errors.Is(err, native.ErrMemory):
 		return tooLarge()
 	case err != nil && guessed:
-		return unknown("its image size is open; of the sizes tried, %v, the last gives: %s", triedSizes(), withoutPath(err, model))
+		return unknown("its image size is open; of the sizes tried, %v, the last gives: %s", triedSizes(),
+			withoutPath(err, model))
 	case err != nil:
 		return refused(err)
 	}
@@ -99,7 +104,8 @@ func withoutPath(err error, model *onnx.Model) string {
 
 // blackInputs are zeros of the sizes that the ports name, one example where the batch is
 // open, and that size where others are; guessed says that it was needed.
-func blackInputs(ports []native.Port, open int) (inputs map[string]*native.Tensor, guessed bool, err error) {
+func blackInputs(ports []native.Port, open int) (inputs map[string]*native.Tensor, guessed bool,
+	err error) {
 	inputs = make(map[string]*native.Tensor)
 	for _, port := range ports {
 		if port.Shape == nil {

@@ -30,7 +30,8 @@ type Tracer interface {
 // traceInChunks does for Trace what runInChunks does for Run: the values' rows
 // are cut and joined where the first dimension is the graph's batch size. A value
 // without a batch dimension is the first piece's.
-func traceInChunks(ctx context.Context, batch Batch, size int, run func(Batch) ([]Tensor, error)) ([]Tensor, error) {
+func traceInChunks(ctx context.Context, batch Batch, size int, run func(Batch) ([]Tensor, error)) (
+	[]Tensor, error) {
 	if size == port.Unknown {
 		size = batch.N
 	}

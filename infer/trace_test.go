@@ -15,7 +15,8 @@ import (
 
 // names of the values inside of graphs/e1.onnx, with their sizes for an image.
 var e1Values = map[string][]int{
-	"conv1.output": {32, 24, 24}, "pool1.output": {32, 12, 12}, "relu2.output": {64, 8, 8}, "flatten.output": {1024}, "fc1.output": {128}, "logits": {10},
+	"conv1.output": {32, 24, 24}, "pool1.output": {32, 12, 12}, "relu2.output": {64, 8, 8},
+	"flatten.output": {1024}, "fc1.output": {128}, "logits": {10},
 }
 
 // TestTrace shows what E1 computes inside in every runtime: shapes as inferred,
@@ -38,7 +39,8 @@ func TestTrace(t *testing.T) {
 	slices.Sort(names)
 	var first []Tensor
 	for _, name := range RuntimeNames() {
-		runtime, err := OpenRuntime(t.Context(), name, model, RuntimeOptions{Device: DeviceCPU, Worker: workerCommand()})
+		runtime, err := OpenRuntime(t.Context(), name, model,
+			RuntimeOptions{Device: DeviceCPU, Worker: workerCommand()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +62,8 @@ func TestTrace(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, tensor := range tensors {
-			if want := append([]int{11}, e1Values[names[i]]...); tensor.Missing != nil || !slices.Equal(tensor.Shape, want) {
+			if want := append([]int{11}, e1Values[names[i]]...); tensor.Missing != nil ||
+				!slices.Equal(tensor.Shape, want) {
 				t.Errorf("%s, %s: shape %v (%v), want %v", name, names[i], tensor.Shape, tensor.Missing, want)
 				continue
 			}
@@ -91,7 +94,8 @@ func TestNativeTraceOfWhatItDoesNotSupport(t *testing.T) {
 		t.Fatal(err)
 	}
 	graph := model.Proto.Graph
-	graph.Node = append(graph.Node, &onnxpb.NodeProto{OpType: proto.String("Hardmax"), Input: []string{"fc1.output"}, Output: []string{"side"}})
+	graph.Node = append(graph.Node, &onnxpb.NodeProto{OpType: proto.String("Hardmax"),
+		Input: []string{"fc1.output"}, Output: []string{"side"}})
 	if err := model.Check(); err != nil {
 		t.Fatal(err)
 	}
@@ -100,11 +104,13 @@ func TestNativeTraceOfWhatItDoesNotSupport(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer runtime.Close()
-	tensors, err := runtime.(Tracer).Trace(t.Context(), testBatch(3), []string{"conv1.output", "side", "logits"})
+	tensors, err := runtime.(Tracer).
+		Trace(t.Context(), testBatch(3), []string{"conv1.output", "side", "logits"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tensors[0].Missing != nil || tensors[2].Missing != nil || !slices.Equal(tensors[2].Shape, []int{3, 10}) {
+	if tensors[0].Missing != nil || tensors[2].Missing != nil ||
+		!slices.Equal(tensors[2].Shape, []int{3, 10}) {
 		t.Errorf("%v, %v", tensors[0].Missing, tensors[2].Missing)
 	}
 	if missing := tensors[1].Missing; missing == nil || !strings.Contains(missing.Error(), "Hardmax") {
@@ -121,7 +127,8 @@ func TestNativeTraceOfWhatItDoesNotSupport(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := runtime.(Tracer).Trace(ended, testBatch(3), []string{"logits"}); !errors.Is(err, context.Canceled) {
+	if _, err := runtime.(Tracer).
+		Trace(ended, testBatch(3), []string{"logits"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want the context's error", err)
 	}
 }

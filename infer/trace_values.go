@@ -61,7 +61,8 @@ func exactFloats(data any) ([]float32, error) {
 	return nil, fmt.Errorf("values of %T are not shown: float32 does not hold them exactly", data)
 }
 
-func exactIntegers[T int8 | uint8 | int16 | uint16 | int32 | uint32 | int64 | uint64](values []T) ([]float32, error) {
+func exactIntegers[T int8 | uint8 | int16 | uint16 | int32 | uint32 | int64 | uint64](values []T) (
+	[]float32, error) {
 	floats := make([]float32, len(values))
 	for i, v := range values {
 		// The conversion back would wrap around at the type's own end.

@@ -30,7 +30,8 @@ func TestTensorFromShowsWhatFloat32Holds(t *testing.T) {
 		"uint64":  {[]uint64{0, 1 << 24}, []float32{0, 1 << 24}},
 	} {
 		tensor := tensorFrom([]int{2}, test.data)
-		if tensor.Missing != nil || !slices.Equal(tensor.Values, test.want) || !slices.Equal(tensor.Shape, []int{2}) {
+		if tensor.Missing != nil || !slices.Equal(tensor.Values, test.want) ||
+			!slices.Equal(tensor.Shape, []int{2}) {
 			t.Errorf("%s: %+v, want %v", name, tensor, test.want)
 		}
 	}
@@ -42,7 +43,8 @@ func TestTensorFromShowsWhatFloat32Holds(t *testing.T) {
 		"float64": []float64{1},
 		"text":    []string{"1"},
 	} {
-		if tensor := tensorFrom([]int{len(name)}, data); tensor.Missing == nil || tensor.Values != nil || tensor.Shape != nil {
+		if tensor := tensorFrom([]int{len(name)}, data); tensor.Missing == nil || tensor.Values != nil ||
+			tensor.Shape != nil {
 			t.Errorf("%s: %+v, want it missing", name, tensor)
 		}
 	}
@@ -63,9 +65,12 @@ func TestTraceOfIntegers(t *testing.T) {
 	zero := &onnxpb.TensorProto{Name: proto.String("zero"), DataType: proto.Int32(int32(onnxpb.TensorProto_INT8)), RawData: []byte{0xfd}} // −3
 	graph.Initializer = append(graph.Initializer, scale, zero)
 	graph.Node = append(graph.Node,
-		&onnxpb.NodeProto{OpType: proto.String("QuantizeLinear"), Input: []string{"logits", "scale", "zero"}, Output: []string{"bytes"}},
-		&onnxpb.NodeProto{OpType: proto.String("Less"), Input: []string{"logits", "scale"}, Output: []string{"less"}},
-		&onnxpb.NodeProto{OpType: proto.String("Shape"), Input: []string{"logits"}, Output: []string{"sizes"}},
+		&onnxpb.NodeProto{OpType: proto.String("QuantizeLinear"),
+			Input: []string{"logits", "scale", "zero"}, Output: []string{"bytes"}},
+		&onnxpb.NodeProto{OpType: proto.String("Less"), Input: []string{"logits", "scale"},
+			Output: []string{"less"}},
+		&onnxpb.NodeProto{OpType: proto.String("Shape"), Input: []string{"logits"},
+			Output: []string{"sizes"}},
 	)
 	if err := model.Check(); err != nil {
 		t.Fatal(err)
@@ -75,12 +80,14 @@ func TestTraceOfIntegers(t *testing.T) {
 		batch.Pixels[i] = float32((i*i + 7*i) % 256)
 	}
 	for _, name := range []string{RuntimeONNXRuntime, RuntimeNative} {
-		runtime, err := OpenRuntime(t.Context(), name, model, RuntimeOptions{Device: DeviceCPU, Output: "logits"})
+		runtime, err := OpenRuntime(t.Context(), name, model,
+			RuntimeOptions{Device: DeviceCPU, Output: "logits"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer runtime.Close()
-		tensors, err := runtime.(Tracer).Trace(t.Context(), batch, []string{"logits", "bytes", "less", "sizes"})
+		tensors, err := runtime.(Tracer).
+			Trace(t.Context(), batch, []string{"logits", "bytes", "less", "sizes"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,9 +118,11 @@ func TestNativeTraceOfWideNumbers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := &onnxpb.AttributeProto{Name: proto.String("to"), Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(int64(onnxpb.TensorProto_DOUBLE))}
-	model.Proto.Graph.Node = append(model.Proto.Graph.Node, &onnxpb.NodeProto{OpType: proto.String("Cast"),
-		Input: []string{"logits"}, Output: []string{"wide"}, Attribute: []*onnxpb.AttributeProto{to}})
+	to := &onnxpb.AttributeProto{Name: proto.String("to"), Type: onnxpb.AttributeProto_INT.Enum(),
+		I: proto.Int64(int64(onnxpb.TensorProto_DOUBLE))}
+	model.Proto.Graph.Node = append(model.Proto.Graph.Node,
+		&onnxpb.NodeProto{OpType: proto.String("Cast"), Input: []string{"logits"},
+			Output: []string{"wide"}, Attribute: []*onnxpb.AttributeProto{to}})
 	if err := model.Check(); err != nil {
 		t.Fatal(err)
 	}

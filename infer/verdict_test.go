@@ -52,7 +52,8 @@ func TestLabelsAtTheLimit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Agree() != test.agree || c.LabelsDiffer != test.labels || c.DecidedLabelsDiffer != test.decided {
+		if c.Agree() != test.agree || c.LabelsDiffer != test.labels ||
+			c.DecidedLabelsDiffer != test.decided {
 			t.Errorf("%s: %+v, agree %t", test.name, c, c.Agree())
 		}
 	}
@@ -69,7 +70,8 @@ func TestThePlaceOfTheDifference(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.WorstImage != i/2 || c.WorstClass != i%2 || c.MaxAbsDiff != 2 || c.MaxRelDiff != 0.4 || c.Range != 5 {
+		if c.WorstImage != i/2 || c.WorstClass != i%2 || c.MaxAbsDiff != 2 || c.MaxRelDiff != 0.4 ||
+			c.Range != 5 {
 			t.Errorf("value %d: %+v", i, c)
 		}
 	}

@@ -51,7 +51,8 @@ func TestNetworksInTwoRuntimes(t *testing.T) {
 			}
 			// Scores are counted by class: a case's output is one of features.
 			shape := network.Input()
-			batch := Batch{N: 6, C: shape[0], H: shape[1], W: shape[2], Pixels: make([]float32, 6*shape.Elements())}
+			batch := Batch{N: 6, C: shape[0], H: shape[1], W: shape[2],
+				Pixels: make([]float32, 6*shape.Elements())}
 			random := rand.New(rand.NewPCG(1, 2))
 			for i := range batch.Pixels {
 				batch.Pixels[i] = float32(random.NormFloat64())

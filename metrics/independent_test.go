@@ -43,11 +43,12 @@ func TestClassesThatStandAlone(t *testing.T) {
 			t.Errorf("%s: %+v, %v; the confidence is that of the class alone", name, answers, err)
 		}
 	}
-	if m, err := New(t.Context(), []float32{800, -900, -700, 600}, []int{0, 0}, 2, Options{Independent: true}); err != nil ||
-		*m.LogLoss != 325 {
+	if m, err := New(t.Context(), []float32{800, -900, -700, 600}, []int{0, 0}, 2,
+		Options{Independent: true}); err != nil || *m.LogLoss != 325 {
 		t.Errorf("of large logits: %+v, %v", m, err)
 	}
-	if _, err := New(t.Context(), logits, labels, 3, Options{Independent: true, Probabilities: true}); !errors.Is(err, ErrArgument) {
+	if _, err := New(t.Context(), logits, labels, 3,
+		Options{Independent: true, Probabilities: true}); !errors.Is(err, ErrArgument) {
 		t.Errorf("logits for probabilities: %v", err)
 	}
 }

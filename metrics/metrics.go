@@ -70,8 +70,8 @@ type Metrics struct {
 	// ECE is the expected calibration error of Bins bins: Guo, Pleiss, Sun and Weinberger,
 	// On calibration of modern neural networks, ICML 2017.
 	ECE *float64 `json:"ece,omitempty"`
-	// MultiLabel has the figures where images have any number of labels each, nil elsewhere. Correct are
-	// those all of whose labels are right then, and nothing else above is defined.
+	// MultiLabel has the figures where images have any number of labels each, nil elsewhere. Correct
+	// are those all of whose labels are right then, and nothing else above is defined.
 	MultiLabel *MultiLabel `json:"multi_label,omitempty"`
 	// PerClass has the figures of each class.
 	PerClass []Class `json:"per_class,omitempty"`

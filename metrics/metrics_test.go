@@ -17,7 +17,8 @@ var (
 )
 
 func TestAnImageWithoutAnAnswerIsWrong(t *testing.T) {
-	m, err := New(t.Context(), []float32{2, 1, 0, nan, 0, 5, 1, 2, 0}, []int{0, 1, 1}, 3, Options{TopK: 2})
+	m, err := New(t.Context(), []float32{2, 1, 0, nan, 0, 5, 1, 2, 0}, []int{0, 1, 1}, 3,
+		Options{TopK: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,9 @@ func (c *checker) attributes(node *onnxpb.NodeProto) (refers bool, err error) {
 		seen[name] = true
 		if attribute.GetRefAttrName() != "" {
 			if !c.inFunction {
-				return false, fmt.Errorf("the attribute %q refers to a function's attribute, but the node is in no function", message.Shorten(name))
+				return false, fmt.Errorf(
+					"the attribute %q refers to a function's attribute, but the node is in no function",
+					message.Shorten(name))
 			}
 			refers = true
 		}
@@ -62,7 +64,8 @@ func checkAttribute(attribute *onnxpb.AttributeProto) error {
 		{onnxpb.AttributeProto_TYPE_PROTOS, len(attribute.TypeProtos) > 0},
 	}
 	kind := attribute.GetType()
-	if _, exists := onnxpb.AttributeProto_AttributeType_name[int32(kind)]; !exists || kind == onnxpb.AttributeProto_UNDEFINED {
+	if _, exists := onnxpb.AttributeProto_AttributeType_name[int32(kind)]; !exists ||
+		kind == onnxpb.AttributeProto_UNDEFINED {
 		return errors.New("it does not say of which type it is")
 	}
 	reference := attribute.GetRefAttrName() != ""
@@ -74,7 +77,8 @@ func checkAttribute(attribute *onnxpb.AttributeProto) error {
 			continue
 		}
 		switch kind {
-		case onnxpb.AttributeProto_TENSOR, onnxpb.AttributeProto_GRAPH, onnxpb.AttributeProto_SPARSE_TENSOR, onnxpb.AttributeProto_TYPE_PROTO:
+		case onnxpb.AttributeProto_TENSOR, onnxpb.AttributeProto_GRAPH,
+			onnxpb.AttributeProto_SPARSE_TENSOR, onnxpb.AttributeProto_TYPE_PROTO:
 			return fmt.Errorf("it is said to be %v, but holds nothing", kind)
 		}
 	}
@@ -110,7 +114,8 @@ func checkLethal(operator, name string, attribute *onnxpb.AttributeProto) error 
 	}
 	for _, value := range values {
 		if value < least {
-			return fmt.Errorf("%s holds %d; each must be at least %d, and some runtimes crash on less", name, value, least)
+			return fmt.Errorf("%s holds %d; each must be at least %d, and some runtimes crash on less", name,
+				value, least)
 		}
 		if value > math.MaxInt32 {
 			return fmt.Errorf("%s holds %d; more than %d cannot be meant", name, value, math.MaxInt32)

@@ -42,8 +42,10 @@ func (n names) fresh(name string) string {
 }
 
 // rawTensor makes a tensor of little-endian bytes.
-func rawTensor(name string, elementType onnxpb.TensorProto_DataType, dims []int64, raw []byte) *onnxpb.TensorProto {
+func rawTensor(name string, elementType onnxpb.TensorProto_DataType, dims []int64,
+	raw []byte) *onnxpb.TensorProto {
 	return &onnxpb.TensorProto{
-		Name: proto.String(name), DataType: proto.Int32(int32(elementType)), Dims: append([]int64(nil), dims...), RawData: raw,
+		Name: proto.String(name), DataType: proto.Int32(int32(elementType)),
+		Dims: append([]int64(nil), dims...), RawData: raw,
 	}
 }

@@ -55,7 +55,8 @@ func analyze(model *onnxpb.ModelProto) (*analysis, error) {
 	}
 	err = eachTensor(model, func(place string, tensor *onnxpb.TensorProto) error {
 		if len(tensor.GetDims()) > message.MaxRank {
-			return fmt.Errorf("%s, tensor %q: it has %d dimensions; at most %d are allowed", place, message.Shorten(tensor.GetName()), len(tensor.GetDims()), message.MaxRank)
+			return fmt.Errorf("%s, tensor %q: it has %d dimensions; at most %d are allowed", place,
+				message.Shorten(tensor.GetName()), len(tensor.GetDims()), message.MaxRank)
 		}
 		if err := message.CheckTensor(tensor); err != nil {
 			return fmt.Errorf("%s, tensor %q: %w", place, message.Shorten(tensor.GetName()), err)
@@ -82,9 +83,13 @@ func checkHeader(model *onnxpb.ModelProto) error {
 	case model.IrVersion == nil:
 		return errors.New("it has no ir_version; it is not an ONNX model or damaged")
 	case version < minIRVersion:
-		return fmt.Errorf("its IR version is %d; at least %d is needed (export it again with a newer tool)", version, minIRVersion)
+		return fmt.Errorf(
+			"its IR version is %d; at least %d is needed (export it again with a newer tool)", version,
+			minIRVersion)
 	case version > maxIRVersion:
-		return fmt.Errorf("its IR version is %d, newer than %d, the newest that this program reads (export it with an older opset)", version, maxIRVersion)
+		return fmt.Errorf(
+			"its IR version is %d, newer than %d, the newest that this program reads (export it with an older opset)",
+			version, maxIRVersion)
 	}
 	keys := make(map[string]bool)
 	for _, entry := range model.GetMetadataProps() {
@@ -110,19 +115,24 @@ func importsOf(imports []*onnxpb.OperatorSetIdProto) (map[string]int64, error) {
 		domain := message.CanonicalDomain(set.GetDomain())
 		// The same line twice says nothing new: some converters write it so.
 		if before, twice := opsets[domain]; twice && before != set.GetVersion() {
-			return nil, fmt.Errorf("opset_import names the domain %q twice, with the versions %d and %d; keep the one that the nodes are of",
+			return nil, fmt.Errorf(
+				"opset_import names the domain %q twice, with the versions %d and %d; keep the one that the nodes are of",
 				message.Shorten(domain), before, set.GetVersion())
 		}
 		if set.GetVersion() < 1 {
-			return nil, fmt.Errorf("opset_import: version %d of the domain %q; versions begin at 1", set.GetVersion(), message.Shorten(domain))
+			return nil, fmt.Errorf("opset_import: version %d of the domain %q; versions begin at 1",
+				set.GetVersion(), message.Shorten(domain))
 		}
 		if domain == "" && set.GetVersion() > maxOpset {
-			return nil, fmt.Errorf("its opset is %d, newer than %d, the newest that this program knows (export it with opset 13)", set.GetVersion(), maxOpset)
+			return nil, fmt.Errorf(
+				"its opset is %d, newer than %d, the newest that this program knows (export it with opset 13)",
+				set.GetVersion(), maxOpset)
 		}
 		opsets[domain] = set.GetVersion()
 	}
 	if len(opsets) == 0 {
-		return nil, errors.New("it imports no opset; opset_import must name the versions of the operators it uses")
+		return nil, errors.New(
+			"it imports no opset; opset_import must name the versions of the operators it uses")
 	}
 	return opsets, nil
 }
@@ -136,7 +146,8 @@ type scope struct {
 }
 
 func newScope(outer *scope) *scope {
-	return &scope{outer: outer, values: make(map[string]Value), constants: make(map[string]*onnxpb.TensorProto)}
+	return &scope{outer: outer, values: make(map[string]Value),
+		constants: make(map[string]*onnxpb.TensorProto)}
 }
 
 func (s *scope) value(name string) (Value, bool) {
@@ -163,7 +174,9 @@ func (s *scope) define(value Value, what string) error {
 		return fmt.Errorf("%s has no name", what)
 	}
 	if _, taken := s.values[value.Name]; taken {
-		return fmt.Errorf("%s is called %q, but something before it is called so too; names in a graph are unique", what, message.Shorten(value.Name))
+		return fmt.Errorf(
+			"%s is called %q, but something before it is called so too; names in a graph are unique", what,
+			message.Shorten(value.Name))
 	}
 	s.values[value.Name] = value
 	return nil
@@ -209,12 +222,14 @@ func (c *checker) graph(place string, graph *onnxpb.GraphProto, outer *scope) er
 	for _, info := range graph.GetOutput() {
 		name := info.GetName()
 		if outputs[name] {
-			return fmt.Errorf("%sgraph output %q is given twice; outputs are unique", place, message.Shorten(name))
+			return fmt.Errorf("%sgraph output %q is given twice; outputs are unique", place,
+				message.Shorten(name))
 		}
 		outputs[name] = true
 		made, ok := names.value(name)
 		if !ok {
-			return fmt.Errorf("%sgraph output %q is made by no node; name a value that one makes", place, message.Shorten(name))
+			return fmt.Errorf("%sgraph output %q is made by no node; name a value that one makes", place,
+				message.Shorten(name))
 		}
 		if _, err := merge(made, declared[name]); err != nil {
 			return fmt.Errorf("%sgraph output %q: %w", place, message.Shorten(name), err)
@@ -230,7 +245,8 @@ func defineInitializers(graph *onnxpb.GraphProto, names *scope, inputs map[strin
 			return errors.New("an initializer has no name; nothing can refer to it")
 		}
 		if seen[value.Name] {
-			return fmt.Errorf("the initializer %q is given twice; names are unique", message.Shorten(value.Name))
+			return fmt.Errorf("the initializer %q is given twice; names are unique",
+				message.Shorten(value.Name))
 		}
 		seen[value.Name] = true
 		if inputs[value.Name] {
@@ -257,8 +273,10 @@ func defineInitializers(graph *onnxpb.GraphProto, names *scope, inputs map[strin
 		if values == nil || sparse.GetIndices() == nil {
 			return errors.New("a sparse initializer lacks its values or its indices")
 		}
-		if _, err := message.Elements(sparse.GetDims()); err != nil || len(sparse.GetDims()) > message.MaxRank {
-			return fmt.Errorf("the sparse initializer %q has the shape %s, which is not one", message.Shorten(values.GetName()), message.Shorten(fmt.Sprint(sparse.GetDims())))
+		if _, err := message.Elements(sparse.GetDims()); err != nil ||
+			len(sparse.GetDims()) > message.MaxRank {
+			return fmt.Errorf("the sparse initializer %q has the shape %s, which is not one",
+				message.Shorten(values.GetName()), message.Shorten(fmt.Sprint(sparse.GetDims())))
 		}
 		value := tensorValue(values)
 		value.Dims = fixedDims(sparse.GetDims())
@@ -314,16 +332,21 @@ func checkValue(info *onnxpb.ValueInfoProto) (Value, error) {
 	if tensor == nil {
 		return Value{Name: info.GetName()}, nil
 	}
-	if number := tensor.GetElemType(); number != 0 && !message.IsElementType(onnxpb.TensorProto_DataType(number)) {
+	if number := tensor.GetElemType(); number != 0 &&
+		!message.IsElementType(onnxpb.TensorProto_DataType(number)) {
 		return Value{}, fmt.Errorf("its element type is %s", message.TypeLabel(number))
 	}
 	dims := tensor.GetShape().GetDim()
 	if len(dims) > message.MaxRank {
-		return Value{}, fmt.Errorf("it has %d dimensions; at most %d are allowed", len(dims), message.MaxRank)
+		return Value{}, fmt.Errorf("it has %d dimensions; at most %d are allowed", len(dims),
+			message.MaxRank)
 	}
 	for i, dim := range dims {
-		if size, ok := dim.GetValue().(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && (size.DimValue < -1 || size.DimValue > message.MaxElements) {
-			return Value{}, fmt.Errorf("its dimension %d is %d; use a number from 0 to 2^40, or a name where it is free", i, size.DimValue)
+		if size, ok := dim.GetValue().(*onnxpb.TensorShapeProto_Dimension_DimValue); ok &&
+			(size.DimValue < -1 || size.DimValue > message.MaxElements) {
+			return Value{}, fmt.Errorf(
+				"its dimension %d is %d; use a number from 0 to 2^40, or a name where it is free", i,
+				size.DimValue)
 		}
 	}
 	return valueOf(info), nil
@@ -344,7 +367,8 @@ func merge(a, b Value) (Value, error) {
 		return a, nil
 	}
 	if len(a.Dims) != len(b.Dims) {
-		return a, fmt.Errorf("it is declared as %v but computed as %v, of another number of dimensions", b, a)
+		return a, fmt.Errorf("it is declared as %v but computed as %v, of another number of dimensions",
+			b, a)
 	}
 	var dims []Dim
 	for i, dim := range a.Dims {

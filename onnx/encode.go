@@ -16,7 +16,8 @@ func Encode(m *Model) ([]byte, error) {
 		return nil, errors.New("encode: there is no model")
 	}
 	if size := proto.Size(m.Proto); size > maxBytes {
-		return nil, fmt.Errorf("%s: the model takes %d bytes; protobuf allows less than 2 GiB", m.label(), size)
+		return nil, fmt.Errorf("%s: the model takes %d bytes; protobuf allows less than 2 GiB", m.label(),
+			size)
 	}
 	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(m.Proto)
 	if err != nil {

@@ -28,7 +28,8 @@ func ExampleRead() {
 	if err := model.Check(); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(model.GraphName(), "opset", model.Opset(""), "takes", model.Inputs()[0], "gives", model.Outputs()[0])
+	fmt.Println(model.GraphName(), "opset", model.Opset(""), "takes", model.Inputs()[0], "gives",
+		model.Outputs()[0])
 	// Output: e1 opset 13 takes float[N×1×28×28] gives float[N×10]
 }
 
@@ -102,11 +103,14 @@ func ExampleReform() {
 func ExampleExtract() {
 	model := read()
 	nodes := onnx.Inspect(model).Nodes
-	flat := nodes[slices.IndexFunc(nodes, func(n onnx.NodeReport) bool { return n.Operator == "Flatten" })]
+	flat := nodes[slices.IndexFunc(nodes, func(n onnx.NodeReport) bool {
+		return n.Operator == "Flatten"
+	})]
 	features, err := onnx.Extract(model, []string{flat.Outputs[0].Name})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(features.Outputs()[0].Name, "of", len(onnx.Inspect(features).Nodes), "nodes of", len(nodes))
+	fmt.Println(features.Outputs()[0].Name, "of", len(onnx.Inspect(features).Nodes), "nodes of",
+		len(nodes))
 	// Output: flatten.output of 7 nodes of 10
 }

@@ -45,7 +45,8 @@ func (m *Model) loadExternal(verify func(name string, content []byte) error) err
 		}
 		data, err := readExternal(files, tensor, budget)
 		if err != nil {
-			return fmt.Errorf("%s, tensor %q: external data: %w", place, message.Shorten(tensor.GetName()), err)
+			return fmt.Errorf("%s, tensor %q: external data: %w", place, message.Shorten(tensor.GetName()),
+				err)
 		}
 		budget -= int64(len(data))
 		m.externalBytes += int64(len(data))
@@ -56,9 +57,9 @@ func (m *Model) loadExternal(verify func(name string, content []byte) error) err
 	})
 }
 
-// ExternalFiles returns the names of the files that hold tensors of the model in a file, relative to its
-// folder, with slashes: those that Read reads as well. It does not read them. Names that lead out of
-// the folder, which Read refuses, are left out.
+// ExternalFiles returns the names of the files that hold tensors of the model in a file, relative
+// to its folder, with slashes: those that Read reads as well. It does not read them. Names that
+// lead out of the folder, which Read refuses, are left out.
 func ExternalFiles(path string) ([]string, error) {
 	data, err := readRegular(path)
 	if err != nil {
@@ -100,10 +101,12 @@ func readExternal(files *externalFiles, tensor *onnxpb.TensorProto, budget int64
 		return nil, err
 	}
 	if ref.length >= 0 && ref.length != want {
-		return nil, fmt.Errorf("length is %d, but the tensor's shape %s needs %d bytes", ref.length, message.Shorten(fmt.Sprint(tensor.GetDims())), want)
+		return nil, fmt.Errorf("length is %d, but the tensor's shape %s needs %d bytes", ref.length,
+			message.Shorten(fmt.Sprint(tensor.GetDims())), want)
 	}
 	if want > budget {
-		return nil, fmt.Errorf("%d bytes more would make the model larger than 2 GiB, which this program does not load", want)
+		return nil, fmt.Errorf(
+			"%d bytes more would make the model larger than 2 GiB, which this program does not load", want)
 	}
 
 	name := message.Shorten(ref.location)
@@ -113,10 +116,14 @@ func readExternal(files *externalFiles, tensor *onnxpb.TensorProto, budget int64
 	}
 	defer file.close()
 	if ref.offset > file.size || want > file.size-ref.offset {
-		return nil, fmt.Errorf("%q is %d bytes long, but %d bytes from byte %d are asked for; the file is truncated or another model's", name, file.size, want, ref.offset)
+		return nil, fmt.Errorf(
+			"%q is %d bytes long, but %d bytes from byte %d are asked for; the file is truncated or another model's",
+			name, file.size, want, ref.offset)
 	}
 	if ref.length < 0 && file.size-ref.offset != want {
-		return nil, fmt.Errorf("no length is given, and from byte %d %q has %d bytes, not the %d of the tensor's shape", ref.offset, name, file.size-ref.offset, want)
+		return nil, fmt.Errorf(
+			"no length is given, and from byte %d %q has %d bytes, not the %d of the tensor's shape",
+			ref.offset, name, file.size-ref.offset, want)
 	}
 	data := make([]byte, want)
 	if _, err := io.ReadFull(io.NewSectionReader(file.content, ref.offset, want), data); err != nil {
@@ -166,9 +173,12 @@ func parseSize(key, value string) (int64, error) {
 func checkLocation(location string) error {
 	const remedy = "it must be a path below the model's folder"
 	if strings.ContainsRune(location, 0) || !filepath.IsLocal(filepath.FromSlash(location)) {
-		return fmt.Errorf("the location %q leads out of the model's folder; %s", message.Shorten(location), remedy)
+		return fmt.Errorf("the location %q leads out of the model's folder; %s",
+			message.Shorten(location), remedy)
 	}
-	for part := range strings.FieldsFuncSeq(location, func(r rune) bool { return r == '/' || r == '\\' }) {
+	for part := range strings.FieldsFuncSeq(location, func(r rune) bool {
+		return r == '/' || r == '\\'
+	}) {
 		if part == ".." {
 			return fmt.Errorf("the location %q contains ..; %s", message.Shorten(location), remedy)
 		}

@@ -31,7 +31,8 @@ func TestExternalDataFitsTogether(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "w"), make([]byte, 8), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for left, want := range map[int64]string{16: "", 15: `tensor "b": external data: 8 bytes more would make the model larger`} {
+	for left, want := range map[int64]string{16: "",
+		15: `tensor "b": external data: 8 bytes more would make the model larger`} {
 		m := &Model{path: filepath.Join(folder, "m.onnx"), fileBytes: maxBytes - left,
 			Proto: &onnxpb.ModelProto{Graph: &onnxpb.GraphProto{Initializer: []*onnxpb.TensorProto{
 				externalTensor("a", 2, "location", "w"), externalTensor("b", 2, "location", "w")}}}}
@@ -64,21 +65,32 @@ func TestExternalDataAtItsLimits(t *testing.T) {
 		tensor *onnxpb.TensorProto
 		want   string
 	}{
-		"all of it":            {externalTensor("w", 2, "location", "w"), ""},
-		"its end":              {externalTensor("w", 1, "location", "w", "offset", "4"), ""},
-		"nothing":              {externalTensor("w", 0, "location", "w", "length", "0"), ""},
-		"nothing at the end":   {externalTensor("w", 0, "location", "w", "offset", "8"), ""},
-		"beyond the end":       {externalTensor("w", 0, "location", "w", "offset", "9"), "8 bytes long, but 0 bytes from byte 9"},
-		"length 0":             {externalTensor("w", 2, "location", "w", "length", "0"), "length is 0, but"},
-		"a rest that is more":  {externalTensor("w", 1, "location", "w", "offset", "2"), "has 6 bytes, not the 4"},
-		"raw data of its own":  {own(func(w *onnxpb.TensorProto) { w.RawData = make([]byte, 8) }), both},
-		"floats of its own":    {own(func(w *onnxpb.TensorProto) { w.FloatData = make([]float32, 2) }), both},
-		"int32 of its own":     {own(func(w *onnxpb.TensorProto) { w.Int32Data = make([]int32, 2) }), both},
-		"int64 of its own":     {own(func(w *onnxpb.TensorProto) { w.Int64Data = make([]int64, 2) }), both},
-		"doubles of its own":   {own(func(w *onnxpb.TensorProto) { w.DoubleData = make([]float64, 2) }), both},
-		"unsigned of its own":  {own(func(w *onnxpb.TensorProto) { w.Uint64Data = make([]uint64, 2) }), both},
-		"texts of its own":     {own(func(w *onnxpb.TensorProto) { w.StringData = make([][]byte, 2) }), both},
-		"two kinds of its own": {own(func(w *onnxpb.TensorProto) { w.RawData, w.FloatData = make([]byte, 8), make([]float32, 8) }), both},
+		"all of it":          {externalTensor("w", 2, "location", "w"), ""},
+		"its end":            {externalTensor("w", 1, "location", "w", "offset", "4"), ""},
+		"nothing":            {externalTensor("w", 0, "location", "w", "length", "0"), ""},
+		"nothing at the end": {externalTensor("w", 0, "location", "w", "offset", "8"), ""},
+		"beyond the end": {externalTensor("w", 0, "location", "w", "offset", "9"),
+			"8 bytes long, but 0 bytes from byte 9"},
+		"length 0": {externalTensor("w", 2, "location", "w", "length", "0"),
+			"length is 0, but"},
+		"a rest that is more": {externalTensor("w", 1, "location", "w", "offset", "2"),
+			"has 6 bytes, not the 4"},
+		"raw data of its own": {own(func(w *onnxpb.TensorProto) { w.RawData = make([]byte, 8) }), both},
+		"floats of its own": {own(func(w *onnxpb.TensorProto) { w.FloatData = make([]float32, 2) }),
+			both},
+		"int32 of its own": {own(func(w *onnxpb.TensorProto) { w.Int32Data = make([]int32, 2) }),
+			both},
+		"int64 of its own": {own(func(w *onnxpb.TensorProto) { w.Int64Data = make([]int64, 2) }),
+			both},
+		"doubles of its own": {own(func(w *onnxpb.TensorProto) { w.DoubleData = make([]float64, 2) }),
+			both},
+		"unsigned of its own": {own(func(w *onnxpb.TensorProto) { w.Uint64Data = make([]uint64, 2) }),
+			both},
+		"texts of its own": {own(func(w *onnxpb.TensorProto) { w.StringData = make([][]byte, 2) }),
+			both},
+		"two kinds of its own": {own(func(w *onnxpb.TensorProto) {
+			w.RawData, w.FloatData = make([]byte, 8), make([]float32, 8)
+		}), both},
 	} {
 		data, err := readExternal(files, test.tensor, 8)
 		if test.want == "" && (err != nil || int64(len(data)) != 4*test.tensor.Dims[0]) ||
@@ -105,7 +117,8 @@ func TestExternalFiles(t *testing.T) {
 	if err := os.WriteFile(path, raw, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if names, err := ExternalFiles(path); err != nil || !slices.Equal(names, []string{"a/c.bin", "b.bin"}) {
+	if names, err := ExternalFiles(path); err != nil ||
+		!slices.Equal(names, []string{"a/c.bin", "b.bin"}) {
 		t.Errorf("%q, %v", names, err)
 	}
 	if _, err := ExternalFiles(filepath.Dir(path)); err == nil {
@@ -113,8 +126,8 @@ func TestExternalFiles(t *testing.T) {
 	}
 }
 
-// ReadVerified shows each file once, as a whole and before it is used, and what verify refuses is not
-// read; what it has seen is what the model is made of, though the file changes while it looks.
+// ReadVerified shows each file once, as a whole and before it is used, and what verify refuses is
+// not read; what it has seen is what the model is made of, though the file changes while it looks.
 func TestReadVerified(t *testing.T) {
 	folder := t.TempDir()
 	model, err := proto.Marshal(&onnxpb.ModelProto{Graph: &onnxpb.GraphProto{
@@ -176,7 +189,8 @@ func TestReadVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer files.close()
-	if _, err := files.open("in/w"); err == nil || !strings.Contains(err.Error(), "larger than 2 GiB") {
+	if _, err := files.open("in/w"); err == nil ||
+		!strings.Contains(err.Error(), "larger than 2 GiB") {
 		t.Errorf("13 bytes of 12: %v", err)
 	}
 }

@@ -33,10 +33,12 @@ func Extract(m *Model, outputs []string) (*Model, error) {
 	for i, name := range outputs {
 		value, ok := known.values[name]
 		if !ok || name == "" {
-			return nil, fmt.Errorf("%s: extract: no node makes a value %q; onnx.Inspect lists the values", m.label(), message.Shorten(name))
+			return nil, fmt.Errorf("%s: extract: no node makes a value %q; onnx.Inspect lists the values",
+				m.label(), message.Shorten(name))
 		}
 		if seen[name] {
-			return nil, fmt.Errorf("%s: extract: the value %q is asked for twice", m.label(), message.Shorten(name))
+			return nil, fmt.Errorf("%s: extract: the value %q is asked for twice", m.label(),
+				message.Shorten(name))
 		}
 		seen[name], needed[name] = true, true
 		value.Name = name

@@ -20,9 +20,12 @@ func TestExtract(t *testing.T) {
 		weights []string
 		shapes  []string
 	}{
-		{[]string{"conv1.output"}, []string{"conv1"}, []string{"conv1.weight", "conv1.bias"}, []string{"float[N×2×4×4]"}},
-		{[]string{"pool1.output", "conv1.output"}, []string{"conv1", "relu1", "pool1"}, []string{"conv1.weight", "conv1.bias"}, []string{"float[N×2×2×2]", "float[N×2×4×4]"}},
-		{[]string{"logits"}, []string{"conv1", "relu1", "pool1", "flatten1", "fc1"}, []string{"conv1.weight", "conv1.bias", "fc1.weight", "fc1.bias"}, []string{"float[N×3]"}},
+		{[]string{"conv1.output"}, []string{"conv1"}, []string{"conv1.weight", "conv1.bias"},
+			[]string{"float[N×2×4×4]"}},
+		{[]string{"pool1.output", "conv1.output"}, []string{"conv1", "relu1", "pool1"},
+			[]string{"conv1.weight", "conv1.bias"}, []string{"float[N×2×2×2]", "float[N×2×4×4]"}},
+		{[]string{"logits"}, []string{"conv1", "relu1", "pool1", "flatten1", "fc1"},
+			[]string{"conv1.weight", "conv1.bias", "fc1.weight", "fc1.bias"}, []string{"float[N×3]"}},
 	} {
 		part, err := onnx.Extract(whole, test.outputs)
 		if err != nil {
@@ -41,8 +44,10 @@ func TestExtract(t *testing.T) {
 		for _, output := range part.Outputs() {
 			outputs, shapes = append(outputs, output.Name), append(shapes, output.String())
 		}
-		if !slices.Equal(nodes, test.nodes) || !slices.Equal(weights, test.weights) || !slices.Equal(shapes, test.shapes) || !slices.Equal(outputs, test.outputs) {
-			t.Errorf("%v: nodes %v, weights %v, outputs %v %v", test.outputs, nodes, weights, outputs, shapes)
+		if !slices.Equal(nodes, test.nodes) || !slices.Equal(weights, test.weights) ||
+			!slices.Equal(shapes, test.shapes) || !slices.Equal(outputs, test.outputs) {
+			t.Errorf("%v: nodes %v, weights %v, outputs %v %v", test.outputs, nodes, weights, outputs,
+				shapes)
 		}
 		part.Proto.Graph.Initializer[0].RawData[0] ^= 1
 	}
@@ -55,11 +60,13 @@ func TestExtract(t *testing.T) {
 func TestExtractKeepsWhatSubgraphsUse(t *testing.T) {
 	model := tinyModel(t)
 	graph := model.Proto.Graph
-	branch := &onnxpb.GraphProto{Name: proto.String("branch"), Node: []*onnxpb.NodeProto{nodeOf("Neg", []string{"relu1.output"}, []string{"z"})},
+	branch := &onnxpb.GraphProto{Name: proto.String("branch"),
+		Node:   []*onnxpb.NodeProto{nodeOf("Neg", []string{"relu1.output"}, []string{"z"})},
 		Output: []*onnxpb.ValueInfoProto{{Name: proto.String("z")}}}
 	choice := nodeOf("If", []string{"image"}, []string{"chosen"})
 	for _, name := range []string{"then_branch", "else_branch"} {
-		choice.Attribute = append(choice.Attribute, &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_GRAPH.Enum(), G: branch})
+		choice.Attribute = append(choice.Attribute, &onnxpb.AttributeProto{Name: proto.String(name),
+			Type: onnxpb.AttributeProto_GRAPH.Enum(), G: branch})
 	}
 	graph.Node = append(graph.Node, choice)
 	part, err := onnx.Extract(model, []string{"chosen"})
@@ -85,7 +92,8 @@ func TestExtractRefuses(t *testing.T) {
 		{tinyModel(t), []string{"logits", "logits"}, "twice"},
 		{bad, []string{"logits"}, `"ghost" is made by no node`},
 	} {
-		if _, err := onnx.Extract(test.model, test.outputs); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := onnx.Extract(test.model, test.outputs); err == nil ||
+			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v: error %v, want one with %q", test.outputs, err, test.want)
 		}
 	}

@@ -36,9 +36,12 @@ func (c *checker) fill(node *onnxpb.NodeProto, names *scope) error {
 	}
 	switch {
 	case f.elements > maxFilled:
-		return fmt.Errorf("it fills %.15g elements by sizes in the file; at most 2^28 are allowed", f.elements)
+		return fmt.Errorf("it fills %.15g elements by sizes in the file; at most 2^28 are allowed",
+			f.elements)
 	case total > maxFilled:
-		return fmt.Errorf("it and the nodes before it fill %.15g elements by sizes in the file; at most 2^28 are allowed together", total)
+		return fmt.Errorf(
+			"it and the nodes before it fill %.15g elements by sizes in the file; at most 2^28 are allowed together",
+			total)
 	}
 	return nil
 }
@@ -175,7 +178,8 @@ func numbersOf(tensor *onnxpb.TensorProto) (numbers []float64, ok bool) {
 	if tensor == nil {
 		return nil, false
 	}
-	if elements, err := message.Elements(tensor.GetDims()); err != nil || elements > 2*message.MaxRank {
+	if elements, err := message.Elements(tensor.GetDims()); err != nil ||
+		elements > 2*message.MaxRank {
 		return nil, false
 	}
 	switch onnxpb.TensorProto_DataType(tensor.GetDataType()) {
@@ -203,10 +207,12 @@ func constantOf(node *onnxpb.NodeProto) *onnxpb.TensorProto {
 	}
 	attribute := node.GetAttribute()[0]
 	integers := func(dims []int64, values []int64) *onnxpb.TensorProto {
-		return &onnxpb.TensorProto{DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)), Dims: dims, Int64Data: values}
+		return &onnxpb.TensorProto{DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)), Dims: dims,
+			Int64Data: values}
 	}
 	floats := func(dims []int64, values []float32) *onnxpb.TensorProto {
-		return &onnxpb.TensorProto{DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Dims: dims, FloatData: values}
+		return &onnxpb.TensorProto{DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Dims: dims,
+			FloatData: values}
 	}
 	switch attribute.GetName() {
 	case "value":

@@ -39,7 +39,8 @@ func TestTheLimitsOfWhatANodeFills(t *testing.T) {
 		want           string // how much it fills by the error, empty where it is taken
 	}{
 		{"as many", "ConstantOfShape", 13, []*onnxpb.TensorProto{sizes("s", most)}, ""},
-		{"one more", "ConstantOfShape", 13, []*onnxpb.TensorProto{sizes("s", most+1)}, "it fills 268435457 "},
+		{"one more", "ConstantOfShape", 13, []*onnxpb.TensorProto{sizes("s", most+1)},
+			"it fills 268435457 "},
 		{"nothing", "ConstantOfShape", 13, []*onnxpb.TensorProto{sizes("s", 1<<40, 0)}, ""},
 		{"as many sizes as are read", "ConstantOfShape", 13,
 			[]*onnxpb.TensorProto{sizes("s", append(ones, most+1)...)}, "it fills 268435457 "},
@@ -127,9 +128,11 @@ func TestWhatIsNotKnownToFill(t *testing.T) {
 	repeated.Attribute = []*onnxpb.AttributeProto{{Name: proto.String("value"),
 		Type: onnxpb.AttributeProto_TENSOR.Enum(), T: sizes("", 1<<29)}}
 	for name, nodes := range map[string][]*onnxpb.NodeProto{
-		"a Constant of another domain": {constant, nodeOf("ConstantOfShape", []string{"of Constant"}, []string{"filled"})},
-		"a size that is computed":      {repeated, nodeOf("ConstantOfShape", []string{"repeated"}, []string{"filled"})},
-		"a filling of another domain":  {foreign("ConstantOfShape", "large")},
+		"a Constant of another domain": {constant, nodeOf("ConstantOfShape", []string{"of Constant"},
+			[]string{"filled"})},
+		"a size that is computed": {repeated, nodeOf("ConstantOfShape", []string{"repeated"},
+			[]string{"filled"})},
+		"a filling of another domain": {foreign("ConstantOfShape", "large")},
 	} {
 		model := tinyModel(t)
 		importDomain(model.Proto, "com.acme")

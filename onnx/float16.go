@@ -78,11 +78,15 @@ const minHalvedElements = 64
 // that float16 does not have, above 65504 in size or NaN. The model is one that
 // passes Check; it shares nothing with the new one that either may change.
 func ToFloat16(m *Model) (*Model, error) {
-	fail := func(err error) (*Model, error) { return nil, fmt.Errorf("%s: float16: %w", m.label(), err) }
+	fail := func(err error) (*Model, error) {
+		return nil, fmt.Errorf("%s: float16: %w", m.label(), err)
+	}
 	result := &Model{Proto: proto.CloneOf(m.Proto)}
 	graph := result.Proto.GetGraph()
 	if result.Opset("") < 6 {
-		return fail(fmt.Errorf("its opset is %d; Cast is as it is used here since 6: export it with opset 13", m.Opset("")))
+		return fail(
+			fmt.Errorf("its opset is %d; Cast is as it is used here since 6: export it with opset 13",
+				m.Opset("")))
 	}
 	names := namesOf(graph)
 	defaults := make(map[string]bool)
@@ -91,7 +95,8 @@ func ToFloat16(m *Model) (*Model, error) {
 	}
 	var casts []*onnxpb.NodeProto
 	for i, tensor := range graph.GetInitializer() {
-		if onnxpb.TensorProto_DataType(tensor.GetDataType()) != onnxpb.TensorProto_FLOAT || defaults[tensor.GetName()] {
+		if onnxpb.TensorProto_DataType(tensor.GetDataType()) != onnxpb.TensorProto_FLOAT ||
+			defaults[tensor.GetName()] {
 			continue
 		}
 		values, err := Floats(tensor)
@@ -104,11 +109,14 @@ func ToFloat16(m *Model) (*Model, error) {
 		}
 		stored := names.fresh(tensor.GetName() + ".float16")
 		graph.Initializer[i] = rawTensor(stored, onnxpb.TensorProto_FLOAT16, tensor.GetDims(), half)
-		casts = append(casts, message.NewNode(names.fresh(tensor.GetName()+".cast"), "Cast", []string{stored}, tensor.GetName(),
+		casts = append(casts, message.NewNode(names.fresh(tensor.GetName()+".cast"), "Cast",
+			[]string{stored}, tensor.GetName(),
 			message.NewInteger("to", int64(onnxpb.TensorProto_FLOAT))))
 	}
 	if len(casts) == 0 {
-		return fail(fmt.Errorf("none of its initializers is of %d float32 or more; there is nothing to make smaller", minHalvedElements))
+		return fail(
+			fmt.Errorf("none of its initializers is of %d float32 or more; there is nothing to make smaller",
+				minHalvedElements))
 	}
 	graph.Node = append(casts, graph.Node...)
 	if err := result.Check(); err != nil {

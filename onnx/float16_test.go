@@ -30,7 +30,8 @@ func TestFloat16IsTheStandardsFormat(t *testing.T) {
 		switch {
 		case exponent == 31 && fraction != 0:
 			if !math.IsNaN(got) || !math.IsNaN(float64(NewFloat16(h.Float32()).Float32())) {
-				t.Fatalf("%#04x is %v and comes back as %v, not NaN", bits, got, NewFloat16(h.Float32()).Float32())
+				t.Fatalf("%#04x is %v and comes back as %v, not NaN", bits, got, NewFloat16(h.Float32()).
+					Float32())
 			}
 			continue
 		case exponent == 31:
@@ -113,14 +114,17 @@ func TestToFloat16KeepsWhatItMust(t *testing.T) {
 		types[tensor.GetName()] = onnxpb.TensorProto_DataType(tensor.GetDataType())
 	}
 	for name, want := range map[string]onnxpb.TensorProto_DataType{
-		"conv1.weight.float16": onnxpb.TensorProto_FLOAT16, "conv2.weight.float16": onnxpb.TensorProto_FLOAT16, "fc2.weight.float16": onnxpb.TensorProto_FLOAT16,
-		"fc1.weight": onnxpb.TensorProto_FLOAT, "conv1.bias": onnxpb.TensorProto_FLOAT,
+		"conv1.weight.float16": onnxpb.TensorProto_FLOAT16,
+		"conv2.weight.float16": onnxpb.TensorProto_FLOAT16,
+		"fc2.weight.float16":   onnxpb.TensorProto_FLOAT16,
+		"fc1.weight":           onnxpb.TensorProto_FLOAT, "conv1.bias": onnxpb.TensorProto_FLOAT,
 	} {
 		if types[name] != want {
 			t.Errorf("%s is of %v, want %v", name, types[name], want)
 		}
 	}
-	if node := half.Proto.GetGraph().GetNode()[0]; node.GetOpType() != "Cast" || node.GetOutput()[0] != "conv1.weight" {
+	if node := half.Proto.GetGraph().GetNode()[0]; node.GetOpType() != "Cast" ||
+		node.GetOutput()[0] != "conv1.weight" {
 		t.Errorf("the first node is %v", node)
 	}
 	if tensor, _ := m.Initializer("conv1.weight"); tensor == nil {

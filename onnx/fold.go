@@ -65,15 +65,18 @@ func FoldNormalization(m *Model) (*Model, error) {
 // isNormalization reports whether a node is a BatchNormalization that only evaluates.
 func isNormalization(node *onnxpb.NodeProto) bool {
 	given := func(name string) bool { return name != "" }
-	return node.GetOpType() == "BatchNormalization" && message.CanonicalDomain(node.GetDomain()) == "" &&
+	return node.GetOpType() == "BatchNormalization" &&
+		message.CanonicalDomain(node.GetDomain()) == "" &&
 		len(node.GetInput()) == 5 && !slices.ContainsFunc(node.GetOutput()[1:], given) &&
 		message.Attribute(node, "training_mode").GetI() == 0 &&
 		(message.Attribute(node, "spatial") == nil || message.Attribute(node, "spatial").GetI() == 1)
 }
 
-// FoldedConv returns the weight and the bias of a Conv that computes the BatchNormalization behind it, too, as
-// FoldNormalization has it: of the Conv's own, O×… and O, and of O numbers each of the four others.
-func FoldedConv(weight, bias, scale, shift, mean, variance []float32, epsilon float64) (w, b []float32) {
+// FoldedConv returns the weight and the bias of a Conv that computes the BatchNormalization behind
+// it, too, as FoldNormalization has it: of the Conv's own, O×… and O, and of O numbers each of the
+// four others.
+func FoldedConv(weight, bias, scale, shift, mean, variance []float32, epsilon float64) (w,
+	b []float32) {
 	w, b = make([]float32, len(weight)), make([]float32, len(bias))
 	size := len(weight) / len(bias)
 	for o := range b {
@@ -138,7 +141,8 @@ func (f *folding) fold(conv, normalization *onnxpb.NodeProto) bool {
 	if a := message.Attribute(normalization, "epsilon"); a != nil {
 		epsilon = float64(a.GetF())
 	}
-	w, b := FoldedConv(values, parameters[0], parameters[1], parameters[2], parameters[3], parameters[4], epsilon)
+	w, b := FoldedConv(values, parameters[0], parameters[1], parameters[2], parameters[3],
+		parameters[4], epsilon)
 	stored := conv.GetInput()[1]
 	inputs := []string{conv.GetInput()[0], f.replace(stored, stored, weight.GetDims(), w)}
 	old := ""

@@ -55,7 +55,8 @@ func (t *functionTable) find(node *onnxpb.NodeProto) *function {
 
 // checkFunctions checks the model's functions: their bodies, and that no chain
 // of calls leads back or grows without bound.
-func checkFunctions(model *onnxpb.ModelProto, operators map[string]operator) (*functionTable, error) {
+func checkFunctions(model *onnxpb.ModelProto, operators map[string]operator) (*functionTable,
+	error) {
 	table := &functionTable{byKey: make(map[functionKey]*function), operators: operators}
 	label := func(proto *onnxpb.FunctionProto) string {
 		return fmt.Sprintf("function %q", message.Shorten(proto.GetDomain()+"."+proto.GetName()))
@@ -64,14 +65,16 @@ func checkFunctions(model *onnxpb.ModelProto, operators map[string]operator) (*f
 		if proto.GetName() == "" {
 			return nil, errors.New("a function has no name")
 		}
-		key := functionKey{message.CanonicalDomain(proto.GetDomain()), proto.GetName(), proto.GetOverload()}
+		key := functionKey{message.CanonicalDomain(proto.GetDomain()), proto.GetName(),
+			proto.GetOverload()}
 		if table.byKey[key] != nil {
 			return nil, fmt.Errorf("%s is given twice", label(proto))
 		}
 		table.byKey[key] = &function{proto: proto, lethal: make(map[string][]string)}
 	}
 	for _, proto := range model.GetFunctions() {
-		f := table.byKey[functionKey{message.CanonicalDomain(proto.GetDomain()), proto.GetName(), proto.GetOverload()}]
+		f := table.byKey[functionKey{message.CanonicalDomain(proto.GetDomain()), proto.GetName(),
+			proto.GetOverload()}]
 		if err := table.visit(f, 1); err != nil {
 			return nil, fmt.Errorf("%s: %w", label(proto), err)
 		}
@@ -95,11 +98,13 @@ func (t *functionTable) checkBody(f *function) error {
 	}
 	for _, attribute := range f.proto.GetAttributeProto() {
 		if err := checkAttribute(attribute); err != nil {
-			return fmt.Errorf("the default of the attribute %q: %w", message.Shorten(attribute.GetName()), err)
+			return fmt.Errorf("the default of the attribute %q: %w", message.Shorten(attribute.GetName()),
+				err)
 		}
 		for _, use := range f.lethal[attribute.GetName()] {
 			if err := checkLethal("", use, attribute); err != nil {
-				return fmt.Errorf("the default of the attribute %q: %w", message.Shorten(attribute.GetName()), err)
+				return fmt.Errorf("the default of the attribute %q: %w", message.Shorten(attribute.GetName()),
+					err)
 			}
 		}
 	}
@@ -133,7 +138,8 @@ func (t *functionTable) visit(f *function, depth int) error {
 	case visited:
 		return nil
 	case visiting:
-		return errors.New("it calls itself, directly or through others; ONNX functions may not be recursive, and runtimes expand them until memory ends")
+		return errors.New(
+			"it calls itself, directly or through others; ONNX functions may not be recursive, and runtimes expand them until memory ends")
 	}
 	if depth > maxCallDepth {
 		return fmt.Errorf("functions call each other more than %d deep", maxCallDepth)
@@ -175,7 +181,8 @@ func appendNew(uses, more []string) []string {
 }
 
 // expand adds up the cost of nodes, those of subgraphs too.
-func (t *functionTable) expand(nodes []*onnxpb.NodeProto, cost func(*onnxpb.NodeProto) (int64, error)) (int64, error) {
+func (t *functionTable) expand(nodes []*onnxpb.NodeProto,
+	cost func(*onnxpb.NodeProto) (int64, error)) (int64, error) {
 	var total int64
 	for _, node := range nodes {
 		own, err := cost(node)
@@ -220,10 +227,12 @@ func (t *functionTable) checkExpansion(graph *onnxpb.GraphProto) error {
 // checkCall checks a node that calls the function.
 func (f *function) checkCall(node *onnxpb.NodeProto) error {
 	if len(node.GetInput()) > len(f.proto.GetInput()) {
-		return fmt.Errorf("it gives the function %d inputs, which takes %d", len(node.GetInput()), len(f.proto.GetInput()))
+		return fmt.Errorf("it gives the function %d inputs, which takes %d", len(node.GetInput()),
+			len(f.proto.GetInput()))
 	}
 	if len(node.GetOutput()) > len(f.proto.GetOutput()) {
-		return fmt.Errorf("it takes %d outputs of the function, which has %d", len(node.GetOutput()), len(f.proto.GetOutput()))
+		return fmt.Errorf("it takes %d outputs of the function, which has %d", len(node.GetOutput()),
+			len(f.proto.GetOutput()))
 	}
 	for _, attribute := range node.GetAttribute() {
 		for _, use := range f.lethal[attribute.GetName()] {

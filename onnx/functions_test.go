@@ -40,7 +40,8 @@ func TestTheLimitsOfFunctions(t *testing.T) {
 		for _, name := range []string{"then_branch", "else_branch"} {
 			node.Attribute = append(node.Attribute, &onnxpb.AttributeProto{
 				Name: proto.String(name), Type: onnxpb.AttributeProto_GRAPH.Enum(),
-				G: &onnxpb.GraphProto{Name: proto.String(name), Node: []*onnxpb.NodeProto{local("F0", "image", "of "+name)},
+				G: &onnxpb.GraphProto{Name: proto.String(name),
+					Node:   []*onnxpb.NodeProto{local("F0", "image", "of "+name)},
 					Output: []*onnxpb.ValueInfoProto{{Name: proto.String("of " + name)}}}})
 		}
 		g.Node = append(g.Node, node)
@@ -61,8 +62,9 @@ func TestTheLimitsOfFunctions(t *testing.T) {
 		change    func(g *onnxpb.GraphProto)
 		want      string
 	}{
-		"100 deep":                   {chain(100, 1), nil, ""},
-		"101 deep":                   {chain(101, 1), nil, "functions call each other more than 100 deep"},
+		"100 deep": {chain(100, 1), nil, ""},
+		"101 deep": {chain(101, 1), nil,
+			"functions call each other more than 100 deep"},
 		"2^20 nodes":                 {chain(21, 2), nil, ""},
 		"2^21 nodes":                 {chain(22, 2), nil, "more than 1048576 nodes"},
 		"with the model's own":       {chain(20, 2), calls(1<<20 - own), ""},
@@ -78,7 +80,8 @@ func TestTheLimitsOfFunctions(t *testing.T) {
 			test.change(model.Proto.Graph)
 		}
 		err := model.Check()
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+		if test.want == "" && err != nil || test.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
@@ -90,10 +93,12 @@ func TestDefaultsOfFunctions(t *testing.T) {
 		attribute *onnxpb.AttributeProto
 		want      string
 	}{
-		"sound": {&onnxpb.AttributeProto{Type: onnxpb.AttributeProto_INTS.Enum(), Ints: []int64{1, 2}}, ""},
+		"sound": {&onnxpb.AttributeProto{Type: onnxpb.AttributeProto_INTS.Enum(), Ints: []int64{1, 2}},
+			""},
 		"none": {&onnxpb.AttributeProto{Type: onnxpb.AttributeProto_INTS.Enum(), Ints: []int64{0, 2}},
 			`the default of the attribute "outer": strides holds 0`},
-		"contradictory": {&onnxpb.AttributeProto{Type: onnxpb.AttributeProto_INTS.Enum(), F: proto.Float32(1)},
+		"contradictory": {&onnxpb.AttributeProto{Type: onnxpb.AttributeProto_INTS.Enum(),
+			F: proto.Float32(1)},
 			`the default of the attribute "outer": `},
 	} {
 		model := tinyModel(t)
@@ -107,7 +112,8 @@ func TestDefaultsOfFunctions(t *testing.T) {
 		function.AttributeProto = []*onnxpb.AttributeProto{test.attribute}
 		model.Proto.Functions = []*onnxpb.FunctionProto{function}
 		err := model.Check()
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+		if test.want == "" && err != nil || test.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}

@@ -63,29 +63,36 @@ func FuzzDecode(f *testing.F) {
 func richModels(t testing.TB) []*onnx.Model {
 	functions := tinyModel(t)
 	importDomain(functions.Proto, "local")
-	functions.Proto.Functions = []*onnxpb.FunctionProto{functionOf("Rectify", nodeOf("Relu", []string{"x"}, []string{"y"}))}
-	functions.Proto.Graph.Node = append(functions.Proto.Graph.Node, local("Rectify", "image", "rectified"))
+	functions.Proto.Functions = []*onnxpb.FunctionProto{functionOf("Rectify",
+		nodeOf("Relu", []string{"x"}, []string{"y"}))}
+	functions.Proto.Graph.Node = append(functions.Proto.Graph.Node,
+		local("Rectify", "image", "rectified"))
 
 	subgraph := tinyModel(t)
-	branch := &onnxpb.GraphProto{Name: proto.String("branch"), Node: []*onnxpb.NodeProto{nodeOf("Neg", []string{"image"}, []string{"z"})},
+	branch := &onnxpb.GraphProto{Name: proto.String("branch"),
+		Node:   []*onnxpb.NodeProto{nodeOf("Neg", []string{"image"}, []string{"z"})},
 		Output: []*onnxpb.ValueInfoProto{{Name: proto.String("z")}}}
 	choice := nodeOf("If", []string{"image"}, []string{"chosen"})
 	for _, name := range []string{"then_branch", "else_branch"} {
 		choice.Attribute = append(choice.Attribute,
-			&onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_GRAPH.Enum(), G: branch})
+			&onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_GRAPH.Enum(),
+				G: branch})
 	}
 	subgraph.Proto.Graph.Node = append(subgraph.Proto.Graph.Node, choice)
 
 	operators := tinyModel(t)
 	graph := operators.Proto.Graph
 	int64s := func(name string, values ...int64) *onnxpb.TensorProto {
-		return &onnxpb.TensorProto{Name: proto.String(name), DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)),
-			Dims: []int64{int64(len(values))}, Int64Data: values}
+		return &onnxpb.TensorProto{Name: proto.String(name),
+			DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)),
+			Dims:     []int64{int64(len(values))}, Int64Data: values}
 	}
 	graph.Initializer = append(graph.Initializer, int64s("shape", 0, -1), &onnxpb.TensorProto{
-		Name: proto.String("half"), DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT16)), Dims: []int64{2}, Int32Data: []int32{1, 2}})
+		Name: proto.String("half"), DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT16)),
+		Dims: []int64{2}, Int32Data: []int32{1, 2}})
 	graph.SparseInitializer = []*onnxpb.SparseTensorProto{{Values: &onnxpb.TensorProto{Name: proto.String("sparse"),
-		DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Dims: []int64{1}, FloatData: []float32{1}}, Indices: int64s("", 0), Dims: []int64{3}}}
+		DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Dims: []int64{1},
+		FloatData: []float32{1}}, Indices: int64s("", 0), Dims: []int64{3}}}
 	transpose := nodeOf("Transpose", []string{"image"}, []string{"t"})
 	setInts(transpose, "perm", 0, 2, 3, 1)
 	cast := nodeOf("Cast", []string{"image"}, []string{"c"})
@@ -93,13 +100,15 @@ func richModels(t testing.TB) []*onnx.Model {
 	concat := nodeOf("Concat", []string{"image", "image"}, []string{"cat"})
 	setInt(concat, "axis", -1)
 	constant := nodeOf("Constant", nil, []string{"k"})
-	constant.Attribute = []*onnxpb.AttributeProto{{Name: proto.String("value"), Type: onnxpb.AttributeProto_TENSOR.Enum(), T: int64s("", 2, -1)}}
+	constant.Attribute = []*onnxpb.AttributeProto{{Name: proto.String("value"),
+		Type: onnxpb.AttributeProto_TENSOR.Enum(), T: int64s("", 2, -1)}}
 	graph.Node = append(graph.Node, constant, transpose, cast, concat,
 		nodeOf("Reshape", []string{"image", "shape"}, []string{"r"}),
 		nodeOf("Reshape", []string{"conv1.weight", "k"}, []string{"r2"}),
 		nodeOf("MatMul", []string{"image", "image"}, []string{"m"}),
 		nodeOf("Add", []string{"image", "r"}, []string{"a"}),
-		nodeOf("BatchNormalization", []string{"conv1.output", "conv1.bias", "conv1.bias", "conv1.bias", "conv1.bias"}, []string{"bn"}),
+		nodeOf("BatchNormalization", []string{"conv1.output", "conv1.bias", "conv1.bias", "conv1.bias",
+			"conv1.bias"}, []string{"bn"}),
 		nodeOf("Dropout", []string{"image"}, []string{"d", "mask"}),
 		nodeOf("GlobalAveragePool", []string{"image"}, []string{"gap"}),
 		nodeOf("LogSoftmax", []string{"logits"}, []string{"ls"}))

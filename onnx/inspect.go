@@ -131,7 +131,9 @@ func Inspect(m *Model) Report {
 	for _, entry := range m.Proto.GetMetadataProps() {
 		report.Metadata = append(report.Metadata, MetadataEntry{entry.GetKey(), entry.GetValue()})
 	}
-	sort.SliceStable(report.Metadata, func(i, j int) bool { return report.Metadata[i].Key < report.Metadata[j].Key })
+	sort.SliceStable(report.Metadata, func(i, j int) bool {
+		return report.Metadata[i].Key < report.Metadata[j].Key
+	})
 
 	found, err := analyze(m.Proto)
 	if err != nil {
@@ -197,12 +199,14 @@ func (r *Report) addInitializers(graph *onnxpb.GraphProto) map[string]int64 {
 func (r *Report) addNodes(graph *onnxpb.GraphProto, found *analysis) {
 	unused := r.addInitializers(graph)
 	for i, node := range graph.GetNode() {
-		line := NodeReport{Name: node.GetName(), Operator: node.GetOpType(), Checked: r.Problem == "" && !found.unchecked[i]}
+		line := NodeReport{Name: node.GetName(), Operator: node.GetOpType(), Checked: r.Problem == "" &&
+			!found.unchecked[i]}
 		if domain := message.CanonicalDomain(node.GetDomain()); domain != "" {
 			line.Operator = domain + "." + line.Operator
 		}
 		for _, attribute := range node.GetAttribute() {
-			line.Attributes = append(line.Attributes, AttributeReport{attribute.GetName(), attributeText(attribute)})
+			line.Attributes = append(line.Attributes,
+				AttributeReport{attribute.GetName(), attributeText(attribute)})
 		}
 		for _, name := range node.GetInput() {
 			value := found.values[name]

@@ -31,7 +31,9 @@ func attributeText(a *onnxpb.AttributeProto) string {
 	case onnxpb.AttributeProto_STRING:
 		return strconv.Quote(message.Shorten(display.Printable(string(a.GetS()))))
 	case onnxpb.AttributeProto_STRINGS:
-		return list(a.GetStrings(), func(v []byte) string { return strconv.Quote(message.Shorten(display.Printable(string(v)))) })
+		return list(a.GetStrings(), func(v []byte) string {
+			return strconv.Quote(message.Shorten(display.Printable(string(v))))
+		})
 	case onnxpb.AttributeProto_TENSOR:
 		return tensorValue(a.GetT()).String()
 	case onnxpb.AttributeProto_GRAPH:
@@ -67,7 +69,8 @@ func (n NodeReport) Title() string {
 		title += " " + kernel
 	}
 	for _, part := range []struct{ name, word, usual string }{
-		{"strides", "stride", "1"}, {"pads", "pad", "0"}, {"dilations", "dilation", "1"}, {"group", "groups", "1"},
+		{"strides", "stride", "1"}, {"pads", "pad", "0"}, {"dilations", "dilation", "1"},
+		{"group", "groups", "1"},
 	} {
 		if text := once(times(values[part.name])); text != "" && text != part.usual {
 			title += " " + part.word + " " + text

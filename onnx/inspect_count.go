@@ -7,13 +7,15 @@ import (
 
 // uncounted are operators with multiplications that multiplyAdds does not count.
 var uncounted = map[string]bool{
-	"Attention": true, "DFT": true, "Einsum": true, "FlexAttention": true, "GRU": true, "If": true, "LSTM": true,
+	"Attention": true, "DFT": true, "Einsum": true, "FlexAttention": true, "GRU": true, "If": true,
+	"LSTM":            true,
 	"LinearAttention": true, "Loop": true, "RNN": true, "STFT": true, "Scan": true, "DeformConv": true,
 }
 
 // lookups are operators of other domains than ONNX's own that multiply nothing.
 var lookups = map[string]bool{
-	"ai.onnx.ml.ArrayFeatureExtractor": true, "ai.onnx.ml.CastMap": true, "ai.onnx.ml.LabelEncoder": true, "ai.onnx.ml.ZipMap": true,
+	"ai.onnx.ml.ArrayFeatureExtractor": true, "ai.onnx.ml.CastMap": true,
+	"ai.onnx.ml.LabelEncoder": true, "ai.onnx.ml.ZipMap": true,
 }
 
 // multiplyAdds counts a node's multiplications with an addition, as Report

@@ -25,7 +25,8 @@ func (r Report) String() string {
 		fmt.Fprintf(&text, "\n%d functions of the model's own\n", r.Functions)
 	}
 	if operators := r.Unchecked(); r.Problem == "" && len(operators) > 0 {
-		fmt.Fprintf(&text, "\nnot checked (held only against the general rules): %s\n", field(strings.Join(operators, ", ")))
+		fmt.Fprintf(&text, "\nnot checked (held only against the general rules): %s\n",
+			field(strings.Join(operators, ", ")))
 	}
 	if len(r.Metadata) > 0 {
 		fmt.Fprintln(&text, "\nmetadata")
@@ -54,7 +55,8 @@ func (r Report) writeHeader(w io.Writer) {
 	}
 	row("size", "%s", size)
 	row("format", "IR version %d, %s", r.IRVersion, r.opsets())
-	row("producer", "%s", strings.TrimSpace(field(r.Producer)+" "+message.Shorten(display.Printable(r.ProducerVersion))))
+	row("producer", "%s",
+		strings.TrimSpace(field(r.Producer)+" "+message.Shorten(display.Printable(r.ProducerVersion))))
 	row("graph", "%s", field(r.GraphName))
 	if r.DocString != "" {
 		row("says", "%s", field(r.DocString))
@@ -66,7 +68,8 @@ func (r Report) writeHeader(w io.Writer) {
 		row("output", "%s", named(output))
 	}
 	for _, line := range r.Initializers {
-		row("initializers", "%d of %s: %s values, %s bytes", line.Tensors, line.Type, display.Thousands(line.Elements), display.Thousands(line.Bytes))
+		row("initializers", "%d of %s: %s values, %s bytes", line.Tensors, line.Type,
+			display.Thousands(line.Elements), display.Thousands(line.Bytes))
 	}
 	for _, note := range r.Notes {
 		row("note", "%s", display.Printable(note))
@@ -90,7 +93,8 @@ func (r Report) writeNodes(w io.Writer) {
 		rows = append(rows, []string{field(node.Name), node.Title(), field(strings.Join(shapes, ", ")),
 			display.Thousands(node.Parameters), display.Thousands(node.MultiplyAdds)})
 	}
-	rows = append(rows, []string{"total", fmt.Sprintf("%d nodes", len(r.Nodes)), "", display.Thousands(r.Parameters), bound + display.Thousands(r.MultiplyAdds)})
+	rows = append(rows, []string{"total", fmt.Sprintf("%d nodes", len(r.Nodes)), "",
+		display.Thousands(r.Parameters), bound + display.Thousands(r.MultiplyAdds)})
 	var widest [2]int // of the numbers, which end at the right
 	for _, row := range rows {
 		for i := range widest {
@@ -99,14 +103,17 @@ func (r Report) writeNodes(w io.Writer) {
 	}
 	table := newTable(w)
 	for _, row := range rows {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%*s\t%*s\n", row[0], row[1], row[2], widest[0], row[3], widest[1], row[4])
+		fmt.Fprintf(table, "%s\t%s\t%s\t%*s\t%*s\n", row[0], row[1], row[2], widest[0], row[3], widest[1],
+			row[4])
 	}
 	table.Flush()
 	per := "an example"
 	if r.Batch >= 0 {
 		per = fmt.Sprintf("a run of %d", r.Batch)
 	}
-	fmt.Fprintf(w, "Parameters take %s bytes; multiply-adds are those of convolutions and matrix products for %s.\n", display.Thousands(r.ParameterBytes), per)
+	fmt.Fprintf(w,
+		"Parameters take %s bytes; multiply-adds are those of convolutions and matrix products for %s.\n",
+		display.Thousands(r.ParameterBytes), per)
 }
 
 // shape leaves out the type of the usual float.

@@ -26,25 +26,37 @@ func TestTheLimitsOfARecord(t *testing.T) {
 		record onnx.TrainingRecord
 		want   string
 	}{
-		"nothing measured":    {good, ""},
-		"all right":           {with(func(r *onnx.TrainingRecord) { r.TestAccuracy, r.TestImages, r.Epochs = 1, 1, 1 }), ""},
-		"a negative scale":    {with(func(r *onnx.TrainingRecord) { r.PixelScale, r.PixelOffset = -1, 255 }), ""},
-		"below 0":             {with(func(r *onnx.TrainingRecord) { r.TestAccuracy = -1e-9 }), "a share, 0…1"},
-		"above 1":             {with(func(r *onnx.TrainingRecord) { r.TestAccuracy = 1.0000001 }), "a share, 0…1"},
-		"no number":           {with(func(r *onnx.TrainingRecord) { r.TestAccuracy = math.NaN() }), "a share, 0…1"},
-		"negative images":     {with(func(r *onnx.TrainingRecord) { r.TestImages = -1 }), "test images is -1"},
-		"negative epochs":     {with(func(r *onnx.TrainingRecord) { r.Epochs = -1 }), "epochs is -1"},
-		"a loss that is none": {with(func(r *onnx.TrainingRecord) { r.TrainingLoss = math.NaN() }), "a run that diverged"},
-		"an infinite loss":    {with(func(r *onnx.TrainingRecord) { r.TrainingLoss = math.Inf(1) }), "a run that diverged"},
-		"an infinite scale":   {with(func(r *onnx.TrainingRecord) { r.PixelScale = math.Inf(-1) }), "must be finite"},
-		"an infinite offset":  {with(func(r *onnx.TrainingRecord) { r.PixelOffset = math.Inf(1) }), "must be finite"},
+		"nothing measured": {good, ""},
+		"all right": {with(func(r *onnx.TrainingRecord) {
+			r.TestAccuracy, r.TestImages, r.Epochs = 1, 1, 1
+		}), ""},
+		"a negative scale": {with(func(r *onnx.TrainingRecord) {
+			r.PixelScale, r.PixelOffset = -1, 255
+		}), ""},
+		"below 0": {with(func(r *onnx.TrainingRecord) { r.TestAccuracy = -1e-9 }),
+			"a share, 0…1"},
+		"above 1": {with(func(r *onnx.TrainingRecord) { r.TestAccuracy = 1.0000001 }),
+			"a share, 0…1"},
+		"no number": {with(func(r *onnx.TrainingRecord) { r.TestAccuracy = math.NaN() }),
+			"a share, 0…1"},
+		"negative images": {with(func(r *onnx.TrainingRecord) { r.TestImages = -1 }),
+			"test images is -1"},
+		"negative epochs": {with(func(r *onnx.TrainingRecord) { r.Epochs = -1 }), "epochs is -1"},
+		"a loss that is none": {with(func(r *onnx.TrainingRecord) { r.TrainingLoss = math.NaN() }),
+			"a run that diverged"},
+		"an infinite loss": {with(func(r *onnx.TrainingRecord) { r.TrainingLoss = math.Inf(1) }),
+			"a run that diverged"},
+		"an infinite scale": {with(func(r *onnx.TrainingRecord) { r.PixelScale = math.Inf(-1) }),
+			"must be finite"},
+		"an infinite offset": {with(func(r *onnx.TrainingRecord) { r.PixelOffset = math.Inf(1) }),
+			"must be finite"},
 	} {
 		model := tinyModel(t)
 		before := model.Metadata()
 		err := model.SetTrainingRecord(test.record)
 		if test.want == "" {
-			if got, ok, readErr := model.TrainingRecord(); err != nil || readErr != nil || !ok || got.TestAccuracy != test.record.TestAccuracy ||
-				got.PixelScale != test.record.PixelScale {
+			if got, ok, readErr := model.TrainingRecord(); err != nil || readErr != nil || !ok ||
+				got.TestAccuracy != test.record.TestAccuracy || got.PixelScale != test.record.PixelScale {
 				t.Errorf("%s: %v, %v; read back %+v", name, err, readErr, got)
 			}
 			continue
@@ -52,7 +64,8 @@ func TestTheLimitsOfARecord(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
-		if after := model.Metadata(); len(after) != len(before) || after["slipway.seed"] != before["slipway.seed"] {
+		if after := model.Metadata(); len(after) != len(before) ||
+			after["slipway.seed"] != before["slipway.seed"] {
 			t.Errorf("%s: refused, but the record is changed", name)
 		}
 	}
@@ -66,7 +79,8 @@ func TestARecordTakesThePlaceOfAnother(t *testing.T) {
 	if err := model.SetMetadata(metadata); err != nil {
 		t.Fatal(err)
 	}
-	full := onnx.TrainingRecord{DataSet: "a", DataSHA256: "1", Attribution: "b", Licence: "c", TestSet: "d", TestSHA256: "2", ClassLabels: []string{"x", "y", "z"}}
+	full := onnx.TrainingRecord{DataSet: "a", DataSHA256: "1", Attribution: "b", Licence: "c",
+		TestSet: "d", TestSHA256: "2", ClassLabels: []string{"x", "y", "z"}}
 	if full.IsZero() || !(onnx.TrainingRecord{}).IsZero() {
 		t.Error("IsZero is of another record")
 	}
@@ -75,12 +89,14 @@ func TestARecordTakesThePlaceOfAnother(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, ok, err := model.TrainingRecord()
-		if err != nil || !ok || got.DataSet != record.DataSet || got.Licence != record.Licence || got.TestSHA256 != record.TestSHA256 ||
-			len(got.ClassLabels) != len(record.ClassLabels) || model.Metadata()["mine"] != "kept" {
+		if err != nil || !ok || got.DataSet != record.DataSet || got.Licence != record.Licence ||
+			got.TestSHA256 != record.TestSHA256 || len(got.ClassLabels) != len(record.ClassLabels) ||
+			model.Metadata()["mine"] != "kept" {
 			t.Errorf("%+v, %v; want %+v", got, err, record)
 		}
 	}
-	for key, want := range map[string]string{"slipway.record": `the version "2"`, "slipway.test_accuracy": "slipway.test_accuracy is missing"} {
+	for key, want := range map[string]string{"slipway.record": `the version "2"`,
+		"slipway.test_accuracy": "slipway.test_accuracy is missing"} {
 		metadata := model.Metadata()
 		if delete(metadata, key); key == "slipway.record" {
 			metadata[key] = "2"
@@ -114,7 +130,8 @@ func TestTheVersionsThatAreRead(t *testing.T) {
 // Operators are checked from opset 7 on: before that some had other meanings.
 func TestTheOldestOpsetThatIsChecked(t *testing.T) {
 	for opset, checked := range map[int64]bool{6: false, 7: true, 8: true} {
-		model := graphmaker.New(graphmaker.Free, 6).Weight("w", -1, 1, 5, 4).Node("y = MatMul x w").Model()
+		model := graphmaker.New(graphmaker.Free, 6).Weight("w", -1, 1, 5, 4).Node("y = MatMul x w").
+			Model()
 		model.Proto.OpsetImport[0].Version = proto.Int64(opset)
 		if err := model.Check(); (err != nil) != checked {
 			t.Errorf("6 features by a matrix of 5×4, of opset %d: %v", opset, err)
@@ -143,7 +160,8 @@ func TestTheLimitsOfDimensions(t *testing.T) {
 	ones := func(rank int) []int64 { return slices.Repeat([]int64{1}, rank) }
 	float := proto.Int32(int32(onnxpb.TensorProto_FLOAT))
 	tensor := func(dims []int64) *onnxpb.TensorProto {
-		return &onnxpb.TensorProto{Name: proto.String("t"), DataType: float, Dims: dims, FloatData: []float32{1}}
+		return &onnxpb.TensorProto{Name: proto.String("t"), DataType: float, Dims: dims,
+			FloatData: []float32{1}}
 	}
 	input := func(dims ...int64) *onnxpb.ValueInfoProto {
 		shape := &onnxpb.TensorShapeProto{}
@@ -152,7 +170,8 @@ func TestTheLimitsOfDimensions(t *testing.T) {
 				Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: size}})
 		}
 		return &onnxpb.ValueInfoProto{Name: proto.String("t"), Type: &onnxpb.TypeProto{
-			Value: &onnxpb.TypeProto_TensorType{TensorType: &onnxpb.TypeProto_Tensor{ElemType: float, Shape: shape}}}}
+			Value: &onnxpb.TypeProto_TensorType{TensorType: &onnxpb.TypeProto_Tensor{ElemType: float,
+				Shape: shape}}}}
 	}
 	sparse := func(dims []int64, values, indices *onnxpb.TensorProto) *onnxpb.SparseTensorProto {
 		return &onnxpb.SparseTensorProto{Dims: dims, Values: values, Indices: indices}
@@ -162,16 +181,29 @@ func TestTheLimitsOfDimensions(t *testing.T) {
 		change func(g *onnxpb.GraphProto)
 		want   string
 	}{
-		"tensor":       {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor(ones(64))) }, ""},
-		"tensor, 65":   {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor(ones(65))) }, "it has 65 dimensions"},
-		"input":        {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(ones(64)...)) }, ""},
-		"input, 65":    {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(ones(65)...)) }, "it has 65 dimensions"},
-		"large":        {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(1<<40)) }, ""},
-		"too large":    {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(1<<40+1)) }, "its dimension 0 is 1099511627777"},
-		"free by -1":   {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(-1)) }, ""},
-		"negative":     {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(-2)) }, "its dimension 0 is -2"},
-		"most claimed": {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor([]int64{1 << 20, 1 << 20})) }, "needs 1099511627776 entries"},
-		"more claimed": {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor([]int64{1 << 20, 1<<20 + 1})) }, "more than 2^40"},
+		"tensor": {func(g *onnxpb.GraphProto) {
+			g.Initializer = append(g.Initializer, tensor(ones(64)))
+		}, ""},
+		"tensor, 65": {func(g *onnxpb.GraphProto) {
+			g.Initializer = append(g.Initializer, tensor(ones(65)))
+		}, "it has 65 dimensions"},
+		"input": {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(ones(64)...)) },
+			""},
+		"input, 65": {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(ones(65)...)) },
+			"it has 65 dimensions"},
+		"large": {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(1<<40)) }, ""},
+		"too large": {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(1<<40+1)) },
+			"its dimension 0 is 1099511627777"},
+		"free by -1": {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(-1)) }, ""},
+		"negative": {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(-2)) },
+			"its dimension 0 is -2"},
+		"most claimed": {func(g *onnxpb.GraphProto) {
+			g.Initializer = append(g.Initializer, tensor([]int64{1 << 20, 1 << 20}))
+		},
+			"needs 1099511627776 entries"},
+		"more claimed": {func(g *onnxpb.GraphProto) {
+			g.Initializer = append(g.Initializer, tensor([]int64{1 << 20, 1<<20 + 1}))
+		}, "more than 2^40"},
 		"a default": {func(g *onnxpb.GraphProto) {
 			g.Input, g.Initializer = append(g.Input, input(1)), append(g.Initializer, tensor(ones(1)))
 		}, ""},
@@ -197,7 +229,8 @@ func TestTheLimitsOfDimensions(t *testing.T) {
 		model := tinyModel(t)
 		test.change(model.Proto.Graph)
 		err := model.Check()
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+		if test.want == "" && err != nil || test.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
@@ -205,7 +238,8 @@ func TestTheLimitsOfDimensions(t *testing.T) {
 
 // An attribute that ends runtimes beyond int32 passes at its end.
 func TestTheLimitOfAKernel(t *testing.T) {
-	for value, want := range map[int64]string{math.MaxInt32: "", math.MaxInt32 + 1: "cannot be meant"} {
+	for value, want := range map[int64]string{math.MaxInt32: "",
+		math.MaxInt32 + 1: "cannot be meant"} {
 		model := tinyModel(t)
 		node := nodeOf("MaxPool", []string{"image"}, []string{"pooled"})
 		node.Domain = proto.String("com.acme")
@@ -213,7 +247,8 @@ func TestTheLimitOfAKernel(t *testing.T) {
 		importDomain(model.Proto, "com.acme")
 		model.Proto.Graph.Node = append(model.Proto.Graph.Node, node)
 		err := model.Check()
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && err != nil || want != "" &&
+			(err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%d: %v, want %q", value, err, want)
 		}
 	}
@@ -242,7 +277,8 @@ func TestInputsAtTheEnd(t *testing.T) {
 		}
 		model.Proto.Graph.Node = append(model.Proto.Graph.Node, node)
 		err := model.Check()
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.HasSuffix(err.Error(), test.want)) {
+		if test.want == "" && err != nil || test.want != "" &&
+			(err == nil || !strings.HasSuffix(err.Error(), test.want)) {
 			t.Errorf("%s of %q: %v, want %q", test.operator, test.inputs, err, test.want)
 		}
 	}
@@ -250,13 +286,15 @@ func TestInputsAtTheEnd(t *testing.T) {
 
 // An axis may be counted from the end.
 func TestTheLimitsOfAnAxis(t *testing.T) {
-	for axis, want := range map[int64]string{-3: "must be within -2…1", -2: "", 1: "", 2: "must be within -2…1"} {
+	for axis, want := range map[int64]string{-3: "must be within -2…1", -2: "", 1: "",
+		2: "must be within -2…1"} {
 		model := tinyModel(t)
 		node := nodeOf("Concat", []string{"logits", "logits"}, []string{"more"})
 		setInt(node, "axis", axis)
 		model.Proto.Graph.Node = append(model.Proto.Graph.Node, node)
 		err := model.Check()
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && err != nil || want != "" &&
+			(err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("axis %d: %v, want %q", axis, err, want)
 		}
 	}
@@ -265,7 +303,8 @@ func TestTheLimitsOfAnAxis(t *testing.T) {
 // Inputs of one node are of one type, as far as their types are known.
 func TestInputsOfOneType(t *testing.T) {
 	for elementType, want := range map[onnxpb.TensorProto_DataType]string{
-		onnxpb.TensorProto_FLOAT: "", onnxpb.TensorProto_DOUBLE: "its input 1 is of double, but one before it of float"} {
+		onnxpb.TensorProto_FLOAT:  "",
+		onnxpb.TensorProto_DOUBLE: "its input 1 is of double, but one before it of float"} {
 		model := tinyModel(t)
 		graph := model.Proto.Graph
 		graph.Initializer = append(graph.Initializer, &onnxpb.TensorProto{Name: proto.String("w"),
@@ -277,7 +316,8 @@ func TestInputsOfOneType(t *testing.T) {
 		importDomain(model.Proto, "com.acme")
 		graph.Node = append(graph.Node, sharpen, node)
 		err := model.Check()
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && err != nil || want != "" &&
+			(err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%v: %v, want %q", elementType, err, want)
 		}
 	}

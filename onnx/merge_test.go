@@ -40,7 +40,8 @@ func TestMerge(t *testing.T) {
 			text = err.Error()
 		}
 		if text != test.want && (err == nil || !strings.Contains(text, test.want)) {
-			t.Errorf("%v computed and %v declared: %s, want %s", test.computed, test.declared, text, test.want)
+			t.Errorf("%v computed and %v declared: %s, want %s", test.computed, test.declared, text,
+				test.want)
 		}
 	}
 }
@@ -48,7 +49,8 @@ func TestMerge(t *testing.T) {
 // A node's output may have 2^31 elements.
 func TestTheLimitOfAnOutput(t *testing.T) {
 	for elements, want := range map[int64]bool{1 << 30: true, 1<<30 + 1: false} {
-		value := Value{HasShape: true, Dims: []Dim{{Name: "N", Size: -1}, fixed(0), fixed(2), fixed(elements)}}
+		value := Value{HasShape: true, Dims: []Dim{{Name: "N", Size: -1}, fixed(0), fixed(2),
+			fixed(elements)}}
 		if err := checkInferred(value); (err == nil) != want {
 			t.Errorf("%v: %v", value, err)
 		}

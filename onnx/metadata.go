@@ -33,7 +33,8 @@ func (m *Model) SetMetadata(metadata map[string]string) error {
 	sort.Strings(keys)
 	entries := make([]*onnxpb.StringStringEntryProto, len(keys))
 	for i, key := range keys {
-		entries[i] = &onnxpb.StringStringEntryProto{Key: proto.String(key), Value: proto.String(metadata[key])}
+		entries[i] = &onnxpb.StringStringEntryProto{Key: proto.String(key),
+			Value: proto.String(metadata[key])}
 	}
 	m.Proto.MetadataProps = entries
 	return nil

@@ -11,7 +11,8 @@ import (
 )
 
 // nodes checks the nodes of a graph or of a function in their order.
-func (c *checker) nodes(place string, nodes []*onnxpb.NodeProto, names *scope, declared map[string]Value) error {
+func (c *checker) nodes(place string, nodes []*onnxpb.NodeProto, names *scope,
+	declared map[string]Value) error {
 	main := place == ""
 	for i, node := range nodes {
 		at := place + message.DescribeNode(i, node)
@@ -46,7 +47,8 @@ func (c *checker) nodes(place string, nodes []*onnxpb.NodeProto, names *scope, d
 				return fmt.Errorf("%s: %w", at, err)
 			}
 		}
-		if node.GetOpType() == "Constant" && message.CanonicalDomain(node.GetDomain()) == "" && len(node.GetOutput()) == 1 {
+		if node.GetOpType() == "Constant" && message.CanonicalDomain(node.GetDomain()) == "" &&
+			len(node.GetOutput()) == 1 {
 			if tensor := constantOf(node); tensor != nil {
 				names.constants[node.GetOutput()[0]] = tensor
 			}
@@ -61,26 +63,36 @@ func undefinedInput(nodes []*onnxpb.NodeProto, user int, name string) error {
 	makers := makersOf(nodes)
 	first, ok := makers[name]
 	if !ok {
-		return fmt.Errorf("its input %q is made by no node and is no input or initializer; correct the name or add what makes it", message.Shorten(name))
+		return fmt.Errorf(
+			"its input %q is made by no node and is no input or initializer; correct the name or add what makes it",
+			message.Shorten(name))
 	}
 	switch ring := cycleOf(nodes, makers, user); {
 	case slices.Contains(ring, user):
-		return fmt.Errorf("its input %q depends on its own output: the graph has a cycle (%s)", message.Shorten(name), describeRing(nodes, ring))
+		return fmt.Errorf("its input %q depends on its own output: the graph has a cycle (%s)",
+			message.Shorten(name), describeRing(nodes, ring))
 	case ring != nil:
-		return fmt.Errorf("its input %q depends on nodes that depend on each other: the graph has a cycle (%s)", message.Shorten(name), describeRing(nodes, ring))
+		return fmt.Errorf(
+			"its input %q depends on nodes that depend on each other: the graph has a cycle (%s)",
+			message.Shorten(name), describeRing(nodes, ring))
 	}
-	return fmt.Errorf("its input %q is only made by %s, which comes later: sort the nodes topologically", message.Shorten(name), message.DescribeNode(first, nodes[first]))
+	return fmt.Errorf(
+		"its input %q is only made by %s, which comes later: sort the nodes topologically",
+		message.Shorten(name), message.DescribeNode(first, nodes[first]))
 }
 
 // node checks one node and infers its outputs as far as its operator is known.
-func (c *checker) node(place string, node *onnxpb.NodeProto, names *scope) (outputs []Value, checked bool, err error) {
+func (c *checker) node(place string, node *onnxpb.NodeProto, names *scope) (outputs []Value,
+	checked bool, err error) {
 	if node.GetOpType() == "" {
 		return nil, false, errors.New("it names no operator")
 	}
 	domain := message.CanonicalDomain(node.GetDomain())
 	opset, imported := c.opsets[domain]
 	if !imported {
-		return nil, false, fmt.Errorf("opset_import does not name its domain %q; add the domain and its version", message.Shorten(domain))
+		return nil, false, fmt.Errorf(
+			"opset_import does not name its domain %q; add the domain and its version",
+			message.Shorten(domain))
 	}
 	refers, err := c.attributes(node)
 	if err != nil {

@@ -45,44 +45,61 @@ func knownOperators() map[string]operator {
 	)
 	type attributes = map[string]attributeKind
 	window := func(more attributes) attributes {
-		for name, kind := range (attributes{"auto_pad": text, "dilations": list, "kernel_shape": list, "pads": list, "strides": list}) {
+		for name, kind := range (attributes{"auto_pad": text, "dilations": list, "kernel_shape": list,
+			"pads": list, "strides": list}) {
 			more[name] = kind
 		}
 		return more
 	}
 	elementwise := func(own attributes) operator {
-		return operator{minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1, attributes: own, infer: inferSame}
+		return operator{minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1, attributes: own,
+			infer: inferSame}
 	}
-	arithmetic := operator{minInputs: 2, maxInputs: 2, minOutputs: 1, maxOutputs: 1, infer: inferBroadcast}
+	arithmetic := operator{minInputs: 2, maxInputs: 2, minOutputs: 1, maxOutputs: 1,
+		infer: inferBroadcast}
 	return map[string]operator{
 		"Conv": {minInputs: 2, maxInputs: 3, minOutputs: 1, maxOutputs: 1,
 			attributes: window(attributes{"group": integer}), infer: inferConv},
 		"MaxPool": {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 2,
-			attributes: window(attributes{"ceil_mode": integer, "storage_order": integer}), required: []string{"kernel_shape"}, infer: inferPool},
+			attributes: window(attributes{"ceil_mode": integer, "storage_order": integer}),
+			required:   []string{"kernel_shape"}, infer: inferPool},
 		"AveragePool": {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1,
-			attributes: window(attributes{"ceil_mode": integer, "count_include_pad": integer}), required: []string{"kernel_shape"}, infer: inferPool},
-		"GlobalAveragePool": {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1, infer: inferGlobalPool},
-		"GlobalMaxPool":     {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1, infer: inferGlobalPool},
+			attributes: window(attributes{"ceil_mode": integer, "count_include_pad": integer}),
+			required:   []string{"kernel_shape"}, infer: inferPool},
+		"GlobalAveragePool": {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1,
+			infer: inferGlobalPool},
+		"GlobalMaxPool": {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1,
+			infer: inferGlobalPool},
 		"Flatten": {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1,
 			attributes: attributes{"axis": integer}, infer: inferFlatten},
 		"Gemm": {minInputs: 2, maxInputs: 3, minOutputs: 1, maxOutputs: 1,
-			attributes: attributes{"alpha": number, "beta": number, "transA": integer, "transB": integer}, infer: inferGemm},
-		"MatMul":     {minInputs: 2, maxInputs: 2, minOutputs: 1, maxOutputs: 1, infer: inferMatMul},
-		"Softmax":    {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1, attributes: attributes{"axis": integer}, infer: inferSoftmax},
-		"LogSoftmax": {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1, attributes: attributes{"axis": integer}, infer: inferSoftmax},
-		"Add":        arithmetic, "Sub": arithmetic, "Mul": arithmetic, "Div": arithmetic,
-		"Relu": elementwise(nil), "Sigmoid": elementwise(nil), "Tanh": elementwise(nil), "Identity": elementwise(nil),
-		"LeakyRelu": elementwise(attributes{"alpha": number}), "Elu": elementwise(attributes{"alpha": number}),
-		"HardSigmoid": elementwise(attributes{"alpha": number, "beta": number}), "HardSwish": elementwise(nil),
-		"Selu": elementwise(attributes{"alpha": number, "gamma": number}), "Celu": elementwise(attributes{"alpha": number}),
-		"ThresholdedRelu": elementwise(attributes{"alpha": number}), "Softsign": elementwise(nil), "Mish": elementwise(nil),
+			attributes: attributes{"alpha": number, "beta": number, "transA": integer, "transB": integer},
+			infer:      inferGemm},
+		"MatMul": {minInputs: 2, maxInputs: 2, minOutputs: 1, maxOutputs: 1, infer: inferMatMul},
+		"Softmax": {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1,
+			attributes: attributes{"axis": integer}, infer: inferSoftmax},
+		"LogSoftmax": {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1,
+			attributes: attributes{"axis": integer}, infer: inferSoftmax},
+		"Add": arithmetic, "Sub": arithmetic, "Mul": arithmetic, "Div": arithmetic,
+		"Relu": elementwise(nil), "Sigmoid": elementwise(nil), "Tanh": elementwise(nil),
+		"Identity":        elementwise(nil),
+		"LeakyRelu":       elementwise(attributes{"alpha": number}),
+		"Elu":             elementwise(attributes{"alpha": number}),
+		"HardSigmoid":     elementwise(attributes{"alpha": number, "beta": number}),
+		"HardSwish":       elementwise(nil),
+		"Selu":            elementwise(attributes{"alpha": number, "gamma": number}),
+		"Celu":            elementwise(attributes{"alpha": number}),
+		"ThresholdedRelu": elementwise(attributes{"alpha": number}), "Softsign": elementwise(nil),
+		"Mish":     elementwise(nil),
 		"Gelu":     elementwise(attributes{"approximate": text}),
-		"Softplus": elementwise(nil), "Erf": elementwise(nil), "Exp": elementwise(nil), "Sqrt": elementwise(nil), "Neg": elementwise(nil),
+		"Softplus": elementwise(nil), "Erf": elementwise(nil), "Exp": elementwise(nil),
+		"Sqrt": elementwise(nil), "Neg": elementwise(nil),
 		"Abs": elementwise(nil), "PRelu": arithmetic,
 		"Pad": {minInputs: 1, maxInputs: 4, minOutputs: 1, maxOutputs: 1,
 			attributes: attributes{"mode": text, "pads": list, "value": number}, infer: inferPad},
 		"ReduceMean": {minInputs: 1, maxInputs: 2, minOutputs: 1, maxOutputs: 1,
-			attributes: attributes{"axes": list, "keepdims": integer, "noop_with_empty_axes": integer}, infer: inferReduce},
+			attributes: attributes{"axes": list, "keepdims": integer, "noop_with_empty_axes": integer},
+			infer:      inferReduce},
 		"InstanceNormalization": {minInputs: 3, maxInputs: 3, minOutputs: 1, maxOutputs: 1,
 			attributes: attributes{"epsilon": number}, infer: inferSame},
 		"Clip": {minInputs: 1, maxInputs: 3, minOutputs: 1, maxOutputs: 1,
@@ -90,11 +107,14 @@ func knownOperators() map[string]operator {
 		"Dropout": {minInputs: 1, maxInputs: 3, minOutputs: 1, maxOutputs: 2,
 			attributes: attributes{"ratio": number, "seed": integer}, infer: inferSame},
 		"Cast": {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1,
-			attributes: attributes{"to": integer, "saturate": integer, "round_mode": text}, required: []string{"to"}, infer: inferCast},
+			attributes: attributes{"to": integer, "saturate": integer, "round_mode": text},
+			required:   []string{"to"}, infer: inferCast},
 		"QuantizeLinear": {minInputs: 2, maxInputs: 3, minOutputs: 1, maxOutputs: 1,
-			attributes: attributes{"axis": integer, "saturate": integer, "block_size": integer, "output_dtype": integer, "precision": integer}, infer: inferQuantizeLinear},
+			attributes: attributes{"axis": integer, "saturate": integer, "block_size": integer,
+				"output_dtype": integer, "precision": integer}, infer: inferQuantizeLinear},
 		"DequantizeLinear": {minInputs: 2, maxInputs: 3, minOutputs: 1, maxOutputs: 1,
-			attributes: attributes{"axis": integer, "block_size": integer, "output_dtype": integer}, infer: inferQuantizeLinear},
+			attributes: attributes{"axis": integer, "block_size": integer, "output_dtype": integer},
+			infer:      inferQuantizeLinear},
 		"Reshape": {minInputs: 2, maxInputs: 2, minOutputs: 1, maxOutputs: 1,
 			attributes: attributes{"allowzero": integer}, infer: inferReshape},
 		"Transpose": {minInputs: 1, maxInputs: 1, minOutputs: 1, maxOutputs: 1,
@@ -102,10 +122,13 @@ func knownOperators() map[string]operator {
 		"Concat": {minInputs: 1, maxInputs: -1, minOutputs: 1, maxOutputs: 1,
 			attributes: attributes{"axis": integer}, required: []string{"axis"}, infer: inferConcat},
 		"BatchNormalization": {minInputs: 5, maxInputs: 5, minOutputs: 1, maxOutputs: 5,
-			attributes: attributes{"epsilon": number, "momentum": number, "spatial": integer, "training_mode": integer}, infer: inferBatchNormalization},
+			attributes: attributes{"epsilon": number, "momentum": number, "spatial": integer,
+				"training_mode": integer}, infer: inferBatchNormalization},
 		"Constant": {minInputs: 0, maxInputs: 0, minOutputs: 1, maxOutputs: 1,
-			attributes: attributes{"value": onnxpb.AttributeProto_TENSOR, "sparse_value": onnxpb.AttributeProto_SPARSE_TENSOR,
-				"value_float": number, "value_floats": onnxpb.AttributeProto_FLOATS, "value_int": integer, "value_ints": list,
+			attributes: attributes{"value": onnxpb.AttributeProto_TENSOR,
+				"sparse_value": onnxpb.AttributeProto_SPARSE_TENSOR,
+				"value_float":  number, "value_floats": onnxpb.AttributeProto_FLOATS, "value_int": integer,
+				"value_ints":   list,
 				"value_string": text, "value_strings": onnxpb.AttributeProto_STRINGS}, infer: inferConstant},
 	}
 }
@@ -117,7 +140,8 @@ func (o operator) apply(node *onnxpb.NodeProto, opset int64, names *scope) ([]Va
 		inputs = inputs[:len(inputs)-1]
 	}
 	if len(inputs) < o.minInputs || o.maxInputs >= 0 && len(inputs) > o.maxInputs {
-		return nil, fmt.Errorf("it has %d inputs; %s takes %s", len(inputs), node.GetOpType(), countRange(o.minInputs, o.maxInputs))
+		return nil, fmt.Errorf("it has %d inputs; %s takes %s", len(inputs), node.GetOpType(),
+			countRange(o.minInputs, o.maxInputs))
 	}
 	for i := range o.minInputs {
 		if inputs[i] == "" {
@@ -125,15 +149,18 @@ func (o operator) apply(node *onnxpb.NodeProto, opset int64, names *scope) ([]Va
 		}
 	}
 	if outputs := len(node.GetOutput()); outputs < o.minOutputs || outputs > o.maxOutputs {
-		return nil, fmt.Errorf("it has %d outputs; %s gives %s", outputs, node.GetOpType(), countRange(o.minOutputs, o.maxOutputs))
+		return nil, fmt.Errorf("it has %d outputs; %s gives %s", outputs, node.GetOpType(),
+			countRange(o.minOutputs, o.maxOutputs))
 	}
 	for _, attribute := range node.GetAttribute() {
 		want, ok := o.attributes[attribute.GetName()]
 		if !ok {
-			return nil, fmt.Errorf("%s has no attribute %q", node.GetOpType(), message.Shorten(attribute.GetName()))
+			return nil, fmt.Errorf("%s has no attribute %q", node.GetOpType(),
+				message.Shorten(attribute.GetName()))
 		}
 		if attribute.GetType() != want {
-			return nil, fmt.Errorf("the attribute %s is %v; it must be %v", attribute.GetName(), attribute.GetType(), want)
+			return nil, fmt.Errorf("the attribute %s is %v; it must be %v", attribute.GetName(),
+				attribute.GetType(), want)
 		}
 	}
 	for _, name := range o.required {
@@ -141,7 +168,8 @@ func (o operator) apply(node *onnxpb.NodeProto, opset int64, names *scope) ([]Va
 			return nil, fmt.Errorf("the attribute %s is missing; %s needs it", name, node.GetOpType())
 		}
 	}
-	c := &call{node: node, opset: opset, names: names, inputs: make([]Value, max(o.maxInputs, len(inputs)))}
+	c := &call{node: node, opset: opset, names: names,
+		inputs: make([]Value, max(o.maxInputs, len(inputs)))}
 	for i, name := range inputs {
 		if name != "" {
 			c.inputs[i], _ = names.value(name)
@@ -213,7 +241,8 @@ func (c *call) requireSameType() error {
 		case first == onnxpb.TensorProto_UNDEFINED:
 			first = input.Type
 		case input.Type != first:
-			return fmt.Errorf("its input %d is of %s, but one before it of %s; they must be the same", i, message.TypeName(input.Type), message.TypeName(first))
+			return fmt.Errorf("its input %d is of %s, but one before it of %s; they must be the same", i,
+				message.TypeName(input.Type), message.TypeName(first))
 		}
 	}
 	return nil

@@ -48,7 +48,8 @@ func quantizeRange(r Range) (quantization, error) {
 	if scale < smallestNormal {
 		return quantization{Scale: 1}, nil
 	}
-	return quantization{Scale: float32(scale), ZeroPoint: int32(math.RoundToEven(activationMin - low/scale))}, nil
+	return quantization{Scale: float32(scale),
+		ZeroPoint: int32(math.RoundToEven(activationMin - low/scale))}, nil
 }
 
 // smallestNormal is the smallest float32 of full precision. No scale is smaller: a

@@ -20,8 +20,10 @@ func inferQuantizeLinear(c *call) ([]Value, error) {
 		if dtype := c.integer("output_dtype", 0); dtype != 0 {
 			output.Type = onnxpb.TensorProto_DataType(dtype)
 		}
-		if zeroPoint.Type != onnxpb.TensorProto_UNDEFINED && input.Type != onnxpb.TensorProto_UNDEFINED && zeroPoint.Type != input.Type {
-			return nil, fmt.Errorf("its input is of %s, its zero point of %s; they must be the same", message.TypeName(input.Type), message.TypeName(zeroPoint.Type))
+		if zeroPoint.Type != onnxpb.TensorProto_UNDEFINED && input.Type != onnxpb.TensorProto_UNDEFINED &&
+			zeroPoint.Type != input.Type {
+			return nil, fmt.Errorf("its input is of %s, its zero point of %s; they must be the same",
+				message.TypeName(input.Type), message.TypeName(zeroPoint.Type))
 		}
 	case c.present(2):
 		output.Type = zeroPoint.Type
@@ -37,8 +39,10 @@ func inferQuantizeLinear(c *call) ([]Value, error) {
 	if len(scale.Dims) > 1 {
 		return nil, fmt.Errorf("its scale is %v; it must be one number, or a vector for an axis", scale)
 	}
-	if zeroPoint.HasShape && (len(zeroPoint.Dims) > 1 || differ(vectorLength(zeroPoint), vectorLength(scale))) {
-		return nil, fmt.Errorf("its scale is %v, its zero point %v; they must be of one shape", scale, zeroPoint)
+	if zeroPoint.HasShape &&
+		(len(zeroPoint.Dims) > 1 || differ(vectorLength(zeroPoint), vectorLength(scale))) {
+		return nil, fmt.Errorf("its scale is %v, its zero point %v; they must be of one shape", scale,
+			zeroPoint)
 	}
 	if vectorLength(scale).Size == 1 || !input.HasShape {
 		return []Value{output}, nil
@@ -51,7 +55,8 @@ func inferQuantizeLinear(c *call) ([]Value, error) {
 		return nil, err
 	}
 	if differ(input.Dims[axis], scale.Dims[0]) {
-		return nil, fmt.Errorf("its input is %v; along axis %d its scale %v must have as many numbers", input, axis, scale)
+		return nil, fmt.Errorf("its input is %v; along axis %d its scale %v must have as many numbers",
+			input, axis, scale)
 	}
 	return []Value{output}, nil
 }

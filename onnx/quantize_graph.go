@@ -35,7 +35,8 @@ type quantizing struct {
 // that both are quantized alike.
 func keepsValues(operator string) bool {
 	switch operator {
-	case "MaxPool", "GlobalMaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity":
+	case "MaxPool", "GlobalMaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze",
+		"Identity":
 		return true
 	}
 	return false
@@ -47,8 +48,9 @@ func averages(operator string) bool {
 	return operator == "AveragePool" || operator == "GlobalAveragePool"
 }
 
-// joins reports whether a node computes of several values what runtimes know how to compute of integers: the sums of residual
-// blocks, the products of squeeze-and-excitation, and Concat. None of the values is a constant.
+// joins reports whether a node computes of several values what runtimes know how to compute of
+// integers: the sums of residual blocks, the products of squeeze-and-excitation, and Concat. None
+// of the values is a constant.
 func (q *quantizing) joins(node *onnxpb.NodeProto, makers map[string]*onnxpb.NodeProto) bool {
 	switch node.GetOpType() {
 	case "Add", "Mul", "Concat":
@@ -56,7 +58,8 @@ func (q *quantizing) joins(node *onnxpb.NodeProto, makers map[string]*onnxpb.Nod
 		return false
 	}
 	for _, input := range node.GetInput() {
-		if _, constant := q.model.Initializer(input); constant || makers[input].GetOpType() == "Constant" {
+		if _, constant := q.model.Initializer(input); constant ||
+			makers[input].GetOpType() == "Constant" {
 			return false
 		}
 	}
@@ -84,11 +87,15 @@ func QuantizedValues(m *Model) ([]string, error) {
 }
 
 func planQuantizing(m *Model) (*quantizing, error) {
-	fail := func(err error) (*quantizing, error) { return nil, fmt.Errorf("%s: int8: %w", m.label(), err) }
-	if opset := m.Opset(""); opset < 13 {
-		return fail(fmt.Errorf("its opset is %d; scales for each channel need 13: export it with that", opset))
+	fail := func(err error) (*quantizing, error) {
+		return nil, fmt.Errorf("%s: int8: %w", m.label(), err)
 	}
-	q := &quantizing{model: m, roots: make(map[string]string), readers: make(map[string][]*onnxpb.NodeProto)}
+	if opset := m.Opset(""); opset < 13 {
+		return fail(fmt.Errorf("its opset is %d; scales for each channel need 13: export it with that",
+			opset))
+	}
+	q := &quantizing{model: m, roots: make(map[string]string),
+		readers: make(map[string][]*onnxpb.NodeProto)}
 	graph := m.Proto.GetGraph()
 	makers, uses := make(map[string]*onnxpb.NodeProto), make(map[string]int)
 	for _, node := range graph.GetNode() {
@@ -108,7 +115,9 @@ func planQuantizing(m *Model) (*quantizing, error) {
 		q.mark(node.GetInput()[0], node, makers)
 	}
 	if len(q.nodes) == 0 {
-		return fail(errors.New("it has no Conv, Gemm or MatMul with weights of its own; there is nothing to quantize"))
+		return fail(
+			errors.New(
+				"it has no Conv, Gemm or MatMul with weights of its own; there is nothing to quantize"))
 	}
 	return q, nil
 }
@@ -155,7 +164,8 @@ func (q *quantizing) channelAxis(node *onnxpb.NodeProto, uses map[string]int) (a
 // mark has a value quantized for a node that reads it, and with it those that it is
 // only moved from: a runtime joins a layer's output, as integers, with the next one's
 // input only where all between is integers, too.
-func (q *quantizing) mark(value string, reader *onnxpb.NodeProto, makers map[string]*onnxpb.NodeProto) (root string) {
+func (q *quantizing) mark(value string, reader *onnxpb.NodeProto,
+	makers map[string]*onnxpb.NodeProto) (root string) {
 	if !slices.Contains(q.readers[value], reader) {
 		q.readers[value] = append(q.readers[value], reader)
 	}
@@ -165,7 +175,8 @@ func (q *quantizing) mark(value string, reader *onnxpb.NodeProto, makers map[str
 	root = value
 	maker := makers[value]
 	switch {
-	case maker == nil || message.CanonicalDomain(maker.GetDomain()) != "" || maker.GetOutput()[0] != value:
+	case maker == nil || message.CanonicalDomain(maker.GetDomain()) != "" ||
+		maker.GetOutput()[0] != value:
 	case keepsValues(maker.GetOpType()):
 		root = q.mark(maker.GetInput()[0], maker, makers)
 	case averages(maker.GetOpType()):
@@ -304,7 +315,8 @@ func (b *quantizedGraph) weights(item quantizable, input float32) error {
 		}
 		// In float64: a bias may need more bits than float32 has.
 		quotient := math.RoundToEven(float64(bias[c]) / float64(biasScales[c]))
-		rawBias = binary.LittleEndian.AppendUint32(rawBias, uint32(int32(min(max(quotient, -biasMax), biasMax))))
+		rawBias = binary.LittleEndian.AppendUint32(rawBias,
+			uint32(int32(min(max(quotient, -biasMax), biasMax))))
 	}
 	axis := message.NewInteger("axis", int64(item.axis))
 	b.dequantized(weight, onnxpb.TensorProto_INT8, dims, raw, scales, make([]byte, channels), axis)
@@ -313,13 +325,16 @@ func (b *quantizedGraph) weights(item quantizable, input float32) error {
 		if err != nil {
 			return err
 		}
-		b.dequantized(tensor, onnxpb.TensorProto_INT32, []int64{int64(channels)}, rawBias, biasScales, make([]byte, 4*channels), message.NewInteger("axis", 0))
+		b.dequantized(tensor, onnxpb.TensorProto_INT32, []int64{int64(channels)}, rawBias, biasScales,
+			make([]byte, 4*channels), message.NewInteger("axis", 0))
 	}
 	return nil
 }
 
 func (b *quantizedGraph) initializer(name string) (*onnxpb.TensorProto, []float32, error) {
-	i := slices.IndexFunc(b.graph.Initializer, func(t *onnxpb.TensorProto) bool { return t.GetName() == name })
+	i := slices.IndexFunc(b.graph.Initializer, func(t *onnxpb.TensorProto) bool {
+		return t.GetName() == name
+	})
 	if i < 0 {
 		return nil, nil, fmt.Errorf("there is no initializer %q", message.Shorten(name))
 	}
@@ -329,17 +344,20 @@ func (b *quantizedGraph) initializer(name string) (*onnxpb.TensorProto, []float3
 
 // dequantized puts integers in an initializer's place, and a node that makes of them
 // what is called as the initializer was. The scales are along the axis.
-func (b *quantizedGraph) dequantized(tensor *onnxpb.TensorProto, elementType onnxpb.TensorProto_DataType, dims []int64, raw []byte,
-	scales []float32, zeroPoints []byte, axis *onnxpb.AttributeProto) {
+func (b *quantizedGraph) dequantized(tensor *onnxpb.TensorProto,
+	elementType onnxpb.TensorProto_DataType, dims []int64, raw []byte, scales []float32,
+	zeroPoints []byte, axis *onnxpb.AttributeProto) {
 	name := tensor.GetName()
-	stored, scale, zeroPoint := b.names.fresh(name+".quantized"), b.names.fresh(name+".scale"), b.names.fresh(name+".zero_point")
+	stored, scale, zeroPoint := b.names.fresh(name+".quantized"), b.names.fresh(
+		name+".scale"), b.names.fresh(name+".zero_point")
 	perChannel := []int64{int64(len(scales))}
 	proto.Reset(tensor)
 	proto.Merge(tensor, rawTensor(stored, elementType, dims, raw))
 	b.graph.Initializer = append(b.graph.Initializer,
 		rawTensor(scale, onnxpb.TensorProto_FLOAT, perChannel, rawFloats(scales...)),
 		rawTensor(zeroPoint, elementType, perChannel, zeroPoints))
-	b.constants = append(b.constants, message.NewNode(b.names.fresh(name+".dequantize"), "DequantizeLinear", []string{stored, scale, zeroPoint}, name, axis))
+	b.constants = append(b.constants, message.NewNode(b.names.fresh(name+".dequantize"),
+		"DequantizeLinear", []string{stored, scale, zeroPoint}, name, axis))
 }
 
 // pairs puts QuantizeLinear and DequantizeLinear behind the values, and has their
@@ -354,8 +372,10 @@ func (b *quantizedGraph) pairs(q *quantizing) {
 		a := b.activations[root]
 		integers, floats := b.names.fresh(value+".quantized"), b.names.fresh(value+".dequantized")
 		nodes = append(nodes,
-			message.NewNode(b.names.fresh(value+".quantize"), "QuantizeLinear", []string{value, a.scale, a.zeroPoint}, integers),
-			message.NewNode(b.names.fresh(value+".dequantize"), "DequantizeLinear", []string{integers, a.scale, a.zeroPoint}, floats))
+			message.NewNode(b.names.fresh(value+".quantize"), "QuantizeLinear",
+				[]string{value, a.scale, a.zeroPoint}, integers),
+			message.NewNode(b.names.fresh(value+".dequantize"), "DequantizeLinear",
+				[]string{integers, a.scale, a.zeroPoint}, floats))
 		for _, reader := range q.readers[value] {
 			for i, input := range reader.Input {
 				if input == value {

@@ -14,7 +14,8 @@ import (
 
 // The smallest scales of full precision are taken as they are.
 func TestTheSmallestScales(t *testing.T) {
-	if got, err := quantizeRange(Range{0, 255 * 0x1p-126}); err != nil || got != (quantization{0x1p-126, 0}) {
+	if got, err := quantizeRange(Range{0, 255 * 0x1p-126}); err != nil ||
+		got != (quantization{0x1p-126, 0}) {
 		t.Errorf("a range of 255 times the smallest scale: %v, %v", got, err)
 	}
 	if got := quantizeWeights([]float32{0, -weightMax * 0x1p-126}, 0, 1); got != 0x1p-126 {
@@ -35,8 +36,10 @@ func floatValue(name string, dims ...int64) *onnxpb.ValueInfoProto {
 }
 
 // tensorOf is a tensor of zeros.
-func tensorOf(name string, elementType onnxpb.TensorProto_DataType, dims ...int64) *onnxpb.TensorProto {
-	tensor := &onnxpb.TensorProto{Name: proto.String(name), DataType: proto.Int32(int32(elementType)), Dims: dims}
+func tensorOf(name string, elementType onnxpb.TensorProto_DataType,
+	dims ...int64) *onnxpb.TensorProto {
+	tensor := &onnxpb.TensorProto{Name: proto.String(name), DataType: proto.Int32(int32(elementType)),
+		Dims: dims}
 	length, err := message.ByteLength(tensor)
 	if err != nil {
 		panic(err)
@@ -47,52 +50,67 @@ func tensorOf(name string, elementType onnxpb.TensorProto_DataType, dims ...int6
 
 // graphOf is a model of one input "x", float32, and one node that makes "y" of it and of
 // tensors; inputs are their names.
-func graphOf(opset int64, input []int64, operator string, inputs string, attributes []*onnxpb.AttributeProto,
-	tensors ...*onnxpb.TensorProto) *Model {
+func graphOf(opset int64, input []int64, operator string, inputs string,
+	attributes []*onnxpb.AttributeProto, tensors ...*onnxpb.TensorProto) *Model {
 	node := &onnxpb.NodeProto{Name: proto.String("n"), OpType: proto.String(operator),
 		Input: strings.Split(inputs, ","), Output: []string{"y"}, Attribute: attributes}
 	return &Model{Proto: &onnxpb.ModelProto{IrVersion: proto.Int64(10),
 		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(opset)},
 			{Domain: proto.String("com.acme"), Version: proto.Int64(1)}},
-		Graph: &onnxpb.GraphProto{Name: proto.String("g"), Input: []*onnxpb.ValueInfoProto{floatValue("x", input...)},
-			Output: []*onnxpb.ValueInfoProto{{Name: proto.String("y")}}, Node: []*onnxpb.NodeProto{node}, Initializer: tensors}}}
+		Graph: &onnxpb.GraphProto{Name: proto.String("g"),
+			Input:  []*onnxpb.ValueInfoProto{floatValue("x", input...)},
+			Output: []*onnxpb.ValueInfoProto{{Name: proto.String("y")}}, Node: []*onnxpb.NodeProto{node},
+			Initializer: tensors}}}
 }
 
 func integer64(name string, value int64) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(value)}
+	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INT.Enum(),
+		I: proto.Int64(value)}
 }
 
 func float32Of(name string, value float32) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_FLOAT.Enum(), F: proto.Float32(value)}
+	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_FLOAT.Enum(),
+		F: proto.Float32(value)}
 }
 
 // Only products with weights and biases of their own, as runtimes know them, are quantized.
 func TestWhatIsQuantized(t *testing.T) {
 	const float = onnxpb.TensorProto_FLOAT
 	image, vector := []int64{-1, 2, 5, 5}, []int64{-1, 4}
-	weights, dense, bias := tensorOf("w", float, 3, 2, 3, 3), tensorOf("w", float, 4, 3), tensorOf("b", float, 3)
+	weights, dense, bias := tensorOf("w", float, 3, 2, 3, 3), tensorOf("w", float, 4, 3), tensorOf("b",
+		float, 3)
 	gemm := func(more ...*onnxpb.AttributeProto) []*onnxpb.AttributeProto { return more }
 	for name, test := range map[string]struct {
 		model *Model
 		want  bool
 	}{
-		"Conv":                     {graphOf(13, image, "Conv", "x,w,b", nil, weights, bias), true},
-		"Conv without a bias":      {graphOf(13, image, "Conv", "x,w", nil, weights), true},
-		"Conv, the bias left out":  {graphOf(13, image, "Conv", "x,w,", nil, weights), true},
-		"Conv in one dimension":    {graphOf(13, []int64{-1, 2, 5}, "Conv", "x,w", nil, tensorOf("w", float, 3, 2, 3)), true},
-		"Conv by its input":        {graphOf(13, image, "Conv", "x,x", nil), false},
-		"a bias that is an input":  {graphOf(13, image, "Conv", "x,w,x", nil, weights), false},
-		"a bias of two dimensions": {graphOf(13, image, "Conv", "x,w,b", nil, weights, tensorOf("b", float, 3, 1)), false},
-		"a bias of another length": {graphOf(13, image, "Conv", "x,w,b", nil, weights, tensorOf("b", float, 1)), false},
-		"Gemm":                     {graphOf(13, vector, "Gemm", "x,w,b", nil, dense, bias), true},
-		"Gemm, transposed":         {graphOf(13, vector, "Gemm", "x,w,b", gemm(integer64("transB", 1)), tensorOf("w", float, 3, 4), bias), true},
-		"Gemm, plain":              {graphOf(13, vector, "Gemm", "x,w,b", gemm(float32Of("alpha", 1), float32Of("beta", 1), integer64("transA", 0)), dense, bias), true},
-		"Gemm, scaled":             {graphOf(13, vector, "Gemm", "x,w,b", gemm(float32Of("alpha", 2)), dense, bias), false},
-		"Gemm, bias scaled":        {graphOf(13, vector, "Gemm", "x,w,b", gemm(float32Of("beta", 2)), dense, bias), false},
-		"Gemm of columns":          {graphOf(13, vector, "Gemm", "x,w,b", gemm(integer64("transA", 1)), dense, bias), false},
-		"MatMul":                   {graphOf(13, vector, "MatMul", "x,w", nil, dense), true},
-		"MatMul of a stack":        {graphOf(13, vector, "MatMul", "x,w", nil, tensorOf("w", float, 2, 4, 3)), false},
-		"doubles":                  {graphOf(13, image, "Conv", "x,w", nil, tensorOf("w", onnxpb.TensorProto_DOUBLE, 3, 2, 3, 3)), false},
+		"Conv":                    {graphOf(13, image, "Conv", "x,w,b", nil, weights, bias), true},
+		"Conv without a bias":     {graphOf(13, image, "Conv", "x,w", nil, weights), true},
+		"Conv, the bias left out": {graphOf(13, image, "Conv", "x,w,", nil, weights), true},
+		"Conv in one dimension": {graphOf(13, []int64{-1, 2, 5}, "Conv", "x,w", nil,
+			tensorOf("w", float, 3, 2, 3)), true},
+		"Conv by its input":       {graphOf(13, image, "Conv", "x,x", nil), false},
+		"a bias that is an input": {graphOf(13, image, "Conv", "x,w,x", nil, weights), false},
+		"a bias of two dimensions": {graphOf(13, image, "Conv", "x,w,b", nil, weights,
+			tensorOf("b", float, 3, 1)), false},
+		"a bias of another length": {graphOf(13, image, "Conv", "x,w,b", nil, weights,
+			tensorOf("b", float, 1)), false},
+		"Gemm": {graphOf(13, vector, "Gemm", "x,w,b", nil, dense, bias), true},
+		"Gemm, transposed": {graphOf(13, vector, "Gemm", "x,w,b", gemm(integer64("transB", 1)),
+			tensorOf("w", float, 3, 4), bias), true},
+		"Gemm, plain": {graphOf(13, vector, "Gemm", "x,w,b",
+			gemm(float32Of("alpha", 1), float32Of("beta", 1), integer64("transA", 0)), dense, bias), true},
+		"Gemm, scaled": {graphOf(13, vector, "Gemm", "x,w,b", gemm(float32Of("alpha", 2)),
+			dense, bias), false},
+		"Gemm, bias scaled": {graphOf(13, vector, "Gemm", "x,w,b", gemm(float32Of("beta", 2)),
+			dense, bias), false},
+		"Gemm of columns": {graphOf(13, vector, "Gemm", "x,w,b", gemm(integer64("transA", 1)),
+			dense, bias), false},
+		"MatMul": {graphOf(13, vector, "MatMul", "x,w", nil, dense), true},
+		"MatMul of a stack": {graphOf(13, vector, "MatMul", "x,w", nil,
+			tensorOf("w", float, 2, 4, 3)), false},
+		"doubles": {graphOf(13, image, "Conv", "x,w", nil,
+			tensorOf("w", onnxpb.TensorProto_DOUBLE, 3, 2, 3, 3)), false},
 	} {
 		foreign := proto.Clone(test.model.Proto).(*onnxpb.ModelProto)
 		foreign.Graph.Node[0].Domain = proto.String("com.acme")
@@ -110,7 +128,8 @@ func TestWhatIsQuantized(t *testing.T) {
 func TestAveragesAreQuantized(t *testing.T) {
 	const float = onnxpb.TensorProto_FLOAT
 	for _, operator := range []string{"AveragePool", "GlobalAveragePool", "Sigmoid"} {
-		m := graphOf(13, []int64{-1, 2, 5, 5}, "Conv", "x,w", nil, tensorOf("w", float, 3, 2, 3, 3), tensorOf("v", float, 3, 3, 1, 1))
+		m := graphOf(13, []int64{-1, 2, 5, 5}, "Conv", "x,w", nil, tensorOf("w", float, 3, 2, 3, 3),
+			tensorOf("v", float, 3, 3, 1, 1))
 		graph := m.Proto.Graph
 		node := func(operator, output string, inputs ...string) *onnxpb.NodeProto {
 			return &onnxpb.NodeProto{OpType: proto.String(operator), Input: inputs, Output: []string{output}}
@@ -138,7 +157,8 @@ func TestTheLargestWeightIsQuantized(t *testing.T) {
 
 // What the operators of quantization give, and how their scales must be.
 func TestQuantizeLinearOfEachKind(t *testing.T) {
-	const float, half, signed, unsigned = onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_INT8, onnxpb.TensorProto_UINT8
+	const float, half, signed, unsigned = onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_FLOAT16,
+		onnxpb.TensorProto_INT8, onnxpb.TensorProto_UINT8
 	vector := []int64{3, 4}
 	scale, scales := tensorOf("s", float), tensorOf("s", float, 4)
 	table, wrong := tensorOf("s", float, 3, 2), tensorOf("s", float, 2)
@@ -148,24 +168,42 @@ func TestQuantizeLinearOfEachKind(t *testing.T) {
 		model *Model
 		want  string // of y, or of the error
 	}{
-		"to bytes":                  {graphOf(13, vector, "QuantizeLinear", "x,s", nil, scale), "uint8[3×4]"},
-		"to bytes, zero left out":   {graphOf(13, vector, "QuantizeLinear", "x,s,", nil, scale), "uint8[3×4]"},
-		"as the zero point":         {graphOf(13, vector, "QuantizeLinear", "x,s,z", nil, scale, tensorOf("z", signed)), "int8[3×4]"},
-		"as it says":                {graphOf(21, vector, "QuantizeLinear", "x,s", attributes(integer64("output_dtype", int64(signed))), scale), "int8[3×4]"},
-		"back":                      {graphOf(13, vector, "DequantizeLinear", "q,s", nil, weights, scale), "float[3×4]"},
-		"back, of a zero point":     {graphOf(13, vector, "DequantizeLinear", "q,s,z", nil, weights, scale, tensorOf("z", signed)), "float[3×4]"},
-		"back, of another":          {graphOf(13, vector, "DequantizeLinear", "q,s,z", nil, weights, scale, tensorOf("z", unsigned)), "its zero point of uint8; they must be the same"},
-		"back to half":              {graphOf(23, vector, "DequantizeLinear", "q,s", attributes(integer64("output_dtype", int64(half))), weights, scale), "float16[3×4]"},
-		"by columns":                {graphOf(13, vector, "QuantizeLinear", "x,s", nil, scales), "uint8[3×4]"},
-		"by columns, too few":       {graphOf(13, vector, "QuantizeLinear", "x,s", nil, wrong), "must have as many numbers"},
-		"by columns, too few, late": {graphOf(21, vector, "QuantizeLinear", "x,s", nil, wrong), "must have as many numbers"},
-		"by columns, early":         {graphOf(10, vector, "QuantizeLinear", "x,s", nil, scales), "before opset 13 it must be one number"},
-		"by a table":                {graphOf(20, vector, "QuantizeLinear", "x,s", nil, table), "it must be one number, or a vector for an axis"},
-		"by blocks":                 {graphOf(21, vector, "QuantizeLinear", "x,s", attributes(integer64("block_size", 2)), table), "uint8[3×4]"},
-		"by a table, as blocks":     {graphOf(21, vector, "QuantizeLinear", "x,s", nil, table), "uint8[3×4]"},
-		"by blocks of the last":     {graphOf(21, vector, "QuantizeLinear", "x,s", attributes(integer64("block_size", 2)), wrong), "uint8[3×4]"},
-		"by one, of any shape":      {graphOf(13, vector, "QuantizeLinear", "x,s", nil, tensorOf("s", float, 1)), "uint8[3×4]"},
-		"a zero point of two, of 1": {graphOf(13, vector, "QuantizeLinear", "x,s,z", nil, scale, tensorOf("z", signed, 2)), "they must be of one shape"},
+		"to bytes": {graphOf(13, vector, "QuantizeLinear", "x,s", nil, scale),
+			"uint8[3×4]"},
+		"to bytes, zero left out": {graphOf(13, vector, "QuantizeLinear", "x,s,", nil, scale),
+			"uint8[3×4]"},
+		"as the zero point": {graphOf(13, vector, "QuantizeLinear", "x,s,z", nil, scale,
+			tensorOf("z", signed)), "int8[3×4]"},
+		"as it says": {graphOf(21, vector, "QuantizeLinear", "x,s",
+			attributes(integer64("output_dtype", int64(signed))), scale), "int8[3×4]"},
+		"back": {graphOf(13, vector, "DequantizeLinear", "q,s", nil, weights, scale),
+			"float[3×4]"},
+		"back, of a zero point": {graphOf(13, vector, "DequantizeLinear", "q,s,z", nil, weights,
+			scale, tensorOf("z", signed)), "float[3×4]"},
+		"back, of another": {graphOf(13, vector, "DequantizeLinear", "q,s,z", nil, weights,
+			scale, tensorOf("z", unsigned)), "its zero point of uint8; they must be the same"},
+		"back to half": {graphOf(23, vector, "DequantizeLinear", "q,s",
+			attributes(integer64("output_dtype", int64(half))), weights, scale), "float16[3×4]"},
+		"by columns": {graphOf(13, vector, "QuantizeLinear", "x,s", nil, scales),
+			"uint8[3×4]"},
+		"by columns, too few": {graphOf(13, vector, "QuantizeLinear", "x,s", nil, wrong),
+			"must have as many numbers"},
+		"by columns, too few, late": {graphOf(21, vector, "QuantizeLinear", "x,s", nil, wrong),
+			"must have as many numbers"},
+		"by columns, early": {graphOf(10, vector, "QuantizeLinear", "x,s", nil, scales),
+			"before opset 13 it must be one number"},
+		"by a table": {graphOf(20, vector, "QuantizeLinear", "x,s", nil, table),
+			"it must be one number, or a vector for an axis"},
+		"by blocks": {graphOf(21, vector, "QuantizeLinear", "x,s",
+			attributes(integer64("block_size", 2)), table), "uint8[3×4]"},
+		"by a table, as blocks": {graphOf(21, vector, "QuantizeLinear", "x,s", nil, table),
+			"uint8[3×4]"},
+		"by blocks of the last": {graphOf(21, vector, "QuantizeLinear", "x,s",
+			attributes(integer64("block_size", 2)), wrong), "uint8[3×4]"},
+		"by one, of any shape": {graphOf(13, vector, "QuantizeLinear", "x,s", nil,
+			tensorOf("s", float, 1)), "uint8[3×4]"},
+		"a zero point of two, of 1": {graphOf(13, vector, "QuantizeLinear", "x,s,z", nil, scale,
+			tensorOf("z", signed, 2)), "they must be of one shape"},
 	} {
 		found, err := analyze(test.model.Proto)
 		if err != nil {
@@ -184,7 +222,8 @@ func TestQuantizeLinearOfEachKind(t *testing.T) {
 func TestWhatIsHalved(t *testing.T) {
 	const float = onnxpb.TensorProto_FLOAT
 	of := func(opset, columns int64, elementType onnxpb.TensorProto_DataType) *Model {
-		return graphOf(opset, []int64{-1, columns}, "MatMul", "x,w", nil, tensorOf("w", elementType, columns, 1))
+		return graphOf(opset, []int64{-1, columns}, "MatMul", "x,w", nil,
+			tensorOf("w", elementType, columns, 1))
 	}
 	input := of(13, 64, float)
 	input.Proto.Graph.Input = append(input.Proto.Graph.Input, floatValue("w", 64, 1))

@@ -66,7 +66,8 @@ func TestQuantizeIsAsONNXRuntimesTool(t *testing.T) {
 		}
 		compared[name] = true
 		if tensor.GetDataType() != want.GetDataType() {
-			t.Errorf("%s is of %s, the tool's of %s", name, message.TypeLabel(tensor.GetDataType()), message.TypeLabel(want.GetDataType()))
+			t.Errorf("%s is of %s, the tool's of %s", name, message.TypeLabel(tensor.GetDataType()),
+				message.TypeLabel(want.GetDataType()))
 			continue
 		}
 		if a, b := rawOf(t, tensor), rawOf(t, want); !bytes.Equal(a, b) {
@@ -75,7 +76,8 @@ func TestQuantizeIsAsONNXRuntimesTool(t *testing.T) {
 	}
 	for _, tensor := range golden.Proto.GetGraph().GetInitializer() {
 		// The tool quantizes the scores, too, which costs accuracy and gains nothing.
-		if name := tensor.GetName(); !compared[name] && name != "logits_scale" && name != "logits_zero_point" {
+		if name := tensor.GetName(); !compared[name] && name != "logits_scale" &&
+			name != "logits_zero_point" {
 			t.Errorf("the tool's %s is not in our model", name)
 		}
 	}
@@ -139,7 +141,8 @@ func TestQuantizeRange(t *testing.T) {
 func TestQuantizationIsTheOperatorsDefinition(t *testing.T) {
 	q := quantization{Scale: 2, ZeroPoint: 128}
 	for x, want := range map[float32]int32{
-		0: 128, 1: 128, 3: 130, 5: 130, -1: 128, -3: 126, 1.0001: 129, 254: 255, 255: 255, 1e30: 255, -256: 0, -257: 0, -1e30: 0,
+		0: 128, 1: 128, 3: 130, 5: 130, -1: 128, -3: 126, 1.0001: 129, 254: 255, 255: 255, 1e30: 255,
+		-256: 0, -257: 0, -1e30: 0,
 		float32(math.Inf(1)): 255, float32(math.Inf(-1)): 0,
 	} {
 		if got := q.Quantize(x, 0, 255); got != want {
@@ -154,7 +157,8 @@ func TestQuantizationIsTheOperatorsDefinition(t *testing.T) {
 			t.Errorf("%d stands for %v, which becomes %d", integer, x, q.Quantize(x, 0, 255))
 		}
 	}
-	if got := (quantization{Scale: 0.5, ZeroPoint: math.MinInt32}).Dequantize(math.MaxInt32); got != float32(math.MaxUint32)*0.5 {
+	if got := (quantization{Scale: 0.5, ZeroPoint: math.MinInt32}).
+		Dequantize(math.MaxInt32); got != float32(math.MaxUint32)*0.5 {
 		t.Errorf("the widest difference gives %v", got)
 	}
 }
@@ -167,12 +171,14 @@ func TestQuantizeNeedsWhatItNeeds(t *testing.T) {
 	}
 	ranges := goldenRanges(t)
 	delete(ranges, "conv2.output")
-	if _, err := Quantize(m, ranges); err == nil || !strings.Contains(err.Error(), `the range of the value "conv2.output" is not given`) {
+	if _, err := Quantize(m, ranges); err == nil ||
+		!strings.Contains(err.Error(), `the range of the value "conv2.output" is not given`) {
 		t.Errorf("%v", err)
 	}
 	bad := goldenRanges(t)
 	bad["relu1.output"] = Range{0, float32(math.Inf(1))}
-	if _, err := Quantize(m, bad); err == nil || !strings.Contains(err.Error(), `"relu1.output": the range 0…+Inf is not finite`) {
+	if _, err := Quantize(m, bad); err == nil ||
+		!strings.Contains(err.Error(), `"relu1.output": the range 0…+Inf is not finite`) {
 		t.Errorf("%v", err)
 	}
 	old := readModel(t, "testdata/quantized/float.onnx")
@@ -185,14 +191,16 @@ func TestQuantizeNeedsWhatItNeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := QuantizedValues(quantized); err == nil || !strings.Contains(err.Error(), "nothing to quantize") {
+	if _, err := QuantizedValues(quantized); err == nil ||
+		!strings.Contains(err.Error(), "nothing to quantize") {
 		t.Errorf("a quantized model can be quantized again: %v", err)
 	}
 	spoilt := readModel(t, "testdata/quantized/float.onnx")
 	weight, _ := spoilt.Initializer("fc1.bias")
 	weight.RawData = rawFloats(make([]float32, 15)...)
 	weight.RawData = append(weight.RawData, rawFloats(float32(math.NaN()))...)
-	if _, err := Quantize(spoilt, goldenRanges(t)); err == nil || !strings.Contains(err.Error(), `the node "fc1": channel 15 has the weight or bias NaN`) {
+	if _, err := Quantize(spoilt, goldenRanges(t)); err == nil ||
+		!strings.Contains(err.Error(), `the node "fc1": channel 15 has the weight or bias NaN`) {
 		t.Errorf("%v", err)
 	}
 }
@@ -208,7 +216,9 @@ func TestCheckQuantizeLinear(t *testing.T) {
 			resize(g, "conv1.weight.scale", 3)
 			resize(g, "conv1.weight.zero_point", 3)
 		}},
-		{"zero point of another length", "must be of one shape", func(g *onnxpb.GraphProto) { resize(g, "conv1.weight.zero_point", 3) }},
+		{"zero point of another length", "must be of one shape", func(g *onnxpb.GraphProto) {
+			resize(g, "conv1.weight.zero_point", 3)
+		}},
 		{"zero point of another type", "they must be the same", func(g *onnxpb.GraphProto) {
 			for _, tensor := range g.GetInitializer() {
 				if tensor.GetName() == "conv1.weight.zero_point" {
@@ -224,7 +234,8 @@ func TestCheckQuantizeLinear(t *testing.T) {
 		}
 		test.spoil(m.Proto.GetGraph())
 		err = m.Check()
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+		if test.want == "" && err != nil || test.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}

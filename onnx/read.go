@@ -23,10 +23,10 @@ const maxBytes = math.MaxInt32
 // the model says is for Check.
 func Read(path string) (*Model, error) { return read(path, nil) }
 
-// ReadVerified does as Read, but has verify look at the whole content of each file before anything of
-// it is used: first the model's own, by its base name, then those with external data, by their names
-// relative to its folder, with slashes. Each is read once: what verify has seen is what the model is
-// made of, whatever becomes of the file meanwhile. An error of verify is ReadVerified's.
+// ReadVerified does as Read, but has verify look at the whole content of each file before anything
+// of it is used: first the model's own, by its base name, then those with external data, by their
+// names relative to its folder, with slashes. Each is read once: what verify has seen is what the
+// model is made of, whatever becomes of the file meanwhile. An error of verify is ReadVerified's.
 func ReadVerified(path string, verify func(name string, content []byte) error) (*Model, error) {
 	return read(path, verify)
 }
@@ -85,7 +85,8 @@ func decode(data []byte) (*Model, error) {
 	if message.Graph == nil {
 		return nil, errors.New("it holds no graph; it is not an ONNX model, or an empty one")
 	}
-	return &Model{Proto: message, content: content, fileBytes: int64(len(data)), notes: sortNodes(message)}, nil
+	return &Model{Proto: message, content: content, fileBytes: int64(len(data)),
+		notes: sortNodes(message)}, nil
 }
 
 // looksLikeModel names the usual things that are mistaken for a model.
@@ -94,11 +95,14 @@ func looksLikeModel(data []byte) error {
 		return errors.New("it is empty; it is not an ONNX model")
 	}
 	if len(data) > maxBytes {
-		return fmt.Errorf("it is %d bytes long; an ONNX model is less than 2 GiB, with external data for more", len(data))
+		return fmt.Errorf(
+			"it is %d bytes long; an ONNX model is less than 2 GiB, with external data for more", len(data))
 	}
 	for _, other := range []struct{ prefix, problem string }{
-		{"version https://git-lfs", "it is a Git LFS pointer, not the model; fetch the file with git lfs pull"},
-		{"PK\x03\x04", "it is a zip archive (a PyTorch .pt file, perhaps), not an ONNX model; unpack or export it"},
+		{"version https://git-lfs",
+			"it is a Git LFS pointer, not the model; fetch the file with git lfs pull"},
+		{"PK\x03\x04",
+			"it is a zip archive (a PyTorch .pt file, perhaps), not an ONNX model; unpack or export it"},
 		{"\x1f\x8b", "it is compressed with gzip; decompress it"},
 		{"<", "it is a text in HTML or XML, not an ONNX model; fetch the file itself"},
 		{"{", "it is a text in JSON, not an ONNX model"},
@@ -128,7 +132,9 @@ func readRegular(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is %s, not a file", path, kindOf(info.Mode()))
 	}
 	if info.Size() > maxBytes {
-		return nil, fmt.Errorf("%s is %d bytes long; an ONNX model is less than 2 GiB, with external data for more", path, info.Size())
+		return nil, fmt.Errorf(
+			"%s is %d bytes long; an ONNX model is less than 2 GiB, with external data for more", path,
+			info.Size())
 	}
 	var buffer bytes.Buffer
 	buffer.Grow(int(info.Size()) + bytes.MinRead)

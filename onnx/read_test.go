@@ -62,7 +62,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"JSON", []byte(`{"ir_version": 7}`), "JSON"},
 		{"gzip", zipped.Bytes(), "decompress it"},
 		{"zip", []byte("PK\x03\x04rest"), "zip archive"},
-		{"Git LFS pointer", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "git lfs pull"},
+		{"Git LFS pointer", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+			"git lfs pull"},
 		{"zeros", make([]byte, 64), "no ONNX model"},
 		{"half", good[:len(good)/2], "truncated"},
 		{"one byte less", good[:len(good)-1], "truncated"},
@@ -76,7 +77,11 @@ func TestDecodeRefuses(t *testing.T) {
 		{"wrong wire type", []byte{0x38, 1}, "wire type"},
 		{"group", []byte{0x3b, 0x3c}, "wire type"},
 		{"unknown field", append(bytes.Clone(good), 0xf8, 0x7, 1), "field 127 does not exist"},
-		{"two kinds of dimension", nested(7, 1, nested(11, 1, nested(2, 1, nested(1, 1, nested(2, 1, nested(1, 1, []byte{0x08, 1, 0x12, 1, 'N'})))))), "only one may be"},
+		{"two kinds of dimension",
+			nested(7, 1,
+				nested(11, 1,
+					nested(2, 1, nested(1, 1, nested(2, 1, nested(1, 1, []byte{0x08, 1, 0x12, 1, 'N'})))))),
+			"only one may be"},
 		{"nodes of two bytes", nested(7, 1, bytes.Repeat([]byte{0x0a, 0}, 1<<21)), "more memory"},
 		{"packed floats cut", nested(7, 1, nested(5, 1, []byte{0x22, 3, 0, 0, 0})), "4-byte values"},
 	} {
@@ -154,7 +159,8 @@ func TestExternalData(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(folder, "sub"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, "sub", "weights.bin"), append(make([]byte, 16), want...), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "sub", "weights.bin"),
+		append(make([]byte, 16), want...), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, entries := range [][]string{
@@ -188,7 +194,8 @@ func TestExternalDataRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	secret := filepath.Join(outside, "secret")
-	for path, size := range map[string]int{secret: 72, filepath.Join(folder, "short"): 71, filepath.Join(folder, "long"): 73} {
+	for path, size := range map[string]int{secret: 72, filepath.Join(folder, "short"): 71,
+		filepath.Join(folder, "long"): 73} {
 		if err := os.WriteFile(path, make([]byte, size), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -220,12 +227,16 @@ func TestExternalDataRefuses(t *testing.T) {
 		{"missing", []string{"location", "nowhere"}, "is missing in the model's folder"},
 		{"no location", []string{"offset", "0"}, "no location"},
 		{"location twice", []string{"location", "long", "location", "short"}, "given twice"},
-		{"short", []string{"location", "short", "length", "72"}, "is 71 bytes long, but 72 bytes from byte 0"},
-		{"beyond the end", []string{"location", "long", "offset", "2", "length", "72"}, "72 bytes from byte 2"},
-		{"offset overflows", []string{"location", "long", "offset", "9223372036854775807"}, "from byte 9223372036854775807"},
+		{"short", []string{"location", "short", "length", "72"},
+			"is 71 bytes long, but 72 bytes from byte 0"},
+		{"beyond the end", []string{"location", "long", "offset", "2", "length", "72"},
+			"72 bytes from byte 2"},
+		{"offset overflows", []string{"location", "long", "offset", "9223372036854775807"},
+			"from byte 9223372036854775807"},
 		{"negative offset", []string{"location", "long", "offset", "-1"}, `offset is "-1"`},
 		{"offset no number", []string{"location", "long", "offset", "1e1"}, `offset is "1e1"`},
-		{"length not the shape's", []string{"location", "long", "length", "73"}, "length is 73, but the tensor's shape [2 1 3 3] needs 72"},
+		{"length not the shape's", []string{"location", "long", "length", "73"},
+			"length is 73, but the tensor's shape [2 1 3 3] needs 72"},
 		{"rest of file not the shape's", []string{"location", "long"}, "has 73 bytes, not the 72"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -250,9 +261,11 @@ func TestReadRefusesWhatIsNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		fifo: "is a FIFO", folder: "is a folder", filepath.Join(folder, "none"): "no such file", os.DevNull: "is a device",
+		fifo: "is a FIFO", folder: "is a folder", filepath.Join(folder, "none"): "no such file",
+		os.DevNull: "is a device",
 	} {
-		if _, err := onnx.Read(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		if _, err := onnx.Read(path); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error %v, want one with %q", path, err, want)
 		}
 	}
@@ -268,17 +281,21 @@ func TestTestData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := onnx.WriteTestData(folder, []*onnxpb.TensorProto{input}, []*onnxpb.TensorProto{output}); err != nil {
+	if err := onnx.WriteTestData(folder, []*onnxpb.TensorProto{input},
+		[]*onnxpb.TensorProto{output}); err != nil {
 		t.Fatal(err)
 	}
 	inputs, outputs, err := onnx.ReadTestData(folder)
-	if err != nil || len(inputs) != 1 || len(outputs) != 1 || !proto.Equal(inputs[0], input) || !proto.Equal(outputs[0], output) {
+	if err != nil || len(inputs) != 1 || len(outputs) != 1 || !proto.Equal(inputs[0], input) ||
+		!proto.Equal(outputs[0], output) {
 		t.Errorf("read back %v, %v, %v", inputs, outputs, err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, "test_data_set_0", "input_0.pb"), []byte{8, 2, 16}, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "test_data_set_0", "input_0.pb"), []byte{8, 2, 16},
+		0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := onnx.ReadTestData(folder); err == nil || !strings.Contains(err.Error(), "input_0.pb") {
+	if _, _, err := onnx.ReadTestData(folder); err == nil ||
+		!strings.Contains(err.Error(), "input_0.pb") {
 		t.Errorf("a truncated tensor gives %v", err)
 	}
 	if _, _, err := onnx.ReadTestData(t.TempDir()); err == nil {

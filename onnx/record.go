@@ -47,8 +47,8 @@ type TrainingRecord struct {
 	// Probabilities says what makes probabilities of the scores: empty for a softmax, or
 	// SigmoidOfScores.
 	Probabilities string
-	// LabelsPerImage says how many classes an image is of: empty for one, or AnyLabels. TestAccuracy is
-	// the share of images all of whose labels are right then, and recorded as the subset accuracy.
+	// LabelsPerImage says how many classes an image is of: empty for one, or AnyLabels. TestAccuracy
+	// is the share of images all of whose labels are right then, and recorded as the subset accuracy.
 	LabelsPerImage string
 	// ClassLabels names the classes in the order of the scores.
 	ClassLabels []string
@@ -156,7 +156,8 @@ func (r *TrainingRecord) provenance() map[string]*string {
 
 // trainingKeys are those of what only a training by Slipway says.
 func trainingKeys() []string {
-	return []string{keyTestAccuracy, keyTestSubsetAccuracy, keyTestImages, keyTrainingLoss, keyEpochs, keySeed}
+	return []string{keyTestAccuracy, keyTestSubsetAccuracy, keyTestImages, keyTrainingLoss, keyEpochs,
+		keySeed}
 }
 
 // accuracyKey is that of the test accuracy, by what it is.
@@ -181,7 +182,8 @@ func (r TrainingRecord) check() error {
 	case !finite(r.TrainingLoss):
 		return fmt.Errorf("the training loss is %v; do not export a run that diverged", r.TrainingLoss)
 	case r.Probabilities != "" && r.Probabilities != SigmoidOfScores:
-		return fmt.Errorf("the scores become probabilities by %q; only %q and nothing, for a softmax, are known",
+		return fmt.Errorf(
+			"the scores become probabilities by %q; only %q and nothing, for a softmax, are known",
 			message.Shorten(r.Probabilities), SigmoidOfScores)
 	case r.LabelsPerImage != "" && r.LabelsPerImage != AnyLabels:
 		return fmt.Errorf("an image has %q labels; only %q and nothing, for one, are known",
@@ -199,7 +201,9 @@ func (m *Model) TrainingRecord() (record TrainingRecord, ok bool, err error) {
 		return TrainingRecord{}, false, nil
 	}
 	if version != recordVersion {
-		return TrainingRecord{}, false, fmt.Errorf("%s: its training record has the version %q; this program reads %s", m.label(), message.Shorten(version), recordVersion)
+		return TrainingRecord{}, false, fmt.Errorf(
+			"%s: its training record has the version %q; this program reads %s", m.label(),
+			message.Shorten(version), recordVersion)
 	}
 	record, err = parseRecord(metadata)
 	if err != nil {
@@ -236,18 +240,32 @@ func parseRecord(metadata map[string]string) (TrainingRecord, error) {
 		parse(record.accuracyKey(), float(&record.TestAccuracy))
 		parse(keyTestImages, integer(&record.TestImages))
 	}
-	record.Elsewhere = !slices.ContainsFunc(trainingKeys(), func(key string) bool { _, ok := metadata[key]; return ok })
+	record.Elsewhere = !slices.ContainsFunc(trainingKeys(), func(key string) bool {
+		_, ok := metadata[key]
+		return ok
+	})
 	if !record.Elsewhere {
 		parse(keyTrainingLoss, float(&record.TrainingLoss))
 		parse(keyEpochs, integer(&record.Epochs))
-		parse(keySeed, func(text string) (err error) { record.Seed, err = strconv.ParseUint(text, 10, 64); return err })
+		parse(keySeed, func(text string) (err error) {
+			record.Seed, err = strconv.ParseUint(text, 10, 64)
+			return err
+		})
 	}
 	var scales, offsets []float64
-	parse(keyPixelScale, func(text string) (err error) { scales, err = numberlist.Parse(text); return err })
-	parse(keyPixelOffset, func(text string) (err error) { offsets, err = numberlist.Parse(text); return err })
+	parse(keyPixelScale, func(text string) (err error) {
+		scales, err = numberlist.Parse(text)
+		return err
+	})
+	parse(keyPixelOffset, func(text string) (err error) {
+		offsets, err = numberlist.Parse(text)
+		return err
+	})
 	record.setPixelTransform(scales, offsets)
 	if _, ok := metadata[keyClassLabels]; ok {
-		parse(keyClassLabels, func(text string) error { return json.Unmarshal([]byte(text), &record.ClassLabels) })
+		parse(keyClassLabels, func(text string) error {
+			return json.Unmarshal([]byte(text), &record.ClassLabels)
+		})
 	}
 	if first != nil {
 		return TrainingRecord{}, first
@@ -259,7 +277,8 @@ func parseRecord(metadata map[string]string) (TrainingRecord, error) {
 // metadata: of a model that answers a little otherwise it is not known.
 func (m *Model) ForgetAccuracy() error {
 	metadata := m.Metadata()
-	for _, key := range []string{keyTestAccuracy, keyTestSubsetAccuracy, keyTestImages, keyTestSet, keyTestSHA256} {
+	for _, key := range []string{keyTestAccuracy, keyTestSubsetAccuracy, keyTestImages, keyTestSet,
+		keyTestSHA256} {
 		delete(metadata, key)
 	}
 	return m.SetMetadata(metadata)

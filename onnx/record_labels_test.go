@@ -8,8 +8,8 @@ import (
 	"slipway/onnx"
 )
 
-// The accuracy of images with any number of labels has a name of its own, and nothing is left of the
-// other when the record changes.
+// The accuracy of images with any number of labels has a name of its own, and nothing is left of
+// the other when the record changes.
 func TestARecordOfSeveralLabels(t *testing.T) {
 	model := tinyModel(t)
 	usual := onnx.TrainingRecord{DataSet: "mine", TestAccuracy: 0.5, TestImages: 4, PixelScale: 1}
@@ -34,13 +34,15 @@ func TestARecordOfSeveralLabels(t *testing.T) {
 	if err := model.ForgetAccuracy(); err != nil {
 		t.Fatal(err)
 	}
-	if got, _, err := model.TrainingRecord(); err != nil || got.TestImages != 0 || got.TestAccuracy != 0 || !got.MultiLabel() ||
+	if got, _, err := model.TrainingRecord(); err != nil || got.TestImages != 0 ||
+		got.TestAccuracy != 0 || !got.MultiLabel() ||
 		strings.Contains(strings.Join(keysOf(model.Metadata()), " "), "subset_accuracy") {
 		t.Errorf("%+v, %v", got, err)
 	}
 	bad := several
 	bad.LabelsPerImage = "two"
-	if err := model.SetTrainingRecord(bad); err == nil || !strings.Contains(err.Error(), `an image has "two" labels`) {
+	if err := model.SetTrainingRecord(bad); err == nil ||
+		!strings.Contains(err.Error(), `an image has "two" labels`) {
 		t.Errorf("%v", err)
 	}
 }

@@ -54,8 +54,9 @@ func (r TrainingRecord) checkPixels() error {
 		return fmt.Errorf("pixels are scaled by %d numbers and moved by %d; there is one of each for "+
 			"every channel", len(r.PixelScales), len(r.PixelOffsets))
 	case each && (r.PixelScale != 0 || r.PixelOffset != 0):
-		return fmt.Errorf("pixels are scaled by %v and moved by %v in all channels, and otherwise in each; "+
-			"only one of both can be", r.PixelScale, r.PixelOffset)
+		return fmt.Errorf(
+			"pixels are scaled by %v and moved by %v in all channels, and otherwise in each; "+
+				"only one of both can be", r.PixelScale, r.PixelOffset)
 	}
 	scales, offsets := r.PixelScales, r.PixelOffsets
 	if !each {
@@ -63,7 +64,8 @@ func (r TrainingRecord) checkPixels() error {
 	}
 	for channel, scale := range scales {
 		if offset := offsets[channel]; !finite(scale) || !finite(offset) || scale == 0 {
-			return fmt.Errorf("pixels are scaled by %v and moved by %v; both must be finite, the scale not 0",
+			return fmt.Errorf(
+				"pixels are scaled by %v and moved by %v; both must be finite, the scale not 0",
 				scale, offset)
 		}
 	}

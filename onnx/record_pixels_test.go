@@ -15,12 +15,14 @@ import (
 // for all: who reads a single number there takes a list for none.
 func TestARecordOfChannels(t *testing.T) {
 	model := tinyModel(t)
-	want := onnx.TrainingRecord{DataSet: "mine", PixelScales: []float64{0.1, 2, 1.0 / 3}, PixelOffsets: []float64{0, -1, 1e-9}}
+	want := onnx.TrainingRecord{DataSet: "mine", PixelScales: []float64{0.1, 2, 1.0 / 3},
+		PixelOffsets: []float64{0, -1, 1e-9}}
 	if err := model.SetTrainingRecord(want); err != nil {
 		t.Fatal(err)
 	}
 	metadata := model.Metadata()
-	if s, o := metadata["slipway.pixel_scale"], metadata["slipway.pixel_offset"]; s != "0.1,2,0.3333333333333333" || o != "0,-1,1e-09" {
+	if s, o := metadata["slipway.pixel_scale"],
+		metadata["slipway.pixel_offset"]; s != "0.1,2,0.3333333333333333" || o != "0,-1,1e-09" {
 		t.Errorf("scale %q, offset %q", s, o)
 	}
 	got, ok, err := model.TrainingRecord()
@@ -28,17 +30,21 @@ func TestARecordOfChannels(t *testing.T) {
 		t.Errorf("read back %+v, %v; want %+v", got, err, want)
 	}
 	// One for all takes their place, and the other way round.
-	if err := model.SetTrainingRecord(onnx.TrainingRecord{DataSet: "mine", PixelScale: 0.5}); err != nil {
+	if err := model.SetTrainingRecord(onnx.TrainingRecord{DataSet: "mine",
+		PixelScale: 0.5}); err != nil {
 		t.Fatal(err)
 	}
-	if got, _, err := model.TrainingRecord(); err != nil || got.PixelScale != 0.5 || got.PixelScales != nil || got.PixelOffsets != nil {
+	if got, _, err := model.TrainingRecord(); err != nil || got.PixelScale != 0.5 ||
+		got.PixelScales != nil || got.PixelOffsets != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
 	var record onnx.TrainingRecord
-	if err := record.SetPixelTransform(want.PixelScales, want.PixelOffsets); err != nil || !reflect.DeepEqual(record.PixelScales, want.PixelScales) {
+	if err := record.SetPixelTransform(want.PixelScales, want.PixelOffsets); err != nil ||
+		!reflect.DeepEqual(record.PixelScales, want.PixelScales) {
 		t.Errorf("%+v, %v", record, err)
 	}
-	if err := record.SetPixelTransform([]float64{0.5}, []float64{-1}); err != nil || record.PixelScales != nil || record.PixelScale != 0.5 {
+	if err := record.SetPixelTransform([]float64{0.5}, []float64{-1}); err != nil ||
+		record.PixelScales != nil || record.PixelScale != 0.5 {
 		t.Errorf("%+v, %v", record, err)
 	}
 	if err := record.SetPixelTransform([]float64{0.5}, nil); err == nil || record.PixelScale != 0.5 {
@@ -51,14 +57,21 @@ func TestBadRecordsOfChannels(t *testing.T) {
 		record onnx.TrainingRecord
 		want   string
 	}{
-		"fewer summands":     {onnx.TrainingRecord{PixelScales: []float64{1, 2}, PixelOffsets: []float64{1}}, "by 2 numbers and moved by 1"},
-		"no factor":          {onnx.TrainingRecord{PixelOffsets: []float64{1, 2, 3}}, "by 0 numbers and moved by 3"},
-		"of all and of each": {onnx.TrainingRecord{PixelScale: 1, PixelScales: []float64{1, 2}, PixelOffsets: []float64{1, 2}}, "only one of both"},
-		"a factor of 0":      {onnx.TrainingRecord{PixelScales: []float64{1, 0}, PixelOffsets: []float64{1, 2}}, "the scale not 0"},
-		"no number":          {onnx.TrainingRecord{PixelScales: []float64{1, 1}, PixelOffsets: []float64{1, math.NaN()}}, "must be finite"},
-		"endless":            {onnx.TrainingRecord{PixelScales: []float64{1, math.Inf(1)}, PixelOffsets: []float64{1, 1}}, "must be finite"},
+		"fewer summands": {onnx.TrainingRecord{PixelScales: []float64{1, 2},
+			PixelOffsets: []float64{1}}, "by 2 numbers and moved by 1"},
+		"no factor": {onnx.TrainingRecord{PixelOffsets: []float64{1, 2, 3}},
+			"by 0 numbers and moved by 3"},
+		"of all and of each": {onnx.TrainingRecord{PixelScale: 1, PixelScales: []float64{1, 2},
+			PixelOffsets: []float64{1, 2}}, "only one of both"},
+		"a factor of 0": {onnx.TrainingRecord{PixelScales: []float64{1, 0},
+			PixelOffsets: []float64{1, 2}}, "the scale not 0"},
+		"no number": {onnx.TrainingRecord{PixelScales: []float64{1, 1},
+			PixelOffsets: []float64{1, math.NaN()}}, "must be finite"},
+		"endless": {onnx.TrainingRecord{PixelScales: []float64{1, math.Inf(1)},
+			PixelOffsets: []float64{1, 1}}, "must be finite"},
 	} {
-		if err := tinyModel(t).SetTrainingRecord(test.record); err == nil || !strings.Contains(err.Error(), test.want) {
+		if err := tinyModel(t).SetTrainingRecord(test.record); err == nil ||
+			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -86,13 +99,14 @@ func TestBadRecordsOfChannels(t *testing.T) {
 
 // A network of grey images cannot be recorded to be fed in colour.
 func TestARecordOfOtherChannelsThanTheNetworks(t *testing.T) {
-	network, err := builder.New("grey", builder.Shape{1, 6, 6}, builder.Flatten{}, builder.Dense{Units: 3})
+	network, err := builder.New("grey", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
 	record := onnx.TrainingRecord{PixelScales: []float64{1, 1, 1}, PixelOffsets: []float64{0, 0, 0}}
-	if _, err := convert.FromNetwork(network, network.InitialWeights(1), record, convert.Options{}); err == nil ||
-		!strings.Contains(err.Error(), "scaled by 3 numbers") {
+	if _, err := convert.FromNetwork(network, network.InitialWeights(1), record,
+		convert.Options{}); err == nil || !strings.Contains(err.Error(), "scaled by 3 numbers") {
 		t.Error(err)
 	}
 }

@@ -125,7 +125,8 @@ func inferGemm(c *call) ([]Value, error) {
 			return unknownDim, unknownDim, nil
 		}
 		if len(value.Dims) != 2 {
-			return Dim{}, Dim{}, fmt.Errorf("its %s is %v; it must be a matrix (put Flatten before it)", what, value)
+			return Dim{}, Dim{}, fmt.Errorf("its %s is %v; it must be a matrix (put Flatten before it)",
+				what, value)
 		}
 		if transposed {
 			return value.Dims[1], value.Dims[0], nil
@@ -141,13 +142,17 @@ func inferGemm(c *call) ([]Value, error) {
 		return nil, err
 	}
 	if differ(inner, other) {
-		return nil, fmt.Errorf("it multiplies %v by %v (transA %v, transB %v): the inner dimensions %v and %v differ", a, b, transA, transB, inner, other)
+		return nil, fmt.Errorf(
+			"it multiplies %v by %v (transA %v, transB %v): the inner dimensions %v and %v differ", a, b,
+			transA, transB, inner, other)
 	}
 	output.Dims = []Dim{rows, columns}
 	if bias.HasShape {
 		dims, err := broadcast(output.Dims, bias.Dims)
-		if err != nil || len(dims) != 2 || rows.Size == 1 && dims[0].Size > 1 || columns.Size == 1 && dims[1].Size > 1 {
-			return nil, fmt.Errorf("its input 2 is %v, which does not broadcast to the product %v", bias, output)
+		if err != nil || len(dims) != 2 || rows.Size == 1 && dims[0].Size > 1 || columns.Size == 1 &&
+			dims[1].Size > 1 {
+			return nil, fmt.Errorf("its input 2 is %v, which does not broadcast to the product %v", bias,
+				output)
 		}
 	}
 	return []Value{output}, nil
@@ -215,15 +220,19 @@ func inferCast(c *call) ([]Value, error) {
 func inferReshape(c *call) ([]Value, error) {
 	input := c.inputs[0]
 	output := Value{Type: input.Type}
-	if c.inputs[1].Type != onnxpb.TensorProto_UNDEFINED && c.inputs[1].Type != onnxpb.TensorProto_INT64 {
-		return nil, fmt.Errorf("its shape is a tensor of %s; it must be int64", message.TypeName(c.inputs[1].Type))
+	if c.inputs[1].Type != onnxpb.TensorProto_UNDEFINED &&
+		c.inputs[1].Type != onnxpb.TensorProto_INT64 {
+		return nil, fmt.Errorf("its shape is a tensor of %s; it must be int64",
+			message.TypeName(c.inputs[1].Type))
 	}
 	tensor := c.names.constant(c.node.GetInput()[1])
 	if tensor == nil {
 		return []Value{output}, nil
 	}
-	if elements, err := message.Elements(tensor.GetDims()); err != nil || elements > message.MaxRank || len(tensor.GetDims()) != 1 {
-		return nil, fmt.Errorf("its shape is %v; it must be a vector of at most %d dimensions", tensorValue(tensor), message.MaxRank)
+	if elements, err := message.Elements(tensor.GetDims()); err != nil || elements > message.MaxRank ||
+		len(tensor.GetDims()) != 1 {
+		return nil, fmt.Errorf("its shape is %v; it must be a vector of at most %d dimensions",
+			tensorValue(tensor), message.MaxRank)
 	}
 	shape, err := Int64s(tensor)
 	if err != nil {
@@ -245,7 +254,8 @@ func inferReshape(c *call) ([]Value, error) {
 		case size == -1:
 			free, dim = i, unknownDim
 		case size == 0 && !allowZero && input.HasShape && i >= len(input.Dims):
-			return nil, fmt.Errorf("its shape %v copies dimension %d, which the input %v does not have", shape, i, input)
+			return nil, fmt.Errorf("its shape %v copies dimension %d, which the input %v does not have",
+				shape, i, input)
 		case size == 0 && !allowZero && input.HasShape:
 			dim = input.Dims[i]
 		case size == 0 && !allowZero:
@@ -276,7 +286,8 @@ func inferReshape(c *call) ([]Value, error) {
 	case free >= 0 && want.Size > 0 && have.Size%want.Size == 0:
 		output.Dims[free] = fixed(have.Size / want.Size)
 	case want.Size != have.Size:
-		return nil, fmt.Errorf("its input %v of %d elements does not fit the shape %v", input, have.Size, shape)
+		return nil, fmt.Errorf("its input %v of %d elements does not fit the shape %v", input, have.Size,
+			shape)
 	}
 	return []Value{output}, nil
 }
@@ -331,7 +342,8 @@ func inferConcat(c *call) ([]Value, error) {
 	dims := append([]Dim(nil), c.inputs[0].Dims...)
 	for i, input := range c.inputs[1:] {
 		if len(input.Dims) != rank {
-			return nil, fmt.Errorf("its inputs %v and %v have different numbers of dimensions", c.inputs[0], input)
+			return nil, fmt.Errorf("its inputs %v and %v have different numbers of dimensions", c.inputs[0],
+				input)
 		}
 		for j, dim := range input.Dims {
 			switch {
@@ -340,7 +352,8 @@ func inferConcat(c *call) ([]Value, error) {
 			case j == axis:
 				dims[j] = unknownDim
 			case differ(dims[j], dim):
-				return nil, fmt.Errorf("its inputs 0 and %d, %v and %v, differ outside of axis %d", i+1, c.inputs[0], input, axis)
+				return nil, fmt.Errorf("its inputs 0 and %d, %v and %v, differ outside of axis %d", i+1,
+					c.inputs[0], input, axis)
 			case !dims[j].Known():
 				dims[j] = dim
 			}
@@ -360,7 +373,8 @@ func inferBatchNormalization(c *call) ([]Value, error) {
 			continue
 		}
 		if len(parameter.Dims) != 1 || differ(parameter.Dims[0], input.Dims[1]) {
-			return nil, fmt.Errorf("its input %d is %v; it must have one value for each of the %v channels", i+1, parameter, input.Dims[1])
+			return nil, fmt.Errorf("its input %d is %v; it must have one value for each of the %v channels",
+				i+1, parameter, input.Dims[1])
 		}
 	}
 	outputs := []Value{input}
@@ -372,13 +386,16 @@ func inferBatchNormalization(c *call) ([]Value, error) {
 
 func inferConstant(c *call) ([]Value, error) {
 	if len(c.node.GetAttribute()) != 1 {
-		return nil, fmt.Errorf("it has %d attributes; Constant has exactly one", len(c.node.GetAttribute()))
+		return nil, fmt.Errorf("it has %d attributes; Constant has exactly one",
+			len(c.node.GetAttribute()))
 	}
 	attribute := c.node.GetAttribute()[0]
 	vector := func(elementType onnxpb.TensorProto_DataType, length int) Value {
 		return Value{Type: elementType, HasShape: true, Dims: []Dim{fixed(int64(length))}}
 	}
-	scalar := func(elementType onnxpb.TensorProto_DataType) Value { return Value{Type: elementType, HasShape: true} }
+	scalar := func(elementType onnxpb.TensorProto_DataType) Value {
+		return Value{Type: elementType, HasShape: true}
+	}
 	var output Value
 	switch attribute.GetName() {
 	case "value":

@@ -17,7 +17,8 @@ func TestShapesOfOutputs(t *testing.T) {
 	to := func(n int64) []*onnxpb.AttributeProto { return list(integer64("to", n)) }
 	axis := func(n int64) []*onnxpb.AttributeProto { return list(integer64("axis", n)) }
 	perm := func(axes ...int64) []*onnxpb.AttributeProto {
-		return list(&onnxpb.AttributeProto{Name: proto.String("perm"), Type: onnxpb.AttributeProto_INTS.Enum(), Ints: axes})
+		return list(&onnxpb.AttributeProto{Name: proto.String("perm"),
+			Type: onnxpb.AttributeProto_INTS.Enum(), Ints: axes})
 	}
 	dims := func(sizes ...int64) []int64 { return append([]int64{}, sizes...) }
 	for _, test := range []struct {
@@ -62,13 +63,17 @@ func TestShapesOfOutputs(t *testing.T) {
 		{"Concat", 13, dims(0, 3), dims(4, 3), axis(0), "float[?×3]"},
 		{"Concat", 13, dims(2, 3), dims(2, 5), axis(1), "float[2×8]"},
 		{"Concat", 13, dims(0, 3), dims(2, 5), axis(-1), "float[2×8]"},
-		{"Concat", 13, dims(2, 3), dims(4, 5), axis(1), "its inputs 0 and 1, float[2×3] and float[4×5], differ outside of axis 1"},
+		{"Concat", 13, dims(2, 3), dims(4, 5), axis(1),
+			"its inputs 0 and 1, float[2×3] and float[4×5], differ outside of axis 1"},
 		{"Concat", 13, dims(2, 3), dims(2, 3, 1), axis(1), "have different numbers of dimensions"},
 		{"BatchNormalization", 13, dims(0, 3, 2), dims(3), nil, "float[N×3×2]"},
-		{"BatchNormalization", 13, dims(0, 3, 2), dims(4), nil, "its input 1 is float[4]; it must have one value for each of the 3 channels"},
-		{"BatchNormalization", 13, dims(0, 3, 2), dims(3, 1), nil, "its input 1 is float[3×1]; it must have one value"},
+		{"BatchNormalization", 13, dims(0, 3, 2), dims(4), nil,
+			"its input 1 is float[4]; it must have one value for each of the 3 channels"},
+		{"BatchNormalization", 13, dims(0, 3, 2), dims(3, 1), nil,
+			"its input 1 is float[3×1]; it must have one value"},
 		{"BatchNormalization", 13, dims(3), dims(3), nil, "it needs at least N×C"},
-		{"BatchNormalization", 8, dims(0, 3, 2), dims(3, 2), list(integer64("spatial", 0)), "float[N×3×2]"},
+		{"BatchNormalization", 8, dims(0, 3, 2), dims(3, 2), list(integer64("spatial", 0)),
+			"float[N×3×2]"},
 		{"Flatten", 13, dims(0, 2, 3), nil, nil, "float[N×6]"},
 		{"Flatten", 13, dims(4, 2, 3), nil, axis(0), "float[1×24]"},
 		{"Flatten", 13, dims(4, 2, 3), nil, axis(3), "float[24×1]"},
@@ -96,7 +101,8 @@ func requireShape(t *testing.T, name string, model *Model, want string) {
 	t.Helper()
 	found, err := analyze(model.Proto)
 	if err != nil {
-		if !strings.Contains(err.Error(), want) || strings.HasSuffix(want, "]") && !strings.Contains(want, " ") {
+		if !strings.Contains(err.Error(), want) || strings.HasSuffix(want, "]") &&
+			!strings.Contains(want, " ") {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 		return
@@ -123,7 +129,8 @@ func TestShapeOfGemm(t *testing.T) {
 		{13, []int64{2, 3}, []int64{}, "float[2×4]"},
 		{13, []int64{2, 3}, []int64{2, 1}, "float[2×4]"},
 		{13, []int64{2, 3}, []int64{1, 4}, "float[2×4]"},
-		{13, []int64{2, 3}, []int64{3}, "its input 2 is float[3], which does not broadcast to the product float[2×4]"},
+		{13, []int64{2, 3}, []int64{3},
+			"its input 2 is float[3], which does not broadcast to the product float[2×4]"},
 		{13, []int64{2, 3}, []int64{1, 1, 4}, "does not broadcast to the product"},
 		{13, []int64{1, 3}, []int64{2, 4}, "does not broadcast to the product float[1×4]"},
 		{13, []int64{1, 3}, []int64{1, 4}, "float[1×4]"},
@@ -135,9 +142,11 @@ func TestShapeOfGemm(t *testing.T) {
 		requireShape(t, "Gemm", graphOf(test.opset, test.x, "Gemm", inputs, nil, tensors...), test.want)
 	}
 	// A product of one column.
-	column := graphOf(13, []int64{2, 3}, "Gemm", "x,w,b", nil, tensorOf("w", float, 3, 1), tensorOf("b", float, 2, 4))
+	column := graphOf(13, []int64{2, 3}, "Gemm", "x,w,b", nil, tensorOf("w", float, 3, 1),
+		tensorOf("b", float, 2, 4))
 	requireShape(t, "Gemm of a column", column, "does not broadcast to the product float[2×1]")
-	column = graphOf(13, []int64{2, 3}, "Gemm", "x,w,b", nil, tensorOf("w", float, 3, 1), tensorOf("b", float, 2, 1))
+	column = graphOf(13, []int64{2, 3}, "Gemm", "x,w,b", nil, tensorOf("w", float, 3, 1),
+		tensorOf("b", float, 2, 1))
 	requireShape(t, "Gemm of a column", column, "float[2×1]")
 }
 
@@ -151,7 +160,8 @@ func TestShapeOfReshape(t *testing.T) {
 		{[]int64{2, 3, 4}, []int64{-1, 4}, "float[6×4]"},
 		{[]int64{2, 3, 4}, []int64{0, -1}, "float[2×12]"},
 		{[]int64{2, 3, 4}, []int64{0, 0, 0}, "float[2×3×4]"},
-		{[]int64{2, 3, 4}, []int64{1, 1, 1, 0}, "copies dimension 3, which the input float[2×3×4] does not have"},
+		{[]int64{2, 3, 4}, []int64{1, 1, 1, 0},
+			"copies dimension 3, which the input float[2×3×4] does not have"},
 		{[]int64{2, 3, 4}, []int64{-1, -1}, "has more than one -1"},
 		{[]int64{2, 3, 4}, []int64{-2, 12}, "holds -2; use -1 for one that is free"},
 		{[]int64{2, 3, 4}, []int64{1<<40 + 1}, "holds 1099511627777"},
@@ -170,19 +180,24 @@ func TestShapeOfReshape(t *testing.T) {
 	}
 	shapes := map[string]*onnxpb.TensorProto{
 		"it must be int64": tensorOf("s", onnxpb.TensorProto_INT32, 2),
-		"its shape is int64[1×2]; it must be a vector of at most 64 dimensions": tensorOf("s", onnxpb.TensorProto_INT64, 1, 2),
-		"its shape is int64[65]; it must be a vector of at most 64 dimensions":  tensorOf("s", onnxpb.TensorProto_INT64, 65),
-		"its shape is int64[]; it must be a vector":                             tensorOf("s", onnxpb.TensorProto_INT64),
+		"its shape is int64[1×2]; it must be a vector of at most 64 dimensions": tensorOf("s",
+			onnxpb.TensorProto_INT64, 1, 2),
+		"its shape is int64[65]; it must be a vector of at most 64 dimensions": tensorOf("s",
+			onnxpb.TensorProto_INT64, 65),
+		"its shape is int64[]; it must be a vector": tensorOf("s",
+			onnxpb.TensorProto_INT64),
 	}
 	for want, shape := range shapes {
 		requireShape(t, "Reshape", graphOf(13, []int64{2}, "Reshape", "x,s", nil, shape), want)
 	}
 	// With allowzero a 0 copies nothing.
-	zero := graphOf(14, []int64{3, 4}, "Reshape", "x,s", []*onnxpb.AttributeProto{integer64("allowzero", 1)}, int64Tensor("s", -1, 0))
+	zero := graphOf(14, []int64{3, 4}, "Reshape", "x,s",
+		[]*onnxpb.AttributeProto{integer64("allowzero", 1)}, int64Tensor("s", -1, 0))
 	requireShape(t, "Reshape", zero, "of 12 elements does not fit the shape [-1 0]")
 	// Of what has no shape.
 	unknown := graphOf(13, []int64{2}, "Reshape", "z,s", nil, int64Tensor("s", 2, 3))
-	unknown.Proto.Graph.Node = append([]*onnxpb.NodeProto{sharpen("x", "z")}, unknown.Proto.Graph.Node...)
+	unknown.Proto.Graph.Node = append([]*onnxpb.NodeProto{sharpen("x", "z")},
+		unknown.Proto.Graph.Node...)
 	requireShape(t, "Reshape", unknown, "?[2×3]")
 	ones := make([]int64, 64)
 	for i := range ones {
@@ -201,7 +216,8 @@ func sharpen(input, output string) *onnxpb.NodeProto {
 }
 
 func int64Tensor(name string, values ...int64) *onnxpb.TensorProto {
-	return &onnxpb.TensorProto{Name: proto.String(name), Int64Data: values, Dims: []int64{int64(len(values))},
+	return &onnxpb.TensorProto{Name: proto.String(name), Int64Data: values,
+		Dims:     []int64{int64(len(values))},
 		DataType: proto.Int32(int32(onnxpb.TensorProto_INT64))}
 }
 
@@ -229,7 +245,8 @@ func TestTypesOfSums(t *testing.T) {
 // A value of a shape that is not known may be transposed in as many dimensions as there may be.
 func TestTransposeOfWhatIsNotKnown(t *testing.T) {
 	for rank, want := range map[int]string{64: "?[…]", 65: "perm has 65 entries"} {
-		perm := &onnxpb.AttributeProto{Name: proto.String("perm"), Type: onnxpb.AttributeProto_INTS.Enum()}
+		perm := &onnxpb.AttributeProto{Name: proto.String("perm"),
+			Type: onnxpb.AttributeProto_INTS.Enum()}
 		for axis := range rank {
 			perm.Ints = append(perm.Ints, int64(rank-1-axis))
 		}

@@ -21,7 +21,8 @@ func sortNodes(model *onnxpb.ModelProto) (notes []string) {
 		model.Graph.Node = nodes
 	}
 	for _, function := range model.GetFunctions() {
-		if nodes := s.list(function.GetNode(), fmt.Sprintf("the function %q", message.Shorten(function.GetName()))); nodes != nil {
+		if nodes := s.list(function.GetNode(),
+			fmt.Sprintf("the function %q", message.Shorten(function.GetName()))); nodes != nil {
 			function.Node = nodes
 		}
 	}
@@ -45,7 +46,8 @@ func (s *sorter) graph(graph *onnxpb.GraphProto, place string) {
 func (s *sorter) list(nodes []*onnxpb.NodeProto, place string) []*onnxpb.NodeProto {
 	for i, node := range nodes {
 		for _, graph := range subgraphs(node) {
-			s.graph(graph, fmt.Sprintf("the subgraph %q of %s", message.Shorten(graph.GetName()), message.DescribeNode(i, node)))
+			s.graph(graph, fmt.Sprintf("the subgraph %q of %s", message.Shorten(graph.GetName()),
+				message.DescribeNode(i, node)))
 		}
 	}
 	makers := makersOf(nodes)
@@ -64,8 +66,10 @@ func (s *sorter) list(nodes []*onnxpb.NodeProto, place string) []*onnxpb.NodePro
 			late = from
 		}
 	}
-	s.notes = append(s.notes, fmt.Sprintf("the nodes of %s are not in topological order, as ONNX wants them (%s stands after what takes its output); they were sorted",
-		place, message.DescribeNode(late, nodes[late])))
+	s.notes = append(s.notes,
+		fmt.Sprintf(
+			"the nodes of %s are not in topological order, as ONNX wants them (%s stands after what takes its output); they were sorted",
+			place, message.DescribeNode(late, nodes[late])))
 	return sorted
 }
 

@@ -47,10 +47,12 @@ func TestReadSortsNodes(t *testing.T) {
 		t.Error(err)
 	}
 	notes := again.Notes()
-	if len(notes) != 1 || !strings.Contains(notes[0], `node 4 (Conv "conv1") stands after`) || !strings.Contains(notes[0], "they were sorted") {
+	if len(notes) != 1 || !strings.Contains(notes[0], `node 4 (Conv "conv1") stands after`) ||
+		!strings.Contains(notes[0], "they were sorted") {
 		t.Errorf("notes %q", notes)
 	}
-	if text := onnx.Inspect(again).String(); !strings.Contains(text, "note ") || !strings.Contains(text, "they were sorted") {
+	if text := onnx.Inspect(again).String(); !strings.Contains(text, "note ") ||
+		!strings.Contains(text, "they were sorted") {
 		t.Errorf("inspect does not say it:\n%s", text)
 	}
 	if notes := decoded(t, again).Notes(); len(notes) != 0 {
@@ -68,12 +70,16 @@ func TestReadSortsSubgraphsAndFunctions(t *testing.T) {
 			Node: []*onnxpb.NodeProto{
 				nodeOf("Abs", []string{"inner"}, []string{"branch.output"}),
 				nodeOf("Neg", []string{input}, []string{"inner"})},
-			Output: []*onnxpb.ValueInfoProto{{Name: proto.String("branch.output"), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
-				TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT))}}}}}}
+			Output: []*onnxpb.ValueInfoProto{{Name: proto.String("branch.output"),
+				Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
+					TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(
+						int32(onnxpb.TensorProto_FLOAT))}}}}}}
 	}
 	condition := nodeOf("Constant", nil, []string{"condition"})
-	condition.Attribute = []*onnxpb.AttributeProto{{Name: proto.String("value"), Type: onnxpb.AttributeProto_TENSOR.Enum(),
-		T: &onnxpb.TensorProto{DataType: proto.Int32(int32(onnxpb.TensorProto_BOOL)), RawData: []byte{1}}}}
+	condition.Attribute = []*onnxpb.AttributeProto{{Name: proto.String("value"),
+		Type: onnxpb.AttributeProto_TENSOR.Enum(),
+		T: &onnxpb.TensorProto{DataType: proto.Int32(int32(onnxpb.TensorProto_BOOL)),
+			RawData: []byte{1}}}}
 	choose := nodeOf("If", []string{"condition"}, []string{"chosen"})
 	choose.Attribute = []*onnxpb.AttributeProto{
 		{Name: proto.String("then_branch"), Type: onnxpb.AttributeProto_GRAPH.Enum(), G: branch("late")},
@@ -90,7 +96,8 @@ func TestReadSortsSubgraphsAndFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	nodes := again.Proto.Graph.Node
-	if got, want := operatorsInOrder(nodes), "Conv Relu MaxPool Flatten Gemm Constant Exp If F"; got != want {
+	if got, want := operatorsInOrder(nodes),
+		"Conv Relu MaxPool Flatten Gemm Constant Exp If F"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	for _, attribute := range nodes[7].GetAttribute() {
@@ -101,8 +108,12 @@ func TestReadSortsSubgraphsAndFunctions(t *testing.T) {
 	if got := operatorsInOrder(again.Proto.Functions[0].Node); got != "Neg Abs" {
 		t.Errorf("the function is %s", got)
 	}
-	if notes := again.Notes(); len(notes) != 4 || !slices.ContainsFunc(notes, func(n string) bool { return strings.Contains(n, `the function "F"`) }) ||
-		!slices.ContainsFunc(notes, func(n string) bool { return strings.Contains(n, `the subgraph "branch" of node 5 (If)`) }) {
+	if notes := again.Notes(); len(notes) != 4 || !slices.ContainsFunc(notes, func(n string) bool {
+		return strings.Contains(n, `the function "F"`)
+	}) ||
+		!slices.ContainsFunc(notes, func(n string) bool {
+			return strings.Contains(n, `the subgraph "branch" of node 5 (If)`)
+		}) {
 		t.Errorf("notes %q", notes)
 	}
 }
@@ -112,7 +123,8 @@ func TestCycleIsNamed(t *testing.T) {
 	model := tinyModel(t)
 	graph := model.Proto.Graph
 	graph.Node = append(graph.Node,
-		nodeOf("Add", []string{"flatten1.output", "ring2"}, []string{"ring1"}), nodeOf("Relu", []string{"ring1"}, []string{"ring2"}))
+		nodeOf("Add", []string{"flatten1.output", "ring2"}, []string{"ring1"}),
+		nodeOf("Relu", []string{"ring1"}, []string{"ring2"}))
 	graph.Node[4].Input[0] = "ring2" // fc1 waits for the ring and is no part of it
 	again := decoded(t, model)
 	err := again.Check()
@@ -157,7 +169,8 @@ func TestOpsetImportTwice(t *testing.T) {
 		t.Errorf("inspect shows %v", got)
 	}
 	again.Version = proto.Int64(opset - 1)
-	want := fmt.Sprintf(`opset_import names the domain "" twice, with the versions %d and %d`, opset, opset-1)
+	want := fmt.Sprintf(`opset_import names the domain "" twice, with the versions %d and %d`, opset,
+		opset-1)
 	if err := model.Check(); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
@@ -166,14 +179,18 @@ func TestOpsetImportTwice(t *testing.T) {
 // Of a long cycle the first nodes are named, and how many more there are; of one that is
 // just short enough all are.
 func TestALongCycleIsCut(t *testing.T) {
-	for length, want := range map[int]string{8: `, node 6 (Relu))`, 9: `, and 1 more)`, 20: `, and 12 more)`} {
+	for length, want := range map[int]string{8: `, node 6 (Relu))`, 9: `, and 1 more)`,
+		20: `, and 12 more)`} {
 		model := tinyModel(t)
 		graph := model.Proto.Graph
 		for i := range length {
-			graph.Node = append(graph.Node, nodeOf("Relu", []string{fmt.Sprintf("ring%d", (i+length-1)%length)}, []string{fmt.Sprintf("ring%d", i)}))
+			graph.Node = append(graph.Node,
+				nodeOf("Relu", []string{fmt.Sprintf("ring%d", (i+length-1)%length)},
+					[]string{fmt.Sprintf("ring%d", i)}))
 		}
 		err := decoded(t, model).Check()
-		if err == nil || !strings.HasSuffix(err.Error(), want) || strings.Count(err.Error(), "(Relu)") > 10 {
+		if err == nil || !strings.HasSuffix(err.Error(), want) ||
+			strings.Count(err.Error(), "(Relu)") > 10 {
 			t.Errorf("a cycle of %d: %v, want %q at the end", length, err, want)
 		}
 	}

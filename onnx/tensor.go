@@ -18,7 +18,8 @@ func FloatTensor(name string, dims []int64, data []float32) (*onnxpb.TensorProto
 		return nil, fmt.Errorf("tensor %q: %w", name, err)
 	}
 	if int64(len(data)) != elements {
-		return nil, fmt.Errorf("tensor %q: the shape %v needs %d values, there are %d", name, dims, elements, len(data))
+		return nil, fmt.Errorf("tensor %q: the shape %v needs %d values, there are %d", name, dims,
+			elements, len(data))
 	}
 	raw := make([]byte, 4*len(data))
 	for i, value := range data {
@@ -47,8 +48,10 @@ func Floats(tensor *onnxpb.TensorProto) ([]float32, error) {
 	if err := message.CheckTensor(tensor); err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", message.Shorten(tensor.GetName()), err)
 	}
-	if elementType := onnxpb.TensorProto_DataType(tensor.GetDataType()); elementType != onnxpb.TensorProto_FLOAT {
-		return nil, fmt.Errorf("tensor %q holds %s, not float", message.Shorten(tensor.GetName()), message.TypeName(elementType))
+	if elementType := onnxpb.TensorProto_DataType(
+		tensor.GetDataType()); elementType != onnxpb.TensorProto_FLOAT {
+		return nil, fmt.Errorf("tensor %q holds %s, not float", message.Shorten(tensor.GetName()),
+			message.TypeName(elementType))
 	}
 	if len(tensor.FloatData) > 0 {
 		return append([]float32(nil), tensor.FloatData...), nil
@@ -65,8 +68,10 @@ func Int64s(tensor *onnxpb.TensorProto) ([]int64, error) {
 	if err := message.CheckTensor(tensor); err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", message.Shorten(tensor.GetName()), err)
 	}
-	if elementType := onnxpb.TensorProto_DataType(tensor.GetDataType()); elementType != onnxpb.TensorProto_INT64 {
-		return nil, fmt.Errorf("tensor %q holds %s, not int64", message.Shorten(tensor.GetName()), message.TypeName(elementType))
+	if elementType := onnxpb.TensorProto_DataType(
+		tensor.GetDataType()); elementType != onnxpb.TensorProto_INT64 {
+		return nil, fmt.Errorf("tensor %q holds %s, not int64", message.Shorten(tensor.GetName()),
+			message.TypeName(elementType))
 	}
 	if len(tensor.Int64Data) > 0 {
 		return append([]int64(nil), tensor.Int64Data...), nil

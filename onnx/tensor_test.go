@@ -49,7 +49,8 @@ func TestFieldsOfTensors(t *testing.T) {
 	} {
 		for field, fill := range dataFields {
 			for entries := 1; entries <= 49; entries++ {
-				tensor := &onnxpb.TensorProto{DataType: proto.Int32(int32(elementType)), Dims: []int64{elements}}
+				tensor := &onnxpb.TensorProto{DataType: proto.Int32(int32(elementType)),
+					Dims: []int64{elements}}
 				fill(tensor, entries)
 				said := ""
 				switch number, ok := want[field]; {
@@ -59,7 +60,8 @@ func TestFieldsOfTensors(t *testing.T) {
 					said = fmt.Sprintf("needs %d entries in %s, but there are %d", number, field, entries)
 				}
 				err := message.CheckTensor(tensor)
-				if said == "" && err != nil || said != "" && (err == nil || !strings.Contains(err.Error(), said)) {
+				if said == "" && err != nil || said != "" &&
+					(err == nil || !strings.Contains(err.Error(), said)) {
 					t.Errorf("%v with %d entries in %s: %v, want %q", elementType, entries, field, err, said)
 				}
 			}
@@ -69,16 +71,20 @@ func TestFieldsOfTensors(t *testing.T) {
 
 // A tensor without elements has no data, or empty data.
 func TestTensorsOfNothing(t *testing.T) {
-	for _, elementType := range []onnxpb.TensorProto_DataType{onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_STRING} {
+	for _, elementType := range []onnxpb.TensorProto_DataType{onnxpb.TensorProto_FLOAT,
+		onnxpb.TensorProto_STRING} {
 		for _, raw := range [][]byte{nil, {}} {
-			tensor := &onnxpb.TensorProto{DataType: proto.Int32(int32(elementType)), Dims: []int64{0}, RawData: raw}
+			tensor := &onnxpb.TensorProto{DataType: proto.Int32(int32(elementType)), Dims: []int64{0},
+				RawData: raw}
 			if err := message.CheckTensor(tensor); err != nil {
 				t.Errorf("%v, %v: %v", elementType, raw, err)
 			}
 		}
 	}
-	tensor := &onnxpb.TensorProto{DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Dims: []int64{0}, RawData: make([]byte, 4)}
-	if err := message.CheckTensor(tensor); err == nil || !strings.Contains(err.Error(), "needs 0 entries in raw_data, but there are 4") {
+	tensor := &onnxpb.TensorProto{DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)),
+		Dims: []int64{0}, RawData: make([]byte, 4)}
+	if err := message.CheckTensor(tensor); err == nil ||
+		!strings.Contains(err.Error(), "needs 0 entries in raw_data, but there are 4") {
 		t.Error(err)
 	}
 }
@@ -86,9 +92,11 @@ func TestTensorsOfNothing(t *testing.T) {
 // Test data has an input and an output at least, and may have several.
 func TestSeveralTestData(t *testing.T) {
 	folder := t.TempDir()
-	tensors := []*onnxpb.TensorProto{tensorOf("a", onnxpb.TensorProto_FLOAT, 1), tensorOf("b", onnxpb.TensorProto_FLOAT, 2)}
+	tensors := []*onnxpb.TensorProto{tensorOf("a", onnxpb.TensorProto_FLOAT, 1),
+		tensorOf("b", onnxpb.TensorProto_FLOAT, 2)}
 	for _, lists := range [][2][]*onnxpb.TensorProto{{nil, tensors}, {tensors, nil}} {
-		if err := WriteTestData(folder, lists[0], lists[1]); err == nil || !strings.Contains(err.Error(), "at least one input and one output") {
+		if err := WriteTestData(folder, lists[0], lists[1]); err == nil ||
+			!strings.Contains(err.Error(), "at least one input and one output") {
 			t.Errorf("%d inputs, %d outputs: %v", len(lists[0]), len(lists[1]), err)
 		}
 	}
@@ -96,10 +104,12 @@ func TestSeveralTestData(t *testing.T) {
 		t.Fatal(err)
 	}
 	inputs, outputs, err := ReadTestData(folder)
-	if err != nil || len(inputs) != 2 || len(outputs) != 2 || inputs[1].GetName() != "b" || outputs[1].GetName() != "b" {
+	if err != nil || len(inputs) != 2 || len(outputs) != 2 || inputs[1].GetName() != "b" ||
+		outputs[1].GetName() != "b" {
 		t.Errorf("%v, %v, %v", inputs, outputs, err)
 	}
-	if names, err := filepath.Glob(filepath.Join(folder, "test_data_set_0", "*")); err != nil || len(names) != 4 {
+	if names, err := filepath.Glob(filepath.Join(folder, "test_data_set_0", "*")); err != nil ||
+		len(names) != 4 {
 		t.Errorf("%v, %v", names, err)
 	}
 }

@@ -48,7 +48,10 @@ func Reform(m *Model, form Form) (*Model, error) {
 	graph := result.Proto.GetGraph()
 	inputs := result.Inputs()
 	if len(inputs) != 1 || len(graph.GetOutput()) != 1 {
-		return fail(fmt.Errorf("it has %d inputs and %d outputs; a model of one each can be brought into another form", len(inputs), len(graph.GetOutput())))
+		return fail(
+			fmt.Errorf(
+				"it has %d inputs and %d outputs; a model of one each can be brought into another form",
+				len(inputs), len(graph.GetOutput())))
 	}
 	if form.Batch != 0 {
 		if err := setBatch(result, form.Batch); err != nil {
@@ -114,14 +117,17 @@ func addSoftmax(m *Model) error {
 	graph := m.Proto.GetGraph()
 	output := graph.GetOutput()[0]
 	if len(output.GetType().GetTensorType().GetShape().GetDim()) != 2 {
-		return fmt.Errorf("its output %q is not N×classes; Softmax is over classes", message.Shorten(output.GetName()))
+		return fmt.Errorf("its output %q is not N×classes; Softmax is over classes",
+			message.Shorten(output.GetName()))
 	}
-	if operator := makerOf(graph, output.GetName()).GetOpType(); operator == "Softmax" || operator == "LogSoftmax" {
+	if operator := makerOf(graph, output.GetName()).GetOpType(); operator == "Softmax" ||
+		operator == "LogSoftmax" {
 		return fmt.Errorf("it ends in %s already", operator)
 	}
 	names := namesOf(graph)
 	scores, probabilities := output.GetName(), names.fresh(probabilitiesName)
-	graph.Node = append(graph.Node, message.NewNode(names.fresh("softmax"), "Softmax", []string{scores}, probabilities, message.NewInteger("axis", 1)))
+	graph.Node = append(graph.Node, message.NewNode(names.fresh("softmax"), "Softmax",
+		[]string{scores}, probabilities, message.NewInteger("axis", 1)))
 	output.Name = proto.String(probabilities)
 	return nil
 }
@@ -148,15 +154,19 @@ func takeBytes(m *Model, form Form) error {
 	image := input.GetName()
 	tensor := input.GetType().GetTensorType()
 	dims := tensor.GetShape().GetDim()
-	if onnxpb.TensorProto_DataType(tensor.GetElemType()) != onnxpb.TensorProto_FLOAT || len(dims) != 4 && len(dims) != 2 {
-		return fmt.Errorf("its input is %v; images N×C×H×W or N×H×W×C or features N×F of float32 can be replaced by bytes", m.Inputs()[0])
+	if onnxpb.TensorProto_DataType(tensor.GetElemType()) != onnxpb.TensorProto_FLOAT ||
+		len(dims) != 4 && len(dims) != 2 {
+		return fmt.Errorf(
+			"its input is %v; images N×C×H×W or N×H×W×C or features N×F of float32 can be replaced by bytes",
+			m.Inputs()[0])
 	}
 	record, recorded, err := m.TrainingRecord()
 	if err != nil {
 		return err
 	}
 	if !recorded {
-		scales, offsets := pixelTransform(form.PixelScale, form.PixelOffset, form.PixelScales, form.PixelOffsets)
+		scales, offsets := pixelTransform(form.PixelScale, form.PixelOffset, form.PixelScales,
+			form.PixelOffsets)
 		if err := record.SetPixelTransform(scales, offsets); err != nil {
 			return err
 		}
@@ -211,7 +221,8 @@ type prefix struct {
 
 // add appends a node whose second input, where it has a name, is a constant: a scalar, or a
 // vector along the last axis.
-func (p *prefix) add(operator, constant string, values []float32, attributes ...*onnxpb.AttributeProto) {
+func (p *prefix) add(operator, constant string, values []float32,
+	attributes ...*onnxpb.AttributeProto) {
 	inputs := []string{p.current}
 	if constant != "" {
 		name := p.names.fresh(constant)
@@ -219,7 +230,8 @@ func (p *prefix) add(operator, constant string, values []float32, attributes ...
 		if len(values) > 1 {
 			dims = []int64{int64(len(values))}
 		}
-		p.graph.Initializer = append(p.graph.Initializer, rawTensor(name, onnxpb.TensorProto_FLOAT, dims, rawFloats(values...)))
+		p.graph.Initializer = append(p.graph.Initializer, rawTensor(name, onnxpb.TensorProto_FLOAT, dims,
+			rawFloats(values...)))
 		inputs = append(inputs, name)
 	}
 	name := p.names.fresh(bytesName + "." + nodeSuffix(operator))
@@ -232,7 +244,8 @@ func (p *prefix) add(operator, constant string, values []float32, attributes ...
 }
 
 func nodeSuffix(operator string) string {
-	return map[string]string{"Cast": "cast", "Div": "divide", "Sub": "subtract", "Transpose": "transpose"}[operator]
+	return map[string]string{"Cast": "cast", "Div": "divide", "Sub": "subtract",
+		"Transpose": "transpose"}[operator]
 }
 
 // VariantRecord says of which model a variant was made, and how. It is kept in the

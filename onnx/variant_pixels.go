@@ -42,7 +42,8 @@ func pixelFormula(record TrainingRecord, dims []*onnxpb.TensorShapeProto_Dimensi
 			deviations = append(deviations, float32(deviation))
 		}
 	}
-	return []formulaStep{unit, {"Sub", "pixels.mean", means}, {"Div", "pixels.deviation", deviations}}, nil
+	return []formulaStep{unit, {"Sub", "pixels.mean", means},
+		{"Div", "pixels.deviation", deviations}}, nil
 }
 
 // maxFeatures bounds the constants that a formula of each channel needs for features.
@@ -64,6 +65,7 @@ func repetitions(channels int, dims []*onnxpb.TensorShapeProto_Dimension) (int, 
 	case len(dims) == 2 && size > 0 && size <= maxFeatures && size%int64(channels) == 0:
 		return int(size) / channels, nil
 	}
-	return 0, fmt.Errorf("its pixels are fed by a formula for each of %d channels, and its input does "+
-		"not declare images of as many", channels)
+	return 0, fmt.Errorf(
+		"its pixels are fed by a formula for each of %d channels, and its input does "+
+			"not declare images of as many", channels)
 }

@@ -16,7 +16,8 @@ import (
 func withRecord(t *testing.T, scale, offset float64) *Model {
 	t.Helper()
 	m := readModel(t, "testdata/quantized/float.onnx")
-	if err := m.SetTrainingRecord(TrainingRecord{PixelScale: scale, PixelOffset: offset, TestAccuracy: 0.5, TestImages: 10}); err != nil {
+	if err := m.SetTrainingRecord(TrainingRecord{PixelScale: scale, PixelOffset: offset,
+		TestAccuracy: 0.5, TestImages: 10}); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -40,12 +41,18 @@ func TestReform(t *testing.T) {
 	}{
 		{"as it is", 1, 0, Form{}, "image: float[N×1×28×28]", "logits: float[N×10]", body},
 		{"batch 1", 1, 0, Form{Batch: 1}, "image: float[1×1×28×28]", "logits: float[1×10]", body},
-		{"open batch", 1, 0, Form{Batch: OpenBatch}, "image: float[N×1×28×28]", "logits: float[N×10]", body},
-		{"softmax", 1, 0, Form{Softmax: true}, "image: float[N×1×28×28]", "probabilities: float[N×10]", body + " Softmax"},
-		{"bytes", 1, 0, Form{Bytes: true}, "pixels: uint8[N×28×28×1]", "logits: float[N×10]", "Cast Transpose " + body},
-		{"bytes of a unit", 1.0 / 255, 0, Form{Bytes: true}, "pixels: uint8[N×28×28×1]", "logits: float[N×10]", "Cast Div Transpose " + body},
-		{"normalised bytes", 1 / (255 * 0.3081), -0.1307 / 0.3081, Form{Bytes: true}, "pixels: uint8[N×28×28×1]", "logits: float[N×10]", "Cast Div Sub Div Transpose " + body},
-		{"all", 1, 0, Form{Batch: 7, Softmax: true, Bytes: true}, "pixels: uint8[7×28×28×1]", "probabilities: float[7×10]", "Cast Transpose " + body + " Softmax"},
+		{"open batch", 1, 0, Form{Batch: OpenBatch}, "image: float[N×1×28×28]", "logits: float[N×10]",
+			body},
+		{"softmax", 1, 0, Form{Softmax: true}, "image: float[N×1×28×28]", "probabilities: float[N×10]",
+			body + " Softmax"},
+		{"bytes", 1, 0, Form{Bytes: true}, "pixels: uint8[N×28×28×1]", "logits: float[N×10]",
+			"Cast Transpose " + body},
+		{"bytes of a unit", 1.0 / 255, 0, Form{Bytes: true}, "pixels: uint8[N×28×28×1]",
+			"logits: float[N×10]", "Cast Div Transpose " + body},
+		{"normalised bytes", 1 / (255 * 0.3081), -0.1307 / 0.3081, Form{Bytes: true},
+			"pixels: uint8[N×28×28×1]", "logits: float[N×10]", "Cast Div Sub Div Transpose " + body},
+		{"all", 1, 0, Form{Batch: 7, Softmax: true, Bytes: true}, "pixels: uint8[7×28×28×1]",
+			"probabilities: float[7×10]", "Cast Transpose " + body + " Softmax"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := withRecord(t, test.scale, test.offset)
@@ -57,7 +64,8 @@ func TestReform(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if in, out := portOf(got.Inputs()[0]), portOf(got.Outputs()[0]); in != test.input || out != test.output {
+			if in, out := portOf(got.Inputs()[0]), portOf(got.Outputs()[0]); in != test.input ||
+				out != test.output {
 				t.Errorf("%s → %s, want %s → %s", in, out, test.input, test.output)
 			}
 			if operators := operatorsOf(got); operators != test.operators {
@@ -67,7 +75,8 @@ func TestReform(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if raw := record.PixelScale == 1 && record.PixelOffset == 0; raw != (test.form.Bytes || test.scale == 1) {
+			if raw := record.PixelScale == 1 &&
+				record.PixelOffset == 0; raw != (test.form.Bytes || test.scale == 1) {
 				t.Errorf("the record says that pixels are fed ·%v + %v", record.PixelScale, record.PixelOffset)
 			}
 			if after, err := Encode(m); err != nil || string(after) != string(before) {
@@ -89,7 +98,8 @@ func TestReformRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	two := withRecord(t, 1, 0)
-	two.Proto.Graph.Output = append(two.Proto.Graph.Output, &onnxpb.ValueInfoProto{Name: &two.Proto.Graph.Node[0].Output[0]})
+	two.Proto.Graph.Output = append(two.Proto.Graph.Output,
+		&onnxpb.ValueInfoProto{Name: &two.Proto.Graph.Node[0].Output[0]})
 	for _, test := range []struct {
 		name string
 		m    *Model
@@ -131,8 +141,10 @@ func TestReformOfTheOutputsNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	graph := twice.Proto.GetGraph()
-	graph.Node = append(graph.Node, message.NewNode("n", "Relu", []string{graph.Output[0].GetName()}, "aside"))
-	if _, err := Reform(twice, Form{Softmax: true}); err == nil || !strings.Contains(err.Error(), "it ends in Softmax already") {
+	graph.Node = append(graph.Node, message.NewNode("n", "Relu", []string{graph.Output[0].GetName()},
+		"aside"))
+	if _, err := Reform(twice, Form{Softmax: true}); err == nil ||
+		!strings.Contains(err.Error(), "it ends in Softmax already") {
 		t.Errorf("a Softmax that does not stand last: %v", err)
 	}
 
@@ -170,7 +182,8 @@ func TestVariantRecord(t *testing.T) {
 // the form's.
 func TestPixelsOfBytes(t *testing.T) {
 	features := func() *Model {
-		m := graphOf(13, []int64{-1, 4}, "MatMul", "x,w", nil, tensorOf("w", onnxpb.TensorProto_FLOAT, 4, 3))
+		m := graphOf(13, []int64{-1, 4}, "MatMul", "x,w", nil, tensorOf("w", onnxpb.TensorProto_FLOAT, 4,
+			3))
 		m.Proto.Graph.Output[0] = floatValue("y", -1, 3)
 		return m
 	}
@@ -180,11 +193,14 @@ func TestPixelsOfBytes(t *testing.T) {
 		operators       string
 		mean, deviation float64 // 0 where there is none
 	}{
-		"normalised":      {withRecord(t, 1/(255*0.3081), -0.1307/0.3081), Form{}, "Cast Div Sub Div Transpose", 0.1307, 0.3081},
-		"centred":         {withRecord(t, 1.0/255, -0.25), Form{}, "Cast Div Sub Div Transpose", 0.25, 1},
-		"shifted":         {withRecord(t, 1, -51), Form{}, "Cast Div Sub Div Transpose", 0.2, 1.0 / 255},
-		"a record's":      {withRecord(t, 1.0/255, 0), Form{PixelScale: 1 / (255 * 0.5), PixelOffset: -1}, "Cast Div Transpose", 0, 0},
-		"the form's":      {features(), Form{PixelScale: 1 / (255 * 0.5), PixelOffset: -1}, "Cast Div Sub Div", 0.5, 0.5},
+		"normalised": {withRecord(t, 1/(255*0.3081), -0.1307/0.3081), Form{},
+			"Cast Div Sub Div Transpose", 0.1307, 0.3081},
+		"centred": {withRecord(t, 1.0/255, -0.25), Form{}, "Cast Div Sub Div Transpose", 0.25, 1},
+		"shifted": {withRecord(t, 1, -51), Form{}, "Cast Div Sub Div Transpose", 0.2, 1.0 / 255},
+		"a record's": {withRecord(t, 1.0/255, 0), Form{PixelScale: 1 / (255 * 0.5), PixelOffset: -1},
+			"Cast Div Transpose", 0, 0},
+		"the form's": {features(), Form{PixelScale: 1 / (255 * 0.5), PixelOffset: -1},
+			"Cast Div Sub Div", 0.5, 0.5},
 		"features as fed": {features(), Form{}, "Cast", 0, 0},
 	} {
 		test.form.Bytes = true
@@ -193,10 +209,12 @@ func TestPixelsOfBytes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if operators := operatorsOf(got); !strings.HasPrefix(operators, test.operators+" ") || strings.Count(operators, "Transpose") != strings.Count(test.operators, "Transpose") {
+		if operators := operatorsOf(got); !strings.HasPrefix(operators, test.operators+" ") ||
+			strings.Count(operators, "Transpose") != strings.Count(test.operators, "Transpose") {
 			t.Errorf("%s: %s, want %s in front", name, operators, test.operators)
 		}
-		for tensor, want := range map[string]float64{"pixels.mean": test.mean, "pixels.deviation": test.deviation} {
+		for tensor, want := range map[string]float64{"pixels.mean": test.mean,
+			"pixels.deviation": test.deviation} {
 			constant, _ := got.Initializer(tensor)
 			switch values, err := Floats(constant); {
 			case want == 0 && constant != nil:

@@ -10,13 +10,15 @@ import (
 
 // eachTensor calls visit for every tensor of the model: initializers, sparse
 // ones, and those in attributes, at any depth. Decode has bounded the depth.
-func eachTensor(model *onnxpb.ModelProto, visit func(place string, tensor *onnxpb.TensorProto) error) error {
+func eachTensor(model *onnxpb.ModelProto,
+	visit func(place string, tensor *onnxpb.TensorProto) error) error {
 	w := tensorWalk{visit: visit}
 	if err := w.graph("graph", model.GetGraph()); err != nil {
 		return err
 	}
 	for i, function := range model.GetFunctions() {
-		place := fmt.Sprintf("function %d (%s)", i, display.Printable(message.Shorten(function.GetName())))
+		place := fmt.Sprintf("function %d (%s)", i,
+			display.Printable(message.Shorten(function.GetName())))
 		if err := w.nodes(place+", ", function.GetNode()); err != nil {
 			return err
 		}

@@ -16,26 +16,35 @@ import (
 // Every tensor of a model is visited wherever it stands, and what is wrong with one ends the
 // walk with its place.
 func TestEachTensor(t *testing.T) {
-	named := func(name string) *onnxpb.TensorProto { return &onnxpb.TensorProto{Name: proto.String(name)} }
+	named := func(name string) *onnxpb.TensorProto {
+		return &onnxpb.TensorProto{Name: proto.String(name)}
+	}
 	sparse := func(name string) *onnxpb.SparseTensorProto {
-		return &onnxpb.SparseTensorProto{Values: named(name + " values"), Indices: named(name + " indices")}
+		return &onnxpb.SparseTensorProto{Values: named(name + " values"),
+			Indices: named(name + " indices")}
 	}
 	// Attributes of each kind.
 	attributes := func(name string, inner *onnxpb.GraphProto) []*onnxpb.AttributeProto {
-		return []*onnxpb.AttributeProto{{Name: proto.String("one"), T: named(name + " T"), SparseTensor: sparse(name + " sparse"), G: inner},
+		return []*onnxpb.AttributeProto{{Name: proto.String("one"), T: named(name + " T"),
+			SparseTensor: sparse(name + " sparse"), G: inner},
 			{Name: proto.String("more"), Tensors: []*onnxpb.TensorProto{named(name + " tensors")},
-				SparseTensors: []*onnxpb.SparseTensorProto{sparse(name + " sparses")}, Graphs: []*onnxpb.GraphProto{inner}}}
+				SparseTensors: []*onnxpb.SparseTensorProto{sparse(name + " sparses")},
+				Graphs:        []*onnxpb.GraphProto{inner}}}
 	}
 	graph := func(name string) *onnxpb.GraphProto {
 		inner := &onnxpb.GraphProto{Initializer: []*onnxpb.TensorProto{named(name + " inner")}}
 		return &onnxpb.GraphProto{Initializer: []*onnxpb.TensorProto{named(name + " initializer")},
 			SparseInitializer: []*onnxpb.SparseTensorProto{sparse(name + " initializer")},
-			Node:              []*onnxpb.NodeProto{{}, {OpType: proto.String("Op"), Attribute: attributes(name, inner)}}}
+			Node: []*onnxpb.NodeProto{{},
+				{OpType: proto.String("Op"), Attribute: attributes(name, inner)}}}
 	}
 	model := &onnxpb.ModelProto{Graph: graph("main"),
-		Functions: []*onnxpb.FunctionProto{{Name: proto.String("F"), AttributeProto: attributes("default", graph("of the default")),
-			Node: []*onnxpb.NodeProto{{OpType: proto.String("Op"), Attribute: attributes("body", graph("of the body"))}}}},
-		TrainingInfo: []*onnxpb.TrainingInfoProto{{Initialization: graph("initialization"), Algorithm: graph("algorithm")}}}
+		Functions: []*onnxpb.FunctionProto{{Name: proto.String("F"),
+			AttributeProto: attributes("default", graph("of the default")),
+			Node: []*onnxpb.NodeProto{{OpType: proto.String("Op"),
+				Attribute: attributes("body", graph("of the body"))}}}},
+		TrainingInfo: []*onnxpb.TrainingInfoProto{{Initialization: graph("initialization"),
+			Algorithm: graph("algorithm")}}}
 	var names, places []string
 	if err := eachTensor(model, func(place string, tensor *onnxpb.TensorProto) error {
 		names, places = append(names, tensor.GetName()), append(places, place)

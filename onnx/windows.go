@@ -16,7 +16,8 @@ func slide(w message.Window, i int, in Dim) (Dim, error) {
 		return unknownDim, nil
 	}
 	if kernel > 1 && w.Dilations[i] > message.MaxElements/(kernel-1) {
-		return Dim{}, fmt.Errorf("the kernel %d with the dilation %d is larger than any input", kernel, w.Dilations[i])
+		return Dim{}, fmt.Errorf("the kernel %d with the dilation %d is larger than any input", kernel,
+			w.Dilations[i])
 	}
 	if !in.Known() {
 		return unknownDim, nil
@@ -31,7 +32,9 @@ func slide(w message.Window, i int, in Dim) (Dim, error) {
 		room += w.Begin[i] + w.End[i]
 	}
 	if room < 0 {
-		return Dim{}, fmt.Errorf("the kernel spans %d, but the padded input is only %d long in dimension %d", extent, room+extent, i+2)
+		return Dim{}, fmt.Errorf(
+			"the kernel spans %d, but the padded input is only %d long in dimension %d", extent, room+extent,
+			i+2)
 	}
 	floor := room/stride + 1
 	if !w.Ceil || room%stride == 0 {
@@ -74,19 +77,23 @@ func inferConv(c *call) ([]Value, error) {
 		return nil, fmt.Errorf("its %d filters do not divide into %d groups", filters.Size, group)
 	}
 	if bias.HasShape && (len(bias.Dims) != 1 || differ(bias.Dims[0], filters)) {
-		return nil, fmt.Errorf("its bias is %v; for the weight %v it must have one value per filter", bias, weight)
+		return nil, fmt.Errorf("its bias is %v; for the weight %v it must have one value per filter",
+			bias, weight)
 	}
 	if !image.HasShape {
 		return []Value{output}, nil
 	}
 	if len(image.Dims) != len(weight.Dims) {
-		return nil, fmt.Errorf("its input %v and its weight %v have different numbers of dimensions", image, weight)
+		return nil, fmt.Errorf("its input %v and its weight %v have different numbers of dimensions",
+			image, weight)
 	}
 	// The product cannot overflow: a weight's dimension is at most 2^40 and the
 	// group at most 2^31 only where the quotient is compared instead.
 	if channels, perGroup := image.Dims[1], weight.Dims[1]; channels.Known() && perGroup.Known() &&
 		(channels.Size%group != 0 || channels.Size/group != perGroup.Size) {
-		return nil, fmt.Errorf("its input %v has %d channels; the weight %v with group %d is for another number", image, channels.Size, weight, group)
+		return nil, fmt.Errorf(
+			"its input %v has %d channels; the weight %v with group %d is for another number", image,
+			channels.Size, weight, group)
 	}
 	output.HasShape = true
 	output.Dims = []Dim{image.Dims[0], filters}
@@ -117,13 +124,15 @@ func inferPool(c *call) ([]Value, error) {
 	}
 	for i, kernel := range w.Kernel {
 		if w.Begin[i] >= kernel || w.End[i] >= kernel {
-			return nil, fmt.Errorf("pads %v reach the kernel %v; a window could lie in the padding alone", append(append([]int64(nil), w.Begin...), w.End...), w.Kernel)
+			return nil, fmt.Errorf("pads %v reach the kernel %v; a window could lie in the padding alone",
+				append(append([]int64(nil), w.Begin...), w.End...), w.Kernel)
 		}
 	}
 	output := Value{Type: image.Type}
 	if image.HasShape {
 		if len(image.Dims) != spatial+2 {
-			return nil, fmt.Errorf("its input is %v; kernel_shape %v is for %d dimensions", image, w.Kernel, spatial+2)
+			return nil, fmt.Errorf("its input is %v; kernel_shape %v is for %d dimensions", image, w.Kernel,
+				spatial+2)
 		}
 		output.HasShape = true
 		output.Dims = append([]Dim(nil), image.Dims[:2]...)

@@ -28,8 +28,10 @@ func TestWindows(t *testing.T) {
 		{8, 3, 2, 0, 0, 1, false, "SAME_LOWER", "4"},
 		{8, 3, 2, 0, 0, 1, false, "VALID", "3"},
 		{8, 3, 2, 0, 0, 1, false, "SAME", `auto_pad is "SAME"`},
-		{3, 5, 1, 0, 0, 1, false, "", "the kernel spans 5, but the padded input is only 3 long in dimension 2"},
-		{3, 5, 1, 1, 0, 1, false, "", "the kernel spans 5, but the padded input is only 4 long in dimension 2"},
+		{3, 5, 1, 0, 0, 1, false, "",
+			"the kernel spans 5, but the padded input is only 3 long in dimension 2"},
+		{3, 5, 1, 1, 0, 1, false, "",
+			"the kernel spans 5, but the padded input is only 4 long in dimension 2"},
 		{3, 5, 1, 1, 1, 1, false, "", "1"},
 		{-1, 5, 1, 0, 0, 1, false, "", "?"},
 		// The last window begins within the row or the padding before it, or is left open.
@@ -37,13 +39,17 @@ func TestWindows(t *testing.T) {
 		{5, 2, 3, 0, 1, 1, true, "", "?"},
 		{5, 2, 3, 1, 1, 1, true, "", "?"},
 		// A kernel and its dilation are bounded together.
-		{9, 1<<20 + 1, 1, 0, 0, 1 << 20, false, "", "the kernel spans 1099511627777, but the padded input is only 9 long"},
-		{9, 1<<20 + 1, 1, 0, 0, 1<<20 + 1, false, "", "the kernel 1048577 with the dilation 1048577 is larger than any input"},
+		{9, 1<<20 + 1, 1, 0, 0, 1 << 20, false, "",
+			"the kernel spans 1099511627777, but the padded input is only 9 long"},
+		{9, 1<<20 + 1, 1, 0, 0, 1<<20 + 1, false, "",
+			"the kernel 1048577 with the dilation 1048577 is larger than any input"},
 	} {
 		list := func(name string, values ...int64) *onnxpb.AttributeProto {
-			return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(), Ints: values}
+			return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(),
+				Ints: values}
 		}
-		attributes := []*onnxpb.AttributeProto{list("kernel_shape", test.kernel), list("strides", test.stride), list("dilations", test.dilation)}
+		attributes := []*onnxpb.AttributeProto{list("kernel_shape", test.kernel),
+			list("strides", test.stride), list("dilations", test.dilation)}
 		if test.pad != "" {
 			attributes = append(attributes, &onnxpb.AttributeProto{Name: proto.String("auto_pad"),
 				Type: onnxpb.AttributeProto_STRING.Enum(), S: []byte(test.pad)})
@@ -57,7 +63,8 @@ func TestWindows(t *testing.T) {
 		if len(want) == 1 {
 			want = fmt.Sprintf("float[1×2×%s]", want)
 		}
-		requireShape(t, fmt.Sprintf("%+v", test), graphOf(13, []int64{1, 2, test.length}, "MaxPool", "x", attributes), want)
+		requireShape(t, fmt.Sprintf("%+v", test), graphOf(13, []int64{1, 2, test.length}, "MaxPool", "x",
+			attributes), want)
 	}
 }
 
@@ -69,16 +76,19 @@ func TestChannelsOfConv(t *testing.T) {
 		4: "its input float[1×4×5] has 4 channels"} {
 		requireShape(t, "Conv", graphOf(13, []int64{1, channels, 5}, "Conv", "x,w", nil, w), want)
 	}
-	for channels, want := range map[int64]string{4: "float[1×4×3]", 5: "with group 2 is for another number"} {
+	for channels, want := range map[int64]string{4: "float[1×4×3]",
+		5: "with group 2 is for another number"} {
 		group := []*onnxpb.AttributeProto{integer64("group", 2)}
-		requireShape(t, "Conv in groups", graphOf(13, []int64{1, channels, 5}, "Conv", "x,w", group, w), want)
+		requireShape(t, "Conv in groups", graphOf(13, []int64{1, channels, 5}, "Conv", "x,w", group, w),
+			want)
 	}
 }
 
 // Padding is less than the kernel, and a pooling has as many dimensions as its kernel.
 func TestLimitsOfPooling(t *testing.T) {
 	list := func(name string, values ...int64) *onnxpb.AttributeProto {
-		return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(), Ints: values}
+		return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(),
+			Ints: values}
 	}
 	for _, test := range []struct {
 		x, pads []int64
@@ -92,6 +102,8 @@ func TestLimitsOfPooling(t *testing.T) {
 		attributes := []*onnxpb.AttributeProto{list("kernel_shape", 3), list("pads", test.pads...)}
 		requireShape(t, "MaxPool", graphOf(13, test.x, "MaxPool", "x", attributes), test.want)
 	}
-	requireShape(t, "GlobalMaxPool", graphOf(13, []int64{1, 2, 7}, "GlobalMaxPool", "x", nil), "float[1×2×1]")
-	requireShape(t, "GlobalMaxPool", graphOf(13, []int64{1, 2}, "GlobalMaxPool", "x", nil), "it needs a spatial dimension after N×C")
+	requireShape(t, "GlobalMaxPool", graphOf(13, []int64{1, 2, 7}, "GlobalMaxPool", "x", nil),
+		"float[1×2×1]")
+	requireShape(t, "GlobalMaxPool", graphOf(13, []int64{1, 2}, "GlobalMaxPool", "x", nil),
+		"it needs a spatial dimension after N×C")
 }

@@ -84,7 +84,8 @@ func scanWire(data []byte, descriptor protoreflect.MessageDescriptor) error {
 }
 
 // message scans one message; offset is where data begins in the file.
-func (s *scanner) message(data []byte, offset int, descriptor protoreflect.MessageDescriptor, depth int) *wireError {
+func (s *scanner) message(data []byte, offset int, descriptor protoreflect.MessageDescriptor,
+	depth int) *wireError {
 	fault := func(at int, format string, arguments ...any) *wireError {
 		return &wireError{offset: offset + at, problem: fmt.Sprintf(format, arguments...)}
 	}
@@ -103,7 +104,8 @@ func (s *scanner) message(data []byte, offset int, descriptor protoreflect.Messa
 		field := fields.ByNumber(number)
 		if field == nil || int(number) >= len(count) {
 			if !reserved.Has(number) && !isMLField(descriptor, number) {
-				return fault(at, "field %d does not exist in ONNX's %s; it is no ONNX model, damaged, followed by something else, or newer than this program",
+				return fault(at,
+					"field %d does not exist in ONNX's %s; it is no ONNX model, damaged, followed by something else, or newer than this program",
 					number, descriptor.Name())
 			}
 			n = protowire.ConsumeFieldValue(number, wireType, data[value:])
@@ -126,9 +128,12 @@ func (s *scanner) message(data []byte, offset int, descriptor protoreflect.Messa
 			oneofs |= bit
 		}
 
-		packed := wireType == protowire.BytesType && field.IsList() && wireTypeOf(field.Kind()) != protowire.BytesType
+		packed := wireType == protowire.BytesType && field.IsList() &&
+			wireTypeOf(field.Kind()) != protowire.BytesType
 		if !packed && wireType != wireTypeOf(field.Kind()) {
-			return fault(at, "%v has the wire type %d, not that of a %v; the file is damaged or no ONNX model", place, wireType, field.Kind())
+			return fault(at,
+				"%v has the wire type %d, not that of a %v; the file is damaged or no ONNX model", place,
+				wireType, field.Kind())
 		}
 		if wireType != protowire.BytesType {
 			if n = protowire.ConsumeFieldValue(number, wireType, data[value:]); n < 0 {
@@ -147,7 +152,8 @@ func (s *scanner) message(data []byte, offset int, descriptor protoreflect.Messa
 		}
 		value += n
 		if length > uint64(len(data)-value) {
-			return fault(at, "%v claims %d bytes, but only %d are left; the file is truncated or damaged", place, length, len(data)-value)
+			return fault(at, "%v claims %d bytes, but only %d are left; the file is truncated or damaged",
+				place, length, len(data)-value)
 		}
 		content := data[value : value+int(length)]
 		at = value + int(length)
@@ -179,7 +185,8 @@ func (s *scanner) message(data []byte, offset int, descriptor protoreflect.Messa
 func (s *scanner) spend(cost int64) error {
 	s.budget -= cost
 	if s.budget < 0 {
-		return errors.New("decoding would take more memory than twice the file and 256 MiB; the file is made of tiny parts, as no real model is")
+		return errors.New(
+			"decoding would take more memory than twice the file and 256 MiB; the file is made of tiny parts, as no real model is")
 	}
 	return nil
 }
@@ -229,6 +236,7 @@ func wireTypeOf(kind protoreflect.Kind) protowire.Type {
 func wireProblem(code int, what string) string {
 	// The package varies the space after its name from build to build, so that nobody
 	// relies on its words.
-	problem := strings.TrimLeft(strings.TrimPrefix(protowire.ParseError(code).Error(), "proto:"), " \u00a0")
+	problem := strings.TrimLeft(strings.TrimPrefix(protowire.ParseError(code).Error(), "proto:"),
+		" \u00a0")
 	return fmt.Sprintf("%s: %s; the file is truncated, damaged, or no ONNX model", what, problem)
 }

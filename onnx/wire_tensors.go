@@ -99,8 +99,8 @@ func replaceFields(message []byte, number protowire.Number, by func(content []by
 // place is where a field lies in a message, with its tag.
 type place struct{ begin, end int }
 
-// fields yields the contents of a sound message's fields of that number, which are of bytes. What is
-// appended to one does not reach the next.
+// fields yields the contents of a sound message's fields of that number, which are of bytes. What
+// is appended to one does not reach the next.
 func fields(message []byte, number protowire.Number) iter.Seq2[[]byte, place] {
 	return func(yield func([]byte, place) bool) {
 		for at := 0; at < len(message); {

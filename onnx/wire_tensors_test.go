@@ -27,7 +27,8 @@ func sharedModel(t *testing.T) (*onnxpb.ModelProto, string) {
 	}
 	model := &onnxpb.ModelProto{IrVersion: proto.Int64(8), Graph: &onnxpb.GraphProto{
 		Name: proto.String("g"),
-		Initializer: []*onnxpb.TensorProto{tensor("small", 3), tensor("large", 100_000), tensor("none", 0),
+		Initializer: []*onnxpb.TensorProto{tensor("small", 3), tensor("large", 100_000),
+			tensor("none", 0),
 			{Name: proto.String("floats"), Dims: []int64{2},
 				DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), FloatData: []float32{1, 2}},
 			tensor("last", largeTensor/4)},
@@ -87,8 +88,10 @@ func TestReadSharesTensors(t *testing.T) {
 // The content of a model that was changed is that of the changed one.
 func TestContentOfChangedModels(t *testing.T) {
 	for name, change := range map[string]func(*onnxpb.ModelProto){
-		"a name":       func(m *onnxpb.ModelProto) { m.Graph.Name = proto.String("other") },
-		"a tensor":     func(m *onnxpb.ModelProto) { m.Graph.Initializer[1].RawData = make([]byte, 400_000) },
+		"a name": func(m *onnxpb.ModelProto) { m.Graph.Name = proto.String("other") },
+		"a tensor": func(m *onnxpb.ModelProto) {
+			m.Graph.Initializer[1].RawData = make([]byte, 400_000)
+		},
 		"a byte of it": func(m *onnxpb.ModelProto) { m.Graph.Initializer[1].RawData[7]++ },
 		"one less":     func(m *onnxpb.ModelProto) { m.Graph.Initializer = m.Graph.Initializer[1:] },
 		"other order": func(m *onnxpb.ModelProto) {
@@ -148,7 +151,8 @@ func TestReadOfOtherWeights(t *testing.T) {
 	}
 	model := &onnxpb.ModelProto{IrVersion: proto.Int64(8), Graph: &onnxpb.GraphProto{
 		Name: proto.String("g"), Initializer: []*onnxpb.TensorProto{{Name: proto.String("floats"),
-			Dims: []int64{100_000}, DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), FloatData: floats}}}}
+			Dims: []int64{100_000}, DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)),
+			FloatData: floats}}}}
 	path := filepath.Join(t.TempDir(), "m.onnx")
 	if err := (&Model{Proto: model}).Write(path); err != nil {
 		t.Fatal(err)

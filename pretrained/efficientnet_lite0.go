@@ -18,9 +18,9 @@ import (
 // is PyTorch's default and not the authors' 0.01, which takes hundreds of steps to move.
 //
 // Its authors feed (x − 127)/128 (efficientnet_lite_builder.py, MEAN_RGB and STDDEV_RGB), and take
-// the middle seven eighths of a picture for evaluation (preprocessing.py), as timm does, and Sizing.
-// Their default interpolation is bicubic, and timm takes Pillow's bicubic for
-// these weights, too: it says that it is nearer to TensorFlow's bilinear than Pillow's.
+// the middle seven eighths of a picture for evaluation (preprocessing.py), as timm does, and
+// Sizing. Their default interpolation is bicubic, and timm takes Pillow's bicubic for these
+// weights, too: it says that it is nearer to TensorFlow's bilinear than Pillow's.
 func efficientNetLite0(name string, tensors tensors, height, width int) (*Model, error) {
 	height, width = cmp.Or(height, 224), cmp.Or(width, 224)
 	classes := imageNet()

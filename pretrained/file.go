@@ -10,8 +10,8 @@ import (
 )
 
 // FileOrigin says whose weights a run begins with that takes them from a file: the file's name
-// without its folder, the sha256 of its bytes, and what is known of whom they are of and under which
-// licence, both of which may be empty.
+// without its folder, the sha256 of its bytes, and what is known of whom they are of and under
+// which licence, both of which may be empty.
 func FileOrigin(path, attribution, licence string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -19,7 +19,8 @@ func TestFileOrigin(t *testing.T) {
 		{"Net by Somebody", "", file + ", which says: Net by Somebody"},
 		{"Net by Somebody", "MIT", file + ", which says: Net by Somebody, MIT"},
 	} {
-		if got, err := pretrained.FileOrigin(path, test.attribution, test.licence); err != nil || got != test.want {
+		if got, err := pretrained.FileOrigin(path, test.attribution, test.licence); err != nil ||
+			got != test.want {
 			t.Errorf("%q, %v, want %q", got, err, test.want)
 		}
 	}

@@ -129,8 +129,8 @@ func (v *Verifier) open(bundle []byte) (_ *attestation.Statement, by string, _ e
 	case envelope == nil:
 		return nil, "", errors.New("it holds no DSSE envelope, so that nobody knows what was signed")
 	case envelope.GetPayloadType() != payloadType:
-		return nil, "", fmt.Errorf("its payload is of the type %.80q; %s is read", envelope.GetPayloadType(),
-			payloadType)
+		return nil, "", fmt.Errorf("its payload is of the type %.80q; %s is read",
+			envelope.GetPayloadType(), payloadType)
 	case signatures != 1:
 		return nil, "", fmt.Errorf("it holds %d signatures; exactly one is read", signatures)
 	}
@@ -169,7 +169,8 @@ func isBundle(text []byte) bool {
 
 // signerOf returns the key that the verification material names, which must be the verifier's, or
 // one that its certificates vouch for.
-func (v *Verifier) signerOf(material *bundlepb.VerificationMaterial) (_ *ecdsa.PublicKey, by string, _ error) {
+func (v *Verifier) signerOf(material *bundlepb.VerificationMaterial) (_ *ecdsa.PublicKey, by string,
+	_ error) {
 	if n := len(material.GetTlogEntries()); n > 0 ||
 		len(material.GetTimestampVerificationData().GetRfc3161Timestamps()) > 0 {
 		return nil, "",
@@ -194,7 +195,8 @@ func (v *Verifier) signerOf(material *bundlepb.VerificationMaterial) (_ *ecdsa.P
 		return v.key, "", nil
 	case *bundlepb.VerificationMaterial_X509CertificateChain:
 		if v.roots == nil {
-			return nil, "", errors.New("it was signed by a certificate; verify it by certificates, not by a key")
+			return nil, "", errors.New(
+				"it was signed by a certificate; verify it by certificates, not by a key")
 		}
 		return v.certified(content.X509CertificateChain)
 	case *bundlepb.VerificationMaterial_Certificate:

@@ -84,7 +84,8 @@ func parseCertificate(block *pem.Block) (*x509.Certificate, error) {
 
 // certified returns the key of a chain's first certificate and whose it is, if the chain leads to a
 // root.
-func (v *Verifier) certified(chain *commonpb.X509CertificateChain) (_ *ecdsa.PublicKey, by string, _ error) {
+func (v *Verifier) certified(chain *commonpb.X509CertificateChain) (_ *ecdsa.PublicKey, by string,
+	_ error) {
 	if n := len(chain.GetCertificates()); n == 0 || n > maxCertificates {
 		return nil, "", fmt.Errorf("it holds %d certificates; 1 to %d are read", n, maxCertificates)
 	}

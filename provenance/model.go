@@ -68,9 +68,9 @@ func (s *Signer) SignModel(ctx context.Context, path, signature string) error {
 	return s.WriteBundle(signature, bundle)
 }
 
-// WriteBundle writes a bundle of the signer's to a file, as a whole. It may take the place of another one
-// of the same signer. The bundle of somebody else, who alone could make it again, and any other file,
-// such as the model or the key, is not written over.
+// WriteBundle writes a bundle of the signer's to a file, as a whole. It may take the place of
+// another one of the same signer. The bundle of somebody else, who alone could make it again, and
+// any other file, such as the model or the key, is not written over.
 func (s *Signer) WriteBundle(path string, bundle []byte) error {
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return fmt.Errorf("write the signature: %w", regular(path, info))
@@ -102,8 +102,9 @@ func (s *Signer) made(path string, text []byte) error {
 		proto.Equal(bundle.GetVerificationMaterial(), material) {
 		return nil
 	}
-	return fmt.Errorf("%s is there and by another key, or with other certificates, and is not written over: "+
-		"name another file, or remove it", path)
+	return fmt.Errorf(
+		"%s is there and by another key, or with other certificates, and is not written over: "+
+			"name another file, or remove it", path)
 }
 
 // VerifyModel holds the file or folder at a path against a signature, and returns what was signed.
@@ -210,8 +211,9 @@ func checkAlone(path string, manifest *Manifest) error {
 			if slices.ContainsFunc(manifest.Files, func(f File) bool { return f.Name == within }) {
 				return nil
 			}
-			return fmt.Errorf("%s: some of its tensors lie in %s, which the signature leaves out: give that "+
-				"file another name", place, name)
+			return fmt.Errorf(
+				"%s: some of its tensors lie in %s, which the signature leaves out: give that "+
+					"file another name", place, name)
 		})
 		if err != nil {
 			return err
@@ -220,8 +222,8 @@ func checkAlone(path string, manifest *Manifest) error {
 	return nil
 }
 
-// eachExternal calls a function with the names of the files that hold tensors of the model in a file.
-// What is no ONNX model has none.
+// eachExternal calls a function with the names of the files that hold tensors of the model in a
+// file. What is no ONNX model has none.
 func eachExternal(path string, call func(name string) error) error {
 	names, err := onnx.ExternalFiles(path)
 	if err != nil && strings.EqualFold(filepath.Ext(path), modelExtension) {

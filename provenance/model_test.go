@@ -205,11 +205,13 @@ func TestTensorsThatNobodySigns(t *testing.T) {
 	signer := newSigner(t)
 	for _, file := range []string{".gitattributes", ".git/w.bin", ".github/w.bin"} {
 		dir := t.TempDir()
-		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(filepath.FromSlash(file))), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(filepath.FromSlash(file))),
+			0o755); err != nil {
 			t.Fatal(err)
 		}
 		externalAt(t, filepath.Join(dir, "mine.onnx"), file)
-		refused(t, signer.SignModel(t.Context(), dir, filepath.Join(dir, "model.sig")), file, "leaves out")
+		refused(t, signer.SignModel(t.Context(), dir, filepath.Join(dir, "model.sig")), file,
+			"leaves out")
 	}
 	for _, name := range []string{"mine.ONNX", "mine"} {
 		dir := t.TempDir()

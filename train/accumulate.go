@@ -23,7 +23,8 @@ func (c Config) checkAccumulate() error {
 	case c.Accumulate < 0:
 		return wrongSetting("accumulate", "a step of %d batches; at least 1 is needed", c.Accumulate)
 	case c.Accumulate > math.MaxInt32/c.BatchSize:
-		return wrongSetting("accumulate", "a step of %d batches of %d images is more than any set has", c.Accumulate, c.BatchSize)
+		return wrongSetting("accumulate", "a step of %d batches of %d images is more than any set has",
+			c.Accumulate, c.BatchSize)
 	}
 	return nil
 }

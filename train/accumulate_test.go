@@ -51,7 +51,8 @@ func TestAccumulatedBatchesAreTheLargeOne(t *testing.T) {
 			sameWeights(t, trainer.Weights(), large.Weights(), 1e-5)
 			for i, epoch := range trainer.Progress().History {
 				want := large.Progress().History[i]
-				if epoch.Steps != want.Steps || math.Abs(epoch.MeanLoss-want.MeanLoss) > 1e-6 || epoch.TrainAccuracy != want.TrainAccuracy {
+				if epoch.Steps != want.Steps || math.Abs(epoch.MeanLoss-want.MeanLoss) > 1e-6 ||
+					epoch.TrainAccuracy != want.TrainAccuracy {
 					t.Errorf("%v: epoch %+v, want %+v", small, epoch, want)
 				}
 			}
@@ -69,8 +70,9 @@ func TestAccumulatedBatchesWithStatistics(t *testing.T) {
 			config := smallConfig(engine)
 			config.BatchSize, config.Accumulate = 8, accumulate
 			config.Optimizer = OptimizerConfig{Name: "sgd", LearningRate: rate}
-			network, err := builder.New("plain", builder.Shape{1, 6, 6}, builder.Conv2D{Filters: 3, Kernel: builder.Square(3)},
-				builder.BatchNorm{}, builder.ReLU{}, builder.Flatten{}, builder.Dense{Units: 3})
+			network, err := builder.New("plain", builder.Shape{1, 6, 6},
+				builder.Conv2D{Filters: 3, Kernel: builder.Square(3)}, builder.BatchNorm{}, builder.ReLU{},
+				builder.Flatten{}, builder.Dense{Units: 3})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +99,8 @@ func TestAccumulatedBatchesWithStatistics(t *testing.T) {
 		want := both.Weights().Clone()
 		for i, spec := range both.network.Tensors() {
 			for j := range want[i].Data {
-				was, a, b := float64(start[i].Data[j]), float64(first.Weights()[i].Data[j]), float64(second.Weights()[i].Data[j])
+				was, a, b := float64(start[i].Data[j]), float64(first.Weights()[i].Data[j]), float64(
+					second.Weights()[i].Data[j])
 				value := was + 8.0/13*(a-was) + 5.0/13*(b-was)
 				if spec.Role == builder.Statistic {
 					const momentum = 0.1 // r ← (1 − m)·r + m·batch, twice
@@ -143,7 +146,8 @@ func TestAccumulateRejects(t *testing.T) {
 	} {
 		config := smallConfig(builder.DefaultEngine)
 		config.Accumulate = batches
-		if _, err := config.WithDefaults(smallNetwork(t)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%d: %v, want %q", batches, err, want)
 		}
 	}

@@ -20,8 +20,8 @@ import (
 
 // Agree has the ranks of Config.Communicator tell each other what they are about to do, and returns
 // a DisagreementError on all of them where that is not the same: other kernels round in another
-// order, and other data or settings make it another run. Fit calls it, unless it was called before, to
-// find out before anything is written. Without other ranks it does nothing.
+// order, and other data or settings make it another run. Fit calls it, unless it was called before,
+// to find out before anything is written. Without other ranks it does nothing.
 func (t *Trainer) Agree(ctx context.Context) error {
 	if t.together == nil || t.together.agreed {
 		return nil

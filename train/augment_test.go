@@ -25,7 +25,8 @@ func TestAugmentationRejects(t *testing.T) {
 	} {
 		config := smallConfig(builder.DefaultEngine)
 		config.Augmentation = test.change
-		if _, err := New(smallNetwork(t), datasettest.Bars(t, 60), config, nil); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := New(smallNetwork(t), datasettest.Bars(t, 60), config, nil); err == nil ||
+			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: error %v, want %q", test.change, err, test.want)
 		}
 	}
@@ -43,7 +44,8 @@ func TestResumeWithScheduleAndAugmentationIsBitForBit(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		config := varyingConfig(engine)
 		config.ValidationFraction = 0.2
-		checkpoint := resumesBitForBit(t, smallNetwork(t), datasettest.Bars(t, 60), config, config.Threads)
+		checkpoint := resumesBitForBit(t, smallNetwork(t), datasettest.Bars(t, 60), config,
+			config.Threads)
 		for _, change := range []func(*Config){
 			func(c *Config) { c.Schedule.Warmup = 0.5 },
 			func(c *Config) { c.Schedule = Schedule{} },
@@ -51,7 +53,8 @@ func TestResumeWithScheduleAndAugmentationIsBitForBit(t *testing.T) {
 		} {
 			other := checkpoint.Config
 			change(&other)
-			if _, err := Resume(checkpoint, datasettest.Bars(t, 60), other); err == nil || !strings.Contains(err.Error(), "cannot resume with other settings") {
+			if _, err := Resume(checkpoint, datasettest.Bars(t, 60), other); err == nil ||
+				!strings.Contains(err.Error(), "cannot resume with other settings") {
 				t.Errorf("resumed with %+v: error %v", other, err)
 			}
 		}
@@ -101,21 +104,26 @@ func TestThreadsDoNotChangeAugmentation(t *testing.T) {
 // noDevice is a device that is never asked for anything.
 type noDevice struct{}
 
-func (noDevice) String() string                                { return "none" }
-func (noDevice) NewSession(device.Job) (device.Session, error) { return nil, errors.New("not here") }
+func (noDevice) String() string { return "none" }
+func (noDevice) NewSession(device.Job) (device.Session, error) {
+	return nil, errors.New("not here")
+}
 
 func TestDevicesRefuseWhatTheyDoNotDo(t *testing.T) {
 	for _, test := range []struct {
 		change func(*Config)
 		want   string
 	}{
-		{func(c *Config) { c.Schedule.Name = ScheduleCosine }, "a learning-rate schedule is computed on the CPU alone, not on device none"},
-		{func(c *Config) { c.Augmentation = augment.Record{augment.Shift{Pixels: 1}} }, "augmentation is computed on the CPU alone, not on device none"},
+		{func(c *Config) { c.Schedule.Name = ScheduleCosine },
+			"a learning-rate schedule is computed on the CPU alone, not on device none"},
+		{func(c *Config) { c.Augmentation = augment.Record{augment.Shift{Pixels: 1}} },
+			"augmentation is computed on the CPU alone, not on device none"},
 	} {
 		config := smallConfig(builder.EngineNative)
 		config.Device = noDevice{}
 		test.change(&config)
-		if _, err := config.WithDefaults(smallNetwork(t)); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
+			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("error %v, want %q", err, test.want)
 		}
 	}

@@ -39,9 +39,11 @@ func (e EMA) IsZero() bool { return e == EMA{} }
 func (e EMA) check() error {
 	switch {
 	case !(e.Decay >= 0 && e.Decay < 1):
-		return wrongSetting("ema.decay", "average of the weights: decay %v is out of range; it is between 0 and 1", e.Decay)
+		return wrongSetting("ema.decay",
+			"average of the weights: decay %v is out of range; it is between 0 and 1", e.Decay)
 	case e.Decay == 0 && e.Warmup:
-		return wrongSetting("ema.warmup", "average of the weights: a warm-up of no decay; give one, such as 0.999")
+		return wrongSetting("ema.warmup",
+			"average of the weights: a warm-up of no decay; give one, such as 0.999")
 	}
 	return nil
 }
@@ -78,7 +80,8 @@ type average struct {
 
 // newAverage returns the average that begins with the variables as they are, nil where nothing
 // is averaged.
-func newAverage(config EMA, engine *builder.Engine, variables *builder.Variables) (*average, error) {
+func newAverage(config EMA, engine *builder.Engine, variables *builder.Variables) (*average,
+	error) {
 	if config.IsZero() {
 		return nil, nil
 	}

@@ -28,7 +28,8 @@ func TestAveragesAgreeWithTimm(t *testing.T) {
 				}
 				defer engine.Close()
 				count := len(c.Floats(t, "weights 1"))
-				network, err := builder.New("dense", builder.Shape{1}, builder.Dense{Units: count, NoBias: true})
+				network, err := builder.New("dense", builder.Shape{1},
+					builder.Dense{Units: count, NoBias: true})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -41,12 +42,14 @@ func TestAveragesAgreeWithTimm(t *testing.T) {
 					t.Fatal(err)
 				}
 				for step := 1; step <= c.Steps; step++ {
-					variables.FromPublic(0, variables.Values()[0].Float32s(), c.Floats(t, fmt.Sprint("weights ", step)))
+					variables.FromPublic(0, variables.Values()[0].Float32s(),
+						c.Floats(t, fmt.Sprint("weights ", step)))
 					if err := average.take(variables, step); err != nil {
 						t.Fatal(err)
 					}
 					goldentest.Compare(t, fmt.Sprint("average ", step), average.weights(variables)[0].Data,
-						c.Floats(t, fmt.Sprint("average ", step)), goldentest.Tolerance{Relative: 1e-6, OfLargest: 3e-7})
+						c.Floats(t, fmt.Sprint("average ", step)),
+						goldentest.Tolerance{Relative: 1e-6, OfLargest: 3e-7})
 				}
 			})
 		})
@@ -127,7 +130,8 @@ func TestEMARejects(t *testing.T) {
 	} {
 		config := smallConfig(builder.DefaultEngine)
 		config.EMA = ema
-		if _, err := config.WithDefaults(smallNetwork(t)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", ema, err, want)
 		}
 	}

@@ -182,15 +182,18 @@ func (l breaksDown) Compute(builder.Call) (builder.Computation, error) {
 		return nil
 	}
 	return builder.Computation{
-		Forward:  func(y []float32, in [][]float32) error { return pass(false, y, in[0]) },
-		Backward: func(d [][]float32, dy, _ []float32, _ [][]float32) error { return pass(true, d[0], dy) },
+		Forward: func(y []float32, in [][]float32) error { return pass(false, y, in[0]) },
+		Backward: func(d [][]float32, dy, _ []float32, _ [][]float32) error {
+			return pass(true, d[0], dy)
+		},
 	}, nil
 }
 
 // A rank that fails in the middle of a step, between two normalisations, ends the run on all, at
 // that step and without waiting for what does not come.
 func TestARankThatFailsBetweenNormalisations(t *testing.T) {
-	conv := builder.Conv2D{Filters: 3, Kernel: builder.Square(3), Padding: builder.Square(1), NoBias: true}
+	conv := builder.Conv2D{Filters: 3, Kernel: builder.Square(3), Padding: builder.Square(1),
+		NoBias: true}
 	for _, accumulate := range []int{0, 2} {
 		for place := range 4 { // before all, among and behind the normalisations
 			for _, back := range []bool{false, true} {
@@ -255,7 +258,8 @@ func TestShardsThatDoNotMeet(t *testing.T) {
 		err := b.run(t.Context(), []int{0, 1}, func(slot int) error {
 			mean, variance := []float64{float64(slot)}, []float64{1}
 			all, err := b.layersOf(slot, false)(layers[slot]).Moments(2+slot, mean, variance)
-			if err == nil && (all != 5 || math.Abs(mean[0]-0.6) > 1e-15 || math.Abs(variance[0]-1.24) > 1e-15) {
+			if err == nil &&
+				(all != 5 || math.Abs(mean[0]-0.6) > 1e-15 || math.Abs(variance[0]-1.24) > 1e-15) {
 				t.Errorf("%d values of %v, %v", all, mean, variance)
 			}
 			return err

@@ -36,7 +36,9 @@ type measure struct {
 func measures() []measure {
 	return []measure{
 		{BestValidationLoss, false, true, false, func(e Epoch) *float64 { return e.ValidationLoss }},
-		{BestValidationAccuracy, true, true, false, func(e Epoch) *float64 { return e.ValidationAccuracy }},
+		{BestValidationAccuracy, true, true, false, func(e Epoch) *float64 {
+			return e.ValidationAccuracy
+		}},
 		{BestTrainingLoss, false, false, false, func(e Epoch) *float64 { return &e.MeanLoss }},
 		{BestTrainingAccuracy, true, false, false, func(e Epoch) *float64 { return &e.TrainAccuracy }},
 		{BestValidationMeanAveragePrecision, true, true, true,
@@ -98,14 +100,18 @@ func (c Config) best() measure {
 func (c Config) checkBest() error {
 	switch m := c.best(); {
 	case strings.HasPrefix(c.Best, "test-"):
-		return wrongSetting("best", "the best epoch by %s: nothing is chosen by the test set, which is to tell how images are "+
-			"answered that had no say; hold out a fraction for validation, and choose by %s", c.Best, BestValidationAccuracy)
+		return wrongSetting("best",
+			"the best epoch by %s: nothing is chosen by the test set, which is to tell how images are "+
+				"answered that had no say; hold out a fraction for validation, and choose by %s", c.Best,
+			BestValidationAccuracy)
 	case c.Best != "" && m.name != c.Best:
-		return wrongSetting("best", "the best epoch by %q: there are %s", c.Best, strings.Join(BestNames(), ", "))
+		return wrongSetting("best", "the best epoch by %q: there are %s", c.Best,
+			strings.Join(BestNames(), ", "))
 	case c.ValidationFraction > 0 || !m.validation:
 		return nil
 	case c.Schedule.Name == SchedulePlateau:
-		return wrongSetting("schedule.name", "schedule %s watches the %s, and needs a validation fraction", SchedulePlateau, m.name)
+		return wrongSetting("schedule.name",
+			"schedule %s watches the %s, and needs a validation fraction", SchedulePlateau, m.name)
 	case c.Best != "":
 		return wrongSetting("best", "the best epoch by %s needs a validation fraction to watch", c.Best)
 	case c.Patience > 0:

@@ -48,7 +48,8 @@ func TestTheBestEpochByEachMeasure(t *testing.T) {
 				}
 			}
 			if progress.Epochs != config.Epochs || progress.BestEpoch != best+1 {
-				t.Errorf("%s: epoch %d of %d is kept, want epoch %d of %d", m.name, progress.BestEpoch, progress.Epochs, best+1, config.Epochs)
+				t.Errorf("%s: epoch %d of %d is kept, want epoch %d of %d", m.name, progress.BestEpoch,
+					progress.Epochs, best+1, config.Epochs)
 			}
 			equalWeights(t, trainer.Weights(), after[best])
 			equalWeights(t, trainer.Checkpoint().Result(), after[best])
@@ -73,8 +74,10 @@ func TestPatienceByAMeasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	progress := trainer.Progress()
-	if progress.Epochs != progress.BestEpoch+2 || !strings.Contains(progress.Finished, "the validation accuracy was highest in epoch") {
-		t.Errorf("ended after %d epochs, the best being %d: %s", progress.Epochs, progress.BestEpoch, progress.Finished)
+	if progress.Epochs != progress.BestEpoch+2 ||
+		!strings.Contains(progress.Finished, "the validation accuracy was highest in epoch") {
+		t.Errorf("ended after %d epochs, the best being %d: %s", progress.Epochs, progress.BestEpoch,
+			progress.Finished)
 	}
 }
 
@@ -87,7 +90,8 @@ func TestAnotherMeasureOnResume(t *testing.T) {
 	if err := first.Fit(t.Context(), Callbacks{}); err != nil {
 		t.Fatal(err)
 	}
-	for name, keeps := range map[string]bool{BestTrainingLoss: true, BestTrainingAccuracy: false, "": true} {
+	for name, keeps := range map[string]bool{BestTrainingLoss: true, BestTrainingAccuracy: false,
+		"": true} {
 		config.Best = name
 		resumed, err := Resume(first.Checkpoint(), datasettest.Bars(t, 60), config)
 		if err != nil {
@@ -113,14 +117,16 @@ func TestBestRejects(t *testing.T) {
 		want       string
 	}{
 		{"test-accuracy", 0.2, "nothing is chosen by the test set"},
-		{"loss", 0.2, `the best epoch by "loss": there are validation-loss, validation-accuracy, training-loss, training-accuracy`},
+		{"loss", 0.2,
+			`the best epoch by "loss": there are validation-loss, validation-accuracy, training-loss, training-accuracy`},
 		{BestValidationAccuracy, 0, "the best epoch by validation-accuracy needs a validation fraction"},
 		{BestTrainingLoss, 0, ""},
 	} {
 		config := smallConfig(builder.DefaultEngine)
 		config.Best, config.ValidationFraction = test.best, test.validation
 		_, err := config.WithDefaults(smallNetwork(t))
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+		if test.want == "" && err != nil || test.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%+v: %v", test, err)
 		}
 	}

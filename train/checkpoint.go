@@ -164,7 +164,8 @@ func (c Config) checkNames(network *builder.Network) error {
 	for _, tensor := range network.Tensors() {
 		for _, prefix := range prefixes {
 			if names[prefix+tensor.Name] {
-				return fmt.Errorf("network %s has a tensor %s, and a checkpoint calls %s's state so; give its layer another name",
+				return fmt.Errorf(
+					"network %s has a tensor %s, and a checkpoint calls %s's state so; give its layer another name",
 					network.Name(), prefix+tensor.Name, tensor.Name)
 			}
 		}
@@ -182,14 +183,16 @@ func WriteCheckpoint(path string, c *Checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
-	state, err := json.Marshal(checkpointState{checkpointVersion, network, c.Config, c.Progress, c.Data, &c.Sets, c.KernelSet})
+	state, err := json.Marshal(checkpointState{checkpointVersion, network, c.Config, c.Progress,
+		c.Data, &c.Sets, c.KernelSet})
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
 	file := &safetensors.File{Metadata: map[string]string{"format": "pt", stateKey: string(state)}}
 	add := func(prefix string, weights builder.Weights) {
 		for _, tensor := range weights {
-			file.Tensors = append(file.Tensors, safetensors.NewFloat32(prefix+tensor.Name, tensor.Shape, tensor.Data))
+			file.Tensors = append(file.Tensors, safetensors.NewFloat32(prefix+tensor.Name, tensor.Shape,
+				tensor.Data))
 		}
 	}
 	add("", c.Weights)
@@ -204,8 +207,8 @@ func WriteCheckpoint(path string, c *Checkpoint) error {
 	return nil
 }
 
-// ReadCheckpoint reads and verifies a checkpoint. Extra are the kinds of layers that its network may
-// have beside those of package builder, without settings.
+// ReadCheckpoint reads and verifies a checkpoint. Extra are the kinds of layers that its network
+// may have beside those of package builder, without settings.
 func ReadCheckpoint(path string, extra ...builder.Layer) (*Checkpoint, error) {
 	file, err := safetensors.Read(path)
 	if err != nil {
@@ -221,24 +224,30 @@ func ReadCheckpoint(path string, extra ...builder.Layer) (*Checkpoint, error) {
 func decodeCheckpoint(file *safetensors.File, extra []builder.Layer) (*Checkpoint, error) {
 	raw, ok := file.Metadata[stateKey]
 	if !ok {
-		return nil, fmt.Errorf("has no %q in its metadata; it holds weights alone, or another program wrote it: start from its weights with -init", stateKey)
+		return nil, fmt.Errorf(
+			"has no %q in its metadata; it holds weights alone, or another program wrote it: start from its weights with -init",
+			stateKey)
 	}
 	if _, sealed := file.Metadata[safetensors.DigestKey]; !sealed { // safetensors.Read compares it
-		return nil, fmt.Errorf("is damaged: its metadata has no %s; use an older checkpoint", safetensors.DigestKey)
+		return nil, fmt.Errorf("is damaged: its metadata has no %s; use an older checkpoint",
+			safetensors.DigestKey)
 	}
 	var state checkpointState
 	if err := json.Unmarshal([]byte(raw), &state); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	if state.Version != checkpointVersion || len(state.Network) == 0 || string(state.Network) == "null" {
-		return nil, fmt.Errorf("is of version %d; this program reads version %d", state.Version, checkpointVersion)
+	if state.Version != checkpointVersion || len(state.Network) == 0 ||
+		string(state.Network) == "null" {
+		return nil, fmt.Errorf("is of version %d; this program reads version %d", state.Version,
+			checkpointVersion)
 	}
 	network, err := builder.ParseNetwork(state.Network, extra...)
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
 	c := &Checkpoint{
-		Network: network, Config: state.Config, Progress: state.Progress, Data: state.Data, KernelSet: state.Kernels,
+		Network: network, Config: state.Config, Progress: state.Progress, Data: state.Data,
+		KernelSet:      state.Kernels,
 		OptimizerState: make(map[string]builder.Weights),
 	}
 	if state.Sets != nil {

@@ -43,7 +43,8 @@ func TestLastCheckpointsAreKept(t *testing.T) {
 	for _, path := range paths {
 		names = append(names, filepath.Base(path))
 	}
-	if got := fmt.Sprint(names); got != "[step-00000040.safetensors step-00000032.safetensors step-00000024.safetensors]" {
+	if got := fmt.Sprint(
+		names); got != "[step-00000040.safetensors step-00000032.safetensors step-00000024.safetensors]" {
 		t.Errorf("kept %s, want the last three", got)
 	}
 }
@@ -95,7 +96,8 @@ func TestDamagedCheckpointFallsBack(t *testing.T) {
 			b[at+len(`seed\":`)] = '8'
 			return b
 		}, "is damaged"},
-		{"another file", func([]byte) []byte { return []byte("not a checkpoint at all") }, "step-00000040.safetensors"},
+		{"another file", func([]byte) []byte { return []byte("not a checkpoint at all") },
+			"step-00000040.safetensors"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir, _ := trainedRun(t)
@@ -117,7 +119,8 @@ func TestDamagedCheckpointFallsBack(t *testing.T) {
 			if path != paths[1] || checkpoint.Progress.Step != 32 {
 				t.Errorf("loaded %s at step %d, want the checkpoint of step 32", path, checkpoint.Progress.Step)
 			}
-			if len(damaged) != 1 || !strings.Contains(damaged[0].Error(), test.want) || !strings.Contains(damaged[0].Error(), paths[0]) {
+			if len(damaged) != 1 || !strings.Contains(damaged[0].Error(), test.want) ||
+				!strings.Contains(damaged[0].Error(), paths[0]) {
 				t.Errorf("damage reported as %v, want the file and %q", damaged, test.want)
 			}
 		})
@@ -159,10 +162,12 @@ func TestNoWholeCheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, _, damaged, err := dir.Latest(); err == nil || len(damaged) != 3 || !strings.Contains(err.Error(), "none of its 3 checkpoints is whole") {
+	if _, _, damaged, err := dir.Latest(); err == nil || len(damaged) != 3 ||
+		!strings.Contains(err.Error(), "none of its 3 checkpoints is whole") {
 		t.Errorf("error %v with %d damaged", err, len(damaged))
 	}
-	if _, err := OpenRun(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not the folder of a run") {
+	if _, err := OpenRun(t.TempDir()); err == nil ||
+		!strings.Contains(err.Error(), "is not the folder of a run") {
 		t.Errorf("OpenRun of an empty folder: %v", err)
 	}
 }
@@ -194,7 +199,8 @@ func TestEarlierRunThatCannotBeMoved(t *testing.T) {
 	if err := os.Mkdir(path, 0o777); err != nil {
 		t.Skip("this file system takes no such name:", err)
 	}
-	if _, movedTo, err := CreateRun(path); err == nil || !strings.Contains(err.Error(), "move the earlier run aside") {
+	if _, movedTo, err := CreateRun(path); err == nil ||
+		!strings.Contains(err.Error(), "move the earlier run aside") {
 		t.Errorf("moved to %q, %v", movedTo, err)
 	}
 }
@@ -210,7 +216,8 @@ func TestResumeRejectsOtherSettings(t *testing.T) {
 	config.BatchSize = 16
 	config.Optimizer.LearningRate = 0.5
 	_, err := Resume(checkpoint, datasettest.Bars(t, 60), config)
-	if err == nil || !strings.Contains(err.Error(), "batch_size was 8 and is now 16") || !strings.Contains(err.Error(), "optimizer was") {
+	if err == nil || !strings.Contains(err.Error(), "batch_size was 8 and is now 16") ||
+		!strings.Contains(err.Error(), "optimizer was") {
 		t.Errorf("error %v, want both settings named", err)
 	}
 }
@@ -229,7 +236,8 @@ func TestResumeKnowsItsData(t *testing.T) {
 	other := *datasettest.Bars(t, 60)
 	other.Images = slices.Clone(other.Images)
 	other.Images[5] ^= 1
-	if _, err := Resume(checkpoint, &other, config); err == nil || !strings.Contains(err.Error(), "cannot resume with other data") || !strings.Contains(err.Error(), other.Digest()) {
+	if _, err := Resume(checkpoint, &other, config); err == nil || !strings.Contains(err.Error(),
+		"cannot resume with other data") || !strings.Contains(err.Error(), other.Digest()) {
 		t.Errorf("another pixel: %v", err)
 	}
 	checkpoint.Data = ""
@@ -260,14 +268,17 @@ func TestWeightsFileIsAStateDict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ReadWeights(path, e1); err == nil || !strings.Contains(err.Error(), "of another shape: conv1.weight (3×1×3×3, needed is 32×1×5×5)") {
+	if _, _, err := ReadWeights(path, e1); err == nil ||
+		!strings.Contains(err.Error(), "of another shape: conv1.weight (3×1×3×3, needed is 32×1×5×5)") {
 		t.Errorf("weights of another network: %v", err)
 	}
-	shorter, err := builder.New("shorter", builder.Shape{1, 6, 6}, builder.Conv2D{Filters: 3, Kernel: builder.Square(3)})
+	shorter, err := builder.New("shorter", builder.Shape{1, 6, 6},
+		builder.Conv2D{Filters: 3, Kernel: builder.Square(3)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ReadWeights(path, shorter); err == nil || !strings.Contains(err.Error(), "unexpected: fc1.weight (8×12)") {
+	if _, _, err := ReadWeights(path, shorter); err == nil ||
+		!strings.Contains(err.Error(), "unexpected: fc1.weight (8×12)") {
 		t.Errorf("weights with more tensors: %v", err)
 	}
 }

@@ -86,12 +86,14 @@ func (w *ClassWeights) UnmarshalJSON(data []byte) error {
 func (w ClassWeights) checkValues() error {
 	const mostWeight = 1e12
 	if w.Balanced && len(w.Values) > 0 {
-		return wrongSetting("loss.class_weights", "class weights are given and to be measured; only one of them can be")
+		return wrongSetting("loss.class_weights",
+			"class weights are given and to be measured; only one of them can be")
 	}
 	for class, value := range w.Values {
 		// The loss is weighted in float32, in which a sum of them must find room.
 		if single := float32(value); !(single > 0 && single <= mostWeight) {
-			return wrongSetting("loss.class_weights", "class weights: that of class %d is %v; it must be a number above 0, %g at most",
+			return wrongSetting("loss.class_weights",
+				"class weights: that of class %d is %v; it must be a number above 0, %g at most",
 				class, value, mostWeight)
 		}
 	}

@@ -91,7 +91,8 @@ func (c *clipper) clip(model []gorgonia.ValueGrad) (norm float64, err error) {
 // checkClip reports a norm that nothing can have.
 func (c Config) checkClip() error {
 	if !(c.ClipNorm >= 0) || math.IsInf(c.ClipNorm, 0) {
-		return wrongSetting("clip_norm", "gradients clipped to a norm of %v; it is a finite number above 0", c.ClipNorm)
+		return wrongSetting("clip_norm",
+			"gradients clipped to a norm of %v; it is a finite number above 0", c.ClipNorm)
 	}
 	return nil
 }

@@ -19,7 +19,8 @@ import (
 func gradientsOf(values ...[]float32) []gorgonia.ValueGrad {
 	var model []gorgonia.ValueGrad
 	for _, v := range values {
-		model = append(model, parameterWithGradient{nil, tensor.New(tensor.WithShape(len(v)), tensor.WithBacking(v))})
+		model = append(model,
+			parameterWithGradient{nil, tensor.New(tensor.WithShape(len(v)), tensor.WithBacking(v))})
 	}
 	return model
 }
@@ -53,7 +54,8 @@ func TestClippingAgreesWithPyTorch(t *testing.T) {
 				tolerance := goldentest.Tolerance{Relative: 1e-6}
 				goldentest.Compare(t, "norm", []float32{float32(norm)}, c.Floats(t, "norm"), tolerance)
 				for i := range values {
-					goldentest.Compare(t, fmt.Sprint("clipped ", i), values[i], c.Floats(t, fmt.Sprint("clipped", i)), tolerance)
+					goldentest.Compare(t, fmt.Sprint("clipped ", i), values[i],
+						c.Floats(t, fmt.Sprint("clipped", i)), tolerance)
 				}
 			})
 		})
@@ -140,7 +142,8 @@ func TestClipRejects(t *testing.T) {
 	for _, norm := range []float64{-1, math.NaN(), math.Inf(1)} {
 		config := smallConfig(builder.DefaultEngine)
 		config.ClipNorm = norm
-		if _, err := config.WithDefaults(smallNetwork(t)); err == nil || !strings.Contains(err.Error(), "gradients clipped to a norm of") {
+		if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
+			!strings.Contains(err.Error(), "gradients clipped to a norm of") {
 			t.Errorf("%v: %v", norm, err)
 		}
 	}
@@ -156,7 +159,8 @@ func TestAGradientThatIsNotFinite(t *testing.T) {
 	trainer.clipper.squares = func([]float32) float64 { return math.Inf(1) }
 	err := trainer.Fit(t.Context(), Callbacks{})
 	var diverged *DivergedError
-	if !errors.As(err, &diverged) || !diverged.Gradients || !strings.Contains(err.Error(), "the gradient is no longer finite at epoch 1, step 1 (images") {
+	if !errors.As(err, &diverged) || !diverged.Gradients ||
+		!strings.Contains(err.Error(), "the gradient is no longer finite at epoch 1, step 1 (images") {
 		t.Errorf("Fit returned %v", err)
 	}
 	equalWeights(t, trainer.Weights(), before)

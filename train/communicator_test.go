@@ -33,7 +33,8 @@ func onRanks(ranks int, do func(rank *LocalRank) error) []error {
 }
 
 // fitOnRanks trains on so many ranks, and returns the checkpoint of each.
-func fitOnRanks(t *testing.T, ranks int, start func(config Config) (*Trainer, error), config Config) []*Checkpoint {
+func fitOnRanks(t *testing.T, ranks int, start func(config Config) (*Trainer, error),
+	config Config) []*Checkpoint {
 	t.Helper()
 	checkpoints := make([]*Checkpoint, ranks)
 	for rank, err := range onRanks(ranks, func(rank *LocalRank) error {
@@ -74,7 +75,8 @@ func digestOfRun(t *testing.T, c *Checkpoint) string {
 		if epoch.ValidationLoss != nil {
 			validation = fmt.Sprint(*epoch.ValidationLoss, *epoch.ValidationAccuracy)
 		}
-		fmt.Fprintln(sum, epoch.MeanLoss, epoch.LastLoss, epoch.MeanCrossEntropy, epoch.TrainAccuracy, validation)
+		fmt.Fprintln(sum, epoch.MeanLoss, epoch.LastLoss, epoch.MeanCrossEntropy, epoch.TrainAccuracy,
+			validation)
 	}
 	return fmt.Sprintf("%x", sum.Sum(nil)[:8])
 }
@@ -93,12 +95,16 @@ func runs(t *testing.T) map[string]struct {
 	}
 	graph := builder.NewGraph("residual", builder.Shape{1, 6, 6})
 	conv := func(name string) builder.Layer {
-		return builder.Conv2D{Name: name, Filters: 4, Kernel: builder.Square(3), Padding: builder.Square(1), NoBias: true}
+		return builder.Conv2D{Name: name, Filters: 4, Kernel: builder.Square(3),
+			Padding: builder.Square(1), NoBias: true}
 	}
-	x := graph.Then(graph.Input(), conv("stem"), builder.BatchNorm{Name: "bn0"}, builder.ReLU{Name: "relu0"})
-	y := graph.Then(x, conv("a"), builder.BatchNorm{Name: "bn1"}, builder.ReLU{Name: "relu1"}, conv("b"), builder.BatchNorm{Name: "bn2"})
-	x = graph.Then(graph.Join(builder.Add{Name: "add"}, y, x), builder.ReLU{Name: "relu"}, builder.GlobalAvgPool{},
-		builder.Flatten{}, builder.Dropout{P: 0.2}, builder.Dense{Name: "fc", Units: 3})
+	x := graph.Then(graph.Input(), conv("stem"), builder.BatchNorm{Name: "bn0"},
+		builder.ReLU{Name: "relu0"})
+	y := graph.Then(x, conv("a"), builder.BatchNorm{Name: "bn1"}, builder.ReLU{Name: "relu1"},
+		conv("b"), builder.BatchNorm{Name: "bn2"})
+	x = graph.Then(graph.Join(builder.Add{Name: "add"}, y, x), builder.ReLU{Name: "relu"},
+		builder.GlobalAvgPool{}, builder.Flatten{}, builder.Dropout{P: 0.2},
+		builder.Dense{Name: "fc", Units: 3})
 	residual, err := graph.Network(x)
 	if err != nil {
 		t.Fatal(err)
@@ -122,17 +128,21 @@ func runs(t *testing.T) map[string]struct {
 		config  Config
 	}{
 		"e1": {e1, datasettest.Digits(t, 75), Config{BatchSize: 32, Epochs: 2, Seed: 1, Shards: 8}},
-		"residual by shard": {residual, datasettest.Bars(t, 60), Config{BatchSize: 16, Epochs: 3, Seed: 2, Shards: 8,
-			BatchNorm: BatchNormShard, Pixels: PixelsUnit}},
+		"residual by shard": {residual, datasettest.Bars(t, 60),
+			Config{BatchSize: 16, Epochs: 3, Seed: 2, Shards: 8, BatchNorm: BatchNormShard,
+				Pixels: PixelsUnit}},
 		// The last batch of an epoch has 5 images: 8 ranks have none or one.
-		"residual": {residual, datasettest.Bars(t, 53), Config{BatchSize: 16, Epochs: 3, Seed: 2, Shards: 8,
-			Pixels: PixelsUnit, Augmentation: augment.Record{augment.Shift{Pixels: 1}}}},
-		"residual, several batches": {residual, datasettest.Bars(t, 53), Config{BatchSize: 8, Accumulate: 3, Epochs: 2,
-			Seed: 3, Shards: 4, Pixels: PixelsUnit, Mix: Mix{MixUp: 1},
-			Loss: Loss{ClassWeights: ClassWeights{Balanced: true}}}},
+		"residual": {residual, datasettest.Bars(t, 53),
+			Config{BatchSize: 16, Epochs: 3, Seed: 2, Shards: 8, Pixels: PixelsUnit,
+				Augmentation: augment.Record{augment.Shift{Pixels: 1}}}},
+		"residual, several batches": {residual, datasettest.Bars(t, 53),
+			Config{BatchSize: 8, Accumulate: 3, Epochs: 2, Seed: 3, Shards: 4, Pixels: PixelsUnit,
+				Mix:  Mix{MixUp: 1},
+				Loss: Loss{ClassWeights: ClassWeights{Balanced: true}}}},
 		// What kept gives is computed once, also by a rank that has none of the last 5 images.
-		"frozen trunk": {trunk, datasettest.Bars(t, 53), Config{BatchSize: 16, Epochs: 2, Seed: 3, Shards: 8,
-			Pixels: PixelsUnit, Freeze: []string{"kept"}}},
+		"frozen trunk": {trunk, datasettest.Bars(t, 53),
+			Config{BatchSize: 16, Epochs: 2, Seed: 3, Shards: 8, Pixels: PixelsUnit,
+				Freeze: []string{"kept"}}},
 		"everything": {smallNetwork(t), datasettest.Bars(t, 60), everything},
 	}
 }
@@ -244,12 +254,16 @@ func TestRanksThatCannotShareShards(t *testing.T) {
 func TestRanksThatDisagree(t *testing.T) {
 	small := smallNetwork(t)
 	for want, change := range map[string]func(*Config, **dataset.Set){
-		"setting optimizer.learning_rate is 0.01 on rank 0 and 0.02 on rank 1": func(c *Config, _ **dataset.Set) {
+		"setting optimizer.learning_rate is 0.01 on rank 0 and 0.02 on rank 1": func(c *Config,
+			_ **dataset.Set) {
 			c.Optimizer.LearningRate = 0.02
 		},
-		"setting clip_norm is none on rank 0 and 1 on rank 1": func(c *Config, _ **dataset.Set) { c.ClipNorm = 1 },
+		"setting clip_norm is none on rank 0 and 1 on rank 1": func(c *Config, _ **dataset.Set) {
+			c.ClipNorm = 1
+		},
 		"training set is ": func(_ *Config, set **dataset.Set) { *set = datasettest.Bars(t, 61) },
-		"engine is native on rank 0 and gorgonia on rank 1; kernel set is ": func(c *Config, _ **dataset.Set) {
+		"engine is native on rank 0 and gorgonia on rank 1; kernel set is ": func(c *Config,
+			_ **dataset.Set) {
 			c.Engine = builder.EngineGorgonia
 		},
 		"weights is ": func(c *Config, _ **dataset.Set) { c.Seed = 8 },
@@ -265,7 +279,9 @@ func TestRanksThatDisagree(t *testing.T) {
 				return err
 			}
 			defer trainer.Close()
-			return trainer.Fit(t.Context(), Callbacks{Step: func(StepReport) error { return errors.New("a step is taken") }})
+			return trainer.Fit(t.Context(), Callbacks{Step: func(StepReport) error {
+				return errors.New("a step is taken")
+			}})
 		}) {
 			var disagreement *DisagreementError
 			if !errors.As(err, &disagreement) || !strings.Contains(err.Error(), want) || !OnAllRanks(err) {
@@ -312,7 +328,8 @@ type brokenSource struct {
 	broken int
 }
 
-func (b brokenSource) Read(ctx context.Context, images []uint8, labels []int32, indices []int, epoch int) error {
+func (b brokenSource) Read(ctx context.Context, images []uint8, labels []int32, indices []int,
+	epoch int) error {
 	for _, i := range indices {
 		if i == b.broken {
 			return errors.New("the disk is gone")
@@ -321,8 +338,8 @@ func (b brokenSource) Read(ctx context.Context, images []uint8, labels []int32, 
 	return b.Source.Read(ctx, images, labels, indices, epoch)
 }
 
-// A rank that cannot read its images ends the run on all at that step, of which nothing stays, and what
-// was learned before is saved.
+// A rank that cannot read its images ends the run on all at that step, of which nothing stays, and
+// what was learned before is saved.
 func TestARankThatFails(t *testing.T) {
 	set := datasettest.Bars(t, 60)
 	saved := 0

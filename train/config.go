@@ -127,8 +127,8 @@ type Penalty struct {
 // IsZero reports whether the penalty adds nothing.
 func (p Penalty) IsZero() bool { return p == Penalty{} }
 
-// UntilLossEpochs is how many epochs there are at most, in the command and in studies, where UntilLoss is given and no
-// number of epochs.
+// UntilLossEpochs is how many epochs there are at most, in the command and in studies, where
+// UntilLoss is given and no number of epochs.
 const UntilLossEpochs = 100
 
 // WithDefaults fills in what is zero and reports what is out of range or does
@@ -166,7 +166,8 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	}
 	for layer := range c.ActivationPenalties {
 		if _, ok := network.Node(layer); !ok {
-			return c, fmt.Errorf("activation penalty: network %s has no layer %q; it has %s", network.Name(), layer, strings.Join(layerNames(network), ", "))
+			return c, fmt.Errorf("activation penalty: network %s has no layer %q; it has %s", network.Name(),
+				layer, strings.Join(layerNames(network), ", "))
 		}
 	}
 	return c, nil
@@ -181,10 +182,12 @@ func (c Config) withValues() (Config, error) {
 	setDefault(&c.KeepCheckpoints, 3)
 	setDefault(&c.Engine, builder.DefaultEngine)
 	if !slices.Contains(builder.EngineNames(), c.Engine) {
-		return c, wrongSetting("engine", "unknown engine %q; there are %s", c.Engine, strings.Join(builder.EngineNames(), ", "))
+		return c, wrongSetting("engine", "unknown engine %q; there are %s", c.Engine,
+			strings.Join(builder.EngineNames(), ", "))
 	}
 	if c.Device != nil && c.Engine != builder.EngineNative {
-		return c, fmt.Errorf("engine %s computes on the CPU alone; device %s needs engine %s", c.Engine, c.Device, builder.EngineNative)
+		return c, fmt.Errorf("engine %s computes on the CPU alone; device %s needs engine %s", c.Engine,
+			c.Device, builder.EngineNative)
 	}
 	optimizer, err := c.Optimizer.withDefaults()
 	if err != nil {
@@ -215,7 +218,8 @@ func (c Config) withValues() (Config, error) {
 	if err := c.checkShardValues(); err != nil {
 		return c, err
 	}
-	for _, check := range []func() error{c.EMA.check, c.checkClip, c.checkAccumulate, c.checkDecay, c.checkFreezing, c.checkPenalties} {
+	for _, check := range []func() error{c.EMA.check, c.checkClip, c.checkAccumulate, c.checkDecay,
+		c.checkFreezing, c.checkPenalties} {
 		if err := check(); err != nil {
 			return c, err
 		}
@@ -224,7 +228,8 @@ func (c Config) withValues() (Config, error) {
 		c.Accumulate = 0 // the default, of which a run's record says nothing
 	}
 	if what := c.CPUOnly(); c.Device != nil && what != "" {
-		return c, fmt.Errorf("%s computed on the CPU alone, not on device %s; train with -device cpu", what, c.Device)
+		return c, fmt.Errorf("%s computed on the CPU alone, not on device %s; train with -device cpu",
+			what, c.Device)
 	}
 	return c, nil
 }
@@ -242,17 +247,20 @@ func (c Config) checkNumbers() error {
 	case c.Epochs < 1:
 		return wrongSetting("epochs", "%d epochs; at least 1 is needed", c.Epochs)
 	case c.UntilLoss < 0:
-		return wrongSetting("until_loss", "loss threshold %v is negative; no loss is ever below it", c.UntilLoss)
+		return wrongSetting("until_loss", "loss threshold %v is negative; no loss is ever below it",
+			c.UntilLoss)
 	case !finite(c.UntilLoss):
 		return wrongSetting("until_loss", "loss threshold %v is no finite number", c.UntilLoss)
 	case !(c.ValidationFraction >= 0 && c.ValidationFraction < 1):
-		return wrongSetting("validation_fraction", "validation fraction %v is outside 0 ≤ f < 1", c.ValidationFraction)
+		return wrongSetting("validation_fraction", "validation fraction %v is outside 0 ≤ f < 1",
+			c.ValidationFraction)
 	case c.Patience < 0:
 		return wrongSetting("patience", "patience %d is negative", c.Patience)
 	case c.Threads < 0:
 		return fmt.Errorf("%d threads; at least 1 is needed, or 0 for one each core", c.Threads)
 	case c.CheckpointEvery < 1:
-		return wrongSetting("checkpoint_every", "checkpoints: at least 1 epoch between them, not %d", c.CheckpointEvery)
+		return wrongSetting("checkpoint_every", "checkpoints: at least 1 epoch between them, not %d",
+			c.CheckpointEvery)
 	case c.KeepCheckpoints < 1:
 		return wrongSetting("keep_checkpoints", "checkpoints: at least 1 kept, not %d", c.KeepCheckpoints)
 	}
@@ -265,7 +273,8 @@ func (c Config) checkPenalties() error {
 		return err
 	}
 	for _, layer := range slices.Sorted(maps.Keys(c.ActivationPenalties)) {
-		if err := checkPenalty("layer "+layer, "activation_penalties", c.ActivationPenalties[layer]); err != nil {
+		if err := checkPenalty("layer "+layer, "activation_penalties",
+			c.ActivationPenalties[layer]); err != nil {
 			return err
 		}
 	}
@@ -322,10 +331,12 @@ func checkPenalty(of, setting string, penalty Penalty) error {
 		setting += ".l1"
 	}
 	if !finite(penalty.L1) || !finite(penalty.L2) {
-		return wrongSetting(setting, "penalty of %s: λ1 = %v, λ2 = %v; both must be finite numbers", of, penalty.L1, penalty.L2)
+		return wrongSetting(setting, "penalty of %s: λ1 = %v, λ2 = %v; both must be finite numbers", of,
+			penalty.L1, penalty.L2)
 	}
 	if penalty.L1 < 0 || penalty.L2 < 0 {
-		return wrongSetting(setting, "penalty of %s: λ1 = %v, λ2 = %v; neither may be negative", of, penalty.L1, penalty.L2)
+		return wrongSetting(setting, "penalty of %s: λ1 = %v, λ2 = %v; neither may be negative", of,
+			penalty.L1, penalty.L2)
 	}
 	return nil
 }

@@ -35,8 +35,10 @@ func (d *onDevice) inMemory(ctx context.Context, source dataset.Source) (*datase
 		return set, nil
 	}
 	info := source.Info()
-	if bytes := int64(info.Images) * int64(info.Channels*info.Height*info.Width); bytes > deviceSetBytes {
-		return nil, fmt.Errorf("device: %s takes %s, and a device holds sets of %s: make its pictures smaller, or train on the CPU",
+	if bytes := int64(info.Images) * int64(
+		info.Channels*info.Height*info.Width); bytes > deviceSetBytes {
+		return nil, fmt.Errorf(
+			"device: %s takes %s, and a device holds sets of %s: make its pictures smaller, or train on the CPU",
 			info.Name, display.Bytes(bytes), display.Bytes(deviceSetBytes))
 	}
 	set, err := dataset.Load(ctx, source)
@@ -106,7 +108,8 @@ func (t *Trainer) beginEpoch(ctx context.Context) error {
 	}
 	t.device.order = t.batches.Order(t.progress.Epochs)
 	t.device.began = t.progress
-	if err := t.device.session.BeginEpoch(t.device.order, t.progress.EpochStep*t.batches.Size()); err != nil {
+	if err := t.device.session.BeginEpoch(t.device.order,
+		t.progress.EpochStep*t.batches.Size()); err != nil {
 		return t.deviceError(err)
 	}
 	return nil
@@ -148,7 +151,8 @@ func (t *Trainer) account() error {
 	if account.Diverged {
 		first := now.EpochStep * t.batches.Size()
 		indices := t.device.order[first:min(first+t.batches.Size(), len(t.device.order))]
-		return &DivergedError{Epoch: now.Epochs + 1, Step: now.EpochStep + 1, Loss: account.DivergedLoss, Indices: indices}
+		return &DivergedError{Epoch: now.Epochs + 1, Step: now.EpochStep + 1, Loss: account.DivergedLoss,
+			Indices: indices}
 	}
 	// A loss that is absurd but finite has not stopped the device.
 	if account.Steps > 0 && diverged(now.LastLoss) {

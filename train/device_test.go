@@ -89,8 +89,8 @@ func (s *borrowedSession) Evaluate(set *dataset.Set, first, images int,
 	for i := range indices {
 		indices[i] = first + i
 	}
-	p, result, err := s.inner.pass(context.Background(), programKey{}, feed{set, set.Info(), indices, 0},
-		0, 0, nil)
+	p, result, err := s.inner.pass(context.Background(), programKey{},
+		feed{set, set.Info(), indices, 0}, 0, 0, nil)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -83,8 +83,8 @@ func (e *ReadError) Error() string { return fmt.Sprintf("read images: %v", e.Err
 
 func (e *ReadError) Unwrap() error { return e.Err }
 
-// RankError says that another rank could not go on, at the same step, which has changed nothing on any
-// rank.
+// RankError says that another rank could not go on, at the same step, which has changed nothing on
+// any rank.
 type RankError struct {
 	Rank    int
 	Message string
@@ -119,8 +119,8 @@ func (e *DisagreementError) Error() string {
 
 // OnAllRanks reports whether Fit has returned this error on all ranks, or one that means the same:
 // they have stopped at the same step, and none of them waits for another. It is false of what
-// happened to one rank alone, such as a checkpoint that could not be written: the others still wait,
-// and have to be ended.
+// happened to one rank alone, such as a checkpoint that could not be written: the others still
+// wait, and have to be ended.
 func OnAllRanks(err error) bool {
 	var unsaved *UnsavedError
 	if errors.As(err, &unsaved) {

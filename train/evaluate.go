@@ -16,9 +16,9 @@ const evaluationMost = 250
 // evaluationBytes is what the values between the layers may take meanwhile.
 const evaluationBytes = 128 << 20
 
-// evaluationBatch returns the number of images evaluated at a time: evaluationMost, or fewer where the values between the
-// layers that are needed at the same time would take more than evaluationBytes. An image's logits
-// do not depend on it.
+// evaluationBatch returns the number of images evaluated at a time: evaluationMost, or fewer where
+// the values between the layers that are needed at the same time would take more than
+// evaluationBytes. An image's logits do not depend on it.
 func evaluationBatch(network *builder.Network) int {
 	nodes := network.Nodes()
 	last := make([]int, len(nodes)) // by node: the last that takes its output
@@ -80,7 +80,8 @@ func (t *Trainer) beginEvaluation(ctx context.Context) (_ context.Context, done 
 	return ctx, func() { t.average.swap(t.variables) }
 }
 
-func (t *Trainer) evaluate(ctx context.Context, source dataset.Source, batch int) (*Evaluation, error) {
+func (t *Trainer) evaluate(ctx context.Context, source dataset.Source, batch int) (*Evaluation,
+	error) {
 	evaluation, all, err := t.newEvaluation(source, batch)
 	if err != nil {
 		return nil, err

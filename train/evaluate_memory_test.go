@@ -32,7 +32,8 @@ func noise(t *testing.T, n, channels, height, width int) *dataset.Set {
 func TestLogitsDoNotDependOnTheEvaluationBatch(t *testing.T) {
 	network := networktest.Residual(t, builder.Shape{3, 12, 10}, 10)
 	set := noise(t, 30, 3, 12, 10)
-	trainer, err := New(network, set, smallConfig(builder.EngineNative), networktest.Weights(network, 3))
+	trainer, err := New(network, set, smallConfig(builder.EngineNative),
+		networktest.Weights(network, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,8 @@ func TestEvaluationBatch(t *testing.T) {
 		"e1":       {e1, 250},
 		"resnet20": {networktest.ResNet20(t, 16), 250},
 		// Two maps of 64 MiB at a time, and the image twice.
-		"large": {network(t, builder.Shape{1, 1024, 1024}, builder.Conv2D{Filters: 16, Kernel: builder.Square(1)}, builder.ReLU{},
+		"large": {network(t, builder.Shape{1, 1024, 1024},
+			builder.Conv2D{Filters: 16, Kernel: builder.Square(1)}, builder.ReLU{},
 			builder.GlobalAvgPool{}, builder.Flatten{}, builder.Dense{Units: 10}), 1},
 	} {
 		if got := evaluationBatch(test.network); got != test.want {
@@ -88,9 +90,11 @@ func network(t *testing.T, input builder.Shape, layers ...builder.Layer) *builde
 func TestEvaluationHoldsTwoMaps(t *testing.T) {
 	var layers []builder.Layer
 	for range 6 {
-		layers = append(layers, builder.Conv2D{Filters: 32, Kernel: builder.Square(3), Padding: builder.Square(1)}, builder.ReLU{})
+		layers = append(layers, builder.Conv2D{Filters: 32, Kernel: builder.Square(3),
+			Padding: builder.Square(1)}, builder.ReLU{})
 	}
-	network := network(t, builder.Shape{3, 64, 64}, append(layers, builder.GlobalAvgPool{}, builder.Flatten{}, builder.Dense{Units: 10})...)
+	network := network(t, builder.Shape{3, 64, 64},
+		append(layers, builder.GlobalAvgPool{}, builder.Flatten{}, builder.Dense{Units: 10})...)
 	set := noise(t, 250, 3, 64, 64)
 	config := smallConfig(builder.EngineNative)
 	trainer, err := New(network, set, config, network.InitialWeights(1))

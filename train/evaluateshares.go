@@ -13,7 +13,8 @@ import (
 // EvaluateTogether is Evaluate by all ranks of a Communicator, each of which has the source and
 // computes a share of its batches. All get the same evaluation, which is that of one rank to the
 // bit. An error of one rank is an error on all. Without other ranks it is Evaluate.
-func (t *Trainer) EvaluateTogether(ctx context.Context, source dataset.Source) (*Evaluation, error) {
+func (t *Trainer) EvaluateTogether(ctx context.Context, source dataset.Source) (*Evaluation,
+	error) {
 	ctx, done := t.beginEvaluation(ctx)
 	defer done()
 	return t.evaluateShares(ctx, source, evaluationBatch(t.network))

@@ -88,8 +88,8 @@ func TestARankThatCannotEvaluate(t *testing.T) {
 		}) {
 			var own *OwnError
 			var other *RankError
-			if rank == 1 && !errors.As(err, &own) || rank == 0 && !errors.As(err, &other) || !OnAllRanks(err) ||
-				!strings.Contains(err.Error(), "the disk is gone") {
+			if rank == 1 && !errors.As(err, &own) || rank == 0 && !errors.As(err, &other) ||
+				!OnAllRanks(err) || !strings.Contains(err.Error(), "the disk is gone") {
 				t.Errorf("rank %d: %v", rank, err)
 			}
 		}
@@ -100,12 +100,13 @@ func TestARankThatCannotEvaluate(t *testing.T) {
 func TestWhatARankSaysOfAnEvaluation(t *testing.T) {
 	whole := (&evaluated{losses: []float64{1, 2}, correct: 3, logits: []float32{4, 5}}).encode(nil)
 	got := new(evaluated)
-	if err := got.decode(1, whole); err != nil || got.correct != 3 || !slices.Equal(got.losses, []float64{1, 2}) ||
-		!slices.Equal(got.logits, []float32{4, 5}) {
+	if err := got.decode(1, whole); err != nil || got.correct != 3 ||
+		!slices.Equal(got.losses, []float64{1, 2}) || !slices.Equal(got.logits, []float32{4, 5}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for cut := range 24 {
-		if err := new(evaluated).decode(1, whole[:cut]); err == nil || !strings.Contains(err.Error(), "rank 1 says ") {
+		if err := new(evaluated).decode(1, whole[:cut]); err == nil ||
+			!strings.Contains(err.Error(), "rank 1 says ") {
 			t.Errorf("%d bytes: %v", cut, err)
 		}
 	}

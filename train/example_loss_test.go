@@ -28,7 +28,8 @@ func ExampleLoss() {
 	fmt.Println(config.Loss)
 	fmt.Println(config.Mix)
 
-	_, err = train.Config{Loss: train.Loss{ClassWeights: train.ClassWeights{Values: []float64{1, 2, 3}}}}.WithDefaults(network)
+	_, err = train.Config{Loss: train.Loss{ClassWeights: train.ClassWeights{Values: []float64{1, 2,
+		3}}}}.WithDefaults(network)
 	fmt.Println(err)
 	// Output:
 	// cross-entropy, labels smoothed by 0.1, class weights balanced

@@ -13,8 +13,8 @@ import (
 	"slipway/train"
 )
 
-// Ranks share the shards of each batch; how many there are does not change what is learned. Here they
-// are goroutines, of the command train they are processes that an MPI launcher starts.
+// Ranks share the shards of each batch; how many there are does not change what is learned. Here
+// they are goroutines, of the command train they are processes that an MPI launcher starts.
 func ExampleLocalRanks() {
 	ctx := context.Background()
 	network, err := builder.New("small", builder.Shape{1, 28, 28},
@@ -26,7 +26,8 @@ func ExampleLocalRanks() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	set, err := whole.Subset([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19})
+	set, err := whole.Subset([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,
+		19})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -19,7 +19,8 @@ func ExampleSchedule() {
 	fmt.Println(schedule)
 	const stepsPerEpoch = 100
 	for _, epoch := range []int{0, 1, 5, 8, 9, 10} {
-		fmt.Printf("after %2d epochs: %.2f of the rate\n", epoch, schedule.Factor(epoch*stepsPerEpoch, stepsPerEpoch))
+		fmt.Printf("after %2d epochs: %.2f of the rate\n", epoch,
+			schedule.Factor(epoch*stepsPerEpoch, stepsPerEpoch))
 	}
 	// Output:
 	// wsd over 10 epochs, down to 0 of the rate over the last 0.2 of the steps (linear) after a warm-up over 1 epoch from 0.1 of the rate
@@ -43,11 +44,13 @@ func ExampleFindRate() {
 		log.Fatal(err)
 	}
 	config := train.Config{Pixels: train.PixelsUnit, Seed: 1}
-	curve, err := train.FindRate(ctx, network, set, config, nil, train.RateSweep{First: 1e-6, Last: 1, Steps: 60})
+	curve, err := train.FindRate(ctx, network, set, config, nil,
+		train.RateSweep{First: 1e-6, Last: 1, Steps: 60})
 	if err != nil {
 		log.Fatal(err)
 	}
 	steepest, falls := curve.Steepest()
-	fmt.Println(falls, steepest.Rate > 1e-4 && steepest.Rate < 1e-1, curve.Lowest().Rate > steepest.Rate)
+	fmt.Println(falls, steepest.Rate > 1e-4 && steepest.Rate < 1e-1,
+		curve.Lowest().Rate > steepest.Rate)
 	// Output: true true true
 }

@@ -92,7 +92,9 @@ func TestFeaturesWithRecipes(t *testing.T) {
 		c.Accumulate, c.BatchSize, c.Mix = 2, 7, Mix{MixUp: 1, CutMix: 1}
 	}
 	weights := Loss{ClassWeights: ClassWeights{Values: []float64{1, 2, 4}}}
-	all["weighted and accumulated"] = func(c *Config) { c.Loss, c.Accumulate, c.BatchSize = weights, 3, 5 }
+	all["weighted and accumulated"] = func(c *Config) {
+		c.Loss, c.Accumulate, c.BatchSize = weights, 3, 5
+	}
 	all["weighted and in shards"] = func(c *Config) { c.Loss, c.Shards = weights, 4 }
 	all["averaged"] = func(c *Config) { c.EMA = EMA{Decay: 0.9} }
 	all["clipped"] = func(c *Config) { c.ClipNorm = 0.1 }

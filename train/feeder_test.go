@@ -10,7 +10,8 @@ import (
 	"slipway/internal/datasettest"
 )
 
-// The threads write what Fill writes, whole items and the rest of one, and say which index is wrong.
+// The threads write what Fill writes, whole items and the rest of one, and say which index is
+// wrong.
 func TestFeederWritesWhatFillWrites(t *testing.T) {
 	set := datasettest.Digits(t, 100)
 	for _, threads := range []int{1, 2, 3} {
@@ -39,11 +40,14 @@ func TestFeederWritesWhatFillWrites(t *testing.T) {
 		}
 		indices := make([]int, 3*feedImages)
 		indices[feedImages] = set.Len()
-		if err := f.fill(t.Context(), make([]float32, len(indices)*set.ImageSize()), make([]int32, len(indices)), feed{set, set.Info(), indices, 0}); !errors.Is(err, dataset.ErrIndex) {
+		if err := f.fill(t.Context(), make([]float32, len(indices)*set.ImageSize()),
+			make([]int32, len(indices)), feed{set, set.Info(), indices, 0}); !errors.Is(err,
+			dataset.ErrIndex) {
 			t.Errorf("%d threads: an index past the end gives %v", threads, err)
 		}
 		indices[feedImages] = 0
-		if err := f.fill(t.Context(), make([]float32, len(indices)*set.ImageSize()), make([]int32, len(indices)), feed{set, set.Info(), indices, 0}); err != nil {
+		if err := f.fill(t.Context(), make([]float32, len(indices)*set.ImageSize()),
+			make([]int32, len(indices)), feed{set, set.Info(), indices, 0}); err != nil {
 			t.Errorf("%d threads: after an error: %v", threads, err)
 		}
 	}

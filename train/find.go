@@ -31,11 +31,14 @@ func (s RateSweep) withDefaults() (RateSweep, error) {
 	setDefault(&s.Steps, 100)
 	switch {
 	case !(s.First > 0) || math.IsInf(s.First, 0):
-		return s, wrongSetting("sweep.first", "the first learning rate is %v; it is a number above 0", s.First)
+		return s, wrongSetting("sweep.first", "the first learning rate is %v; it is a number above 0",
+			s.First)
 	case !(s.First < s.Last) || math.IsInf(s.Last, 0):
-		return s, wrongSetting("sweep.last", "learning rates from %v to %v; the first is above 0 and below the last", s.First, s.Last)
+		return s, wrongSetting("sweep.last",
+			"learning rates from %v to %v; the first is above 0 and below the last", s.First, s.Last)
 	case s.Steps < 2:
-		return s, wrongSetting("sweep.steps", "learning rates in %d steps; at least 2 are needed", s.Steps)
+		return s, wrongSetting("sweep.steps", "learning rates in %d steps; at least 2 are needed",
+			s.Steps)
 	}
 	return s, nil
 }
@@ -79,7 +82,8 @@ const (
 // loss is four times its lowest value, or no longer finite.
 //
 // It is computed on the CPU by this process alone: a Device and a Communicator are passed over.
-func FindRate(ctx context.Context, network *builder.Network, source dataset.Source, config Config, weights builder.Weights, sweep RateSweep) (RateCurve, error) {
+func FindRate(ctx context.Context, network *builder.Network, source dataset.Source, config Config,
+	weights builder.Weights, sweep RateSweep) (RateCurve, error) {
 	sweep, err := sweep.withDefaults()
 	if err != nil {
 		return nil, err
@@ -162,7 +166,8 @@ func (c RateCurve) CSV() ([]byte, error) {
 	rows := [][]string{{"step", "rate", "loss", "smoothed"}}
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 7, 64) }
 	for _, point := range c {
-		rows = append(rows, []string{strconv.Itoa(point.Step), number(point.Rate), number(point.Loss), number(point.Smoothed)})
+		rows = append(rows, []string{strconv.Itoa(point.Step), number(point.Rate), number(point.Loss),
+			number(point.Smoothed)})
 	}
 	if err := table.WriteAll(rows); err != nil {
 		return nil, fmt.Errorf("learning rates: %w", err)

@@ -89,7 +89,8 @@ func addMarks(p *plot.Plot, points plotter.XYs, label string, colour int, radius
 	if err != nil {
 		return fmt.Errorf("plot of learning rates: %w", err)
 	}
-	marks.Shape, marks.Radius, marks.Color = draw.CircleGlyph{}, vg.Points(float64(radius)), palette.Colour(colour)
+	marks.Shape, marks.Radius, marks.Color = draw.CircleGlyph{}, vg.Points(
+		float64(radius)), palette.Colour(colour)
 	p.Add(marks)
 	p.Legend.Add(label+"  ", marks)
 	return nil

@@ -109,7 +109,8 @@ func TestPointsOfASweep(t *testing.T) {
 func TestASweepChangesNothing(t *testing.T) {
 	network, set := smallNetwork(t), datasettest.Bars(t, 60)
 	weights := network.InitialWeights(5)
-	if _, err := FindRate(t.Context(), network, set, smallConfig(builder.EngineNative), weights, RateSweep{}); err != nil {
+	if _, err := FindRate(t.Context(), network, set, smallConfig(builder.EngineNative), weights,
+		RateSweep{}); err != nil {
 		t.Fatal(err)
 	}
 	equalWeights(t, weights, network.InitialWeights(5))
@@ -129,7 +130,8 @@ func TestSteepest(t *testing.T) {
 		step  int // 0: it falls nowhere
 	}{
 		{curve(5, 4.9, 3, 2.5, 9, 8), 3},
-		{curve(5, 1, 4, 3.5, 3, 2.9, 2.8, 2.7, 2.6, 2.5, 2.4, 2.3, 2.2, 2.1, 2, 1.9, 1.8, 1.7, 1.6, 0.5), 20},
+		{curve(5, 1, 4, 3.5, 3, 2.9, 2.8, 2.7, 2.6, 2.5, 2.4, 2.3, 2.2, 2.1, 2, 1.9, 1.8, 1.7, 1.6, 0.5),
+			20},
 		{curve(1, 2, 3), 0},
 		{curve(1), 0},
 	} {
@@ -150,7 +152,8 @@ func TestCurvesAreWritten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if lines := strings.Split(strings.TrimSpace(string(table)), "\n"); len(lines) != len(curve)+1 || lines[0] != "step,rate,loss,smoothed" {
+		if lines := strings.Split(strings.TrimSpace(string(table)), "\n"); len(lines) != len(curve)+1 ||
+			lines[0] != "step,rate,loss,smoothed" {
 			t.Errorf("%s: the table is %q", name, table)
 		}
 		svg, err := curve.SVG("a <title>")
@@ -164,7 +167,8 @@ func TestCurvesAreWritten(t *testing.T) {
 				t.Errorf("%s: the picture has %s: %t", name, what, !want)
 			}
 		}
-		if err := xml.Unmarshal(svg, new(struct{})); err != nil || !bytes.Contains(svg, []byte("learning rate")) {
+		if err := xml.Unmarshal(svg, new(struct{})); err != nil ||
+			!bytes.Contains(svg, []byte("learning rate")) {
 			t.Errorf("%s: the picture is %.80q (%v)", name, svg, err)
 		}
 	}
@@ -179,19 +183,22 @@ func TestSweepsThatAreRefused(t *testing.T) {
 		"in 1 steps; at least 2 are needed":   {Steps: 1},
 		"in -10 steps; at least 2 are needed": {Steps: -10},
 	} {
-		_, err := FindRate(t.Context(), smallNetwork(t), datasettest.Bars(t, 60), smallConfig(builder.EngineNative), nil, sweep)
+		_, err := FindRate(t.Context(), smallNetwork(t), datasettest.Bars(t, 60),
+			smallConfig(builder.EngineNative), nil, sweep)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", sweep, err, want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := FindRate(ctx, smallNetwork(t), datasettest.Bars(t, 60), smallConfig(builder.EngineNative), nil, RateSweep{}); !errors.Is(err, context.Canceled) {
+	if _, err := FindRate(ctx, smallNetwork(t), datasettest.Bars(t, 60),
+		smallConfig(builder.EngineNative), nil, RateSweep{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 	config := smallConfig(builder.EngineNative)
 	config.Optimizer = OptimizerConfig{Name: "sgd"}
-	curve, err := FindRate(t.Context(), smallNetwork(t), datasettest.Bars(t, 60), config, nil, RateSweep{First: 1e30, Last: 1e31})
+	curve, err := FindRate(t.Context(), smallNetwork(t), datasettest.Bars(t, 60), config, nil,
+		RateSweep{First: 1e30, Last: 1e31})
 	if err != nil || len(curve) == 0 {
 		t.Errorf("at absurd rates: %d points, %v", len(curve), err)
 	}

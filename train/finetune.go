@@ -53,8 +53,9 @@ func (f FineTune) withDefaults() (FineTune, error) {
 	}
 	switch {
 	case f.FreezeUntil < 0 || f.FreezeUntil == 1:
-		return f, wrongSetting("fine_tune.freeze_until", "frozen until epoch %d; epochs count from 1, and from the second on "+
-			"is the first that something can be frozen until", f.FreezeUntil)
+		return f, wrongSetting("fine_tune.freeze_until",
+			"frozen until epoch %d; epochs count from 1, and from the second on "+
+				"is the first that something can be frozen until", f.FreezeUntil)
 	case f.Features != "" && !slices.Contains(FeatureModes(), f.Features):
 		return f, wrongSetting("fine_tune.features", "features %q; there are %s", f.Features,
 			strings.Join(FeatureModes(), ", "))
@@ -91,11 +92,12 @@ func (c Config) checkFineTune(network *builder.Network) error {
 func (c Config) checkFreezing() error {
 	switch {
 	case c.FineTune.FreezeUntil > 0 && len(c.Freeze) == 0:
-		return wrongSetting("fine_tune.freeze_until", "nothing is frozen, and is to be until epoch %d; say what with freeze",
-			c.FineTune.FreezeUntil)
+		return wrongSetting("fine_tune.freeze_until",
+			"nothing is frozen, and is to be until epoch %d; say what with freeze", c.FineTune.FreezeUntil)
 	case c.FineTune.Features == FeaturesOnce && !c.Mix.IsZero():
-		return wrongSetting("fine_tune.features", "features cannot be computed once of images that are mixed anew in each "+
-			"step; leave out one of them")
+		return wrongSetting("fine_tune.features",
+			"features cannot be computed once of images that are mixed anew in each "+
+				"step; leave out one of them")
 	}
 	return nil
 }

@@ -135,13 +135,15 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 		}
 		if err != nil {
 			err = fmt.Errorf("epoch %d, step %d: %w", t.progress.Epochs+1, step+1, err)
-			if unsaved := (*UnsavedError)(nil); savesBefore(err) && errors.As(t.interrupted(callbacks), &unsaved) {
+			if unsaved := (*UnsavedError)(nil); savesBefore(err) &&
+				errors.As(t.interrupted(callbacks), &unsaved) {
 				err = fmt.Errorf("%w; and the run's state could not be saved: %w", err, unsaved.Err)
 			}
 			return err
 		}
 		if callbacks.Step != nil {
-			err := callbacks.Step(StepReport{t.progress.Epochs + 1, step + 1, t.batches.Steps(), t.progress.LastLoss, len(indices)})
+			err := callbacks.Step(StepReport{t.progress.Epochs + 1, step + 1, t.batches.Steps(),
+				t.progress.LastLoss, len(indices)})
 			if err != nil {
 				return err
 			}
@@ -150,8 +152,8 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 	return t.finishEpoch(ctx)
 }
 
-// savesBefore reports whether what was learned before an error is saved: images could not be read, or
-// another rank could not go on.
+// savesBefore reports whether what was learned before an error is saved: images could not be read,
+// or another rank could not go on.
 func savesBefore(err error) bool {
 	var unread *ReadError
 	var other *RankError
@@ -179,7 +181,8 @@ func (t *Trainer) checkWeights() error {
 	for _, value := range t.variables.Values() {
 		for _, weight := range value.Float32s() {
 			if !finite(float64(weight)) {
-				return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep, Loss: t.progress.LastLoss, Weights: true}
+				return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep,
+					Loss: t.progress.LastLoss, Weights: true}
 			}
 		}
 	}
@@ -202,9 +205,10 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 	images := float64(now.Images)
 	epoch := Epoch{
 		Epoch: now.Epochs + 1, Steps: now.EpochStep,
-		MeanLoss: now.LossSum / images, LastLoss: now.LastLoss, MeanCrossEntropy: now.CrossEntropy / images,
-		TrainAccuracy: float64(now.Correct) / images,
-		Seconds:       now.Seconds, ImagesPerSecond: images / now.Seconds,
+		MeanLoss: now.LossSum / images, LastLoss: now.LastLoss,
+		MeanCrossEntropy: now.CrossEntropy / images,
+		TrainAccuracy:    float64(now.Correct) / images,
+		Seconds:          now.Seconds, ImagesPerSecond: images / now.Seconds,
 	}
 	if t.clipper != nil {
 		norm := now.GradientNorm
@@ -217,7 +221,8 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 			return err
 		}
 		if diverged(evaluation.Loss) {
-			return &DivergedError{Epoch: epoch.Epoch, Step: epoch.Steps, Loss: evaluation.Loss, Validation: true}
+			return &DivergedError{Epoch: epoch.Epoch, Step: epoch.Steps, Loss: evaluation.Loss,
+				Validation: true}
 		}
 		epoch.ValidationLoss, epoch.ValidationAccuracy = &evaluation.Loss, &evaluation.Accuracy
 		if err := t.takeLabelFigures(ctx, &epoch, evaluation); err != nil {
@@ -259,8 +264,10 @@ func (t *Trainer) StopRule() string {
 	last := t.progress.History[len(t.progress.History)-1]
 	switch {
 	case t.config.UntilLoss > 0 && last.MeanLoss < t.config.UntilLoss:
-		return fmt.Sprintf("the mean loss %.4f of epoch %d is below %v", last.MeanLoss, last.Epoch, t.config.UntilLoss)
-	case t.config.Patience > 0 && t.progress.BestEpoch > 0 && last.Epoch-t.progress.BestEpoch >= t.config.Patience:
+		return fmt.Sprintf("the mean loss %.4f of epoch %d is below %v", last.MeanLoss, last.Epoch,
+			t.config.UntilLoss)
+	case t.config.Patience > 0 && t.progress.BestEpoch > 0 &&
+		last.Epoch-t.progress.BestEpoch >= t.config.Patience:
 		return fmt.Sprintf("%s in epoch %d, %s ago", t.config.best().was(), t.progress.BestEpoch,
 			display.Count(last.Epoch-t.progress.BestEpoch, "epoch"))
 	case t.progress.Epochs >= t.config.Epochs:

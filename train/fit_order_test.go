@@ -29,7 +29,8 @@ func TestAnEpochIsSavedBeforeItIsReported(t *testing.T) {
 			}
 			last := saved.Progress.History[len(saved.Progress.History)-1]
 			if last.Epoch != epoch.Epoch || last.TestAccuracy != nil || !saved.Progress.Unreported {
-				t.Errorf("while epoch %d is reported, the checkpoint has %+v, unreported: %t", epoch.Epoch, last, saved.Progress.Unreported)
+				t.Errorf("while epoch %d is reported, the checkpoint has %+v, unreported: %t", epoch.Epoch,
+					last, saved.Progress.Unreported)
 			}
 			if n := len(saved.Progress.History); n > 1 && saved.Progress.History[n-2].TestAccuracy == nil {
 				t.Errorf("what was measured of epoch %d is not saved", n-1)
@@ -63,7 +64,8 @@ func TestAnUnreportedEpochIsReportedOnResume(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachEngine(t, func(t *testing.T, engine string) {
 				config := smallConfig(engine)
-				fit := func(ctx context.Context, trainer *Trainer, before func(Epoch) error) (epochs []int, err error) {
+				fit := func(ctx context.Context, trainer *Trainer, before func(Epoch) error) (epochs []int,
+					err error) {
 					set := datasettest.Bars(t, 60)
 					err = trainer.Fit(ctx, Callbacks{Epoch: func(epoch *Epoch) error {
 						if err := before(*epoch); err != nil {
@@ -181,7 +183,8 @@ func TestAnAbsurdLossIsADivergence(t *testing.T) {
 			}
 			err = trainer.Fit(t.Context(), Callbacks{})
 			var told *DivergedError
-			if !errors.As(err, &told) || !finite(told.Loss) || math.Abs(told.Loss) <= absurdLoss || told.Validation != (name == "validation") {
+			if !errors.As(err, &told) || !finite(told.Loss) || math.Abs(told.Loss) <= absurdLoss ||
+				told.Validation != (name == "validation") {
 				t.Errorf("%s: error %v", name, err)
 			}
 		}
@@ -209,10 +212,12 @@ func TestAnEpochsMeansAreThoseOfItsImages(t *testing.T) {
 		byImage, byStep = byImage/float64(images), byStep/float64(steps)
 		epoch := trainer.Progress().History[0]
 		if images != 60 || steps != 8 || math.Abs(byImage-byStep) < 1e-4 {
-			t.Fatalf("%d images in %d steps, the means are %v and %v: nothing is tested", images, steps, byImage, byStep)
+			t.Fatalf("%d images in %d steps, the means are %v and %v: nothing is tested", images, steps,
+				byImage, byStep)
 		}
 		if math.Abs(epoch.MeanLoss-byImage) > 1e-12 || math.Abs(epoch.MeanCrossEntropy-byImage) > 1e-12 {
-			t.Errorf("mean loss %v and cross-entropy %v; want %v, and not %v", epoch.MeanLoss, epoch.MeanCrossEntropy, byImage, byStep)
+			t.Errorf("mean loss %v and cross-entropy %v; want %v, and not %v", epoch.MeanLoss,
+				epoch.MeanCrossEntropy, byImage, byStep)
 		}
 	})
 }

@@ -97,9 +97,10 @@ func brokenOff(t *testing.T, network *builder.Network, set *dataset.Set, config 
 	return trainer
 }
 
-// resumesBitForBit checks that a run that is broken off within an epoch, on other threads, comes to the
-// checkpoint of one that is not, to the last bit. It returns the checkpoint of the break.
-func resumesBitForBit(t *testing.T, network *builder.Network, set *dataset.Set, config Config, threads int) *Checkpoint {
+// resumesBitForBit checks that a run that is broken off within an epoch, on other threads, comes to
+// the checkpoint of one that is not, to the last bit. It returns the checkpoint of the break.
+func resumesBitForBit(t *testing.T, network *builder.Network, set *dataset.Set, config Config,
+	threads int) *Checkpoint {
 	t.Helper()
 	whole, err := New(network, set, config, nil)
 	if err != nil {
@@ -124,7 +125,8 @@ func resumesBitForBit(t *testing.T, network *builder.Network, set *dataset.Set, 
 func ofSizes(sizes ...int) []updated {
 	var parameters []updated
 	for at, size := range sizes {
-		parameters = append(parameters, updated{spec: builder.TensorSpec{Shape: builder.Shape{size}}, at: at, decays: true})
+		parameters = append(parameters, updated{spec: builder.TensorSpec{Shape: builder.Shape{size}},
+			at: at, decays: true})
 	}
 	return parameters
 }

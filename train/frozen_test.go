@@ -23,7 +23,8 @@ func residualConfig(engine string) Config {
 
 func newResidualTrainer(t *testing.T, config Config) *Trainer {
 	t.Helper()
-	trainer, err := New(networktest.Residual(t, builder.Shape{1, 6, 6}, 3), datasettest.Bars(t, 60), config, nil)
+	trainer, err := New(networktest.Residual(t, builder.Shape{1, 6, 6}, 3), datasettest.Bars(t, 60),
+		config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +32,8 @@ func newResidualTrainer(t *testing.T, config Config) *Trainer {
 	return trainer
 }
 
-// What is frozen stays in all bits, also under weight decay, and what is not changes; statistics are
-// kept by their layer, whatever the patterns.
+// What is frozen stays in all bits, also under weight decay, and what is not changes; statistics
+// are kept by their layer, whatever the patterns.
 func TestFrozenParametersStay(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		trainer := newResidualTrainer(t, residualConfig(engine))
@@ -71,7 +72,8 @@ func TestResumeWithFrozenParameters(t *testing.T) {
 		} {
 			other := config
 			change(&other)
-			if _, err := Resume(checkpoint, datasettest.Bars(t, 60), other); err == nil || !strings.Contains(err.Error(), name+" was ") {
+			if _, err := Resume(checkpoint, datasettest.Bars(t, 60), other); err == nil ||
+				!strings.Contains(err.Error(), name+" was ") {
 				t.Errorf("another %s: %v", name, err)
 			}
 		}
@@ -128,14 +130,16 @@ func TestPatienceKeepsTheBestStatistics(t *testing.T) {
 
 // A layer whose name is that of another one's state would end the run at its first checkpoint.
 func TestNamesOfCheckpoints(t *testing.T) {
-	for _, name := range []string{"optimizer.exp_avg.fc1", "optimizer.exp_avg_sq.fc1", "best.fc1", "ema.fc1"} {
+	for _, name := range []string{"optimizer.exp_avg.fc1", "optimizer.exp_avg_sq.fc1", "best.fc1",
+		"ema.fc1"} {
 		network, err := builder.New("named", builder.Shape{1, 6, 6},
 			builder.Flatten{}, builder.Dense{Name: name, Units: 3}, builder.Dense{Name: "fc1", Units: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = New(network, datasettest.Bars(t, 8), Config{EMA: EMA{Decay: 0.9}}, nil)
-		if err == nil || !strings.Contains(err.Error(), "a tensor "+name+".weight, and a checkpoint calls fc1.weight's state so") {
+		if err == nil || !strings.Contains(err.Error(),
+			"a tensor "+name+".weight, and a checkpoint calls fc1.weight's state so") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -149,7 +153,8 @@ func TestAVarianceBelowZero(t *testing.T) {
 			weights[i].Data[1] = -1e-3
 		}
 	}
-	if _, err := New(network, datasettest.Bars(t, 8), Config{}, weights); err == nil || !strings.Contains(err.Error(), `running_var" holds -0.001 at element 1`) {
+	if _, err := New(network, datasettest.Bars(t, 8), Config{}, weights); err == nil ||
+		!strings.Contains(err.Error(), `running_var" holds -0.001 at element 1`) {
 		t.Error(err)
 	}
 }

@@ -54,7 +54,8 @@ func TestOptimizersAgreeWithPyTorch(t *testing.T) {
 	}
 }
 
-func checkOptimizer(t *testing.T, config OptimizerConfig, engine *builder.Engine, c goldentest.Case) {
+func checkOptimizer(t *testing.T, config OptimizerConfig, engine *builder.Engine,
+	c goldentest.Case) {
 	t.Helper()
 	var model []gorgonia.ValueGrad
 	var parameters []parameterWithGradient

@@ -29,7 +29,8 @@ type Epoch struct {
 	ValidationLoss     *float64 `json:"validation_loss,omitempty"`
 	ValidationAccuracy *float64 `json:"validation_accuracy,omitempty"`
 	// ValidationMeanAveragePrecision, ValidationMacroF1 and ValidationMicroF1 are of images held out
-	// that have any number of labels (metrics.MultiLabel), nil of others and where they are not defined.
+	// that have any number of labels (metrics.MultiLabel), nil of others and where they are not
+	// defined.
 	ValidationMeanAveragePrecision *float64 `json:"validation_mean_average_precision,omitempty"`
 	ValidationMacroF1              *float64 `json:"validation_macro_f1,omitempty"`
 	ValidationMicroF1              *float64 `json:"validation_micro_f1,omitempty"`
@@ -110,8 +111,9 @@ func recipeColumns() []recipeColumn {
 func (h History) CSV() ([]byte, error) {
 	var text bytes.Buffer
 	table := csv.NewWriter(&text)
-	rows := [][]string{{"epoch", "steps", "mean_loss", "last_loss", "mean_cross_entropy", "train_accuracy",
-		"validation_loss", "validation_accuracy", "test_accuracy", "seconds", "images_per_second"}}
+	rows := [][]string{{"epoch", "steps", "mean_loss", "last_loss", "mean_cross_entropy",
+		"train_accuracy", "validation_loss", "validation_accuracy", "test_accuracy", "seconds",
+		"images_per_second"}}
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 7, 64) }
 	optional := func(x *float64) string {
 		if x == nil {
@@ -120,8 +122,10 @@ func (h History) CSV() ([]byte, error) {
 		return number(*x)
 	}
 	for _, e := range h {
-		rows = append(rows, []string{strconv.Itoa(e.Epoch), strconv.Itoa(e.Steps), number(e.MeanLoss), number(e.LastLoss),
-			number(e.MeanCrossEntropy), number(e.TrainAccuracy), optional(e.ValidationLoss), optional(e.ValidationAccuracy),
+		rows = append(rows, []string{strconv.Itoa(e.Epoch), strconv.Itoa(e.Steps), number(e.MeanLoss),
+			number(e.LastLoss),
+			number(e.MeanCrossEntropy), number(e.TrainAccuracy), optional(e.ValidationLoss),
+			optional(e.ValidationAccuracy),
 			optional(e.TestAccuracy), number(e.Seconds), number(e.ImagesPerSecond)})
 	}
 	for _, column := range recipeColumns() {

@@ -10,8 +10,10 @@ import (
 func TestHistoryAsATable(t *testing.T) {
 	loss, accuracy, zero := 0.25, 0.75, 0.0
 	history := History{
-		{Epoch: 1, Steps: 4, MeanLoss: 0.5, LastLoss: 0.125, MeanCrossEntropy: 0.375, TrainAccuracy: 0.875, Seconds: 2, ImagesPerSecond: 30},
-		{Epoch: 2, Steps: 4, MeanLoss: 1.0 / 3, ValidationLoss: &loss, ValidationAccuracy: &zero, TestAccuracy: &accuracy},
+		{Epoch: 1, Steps: 4, MeanLoss: 0.5, LastLoss: 0.125, MeanCrossEntropy: 0.375,
+			TrainAccuracy: 0.875, Seconds: 2, ImagesPerSecond: 30},
+		{Epoch: 2, Steps: 4, MeanLoss: 1.0 / 3, ValidationLoss: &loss, ValidationAccuracy: &zero,
+			TestAccuracy: &accuracy},
 	}
 	table, err := history.CSV()
 	if err != nil {
@@ -28,7 +30,8 @@ func TestHistoryAsATable(t *testing.T) {
 		t.Fatal(err)
 	}
 	var again History
-	if err := json.Unmarshal(text, &again); err != nil || len(again) != 2 || again[0].TestAccuracy != nil || *again[1].TestAccuracy != accuracy {
+	if err := json.Unmarshal(text, &again); err != nil || len(again) != 2 ||
+		again[0].TestAccuracy != nil || *again[1].TestAccuracy != accuracy {
 		t.Errorf("%s reads as %+v, %v", text, again, err)
 	}
 }

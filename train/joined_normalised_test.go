@@ -208,8 +208,8 @@ func TestARankThatFailsBeforeJoinedNormalisations(t *testing.T) {
 	}
 }
 
-// Shards whose images are together too many for a layer's plan go by themselves, as they do on ranks
-// that have one each.
+// Shards whose images are together too many for a layer's plan go by themselves, as they do on
+// ranks that have one each.
 func TestShardsThatAreTooLargeTogether(t *testing.T) {
 	network, err := builder.New("large", builder.Shape{3, 256, 256}, builder.Flatten{},
 		builder.Dense{Units: 10}, builder.BatchNorm{})

@@ -26,8 +26,8 @@ func joinedPrograms(trainer *Trainer) []int {
 	return slices.Sorted(maps.Keys(counts))
 }
 
-// epochOf trains an epoch of 8 shards, each by itself if single says so, and returns what came of it
-// and in what numbers shards were joined.
+// epochOf trains an epoch of 8 shards, each by itself if single says so, and returns what came of
+// it and in what numbers shards were joined.
 func epochOf(t *testing.T, network *builder.Network, set dataset.Source, config Config,
 	single bool) (*Checkpoint, []int) {
 	t.Helper()
@@ -100,8 +100,8 @@ func TestJoinedLayers(t *testing.T) {
 	}
 }
 
-// Joins, poolings, activations and dropout of all kinds: shards are joined, and have the bits of single
-// ones.
+// Joins, poolings, activations and dropout of all kinds: shards are joined, and have the bits of
+// single ones.
 func TestJoinedLayersWithoutTensors(t *testing.T) {
 	same := builder.Conv2D{Filters: 8, Kernel: builder.Square(3), Padding: builder.Square(1)}
 	three := builder.Square(3)
@@ -114,8 +114,8 @@ func TestJoinedLayersWithoutTensors(t *testing.T) {
 	x = g.Join(builder.Concat{}, g.Join(builder.Add{}, x, branch),
 		g.Then(x, builder.Pad{Top: 1, Bottom: 1, Left: 1, Right: 1},
 			builder.AvgPool2D{Kernel: three, Stride: builder.Square(1)}, builder.Sigmoid{}))
-	x = g.Then(x, builder.MaxPool2D{Kernel: three, Stride: builder.Square(2), Padding: builder.Square(1)},
-		same, builder.ELU{}, same, builder.Softplus{}, builder.ReLU6{})
+	x = g.Then(x, builder.MaxPool2D{Kernel: three, Stride: builder.Square(2),
+		Padding: builder.Square(1)}, same, builder.ELU{}, same, builder.Softplus{}, builder.ReLU6{})
 	network, err := g.Network(g.Then(g.Join(builder.Concat{},
 		g.Then(x, builder.GlobalMaxPool{}), g.Then(x, builder.GlobalAvgPool{})),
 		builder.Flatten{}, builder.Dense{Units: 10}, builder.Softmax{}))
@@ -134,8 +134,9 @@ func TestJoinedLayersWithoutTensors(t *testing.T) {
 	joinedAndSingle(t, squeezenet, coloured(t, 32, 32, 32), Config{BatchSize: 16, Seed: 5})
 }
 
-// Layers of widths, and batches of sizes, at which what a layer reads is computed otherwise in a batch than
-// in a shard of it: with zeros left out, or not; convolutions of single pixels in bands of positions.
+// Layers of widths, and batches of sizes, at which what a layer reads is computed otherwise in a
+// batch than in a shard of it: with zeros left out, or not; convolutions of single pixels in bands
+// of positions.
 func TestJoinedLayersOfManyWidths(t *testing.T) {
 	conv := func(filters int) builder.Layer {
 		return builder.Conv2D{Filters: filters, Kernel: builder.Square(5)}
@@ -234,12 +235,14 @@ func TestShardsAreJoinedByParts(t *testing.T) {
 	equalWeights(t, got.Weights, want.Weights)
 }
 
-// One image whose convolution overflows below a ReLU has its batch computed again without Winograd's
-// filtering. Of joined shards that is no matter of the others: their bits stay.
+// One image whose convolution overflows below a ReLU has its batch computed again without
+// Winograd's filtering. Of joined shards that is no matter of the others: their bits stay.
 func TestAnOverflowInOneOfTheJoinedShards(t *testing.T) {
 	network, err := builder.New("overflow", builder.Shape{1, 12, 12},
-		builder.Conv2D{Filters: 16, Kernel: builder.Square(3), Padding: builder.Square(1)}, builder.ReLU{},
-		builder.Conv2D{Filters: 16, Kernel: builder.Square(3), Padding: builder.Square(1)}, builder.ReLU{},
+		builder.Conv2D{Filters: 16, Kernel: builder.Square(3), Padding: builder.Square(1)},
+		builder.ReLU{},
+		builder.Conv2D{Filters: 16, Kernel: builder.Square(3), Padding: builder.Square(1)},
+		builder.ReLU{},
 		builder.Flatten{}, builder.Dense{Units: 10})
 	if err != nil {
 		t.Fatal(err)

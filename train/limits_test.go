@@ -21,7 +21,8 @@ func TestTheLimitsOfAConfig(t *testing.T) {
 		config := least
 		change(&config)
 		_, err := config.WithDefaults(smallNetwork(t))
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && err != nil || want != "" &&
+			(err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -29,7 +30,8 @@ func TestTheLimitsOfAConfig(t *testing.T) {
 
 // A loss is absurd above 10^16, and its images are named, eight at most.
 func TestDivergence(t *testing.T) {
-	for loss, want := range map[float64]bool{absurdLoss: false, -absurdLoss: false, 1.01 * absurdLoss: true} {
+	for loss, want := range map[float64]bool{absurdLoss: false, -absurdLoss: false,
+		1.01 * absurdLoss: true} {
 		if got := diverged(loss); got != want {
 			t.Errorf("a loss of %v: %v", loss, got)
 		}
@@ -64,7 +66,8 @@ func TestNamesOfDevices(t *testing.T) {
 // A network takes images of its own shape, or as many features as they have pixels.
 func TestNetworksThatFit(t *testing.T) {
 	set := datasettest.Bars(t, 4) // 1×6×6
-	for want, input := range map[string]builder.Shape{"": {36}, "takes 35": {35}, "takes 37": {37}, "takes 36×1×1": {36, 1, 1}} {
+	for want, input := range map[string]builder.Shape{"": {36}, "takes 35": {35}, "takes 37": {37},
+		"takes 36×1×1": {36, 1, 1}} {
 		layers := []builder.Layer{builder.Dense{Units: set.Classes}}
 		if len(input) == 3 {
 			layers = append([]builder.Layer{builder.Flatten{}}, layers...)
@@ -74,7 +77,8 @@ func TestNetworksThatFit(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = fits(network, set)
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && err != nil || want != "" &&
+			(err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%v: %v, want %q", input, err, want)
 		}
 	}

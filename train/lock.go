@@ -15,12 +15,15 @@ type BusyError struct {
 }
 
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("another train is at work in %s: %s; wait until it has ended, or give this run another name", e.Path, e.Owner)
+	return fmt.Sprintf(
+		"another train is at work in %s: %s; wait until it has ended, or give this run another name",
+		e.Path, e.Owner)
 }
 
 // ErrNoLocks is returned by LockRun where the file system knows no locks: nothing keeps
 // two processes from training the run.
-var ErrNoLocks = errors.New("the file system knows no locks: train no run of that name elsewhere meanwhile")
+var ErrNoLocks = errors.New(
+	"the file system knows no locks: train no run of that name elsewhere meanwhile")
 
 // LockRun makes this process the owner of a run's folder, which need not be there yet, until
 // release is called or the process ends. Whoever creates, moves or trains a run has its

@@ -65,7 +65,8 @@ func (l Loss) withDefaults() (Loss, error) {
 		l.Name = "" // the default, of which a run's record says nothing
 	}
 	if l.Name != "" && !slices.Contains(LossNames(), l.Name) {
-		return l, wrongSetting("loss.name", "unknown loss %q; there are %s", l.Name, strings.Join(LossNames(), ", "))
+		return l, wrongSetting("loss.name", "unknown loss %q; there are %s", l.Name,
+			strings.Join(LossNames(), ", "))
 	}
 	focal := l.Name == LossFocal
 	if focal {
@@ -99,7 +100,8 @@ func (l Loss) String() string {
 }
 
 // add adds the loss of the logits to the graph.
-func (l *LossGraph) add(engine *builder.Engine, config Config, key programKey) (*gorgonia.Node, error) {
+func (l *LossGraph) add(engine *builder.Engine, config Config, key programKey) (*gorgonia.Node,
+	error) {
 	kernels, native := engine.Kernels()
 	if native {
 		l.kernels = &kernels
@@ -125,7 +127,8 @@ func (l *LossGraph) add(engine *builder.Engine, config Config, key programKey) (
 }
 
 // addBinary adds the binary loss, the plain one unless it trains.
-func (l *LossGraph) addBinary(engine *builder.Engine, config Config, key programKey) (*gorgonia.Node, error) {
+func (l *LossGraph) addBinary(engine *builder.Engine, config Config,
+	key programKey) (*gorgonia.Node, error) {
 	var settings ops.BinaryLossConfig
 	l.targets = new(ops.Targets)
 	if key.training {

@@ -26,14 +26,17 @@ func TestLossRejects(t *testing.T) {
 		{Loss{Gamma: 2}, "γ = 2 is of the focal loss alone"},
 		{Loss{Name: LossFocal, Gamma: -1}, "focal loss: γ = -1"},
 		{Loss{Name: LossFocal, Gamma: math.Inf(1)}, "focal loss: γ = +Inf"},
-		{Loss{ClassWeights: ClassWeights{Values: []float64{1, 2}}}, "2 class weights, and network small has 3 classes"},
+		{Loss{ClassWeights: ClassWeights{Values: []float64{1, 2}}},
+			"2 class weights, and network small has 3 classes"},
 		{Loss{ClassWeights: ClassWeights{Values: []float64{1, 0, 2}}}, "that of class 1 is 0"},
 		{Loss{ClassWeights: ClassWeights{Values: []float64{1, 2, math.NaN()}}}, "that of class 2 is NaN"},
-		{Loss{ClassWeights: ClassWeights{Balanced: true, Values: []float64{1, 1, 1}}}, "only one of them"},
+		{Loss{ClassWeights: ClassWeights{Balanced: true, Values: []float64{1, 1, 1}}},
+			"only one of them"},
 	} {
 		config := smallConfig(builder.DefaultEngine)
 		config.Loss = test.loss
-		if _, err := config.WithDefaults(smallNetwork(t)); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
+			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: error %v, want %q", test.loss, err, test.want)
 		}
 	}
@@ -60,17 +63,22 @@ func TestThePlainLossIsNotRecorded(t *testing.T) {
 
 func TestClassWeightsInJSON(t *testing.T) {
 	for text, want := range map[string]Loss{
-		`{"class_weights":"balanced"}`:                             {ClassWeights: ClassWeights{Balanced: true}},
-		`{"class_weights":[1,0.1,1e-7]}`:                           {ClassWeights: ClassWeights{Values: []float64{1, 0.1, 1e-7}}},
-		`{"name":"focal","gamma":0.5,"class_weights":[2.5,3]}`:     {Name: LossFocal, Gamma: 0.5, ClassWeights: ClassWeights{Values: []float64{2.5, 3}}},
-		`{"name":"focal","smoothing":0.1,"class_weights":"1,2.5"}`: {Name: LossFocal, Smoothing: 0.1, ClassWeights: ClassWeights{Values: []float64{1, 2.5}}},
+		`{"class_weights":"balanced"}`: {ClassWeights: ClassWeights{Balanced: true}},
+		`{"class_weights":[1,0.1,1e-7]}`: {ClassWeights: ClassWeights{Values: []float64{1,
+			0.1, 1e-7}}},
+		`{"name":"focal","gamma":0.5,"class_weights":[2.5,3]}`: {Name: LossFocal, Gamma: 0.5,
+			ClassWeights: ClassWeights{Values: []float64{2.5, 3}}},
+		`{"name":"focal","smoothing":0.1,"class_weights":"1,2.5"}`: {Name: LossFocal, Smoothing: 0.1,
+			ClassWeights: ClassWeights{Values: []float64{1, 2.5}}},
 	} {
 		var loss Loss
 		if err := json.Unmarshal([]byte(text), &loss); err != nil {
 			t.Fatal(err)
 		}
-		same := loss.ClassWeights.Balanced == want.ClassWeights.Balanced && slices.Equal(loss.ClassWeights.Values, want.ClassWeights.Values)
-		if !same || loss.Name != want.Name || loss.Gamma != want.Gamma || loss.Smoothing != want.Smoothing {
+		same := loss.ClassWeights.Balanced == want.ClassWeights.Balanced &&
+			slices.Equal(loss.ClassWeights.Values, want.ClassWeights.Values)
+		if !same || loss.Name != want.Name || loss.Gamma != want.Gamma ||
+			loss.Smoothing != want.Smoothing {
 			t.Errorf("%s is %+v", text, loss)
 		}
 		raw, err := json.Marshal(loss)
@@ -84,7 +92,8 @@ func TestClassWeightsInJSON(t *testing.T) {
 	}
 	for _, text := range []string{`"even"`, `"1,two"`, `{}`, `7`, `["1"]`} {
 		var weights ClassWeights
-		if err := json.Unmarshal([]byte(text), &weights); err == nil || !strings.Contains(err.Error(), ClassWeightsBalanced) {
+		if err := json.Unmarshal([]byte(text), &weights); err == nil ||
+			!strings.Contains(err.Error(), ClassWeightsBalanced) {
 			t.Errorf("%s: error %v", text, err)
 		}
 	}
@@ -120,7 +129,8 @@ func TestBalancedClassWeightsAgreeWithScikitLearn(t *testing.T) {
 	for _, c := range goldentest.Read(t, "testdata/classweights.safetensors").Cases {
 		want := c.Floats(t, "weights")
 		info := dataset.Info{Name: c.Name, Classes: len(want)}
-		weights, err := Loss{ClassWeights: ClassWeights{Balanced: true}}.measured(c.Ints(t, "labels"), info, len(want))
+		weights, err := Loss{ClassWeights: ClassWeights{Balanced: true}}.measured(c.Ints(t, "labels"),
+			info, len(want))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +155,8 @@ func TestBalancedClassWeightsOfAbsentClasses(t *testing.T) {
 	config := smallConfig(builder.DefaultEngine)
 	config.Loss.ClassWeights.Balanced = true
 	_, err = New(smallNetwork(t), three, config, nil)
-	if err == nil || !strings.Contains(err.Error(), "class 2 (nowhere) has no image that is trained on") {
+	if err == nil ||
+		!strings.Contains(err.Error(), "class 2 (nowhere) has no image that is trained on") {
 		t.Errorf("error %v", err)
 	}
 	fewer, err := dataset.NewSet("two", two.Images, two.Labels, 1, 6, 6, 2)
@@ -171,11 +182,13 @@ func TestBalancedWeightsOfTheBinaryLoss(t *testing.T) {
 	}
 }
 
-// An evaluation reports the binary cross-entropy of a network that is trained on it, without weights.
+// An evaluation reports the binary cross-entropy of a network that is trained on it, without
+// weights.
 func TestEvaluationReportsBinaryCrossEntropy(t *testing.T) {
 	set := datasettest.Bars(t, 60)
 	config := smallConfig(builder.DefaultEngine)
-	config.Loss = Loss{Name: LossBinary, Smoothing: 0.2, ClassWeights: ClassWeights{Values: []float64{1, 5, 2}}}
+	config.Loss = Loss{Name: LossBinary, Smoothing: 0.2,
+		ClassWeights: ClassWeights{Values: []float64{1, 5, 2}}}
 	config.Mix = Mix{MixUp: 1}
 	trainer := newSmallTrainer(t, config)
 	defer trainer.Close()

@@ -25,7 +25,8 @@ type LossGraph struct {
 
 // NewLossGraph lowers the network for a batch, adds the loss, and for training
 // its gradients.
-func NewLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, batch int, training bool) (*LossGraph, error) {
+func NewLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables,
+	config Config, batch int, training bool) (*LossGraph, error) {
 	key := programKey{batch: batch, training: training}
 	return newLossGraph(network, engine, variables, config, key, nil)
 }
@@ -55,13 +56,15 @@ func newLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 	}
 	switch engine.Name() {
 	case builder.EngineNative:
-		err = l.finishWithPass(network, cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
-			return ops.NewNativePenalty(*l.kernels, ops.Penalty(config.ParameterPenalty), parameters...)
-		})
+		err = l.finishWithPass(network, cost, config, training,
+			func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
+				return ops.NewNativePenalty(*l.kernels, ops.Penalty(config.ParameterPenalty), parameters...)
+			})
 	case builder.EnginePlain:
-		err = l.finishWithPass(network, cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
-			return ops.NewPenalty(ops.Penalty(config.ParameterPenalty), parameters...)
-		})
+		err = l.finishWithPass(network, cost, config, training,
+			func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
+				return ops.NewPenalty(ops.Penalty(config.ParameterPenalty), parameters...)
+			})
 	default:
 		err = l.finishReference(network, cost, config, training)
 	}
@@ -70,9 +73,11 @@ func newLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 
 // withActivationPenalties adds the configured penalties on layers' outputs to
 // the loss.
-func withActivationPenalties(loss *gorgonia.Node, graph *builder.Lowered, config Config) (*gorgonia.Node, error) {
+func withActivationPenalties(loss *gorgonia.Node, graph *builder.Lowered,
+	config Config) (*gorgonia.Node, error) {
 	for _, layer := range slices.Sorted(maps.Keys(config.ActivationPenalties)) {
-		term, err := ops.ActivationPenalty(ops.Penalty(config.ActivationPenalties[layer]), graph.Activations[layer])
+		term, err := ops.ActivationPenalty(ops.Penalty(config.ActivationPenalties[layer]),
+			graph.Activations[layer])
 		if err != nil {
 			return nil, fmt.Errorf("layer %s: %w", layer, err)
 		}
@@ -85,9 +90,11 @@ func withActivationPenalties(loss *gorgonia.Node, graph *builder.Lowered, config
 
 // finishReference adds the penalty on the parameters to the cost and
 // differentiates the whole.
-func (l *LossGraph) finishReference(network *builder.Network, cost *gorgonia.Node, config Config, training bool) error {
+func (l *LossGraph) finishReference(network *builder.Network, cost *gorgonia.Node, config Config,
+	training bool) error {
 	l.Total = cost
-	if penalised := l.penalised(network, config); !config.ParameterPenalty.IsZero() && len(penalised) > 0 {
+	if penalised := l.penalised(network, config); !config.ParameterPenalty.IsZero() &&
+		len(penalised) > 0 {
 		term, err := ops.ParameterPenalty(ops.Penalty(config.ParameterPenalty), penalised...)
 		if err != nil {
 			return err
@@ -109,7 +116,8 @@ func (l *LossGraph) finishReference(network *builder.Network, cost *gorgonia.Nod
 
 // finishWithPass differentiates the cost and adds the gradient of the penalty on
 // the parameters to it in place, one pass a parameter.
-func (l *LossGraph) finishWithPass(network *builder.Network, cost *gorgonia.Node, config Config, training bool, newPenalty func(gorgonia.Nodes) (*ops.PenaltyPass, error)) error {
+func (l *LossGraph) finishWithPass(network *builder.Network, cost *gorgonia.Node, config Config,
+	training bool, newPenalty func(gorgonia.Nodes) (*ops.PenaltyPass, error)) error {
 	l.Total = cost
 	var gradients gorgonia.Nodes
 	var err error
@@ -118,7 +126,8 @@ func (l *LossGraph) finishWithPass(network *builder.Network, cost *gorgonia.Node
 			return err
 		}
 	}
-	if penalised := l.penalised(network, config); !config.ParameterPenalty.IsZero() && len(penalised) > 0 {
+	if penalised := l.penalised(network, config); !config.ParameterPenalty.IsZero() &&
+		len(penalised) > 0 {
 		penalty, err := newPenalty(penalised)
 		if err != nil {
 			return err

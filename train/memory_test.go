@@ -10,8 +10,9 @@ import (
 	"slipway/internal/ops"
 )
 
-// What is held in a training step of ResNet-18 is no more than PyTorch keeps for the way back: of each convolution with its
-// normalisation and rectifier two maps, beside the gradients of the parameters.
+// What is held in a training step of ResNet-18 is no more than PyTorch keeps for the way back: of
+// each convolution with its normalisation and rectifier two maps, beside the gradients of the
+// parameters.
 func TestTrainingHoldsTwoMapsOfAConvolution(t *testing.T) {
 	const batch = 4
 	network, err := zoo.New("resnet18", builder.Shape{3, 96, 96}, 10)
@@ -35,7 +36,8 @@ func TestTrainingHoldsTwoMapsOfAConvolution(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	memory, err := ops.PlanMemory(graph.Expr, append(gorgonia.Nodes{graph.Logits, graph.Data, graph.Total}, graph.Gradients...))
+	memory, err := ops.PlanMemory(graph.Expr,
+		append(gorgonia.Nodes{graph.Logits, graph.Data, graph.Total}, graph.Gradients...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +50,7 @@ func TestTrainingHoldsTwoMapsOfAConvolution(t *testing.T) {
 	gradients := 4 * network.ParameterCount()
 	most := gradients + 4*batch*2*convolutions
 	if got := int(memory.Bytes()); got > most {
-		t.Errorf("%d bytes are held: %d of gradients, and %d of values, want %d of these at most", got, gradients, got-gradients, most-gradients)
+		t.Errorf("%d bytes are held: %d of gradients, and %d of values, want %d of these at most", got,
+			gradients, got-gradients, most-gradients)
 	}
 }

@@ -10,8 +10,8 @@ import (
 
 // Mix makes one image of two and one target of their labels, in steps and not in evaluations. The
 // zero value leaves images as they are. It is timm.data.Mixup of mode "batch": a batch of B images
-// is mixed in one way, image i with image B−1−i, once pixels are normalised. Which way is a function
-// of Seed and the step, so that a resumed run mixes as an unbroken one does.
+// is mixed in one way, image i with image B−1−i, once pixels are normalised. Which way is a
+// function of Seed and the step, so that a resumed run mixes as an unbroken one does.
 //
 //	mixup   λ·x + (1−λ)·x′                                      Zhang et al. (2018)
 //	cutmix  x with a rectangle of x′, of the share 1−λ of its area  Yun et al. (2019)
@@ -46,14 +46,17 @@ func (m Mix) withDefaults() (Mix, error) {
 	both := m.MixUp > 0 && m.CutMix > 0
 	switch {
 	case m.MixUp == 0 && m.CutMix == 0 && m.Probability != 0:
-		return m, wrongSetting("mix.probability", "a probability of mixing, %v, needs mixup or cutmix", m.Probability)
+		return m, wrongSetting("mix.probability", "a probability of mixing, %v, needs mixup or cutmix",
+			m.Probability)
 	case !both && m.Switch != 0:
-		return m, wrongSetting("mix.switch", "a probability of cutmix in place of mixup, %v, needs both", m.Switch)
-	case !(m.Probability >= 0 && m.Probability <= 1):
-		return m, wrongSetting("mix.probability", "probability of mixing %v is outside 0 ≤ p ≤ 1", m.Probability)
-	case !(m.Switch >= 0 && m.Switch <= 1):
-		return m, wrongSetting("mix.switch", "probability of cutmix in place of mixup %v is outside 0 ≤ p ≤ 1",
+		return m, wrongSetting("mix.switch", "a probability of cutmix in place of mixup, %v, needs both",
 			m.Switch)
+	case !(m.Probability >= 0 && m.Probability <= 1):
+		return m, wrongSetting("mix.probability", "probability of mixing %v is outside 0 ≤ p ≤ 1",
+			m.Probability)
+	case !(m.Switch >= 0 && m.Switch <= 1):
+		return m, wrongSetting("mix.switch",
+			"probability of cutmix in place of mixup %v is outside 0 ≤ p ≤ 1", m.Switch)
 	case m.IsZero():
 		return m, nil
 	}

@@ -59,12 +59,14 @@ func checkMixing(t *testing.T, c goldentest.Case, engineName string) {
 	got, _ := reference.Targets(5, own, targets.Others, targets.Shares, mix.Smoothing, nil)
 	wantImages, wantTargets := c.Floats(t, "y"), c.Floats(t, "target")
 	for at, i := range order {
-		goldentest.Compare(t, "image", images[at*size:(at+1)*size], wantImages[i*size:(i+1)*size], goldentest.Tolerance{})
+		goldentest.Compare(t, "image", images[at*size:(at+1)*size], wantImages[i*size:(i+1)*size],
+			goldentest.Tolerance{})
 		var target []float32
 		for _, value := range got[5*at : 5*at+5] {
 			target = append(target, float32(value))
 		}
-		goldentest.Compare(t, "target", target, wantTargets[5*i:5*i+5], goldentest.Tolerance{OfLargest: 1e-7})
+		goldentest.Compare(t, "target", target, wantTargets[5*i:5*i+5],
+			goldentest.Tolerance{OfLargest: 1e-7})
 		if targets.Shares[at] < 0.5 {
 			t.Errorf("image %d has a label of the share %v", i, targets.Shares[at])
 		}
@@ -110,7 +112,8 @@ func TestBlendsOfSteps(t *testing.T) {
 		mixed++
 		if b.cuts {
 			cuts++
-			if b.top < 0 || b.left < 0 || b.bottom > 32 || b.right > 32 || b.top > b.bottom || b.left > b.right {
+			if b.top < 0 || b.left < 0 || b.bottom > 32 || b.right > 32 || b.top > b.bottom ||
+				b.left > b.right {
 				t.Fatalf("rectangle %+v", b)
 			}
 			continue
@@ -158,15 +161,16 @@ func TestMixRejects(t *testing.T) {
 	} {
 		config := smallConfig(builder.DefaultEngine)
 		config.Mix = test.mix
-		if _, err := config.WithDefaults(smallNetwork(t)); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
+			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: error %v, want %q", test.mix, err, test.want)
 		}
 	}
 }
 
-// The loss of a mixed batch is a function of the seed and the step: whoever runs the same batch at the
-// same step again, as one that looks for a learning rate does, gets the same one, and another at the
-// next step.
+// The loss of a mixed batch is a function of the seed and the step: whoever runs the same batch at
+// the same step again, as one that looks for a learning rate does, gets the same one, and another
+// at the next step.
 func TestTheLossOfAMixedBatchIsOfItsStep(t *testing.T) {
 	config := smallConfig(builder.DefaultEngine)
 	config.Mix = Mix{MixUp: 1}
@@ -176,7 +180,8 @@ func TestTheLossOfAMixedBatchIsOfItsStep(t *testing.T) {
 		trainer.progress.Step = step
 		indices := trainer.batches.Order(0)[:8]
 		given := slices.Clone(indices)
-		result, err := trainer.gradients(t.Context(), feed{trainer.augmented, trainer.trainingInfo, indices, 0})
+		result, err := trainer.gradients(t.Context(), feed{trainer.augmented, trainer.trainingInfo,
+			indices, 0})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +195,8 @@ func TestTheLossOfAMixedBatchIsOfItsStep(t *testing.T) {
 	}
 }
 
-// Mixed images can be learned from: the network tells the classes apart that it saw in mixtures alone.
+// Mixed images can be learned from: the network tells the classes apart that it saw in mixtures
+// alone.
 func TestFitLearnsFromMixedImages(t *testing.T) {
 	for name, mix := range map[string]Mix{"mixup": {MixUp: 0.4}, "cutmix": {CutMix: 1}} {
 		t.Run(name, func(t *testing.T) {

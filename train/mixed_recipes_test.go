@@ -53,7 +53,8 @@ func TestResumeWithRecipesIsBitForBit(t *testing.T) {
 			config := varyingConfig(engine)
 			config.ValidationFraction = 0.2
 			change(&config)
-			checkpoint := resumesBitForBit(t, smallNetwork(t), datasettest.Bars(t, 60), config, config.Threads)
+			checkpoint := resumesBitForBit(t, smallNetwork(t), datasettest.Bars(t, 60), config,
+				config.Threads)
 			// What was asked for at first, a measure perhaps, goes on as well as what was recorded.
 			again, err := Resume(checkpoint, datasettest.Bars(t, 60), config)
 			if err != nil {
@@ -85,7 +86,8 @@ func TestEnginesAgreeWithRecipes(t *testing.T) {
 		}
 		for i, want := range histories[0] {
 			for _, other := range histories[1:] {
-				if math.Abs(want.MeanLoss-other[i].MeanLoss) > 1e-5 || want.TrainAccuracy != other[i].TrainAccuracy {
+				if math.Abs(want.MeanLoss-other[i].MeanLoss) > 1e-5 ||
+					want.TrainAccuracy != other[i].TrainAccuracy {
 					t.Errorf("epoch %d: mean losses %v and %v, accuracies %v and %v", i+1,
 						want.MeanLoss, other[i].MeanLoss, want.TrainAccuracy, other[i].TrainAccuracy)
 				}
@@ -149,7 +151,8 @@ func TestPartsComeToTheWholeBatchWithRecipes(t *testing.T) {
 					}
 					places := trainer.batches.Order(0)[:batch]
 					var err error
-					results[i], err = trainer.gradients(t.Context(), feed{trainer.augmented, trainer.trainingInfo, places, 0})
+					results[i], err = trainer.gradients(t.Context(), feed{trainer.augmented, trainer.trainingInfo,
+						places, 0})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -158,12 +161,13 @@ func TestPartsComeToTheWholeBatchWithRecipes(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						gradients[i] = append(gradients[i], trainer.variables.ToPublic(place, value.(*tensor.Dense).Float32s()))
+						gradients[i] = append(gradients[i], trainer.variables.ToPublic(place, value.(*tensor.Dense).
+							Float32s()))
 					}
 				}
 				parts, whole := results[0], results[1]
-				if math.Abs(parts.total-whole.total) > 1e-5*whole.total || math.Abs(parts.data-whole.data) > 1e-5*whole.data ||
-					parts.correct != whole.correct {
+				if math.Abs(parts.total-whole.total) > 1e-5*whole.total ||
+					math.Abs(parts.data-whole.data) > 1e-5*whole.data || parts.correct != whole.correct {
 					t.Errorf("in parts: loss %v, of the data %v, %d right; whole: %v, %v, %d",
 						parts.total, parts.data, parts.correct, whole.total, whole.data, whole.correct)
 				}
@@ -193,7 +197,8 @@ func penalisedTrainerOf(t *testing.T, batch int, change func(*Config)) *Trainer 
 }
 
 // penalisedTrainerFor is the same for another network of ten classes, with a layer fc1.
-func penalisedTrainerFor(t *testing.T, network *builder.Network, set *dataset.Set, batch int, change func(*Config)) *Trainer {
+func penalisedTrainerFor(t *testing.T, network *builder.Network, set *dataset.Set, batch int,
+	change func(*Config)) *Trainer {
 	t.Helper()
 	config := Config{BatchSize: batch, Seed: 3, ParameterPenalty: Penalty{L1: 1e-3, L2: 1e-3},
 		ActivationPenalties: map[string]Penalty{"fc1": {L1: 1e-3, L2: 1e-3}}}
@@ -218,7 +223,8 @@ func TestDevicesRefuseRecipes(t *testing.T) {
 			}
 			return
 		}
-		if err == nil || !strings.Contains(err.Error(), "is computed on the CPU alone, not on device none") {
+		if err == nil ||
+			!strings.Contains(err.Error(), "is computed on the CPU alone, not on device none") {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -37,7 +37,8 @@ func TestMomentumBeginsWithTheFirstDirection(t *testing.T) {
 				buffer, moved = append(buffer, want*g), append(moved, -0.5*want*g)
 			}
 			if !slices.Equal(optimizer.state[0][0], buffer) || !slices.Equal(parameter, moved) {
-				t.Errorf("step %d: buffer %v, parameter %v; want %v and %v", step, optimizer.state[0][0], parameter, buffer, moved)
+				t.Errorf("step %d: buffer %v, parameter %v; want %v and %v", step, optimizer.state[0][0],
+					parameter, buffer, moved)
 			}
 		}
 	})

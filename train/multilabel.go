@@ -22,8 +22,9 @@ func (c Config) For(source dataset.Source) (Config, error) {
 	case c.Loss.Name == "":
 		c.Loss.Name = LossBinary
 	case c.Loss.Name != LossBinary:
-		return c, wrongSetting("loss.name", "the images of %s have any number of labels, and the %s loss "+
-			"is of one each; leave the loss out, or say %s", set.Name, c.Loss.Name, LossBinary)
+		return c, wrongSetting("loss.name",
+			"the images of %s have any number of labels, and the %s loss "+
+				"is of one each; leave the loss out, or say %s", set.Name, c.Loss.Name, LossBinary)
 	}
 	if c.Sampling == SamplingBalanced {
 		return c, wrongSetting("sampling", "%s sampling draws each class as often as another, and the "+
@@ -33,8 +34,8 @@ func (c Config) For(source dataset.Source) (Config, error) {
 	return c, nil
 }
 
-// sameLabels refuses a set whose images have one label each where those that are trained on have any
-// number, and the other way round.
+// sameLabels refuses a set whose images have one label each where those that are trained on have
+// any number, and the other way round.
 func (t *Trainer) sameLabels(set dataset.Info) error {
 	several := func(info dataset.Info) string {
 		if info.MultiLabel {
@@ -79,7 +80,8 @@ func LabelFigures(ctx context.Context, source dataset.Source, evaluation *Evalua
 
 // takeLabelFigures adds to an epoch what the images held out say, where they have any number of
 // labels. What the best epoch is told by must be defined.
-func (t *Trainer) takeLabelFigures(ctx context.Context, epoch *Epoch, evaluation *Evaluation) error {
+func (t *Trainer) takeLabelFigures(ctx context.Context, epoch *Epoch,
+	evaluation *Evaluation) error {
 	if !t.trainingInfo.MultiLabel {
 		return nil
 	}
@@ -90,8 +92,9 @@ func (t *Trainer) takeLabelFigures(ctx context.Context, epoch *Epoch, evaluation
 	epoch.ValidationMeanAveragePrecision = figures.MeanAveragePrecision
 	epoch.ValidationMacroF1, epoch.ValidationMicroF1 = figures.MacroF1, figures.MicroF1
 	if m := t.config.best(); m.multiLabel && m.value(*epoch) == nil {
-		return fmt.Errorf("epoch %d: the best epoch is told by %s, which is not defined on the %d images "+
-			"held out: none of them has a label; hold out more", epoch.Epoch, m.name, evaluation.images())
+		return fmt.Errorf(
+			"epoch %d: the best epoch is told by %s, which is not defined on the %d images "+
+				"held out: none of them has a label; hold out more", epoch.Epoch, m.name, evaluation.images())
 	}
 	return nil
 }

@@ -35,7 +35,8 @@ func TestResumeOfSeveralLabelsIsBitForBit(t *testing.T) {
 				config := varyingConfig(engine)
 				config.ValidationFraction = 0.2
 				change(&config)
-				checkpoint := resumesBitForBit(t, smallNetwork(t), datasettest.Stripes(t, 60), config, config.Threads)
+				checkpoint := resumesBitForBit(t, smallNetwork(t), datasettest.Stripes(t, 60), config,
+					config.Threads)
 				if checkpoint.Config.Loss.Name != LossBinary || !checkpoint.Sets.Training.MultiLabel {
 					t.Errorf("recorded are %+v and %+v", checkpoint.Config.Loss, checkpoint.Sets.Training)
 				}
@@ -53,7 +54,8 @@ func TestResumeOfSeveralLabelsIsBitForBit(t *testing.T) {
 	}
 }
 
-// The engines come to the same, on any number of threads, and in shards, too, where a batch has parts.
+// The engines come to the same, on any number of threads, and in shards, too, where a batch has
+// parts.
 func TestEnginesAgreeOnSeveralLabels(t *testing.T) {
 	for name, change := range labelRecipes() {
 		t.Run(name, func(t *testing.T) {
@@ -72,15 +74,18 @@ func TestEnginesAgreeOnSeveralLabels(t *testing.T) {
 				return trainer
 			}
 			one := fit(builder.EngineNative, 1)
-			if !bytes.Equal(encoded(t, one.Checkpoint()), encoded(t, fit(builder.EngineNative, 3).Checkpoint())) {
+			if !bytes.Equal(encoded(t, one.Checkpoint()), encoded(t, fit(builder.EngineNative, 3).
+				Checkpoint())) {
 				t.Error("1 and 3 threads give different runs")
 			}
 			for _, engine := range builder.EngineNames() {
 				for i, epoch := range fit(engine, 1).Progress().History {
 					want := one.Progress().History[i]
 					// A score near 0 may fall to either side of it by its rounding: of one image of 48.
-					if math.Abs(want.MeanLoss-epoch.MeanLoss) > 1e-5 || math.Abs(want.TrainAccuracy-epoch.TrainAccuracy) > 1.0/48+1e-9 {
-						t.Errorf("%s, epoch %d: loss %v and accuracy %v, native %v and %v", engine, i+1, epoch.MeanLoss,
+					if math.Abs(want.MeanLoss-epoch.MeanLoss) > 1e-5 ||
+						math.Abs(want.TrainAccuracy-epoch.TrainAccuracy) > 1.0/48+1e-9 {
+						t.Errorf("%s, epoch %d: loss %v and accuracy %v, native %v and %v", engine, i+1,
+							epoch.MeanLoss,
 							epoch.TrainAccuracy, want.MeanLoss, want.TrainAccuracy)
 					}
 				}
@@ -107,7 +112,8 @@ func TestShardsOfSeveralLabels(t *testing.T) {
 	}
 	for i, want := range histories[0] {
 		if math.Abs(want.MeanLoss-histories[1][i].MeanLoss) > 1e-5 {
-			t.Errorf("epoch %d: mean loss %v in one, %v in four", i+1, want.MeanLoss, histories[1][i].MeanLoss)
+			t.Errorf("epoch %d: mean loss %v in one, %v in four", i+1, want.MeanLoss,
+				histories[1][i].MeanLoss)
 		}
 	}
 }
@@ -131,7 +137,9 @@ func TestSeveralLabelsAreLearned(t *testing.T) {
 		t.Errorf("the last epoch is %+v", last)
 	}
 	table, err := trainer.Progress().History.CSV()
-	if err != nil || !bytes.Contains(table, []byte(",validation_mean_average_precision,validation_macro_f1,validation_micro_f1\n")) {
+	if err != nil ||
+		!bytes.Contains(table,
+			[]byte(",validation_mean_average_precision,validation_macro_f1,validation_micro_f1\n")) {
 		t.Errorf("%v: %s", err, table)
 	}
 	evaluation, err := trainer.Evaluate(t.Context(), set)
@@ -156,17 +164,20 @@ func TestSeveralLabelsAreLearned(t *testing.T) {
 		}
 	}
 	if evaluation.Correct != right || math.Abs(evaluation.Loss-loss) > 1e-5 {
-		t.Errorf("%d right with a loss of %v; counted are %d and %v", evaluation.Correct, evaluation.Loss, right, loss)
+		t.Errorf("%d right with a loss of %v; counted are %d and %v", evaluation.Correct, evaluation.Loss,
+			right, loss)
 	}
 	figures, err := LabelFigures(t.Context(), set, evaluation)
 	if err != nil || figures.Correct != right || figures.SubsetAccuracy != evaluation.Accuracy {
 		t.Errorf("figures %+v, %v", figures, err)
 	}
-	if _, err := trainer.Evaluate(t.Context(), datasettest.Bars(t, 8)); !errors.Is(err, dataset.ErrMultiLabel) {
+	if _, err := trainer.Evaluate(t.Context(), datasettest.Bars(t, 8)); !errors.Is(err,
+		dataset.ErrMultiLabel) {
 		t.Errorf("evaluated on images of one label: %v", err)
 	}
 	if err := trainer.TestOn(datasettest.Bars(t, 8)); !errors.Is(err, dataset.ErrMultiLabel) ||
-		!strings.Contains(err.Error(), "the images of small have one label each, those of stripes any number of labels") {
+		!strings.Contains(err.Error(),
+			"the images of small have one label each, those of stripes any number of labels") {
 		t.Errorf("tested on images of one label: %v", err)
 	}
 }
@@ -180,8 +191,10 @@ func TestTells(t *testing.T) {
 		want   bool
 	}{
 		{[]float32{-1, -2}, nil, true}, {[]float32{-1, nan}, nil, false}, {[]float32{0, -1}, nil, true},
-		{[]float32{1, -1}, []int32{0}, true}, {[]float32{1, 1}, []int32{0}, false}, {[]float32{0, 1}, []int32{0, 1}, false},
-		{[]float32{1, 2}, []int32{0, 1}, true}, {[]float32{-1, 2}, []int32{1}, true}, {[]float32{1}, []int32{1}, false},
+		{[]float32{1, -1}, []int32{0}, true}, {[]float32{1, 1}, []int32{0}, false},
+		{[]float32{0, 1}, []int32{0, 1}, false},
+		{[]float32{1, 2}, []int32{0, 1}, true}, {[]float32{-1, 2}, []int32{1}, true},
+		{[]float32{1}, []int32{1}, false},
 	} {
 		if got := tells(test.logits, test.labels); got != test.want {
 			t.Errorf("%v tell %v: %v", test.logits, test.labels, got)
@@ -195,11 +208,13 @@ func TestWhatSeveralLabelsRefuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := dataset.NewMultiLabelSet("all", stripes.Images, slices.Repeat([][]int32{{0, 1}}, 40), 1, 6, 6, 3)
+	all, err := dataset.NewMultiLabelSet("all", stripes.Images, slices.Repeat([][]int32{{0, 1}}, 40),
+		1, 6, 6, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	single, err := dataset.NewMultiLabelSet("single", stripes.Images, slices.Repeat([][]int32{{0}}, 40), 1, 6, 6, 1)
+	single, err := dataset.NewMultiLabelSet("single", stripes.Images,
+		slices.Repeat([][]int32{{0}}, 40), 1, 6, 6, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,15 +226,22 @@ func TestWhatSeveralLabelsRefuse(t *testing.T) {
 	}{
 		"cross-entropy": {stripes, func(c *Config) { c.Loss.Name = LossCrossEntropy },
 			"any number of labels, and the cross-entropy loss is of one each; leave the loss out, or say binary"},
-		"focal":             {stripes, func(c *Config) { c.Loss.Name = LossFocal }, "the focal loss is of one each"},
-		"balanced sampling": {stripes, func(c *Config) { c.Sampling = SamplingBalanced }, "class weights (balanced) do it"},
-		"best of labels": {bars, func(c *Config) { c.Best, c.ValidationFraction = BestValidationMacroF1, 0.5 },
-			"those of small have one each"},
-		"best without validation": {stripes, func(c *Config) { c.Best = BestValidationMacroF1 }, "needs a validation fraction"},
-		"weights of no label":     {none, func(c *Config) { c.Loss = balanced }, "class 0 has no image"},
-		"weights of every label":  {all, func(c *Config) { c.Loss = balanced }, "all images that are trained on are of class 0"},
-		"one label":               {single, func(c *Config) {}, "at least 2 labels are needed"},
-		"a device":                {stripes, func(c *Config) { c.Device = noDevice{} }, "is computed on the CPU alone"},
+		"focal": {stripes, func(c *Config) { c.Loss.Name = LossFocal },
+			"the focal loss is of one each"},
+		"balanced sampling": {stripes, func(c *Config) { c.Sampling = SamplingBalanced },
+			"class weights (balanced) do it"},
+		"best of labels": {bars, func(c *Config) {
+			c.Best, c.ValidationFraction = BestValidationMacroF1,
+				0.5
+		}, "those of small have one each"},
+		"best without validation": {stripes, func(c *Config) { c.Best = BestValidationMacroF1 },
+			"needs a validation fraction"},
+		"weights of no label": {none, func(c *Config) { c.Loss = balanced }, "class 0 has no image"},
+		"weights of every label": {all, func(c *Config) { c.Loss = balanced },
+			"all images that are trained on are of class 0"},
+		"one label": {single, func(c *Config) {}, "at least 2 labels are needed"},
+		"a device": {stripes, func(c *Config) { c.Device = noDevice{} },
+			"is computed on the CPU alone"},
 	} {
 		config := smallConfig(builder.EngineNative)
 		test.change(&config)
@@ -239,7 +261,8 @@ func TestWhatSeveralLabelsRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer trainer.Close()
-	if err := trainer.Fit(t.Context(), Callbacks{}); err == nil || !strings.Contains(err.Error(), "not defined on the 20 images held out") {
+	if err := trainer.Fit(t.Context(), Callbacks{}); err == nil ||
+		!strings.Contains(err.Error(), "not defined on the 20 images held out") {
 		t.Errorf("no label held out: %v", err)
 	}
 }

@@ -31,7 +31,8 @@ func (plainUpdater) muon(p, g, momentum []float32, c OptimizerConfig, rows int) 
 }
 
 // orthogonal returns a matrix with about the singular vectors of x and singular values near 1, by
-// five of Jordan's steps after Newton and Schulz. With X of the norm 1 and no more rows than columns:
+// five of Jordan's steps after Newton and Schulz. With X of the norm 1 and no more rows than
+// columns:
 //
 //	G ← X·Xᵀ,  X ← 3.4445·X + (−4.775·G + 2.0315·G²)·X
 func orthogonal(x []float32, rows, columns int) []float32 {
@@ -85,8 +86,8 @@ func transposed(x []float32, rows, columns int) []float32 {
 }
 
 // matrixRows returns how many rows a parameter has as a matrix with a filter, or an output, as a
-// row. It is 0 where the parameter is no matrix: biases, what normalisation scales with, a single row or
-// column.
+// row. It is 0 where the parameter is no matrix: biases, what normalisation scales with, a single
+// row or column.
 func matrixRows(spec builder.TensorSpec) int {
 	if spec.Plain || len(spec.Shape) < 2 {
 		return 0

@@ -78,14 +78,16 @@ func TestTheReferenceIsNearlyOrthogonal(t *testing.T) {
 	}
 }
 
-// Training with Lion and Muon comes to the same on each engine, up to rounding, and to the same bits
-// on any number of threads.
+// Training with Lion and Muon comes to the same on each engine, up to rounding, and to the same
+// bits on any number of threads.
 func TestEnginesAgreeWithLionAndMuon(t *testing.T) {
 	small := smallNetwork(t)
 	// The native engine has the filters of the second convolution last, and those of the third apart.
-	grouped, err := builder.New("grouped", small.Input(), builder.Conv2D{Filters: 6, Kernel: builder.Square(3)}, builder.ReLU{},
+	grouped, err := builder.New("grouped", small.Input(),
+		builder.Conv2D{Filters: 6, Kernel: builder.Square(3)}, builder.ReLU{},
 		builder.Conv2D{Filters: 6, Kernel: builder.Size{Height: 3, Width: 2}, Groups: 6}, builder.ReLU{},
-		builder.Conv2D{Filters: 4, Kernel: builder.Square(1), Groups: 2}, builder.ReLU{}, builder.Flatten{}, builder.Dense{Units: 3})
+		builder.Conv2D{Filters: 4, Kernel: builder.Square(1), Groups: 2}, builder.ReLU{},
+		builder.Flatten{}, builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,8 +131,8 @@ func TestEnginesAgreeWithLionAndMuon(t *testing.T) {
 	}
 }
 
-// What Muon keeps of a parameter is in the checkpoint once: the momentum of a matrix, or AdamW's two
-// means.
+// What Muon keeps of a parameter is in the checkpoint once: the momentum of a matrix, or AdamW's
+// two means.
 func TestMuonKeepsWhatItNeeds(t *testing.T) {
 	config := smallConfig(builder.DefaultEngine)
 	config.Optimizer = OptimizerConfig{Name: "muon"}
@@ -193,15 +195,16 @@ func TestOptimizersRefuseWhatTheyLack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (OptimizerConfig{Name: "muon", LearningRate: 1e-3, Momentum: 0.95, Beta1: 0.9, Beta2: 0.999,
-		Epsilon: 1e-8}); muon != want {
+	if want := (OptimizerConfig{Name: "muon", LearningRate: 1e-3, Momentum: 0.95, Beta1: 0.9,
+		Beta2: 0.999, Epsilon: 1e-8}); muon != want {
 		t.Errorf("Muon's defaults are %+v, want %+v", muon, want)
 	}
 	lion, err := OptimizerConfig{Name: "lion"}.withDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (OptimizerConfig{Name: "lion", LearningRate: 1e-4, Beta1: 0.9, Beta2: 0.99}); lion != want {
+	if want := (OptimizerConfig{Name: "lion", LearningRate: 1e-4, Beta1: 0.9,
+		Beta2: 0.99}); lion != want {
 		t.Errorf("Lion's defaults are %+v, want %+v", lion, want)
 	}
 }

@@ -17,12 +17,14 @@ import (
 	"slipway/scripts/golden/goldentest"
 )
 
-// Small forms of the zoo's networks are trained beside PyTorch: from the same weights on the same batches, without dropout.
-// Each loss may be off by lossTolerance; a gradient of the first step by a thousandth of its tensor's largest, and a
-// statistic after the last step by a ten-thousandth of its.
+// Small forms of the zoo's networks are trained beside PyTorch: from the same weights on the same
+// batches, without dropout. Each loss may be off by lossTolerance; a gradient of the first step by
+// a thousandth of its tensor's largest, and a statistic after the last step by a ten-thousandth of
+// its.
 //
-// A tensor whose values in PyTorch's float64 are all below zeroTolerance is 0 but for rounding, such as the gradient of a
-// bias that the next normalisation takes away. It has no largest value to go by: it must be below roundingTolerance.
+// A tensor whose values in PyTorch's float64 are all below zeroTolerance is 0 but for rounding,
+// such as the gradient of a bias that the next normalisation takes away. It has no largest value to
+// go by: it must be below roundingTolerance.
 const (
 	firstGradientTolerance = 1e-3
 	statisticTolerance     = 1e-4
@@ -43,12 +45,16 @@ func smallForms() []smallForm {
 	of := func(f interface {
 		Network(string, builder.Shape, int) (*builder.Network, error)
 	}) func(builder.Shape) (*builder.Network, error) {
-		return func(input builder.Shape) (*builder.Network, error) { return f.Network("small", input, goldenClasses) }
+		return func(input builder.Shape) (*builder.Network, error) {
+			return f.Network("small", input, goldenClasses)
+		}
 	}
 	normalised := func(input builder.Shape) (*builder.Network, error) {
 		return builder.New("normalised", input,
-			builder.Conv2D{Name: "conv1", Filters: 4, Kernel: builder.Square(3), Padding: builder.Square(1), NoBias: true},
-			builder.BatchNorm{Name: "bn1"}, builder.ReLU{}, builder.GlobalAvgPool{}, builder.Flatten{}, builder.Dense{Name: "fc", Units: goldenClasses})
+			builder.Conv2D{Name: "conv1", Filters: 4, Kernel: builder.Square(3), Padding: builder.Square(1),
+				NoBias: true},
+			builder.BatchNorm{Name: "bn1"}, builder.ReLU{}, builder.GlobalAvgPool{}, builder.Flatten{},
+			builder.Dense{Name: "fc", Units: goldenClasses})
 	}
 	return []smallForm{
 		{"resnet20", of(zoo.ResNet{Blocks: []int{3, 3, 3}, Width: 8, SmallImages: true})},
@@ -56,7 +62,8 @@ func smallForms() []smallForm {
 			{Expand: 1, Channels: 16, Blocks: 1, Stride: 1}, {Expand: 6, Channels: 24, Blocks: 2, Stride: 2},
 			{Expand: 6, Channels: 32, Blocks: 2, Stride: 2}}})},
 		{"mobilenet_v3_small", of(zoo.MobileNetV3{Hidden: 32, Blocks: []zoo.MobileNetV3Block{
-			{Kernel: 3, Expanded: 16, Channels: 16, Squeeze: true, Stride: 2}, {Kernel: 3, Expanded: 40, Channels: 24, Stride: 2},
+			{Kernel: 3, Expanded: 16, Channels: 16, Squeeze: true, Stride: 2},
+			{Kernel: 3, Expanded: 40, Channels: 24, Stride: 2},
 			{Kernel: 5, Expanded: 64, Channels: 24, Squeeze: true, HardSwish: true, Stride: 1}}})},
 		{"squeezenet1_1", of(zoo.SqueezeNet{Width: 0.25})},
 		{"convnext_tiny", of(zoo.ConvNeXt{Blocks: []int{2, 2}, Widths: []int{8, 16}})},
@@ -68,7 +75,8 @@ func smallForms() []smallForm {
 func TestNetworksTrainAsInPyTorch(t *testing.T) {
 	for _, form := range smallForms() {
 		t.Run(form.name, func(t *testing.T) {
-			golden := goldentest.Read(t, filepath.Join("testdata", "network-"+form.name+".safetensors")).Cases[0]
+			golden := goldentest.Read(t,
+				filepath.Join("testdata", "network-"+form.name+".safetensors")).Cases[0]
 			network, err := form.network(builder.Shape{3, golden.Size, golden.Size})
 			if err != nil {
 				t.Fatal(err)
@@ -79,7 +87,9 @@ func TestNetworksTrainAsInPyTorch(t *testing.T) {
 					trainAsGolden(t, network, golden, builder.EngineNative)
 				})
 			}
-			t.Run(builder.EngineGorgonia, func(t *testing.T) { trainAsGolden(t, network, golden, builder.EngineGorgonia) })
+			t.Run(builder.EngineGorgonia, func(t *testing.T) {
+				trainAsGolden(t, network, golden, builder.EngineGorgonia)
+			})
 		})
 	}
 }
@@ -93,7 +103,8 @@ func trainAsGolden(t *testing.T, network *builder.Network, golden goldentest.Cas
 	}
 	var weights builder.Weights
 	for _, spec := range network.Tensors() {
-		weights = append(weights, builder.Tensor{Name: spec.Name, Shape: spec.Shape, Data: golden.Floats(t, "weight "+spec.Name)})
+		weights = append(weights, builder.Tensor{Name: spec.Name, Shape: spec.Shape,
+			Data: golden.Floats(t, "weight "+spec.Name)})
 	}
 	set := hashed(len(losses)*golden.Batch, golden.Size)
 	trainer, err := New(network, set, Config{
@@ -128,14 +139,16 @@ func trainAsGolden(t *testing.T, network *builder.Network, golden goldentest.Cas
 				t.Fatal(err)
 			}
 			got := trainer.variables.ToPublic(parameter, denseOf(t, value))
-			compareLargest(t, "gradient of "+name, got, golden.Floats(t, "gradient "+name), firstGradientTolerance)
+			compareLargest(t, "gradient of "+name, got, golden.Floats(t, "gradient "+name),
+				firstGradientTolerance)
 		}
 	}
 	after := trainer.Weights()
 	for _, spec := range network.Tensors() {
 		if spec.Role == builder.Statistic {
 			got, _ := after.Get(spec.Name)
-			compareLargest(t, spec.Name, got.Data, golden.Floats(t, "statistic "+spec.Name), statisticTolerance)
+			compareLargest(t, spec.Name, got.Data, golden.Floats(t, "statistic "+spec.Name),
+				statisticTolerance)
 		}
 	}
 }
@@ -184,12 +197,14 @@ func hashed(images, size int) *dataset.Set {
 	return set
 }
 
-// A network with batch normalisation computes a batch as one, however large: of parts the statistics would be others.
+// A network with batch normalisation computes a batch as one, however large: of parts the
+// statistics would be others.
 func TestABatchIsNotInPartsWhereItIsNormalised(t *testing.T) {
 	input := builder.Shape{3, 24, 24}
 	layers := func(between ...builder.Layer) []builder.Layer {
 		all := append([]builder.Layer{builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}}, between...)
-		return append(all, builder.ReLU{}, builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}, builder.GlobalAvgPool{},
+		return append(all, builder.ReLU{}, builder.Conv2D{Filters: 4, Kernel: builder.Square(3)},
+			builder.GlobalAvgPool{},
 			builder.Flatten{}, builder.Dense{Units: goldenClasses})
 	}
 	for _, test := range []struct {
@@ -210,7 +225,8 @@ func TestABatchIsNotInPartsWhereItIsNormalised(t *testing.T) {
 		if parts := partSize(network) < batch; parts != test.parts {
 			t.Errorf("%s: in parts %v, want %v", test.what, parts, test.parts)
 		}
-		trainer, err := New(network, hashed(batch, 24), Config{BatchSize: batch, Epochs: 1, Optimizer: OptimizerConfig{Name: "sgd", LearningRate: 1e-4}, Pixels: PixelsUnit}, nil)
+		trainer, err := New(network, hashed(batch, 24), Config{BatchSize: batch, Epochs: 1,
+			Optimizer: OptimizerConfig{Name: "sgd", LearningRate: 1e-4}, Pixels: PixelsUnit}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

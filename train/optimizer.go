@@ -52,7 +52,8 @@ func (c OptimizerConfig) withDefaults() (OptimizerConfig, error) {
 		c.Name = "adam"
 	}
 	if !slices.Contains(OptimizerNames(), c.Name) {
-		return c, wrongSetting("optimizer.name", "unknown optimizer %q; there are %v", c.Name, OptimizerNames())
+		return c, wrongSetting("optimizer.name", "unknown optimizer %q; there are %v", c.Name,
+			OptimizerNames())
 	}
 	isAdam, isLion, isMuon := c.Name == "adam" || c.Name == "adamw", c.Name == "lion", c.Name == "muon"
 	rate, beta2, momentum, mostMomentum := 1e-3, 0.999, 0.0, math.Inf(1)
@@ -75,7 +76,8 @@ func (c OptimizerConfig) withDefaults() (OptimizerConfig, error) {
 		{"beta1", &c.Beta1, isAdam || isLion || isMuon, 0.9, 1},
 		{"beta2", &c.Beta2, isAdam || isLion || isMuon, beta2, 1},
 		{"alpha", &c.Alpha, c.Name == "rmsprop", 0.99, 1},
-		{"momentum", &c.Momentum, c.Name == "sgd" || c.Name == "rmsprop" || isMuon, momentum, mostMomentum},
+		{"momentum", &c.Momentum, c.Name == "sgd" || c.Name == "rmsprop" || isMuon, momentum,
+			mostMomentum},
 		{"epsilon", &c.Epsilon, isAdam || isMuon || c.Name == "rmsprop", 1e-8, math.Inf(1)},
 		{"weight decay", &c.WeightDecay, true, 0, math.Inf(1)},
 	} {
@@ -87,11 +89,13 @@ func (c OptimizerConfig) withDefaults() (OptimizerConfig, error) {
 			*option.value = option.initial
 		}
 		if !(*option.value >= 0 && *option.value < option.below) {
-			return c, wrongSetting(setting, "optimizer %s: %s %v is out of range", c.Name, option.name, *option.value)
+			return c, wrongSetting(setting, "optimizer %s: %s %v is out of range", c.Name, option.name,
+				*option.value)
 		}
 	}
 	if c.Nesterov && (c.Name != "sgd" || c.Momentum == 0) {
-		return c, wrongSetting("optimizer.nesterov", "optimizer %s: Nesterov needs sgd with momentum", c.Name)
+		return c, wrongSetting("optimizer.nesterov", "optimizer %s: Nesterov needs sgd with momentum",
+			c.Name)
 	}
 	return c, nil
 }
@@ -150,7 +154,8 @@ var _ gorgonia.Solver = (*optimizer)(nil)
 // the same order every time.
 func (o *optimizer) Step(model []gorgonia.ValueGrad) error {
 	if len(o.state) > 0 && len(model) != len(o.state[0]) {
-		return fmt.Errorf("optimizer %s: %d parameters, its state has %d", o.config.Name, len(model), len(o.state[0]))
+		return fmt.Errorf("optimizer %s: %d parameters, its state has %d", o.config.Name, len(model),
+			len(o.state[0]))
 	}
 	o.steps++
 	for i, parameter := range model {
@@ -161,7 +166,8 @@ func (o *optimizer) Step(model []gorgonia.ValueGrad) error {
 		p, pOK := parameter.Value().(*tensor.Dense)
 		g, gOK := gradient.(*tensor.Dense)
 		if !pOK || !gOK {
-			return fmt.Errorf("optimizer %s: parameter %d is a %T with a %T gradient, want dense tensors", o.config.Name, i, parameter.Value(), gradient)
+			return fmt.Errorf("optimizer %s: parameter %d is a %T with a %T gradient, want dense tensors",
+				o.config.Name, i, parameter.Value(), gradient)
 		}
 		if err := o.updateParameter(i, p.Float32s(), g.Float32s()); err != nil {
 			return fmt.Errorf("optimizer %s: parameter %d: %w", o.config.Name, i, err)
@@ -193,7 +199,8 @@ func (c OptimizerConfig) keeps(slot string, parameter updated) bool {
 
 // newOptimizer returns an optimizer for the parameters, with
 // zero state. The configuration must have its defaults filled in.
-func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.Engine) (*optimizer, error) {
+func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.Engine) (*optimizer,
+	error) {
 	o := &optimizer{config: config, factor: 1, parameters: parameters, update: plainUpdater{}}
 	if kernels, native := engine.Kernels(); native {
 		pass, err := kernel.NewElementwise(kernels)
@@ -260,7 +267,8 @@ func (o *optimizer) State(variables *builder.Variables) map[string]builder.Weigh
 				continue
 			}
 			state[slot] = append(state[slot], builder.Tensor{
-				Name: parameter.spec.Name, Shape: parameter.spec.Shape, Data: variables.ToPublic(parameter.at, o.state[s][i]),
+				Name: parameter.spec.Name, Shape: parameter.spec.Shape,
+				Data: variables.ToPublic(parameter.at, o.state[s][i]),
 			})
 		}
 	}
@@ -268,7 +276,8 @@ func (o *optimizer) State(variables *builder.Variables) map[string]builder.Weigh
 }
 
 // SetState takes up the state that State returned after that many steps.
-func (o *optimizer) SetState(variables *builder.Variables, state map[string]builder.Weights, steps int) {
+func (o *optimizer) SetState(variables *builder.Variables, state map[string]builder.Weights,
+	steps int) {
 	o.steps = steps
 	for s, slot := range o.config.slots() {
 		next := 0 // of those that there are

@@ -26,13 +26,15 @@ func (k kernelUpdater) adam(p, g, m, v []float32, c OptimizerConfig, step int) e
 
 func (k kernelUpdater) sgd(p, g, momentum []float32, c OptimizerConfig, step int) error {
 	return k.pass.SGD(p, g, momentum, kernel.SGDConfig{
-		LearningRate: c.LearningRate, Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov, First: step == 1,
+		LearningRate: c.LearningRate, Momentum: c.Momentum, WeightDecay: c.WeightDecay,
+		Nesterov: c.Nesterov, First: step == 1,
 	})
 }
 
 func (k kernelUpdater) rmsprop(p, g, square, momentum []float32, c OptimizerConfig) error {
 	return k.pass.RMSProp(p, g, square, nil, momentum, kernel.RMSPropConfig{
-		LearningRate: c.LearningRate, Alpha: c.Alpha, Epsilon: c.Epsilon, WeightDecay: c.WeightDecay, Momentum: c.Momentum,
+		LearningRate: c.LearningRate, Alpha: c.Alpha, Epsilon: c.Epsilon, WeightDecay: c.WeightDecay,
+		Momentum: c.Momentum,
 	})
 }
 

@@ -27,15 +27,20 @@ func (double) Compute(builder.Call) (builder.Computation, error) {
 		}
 	}
 	return builder.Computation{
-		Forward:  func(y []float32, in [][]float32) error { twice(y, in[0]); return nil },
-		Backward: func(d [][]float32, dy, _ []float32, _ [][]float32) error { twice(d[0], dy); return nil },
+		Forward: func(y []float32, in [][]float32) error { twice(y, in[0]); return nil },
+		Backward: func(d [][]float32, dy, _ []float32, _ [][]float32) error {
+			twice(d[0], dy)
+			return nil
+		},
 	}, nil
 }
 
 // A run whose network has a layer of one's own goes on, with the bits of an unbroken one; who does
-// not know the layer is told so, and has the weights nevertheless: the best ones of a run that has ended.
+// not know the layer is told so, and has the weights nevertheless: the best ones of a run that has
+// ended.
 func TestRunsWithLayersOfOnesOwn(t *testing.T) {
-	network, err := builder.New("own", builder.Shape{1, 6, 6}, builder.Flatten{}, builder.Dense{Units: 8}, double{}, builder.Dense{Units: 3})
+	network, err := builder.New("own", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 8}, double{}, builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +80,8 @@ func TestRunsWithLayersOfOnesOwn(t *testing.T) {
 		t.Error("the resumed run has other weights than the unbroken one")
 	}
 
-	if _, err := ReadCheckpoint(path); err == nil || !strings.Contains(err.Error(), `network own, layer 3 of 4: there is no layer "Double"`) {
+	if _, err := ReadCheckpoint(path); err == nil ||
+		!strings.Contains(err.Error(), `network own, layer 3 of 4: there is no layer "Double"`) {
 		t.Errorf("without the layer: %v", err)
 	}
 	ended := resumed.Checkpoint()

@@ -61,7 +61,8 @@ func TestExperimentsAgreeWithPyTorch(t *testing.T) {
 
 // checkInputs ends the test if the golden file was made from other weights or
 // batches than the seed gives now.
-func checkInputs(t *testing.T, golden *goldentest.File, network *builder.Network, set *dataset.Set) {
+func checkInputs(t *testing.T, golden *goldentest.File, network *builder.Network,
+	set *dataset.Set) {
 	t.Helper()
 	sum := sha256.New()
 	for _, weight := range network.InitialWeights(golden.Seed) {
@@ -81,7 +82,8 @@ func checkInputs(t *testing.T, golden *goldentest.File, network *builder.Network
 	sum.Write(chosen.Images)
 	sum.Write(chosen.LabelBytes())
 	if got := hex.EncodeToString(sum.Sum(nil)); got != golden.InputsSHA256 {
-		t.Fatalf("%s: the weights and batches of seed %d have the sha256 %s, the golden file was made from %s; if that is meant to be, run scripts/golden/make-golden",
+		t.Fatalf(
+			"%s: the weights and batches of seed %d have the sha256 %s, the golden file was made from %s; if that is meant to be, run scripts/golden/make-golden",
 			network.Name(), golden.Seed, got, golden.InputsSHA256)
 	}
 }
@@ -106,11 +108,13 @@ func checkParity(t *testing.T, trainer *Trainer, golden goldentest.Case) {
 			t.Fatal(err)
 		}
 		if !near(loss, losses[step]) || !near(crossEntropy, crossEntropies[step]) {
-			t.Errorf("step %d: loss %.6f, cross-entropy %.6f; PyTorch has %.6f, %.6f", step+1, loss, crossEntropy, losses[step], crossEntropies[step])
+			t.Errorf("step %d: loss %.6f, cross-entropy %.6f; PyTorch has %.6f, %.6f", step+1, loss,
+				crossEntropy, losses[step], crossEntropies[step])
 		}
 		if step == 0 {
 			for i, parameter := range trainer.network.Parameters() {
-				goldentest.Compare(t, "gradient of "+parameter.Name, gradient(t, trainer, p, i), golden.Floats(t, parameter.Name), gradientTolerance)
+				goldentest.Compare(t, "gradient of "+parameter.Name, gradient(t, trainer, p, i),
+					golden.Floats(t, parameter.Name), gradientTolerance)
 			}
 		}
 	}

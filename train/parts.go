@@ -10,21 +10,26 @@ import (
 	"slipway/internal/kernel"
 )
 
-// partBytes is what the values between the layers of a part may take, forward and back: what stays near the cores while a part is
-// trained on. It is a constant, so that results do not depend on the machine.
+// partBytes is what the values between the layers of a part may take, forward and back: what stays
+// near the cores while a part is trained on. It is a constant, so that results do not depend on the
+// machine.
 const partBytes = 3584 << 10
 
-// partStep divides the size of a part, which is at least one step: with fewer images a product's operands are read more often than used.
+// partStep divides the size of a part, which is at least one step: with fewer images a product's
+// operands are read more often than used.
 const partStep = 32
 
-// partMost is how many images there are at most in a part of any network: enough that going through the parameters once more costs
-// nothing, and so few that a run that is asked to end between two parts answers within a second.
+// partMost is how many images there are at most in a part of any network: enough that going through
+// the parameters once more costs nothing, and so few that a run that is asked to end between two
+// parts answers within a second.
 const partMost = 1024
 
-// partSize returns how many images of a batch are trained on at a time, at most. The values between the layers of a large batch leave the
-// caches and have to be read back from memory. In parts, each of which goes forward and back through the whole network, they do
-// not; the gradients are added up, and the optimizer's step is the whole batch's. What it costs is that the parameters and their gradients
-// are gone through once a part: where these are much of what a part reads, as in an MLP, a batch stays whole, up to partMost images.
+// partSize returns how many images of a batch are trained on at a time, at most. The values between
+// the layers of a large batch leave the caches and have to be read back from memory. In parts, each
+// of which goes forward and back through the whole network, they do not; the gradients are added
+// up, and the optimizer's step is the whole batch's. What it costs is that the parameters and their
+// gradients are gone through once a part: where these are much of what a part reads, as in an MLP,
+// a batch stays whole, up to partMost images.
 //
 // Gradients are sums over the images either way, taken in another order.
 //
@@ -64,7 +69,8 @@ func (s *summed) Grad() (gorgonia.Value, error) { return s.gradient, nil }
 
 // newSum returns what sums gradients, nil for an engine that takes batches whole where a step has
 // one.
-func newSum(network *builder.Network, config Config, engine *builder.Engine, variables *builder.Variables) (*sum, error) {
+func newSum(network *builder.Network, config Config, engine *builder.Engine,
+	variables *builder.Variables) (*sum, error) {
 	s := &sum{size: math.MaxInt, add: plainAddScaled}
 	if kernels, native := engine.Kernels(); native {
 		pass, err := kernel.NewElementwise(kernels)
@@ -107,7 +113,8 @@ func (s *sum) prepare() {
 	}
 }
 
-// take adds a part's mean gradients, weighted with its share of the batch. The first part's take the place of what was there.
+// take adds a part's mean gradients, weighted with its share of the batch. The first part's take
+// the place of what was there.
 func (s *sum) take(p *program, first bool, share float32) error {
 	if s.total == nil {
 		s.prepare()

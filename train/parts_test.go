@@ -17,7 +17,9 @@ func TestPartSize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dense, err := builder.New("dense", builder.Shape{1, 28, 28}, builder.Flatten{}, builder.Dense{Units: 512}, builder.ReLU{}, builder.Dense{Units: 512}, builder.ReLU{}, builder.Dense{Units: 10})
+	dense, err := builder.New("dense", builder.Shape{1, 28, 28}, builder.Flatten{},
+		builder.Dense{Units: 512}, builder.ReLU{}, builder.Dense{Units: 512}, builder.ReLU{},
+		builder.Dense{Units: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,11 +27,13 @@ func TestPartSize(t *testing.T) {
 		t.Errorf("E1: parts of %d images, want 64", got)
 	}
 	if got := partSize(dense); got != partMost {
-		t.Errorf("an MLP, of which the parameters are most of what is read: parts of %d images, want %d", got, partMost)
+		t.Errorf("an MLP, of which the parameters are most of what is read: parts of %d images, want %d",
+			got, partMost)
 	}
 }
 
-// penalisedTrainer trains E2 with everything that knows of the batch: dropout, and penalties on parameters and activations.
+// penalisedTrainer trains E2 with everything that knows of the batch: dropout, and penalties on
+// parameters and activations.
 func penalisedTrainer(t *testing.T, batch, threads int) *Trainer {
 	t.Helper()
 	network, err := builder.E2(10, 0.5)
@@ -47,7 +51,8 @@ func penalisedTrainer(t *testing.T, batch, threads int) *Trainer {
 	return trainer
 }
 
-// In parts, of equal or unequal sizes, the losses, the answers and every gradient are the batch's, but for rounding.
+// In parts, of equal or unequal sizes, the losses, the answers and every gradient are the batch's,
+// but for rounding.
 func TestPartsComeToTheWholeBatch(t *testing.T) {
 	for _, batch := range []int{129, 130, 192, 300} { // 130 in parts of 43, 43 and 44
 		t.Run(fmt.Sprint(batch), func(t *testing.T) {
@@ -56,7 +61,8 @@ func TestPartsComeToTheWholeBatch(t *testing.T) {
 			if size := partSize(trainer.network); size >= batch {
 				t.Fatalf("a batch of %d is not cut", batch)
 			}
-			got, err := trainer.gradients(t.Context(), feed{trainer.training, trainer.trainingInfo, places, 0})
+			got, err := trainer.gradients(t.Context(), feed{trainer.training, trainer.trainingInfo, places,
+				0})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +70,8 @@ func TestPartsComeToTheWholeBatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := trainer.feeder.fill(t.Context(), whole.graph.Images(), whole.labels, feed{trainer.training, trainer.trainingInfo, places, 0}); err != nil {
+			if err := trainer.feeder.fill(t.Context(), whole.graph.Images(), whole.labels,
+				feed{trainer.training, trainer.trainingInfo, places, 0}); err != nil {
 				t.Fatal(err)
 			}
 			whole.graph.SetStep(0, 0)
@@ -79,8 +86,10 @@ func TestPartsComeToTheWholeBatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if math.Abs(got.total-total) > 1e-5*total || math.Abs(got.data-data) > 1e-5*data || got.correct != correct {
-				t.Errorf("in parts: loss %v, cross-entropy %v, %d right; whole: %v, %v, %d", got.total, got.data, got.correct, total, data, correct)
+			if math.Abs(got.total-total) > 1e-5*total || math.Abs(got.data-data) > 1e-5*data ||
+				got.correct != correct {
+				t.Errorf("in parts: loss %v, cross-entropy %v, %d right; whole: %v, %v, %d", got.total,
+					got.data, got.correct, total, data, correct)
 			}
 			for i, parameter := range trainer.network.Parameters() {
 				value, err := got.model[i].Grad()

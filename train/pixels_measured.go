@@ -68,6 +68,7 @@ func goesOnWith(saved, now Config) error {
 	if was == is {
 		return nil
 	}
-	return fmt.Errorf("cannot resume with other settings: %s was %q and is now %q, which is measured; "+
-		"start a new run from these weights with -init instead", name, was, is)
+	return fmt.Errorf(
+		"cannot resume with other settings: %s was %q and is now %q, which is measured; "+
+			"start a new run from these weights with -init instead", name, was, is)
 }

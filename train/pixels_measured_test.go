@@ -108,12 +108,14 @@ func TestMeasuredPixelsAreResumed(t *testing.T) {
 	}
 
 	config.Pixels = PixelsUnit
-	if _, err := Resume(checkpoint, set, config); err == nil || !strings.Contains(err.Error(), "pixels was") {
+	if _, err := Resume(checkpoint, set, config); err == nil ||
+		!strings.Contains(err.Error(), "pixels was") {
 		t.Errorf("other constants: %v", err)
 	}
 	unit := *checkpoint
 	unit.Config.Pixels, config.Pixels = PixelsUnit, PixelsMeasured
-	if _, err := Resume(&unit, set, config); err == nil || !strings.Contains(err.Error(), `pixels was "0-1" and is now "mean=`) {
+	if _, err := Resume(&unit, set, config); err == nil ||
+		!strings.Contains(err.Error(), `pixels was "0-1" and is now "mean=`) {
 		t.Errorf("measured, of a run that was not: %v", err)
 	}
 }
@@ -130,7 +132,8 @@ func TestMeasuredPixelsOfAConstantChannel(t *testing.T) {
 	config := smallConfig(builder.DefaultEngine)
 	config.Pixels = PixelsMeasured
 	_, err := New(colourNetwork(t), set, config, nil)
-	if err == nil || !strings.Contains(err.Error(), "channel 3 of 3 is 0.2000 in all pixels of all images") ||
+	if err == nil ||
+		!strings.Contains(err.Error(), "channel 3 of 3 is 0.2000 in all pixels of all images") ||
 		!strings.Contains(err.Error(), "give -pixels constants") {
 		t.Error(err)
 	}
@@ -158,7 +161,8 @@ func colours(t *testing.T, n int) *dataset.Set {
 func colourNetwork(t *testing.T) *builder.Network {
 	t.Helper()
 	network, err := builder.New("colour", builder.Shape{3, 6, 6},
-		builder.Conv2D{Filters: 3, Kernel: builder.Square(3)}, builder.ReLU{}, builder.Flatten{}, builder.Dense{Units: 3})
+		builder.Conv2D{Filters: 3, Kernel: builder.Square(3)}, builder.ReLU{}, builder.Flatten{},
+		builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,8 @@ const imageNetText = "mean=0.485,0.456,0.406,std=0.229,0.224,0.225"
 // it, or to another text of the same constants.
 func TestPixelsAndTheirRecord(t *testing.T) {
 	for pixels, back := range map[string]string{
-		PixelsRaw: "", PixelsUnit: "", "0.1307,0.3081": "", "0.5,0.5": "", "0,0.25": "", PixelsImageNet: "",
+		PixelsRaw: "", PixelsUnit: "", "0.1307,0.3081": "", "0.5,0.5": "", "0,0.25": "",
+		PixelsImageNet: "",
 		"mean=0.4914,0.4822,0.4465,std=0.247,0.2435,0.2616": "",
 		PixelsHalf:                            "0.5,0.5",
 		imageNetText:                          PixelsImageNet,
@@ -41,7 +42,8 @@ func TestPixelsAndTheirRecord(t *testing.T) {
 		}
 	}
 	for _, offset := range []float64{0, -127.5} {
-		zero, one := PixelsFor([]float64{0}, []float64{offset}), PixelsFor([]float64{1}, []float64{offset})
+		zero, one := PixelsFor([]float64{0}, []float64{offset}), PixelsFor([]float64{1},
+			[]float64{offset})
 		if zero != one || strings.Contains(zero, "Inf") {
 			t.Errorf("a factor of 0 and %v are read as %s, a factor of 1 as %s", offset, zero, one)
 		}
@@ -77,10 +79,12 @@ func TestPixelsAreFedByTheirFormula(t *testing.T) {
 	standard := func(mean, std float32) func(x float32) float32 {
 		return func(x float32) float32 { return (x/255 - mean) / std }
 	}
-	imagenet := []func(float32) float32{standard(0.485, 0.229), standard(0.456, 0.224), standard(0.406, 0.225)}
+	imagenet := []func(float32) float32{standard(0.485, 0.229), standard(0.456, 0.224),
+		standard(0.406, 0.225)}
 	half := []func(float32) float32{standard(0.5, 0.5), standard(0.5, 0.5), standard(0.5, 0.5)}
 	for text, formulas := range map[string][]func(float32) float32{
-		PixelsImageNet: imagenet, imageNetText: imagenet, PixelsHalf: half, "mean=0.5,0.5,0.5,std=0.5": half,
+		PixelsImageNet: imagenet, imageNetText: imagenet, PixelsHalf: half,
+		"mean=0.5,0.5,0.5,std=0.5": half,
 	} {
 		for channel, formula := range formulas {
 			table := tables(t, text)[channel]
@@ -95,11 +99,15 @@ func TestPixelsAreFedByTheirFormula(t *testing.T) {
 
 func TestPixelsThatAreNone(t *testing.T) {
 	for text, want := range map[string]string{
-		"0-2": "there are 0-255, 0-1, 0.5, imagenet, measured, MEAN,STD", "1": "mean=…,std=…", "a,b": "MEAN,STD",
-		"0.1,0": "the deviation must be over 0", "0.1,-1": "the deviation must be over 0", "NaN,1": "both finite",
+		"0-2": "there are 0-255, 0-1, 0.5, imagenet, measured, MEAN,STD", "1": "mean=…,std=…",
+		"a,b":   "MEAN,STD",
+		"0.1,0": "the deviation must be over 0", "0.1,-1": "the deviation must be over 0",
+		"NaN,1":       "both finite",
 		"0.1,0.2,0.3": "MEAN,STD", "0.485,0.456,0.406,0.229,0.224,0.225": "mean=0.485,0.456,0.406,std=",
-		"mean=0.5": "mean=…,std=…", "mean=,std=": "mean=…,std=…", "mean=0.5,std=": "mean=…,std=…", "std=0.5,mean=0.5": "mean=…,std=…",
-		"mean=0.1,0.2,0.3,std=0.1,0.2": "3 means and 2 deviations", "mean=0.1,0.2,std=0.1,0": "channel 1: ", "mean=0.1,inf,std=1": "both finite",
+		"mean=0.5": "mean=…,std=…", "mean=,std=": "mean=…,std=…", "mean=0.5,std=": "mean=…,std=…",
+		"std=0.5,mean=0.5":             "mean=…,std=…",
+		"mean=0.1,0.2,0.3,std=0.1,0.2": "3 means and 2 deviations",
+		"mean=0.1,0.2,std=0.1,0":       "channel 1: ", "mean=0.1,inf,std=1": "both finite",
 		"mean=0.1,std=0.2,std=0.3": "mean=…,std=…", "ImageNet": "imagenet", "0.6": "0.5", "": "",
 		PixelsMeasured: "give the constants",
 	} {
@@ -134,7 +142,8 @@ func TestPixelsOfOtherChannels(t *testing.T) {
 	}
 	config := smallConfig(builder.DefaultEngine)
 	config.Pixels = PixelsImageNet
-	if _, err := New(features, datasettest.Bars(t, 8), config, nil); err == nil || !strings.Contains(err.Error(), "feed them as measured") {
+	if _, err := New(features, datasettest.Bars(t, 8), config, nil); err == nil ||
+		!strings.Contains(err.Error(), "feed them as measured") {
 		t.Errorf("features: %v", err)
 	}
 }
@@ -142,7 +151,8 @@ func TestPixelsOfOtherChannels(t *testing.T) {
 // A device feeds each channel by its own formula, too.
 func TestADeviceTakesPixelsPerChannel(t *testing.T) {
 	for _, text := range []string{
-		PixelsRaw, PixelsUnit, "0.1307,0.3081", "mean=0.5,std=0.5", PixelsImageNet, PixelsMeasured, imageNetText,
+		PixelsRaw, PixelsUnit, "0.1307,0.3081", "mean=0.5,std=0.5", PixelsImageNet, PixelsMeasured,
+		imageNetText,
 	} {
 		if what := (Config{Pixels: text}).CPUOnly(); what != "" {
 			t.Errorf("%s: %s computed on the CPU alone", text, what)

@@ -66,7 +66,8 @@ func (h History) SVG(title string) (svg []byte, err error) {
 		widen(&p.Y)
 	}
 	canvas := vgsvg.New(16*vg.Centimeter, 18*vg.Centimeter)
-	tiles := draw.Tiles{Rows: 2, Cols: 1, PadY: 4 * vg.Millimeter, PadX: 4 * vg.Millimeter, PadRight: 4 * vg.Millimeter}
+	tiles := draw.Tiles{Rows: 2, Cols: 1, PadY: 4 * vg.Millimeter, PadX: 4 * vg.Millimeter,
+		PadRight: 4 * vg.Millimeter}
 	canvases := plot.Align([][]*plot.Plot{{loss}, {accuracy}}, tiles, draw.New(canvas))
 	loss.Draw(canvases[0][0])
 	accuracy.Draw(canvases[1][0])

@@ -17,21 +17,25 @@ import (
 // Any history has a picture: of one epoch, of equal values, of values that are no numbers
 // or near the ends of float64.
 func TestAnyHistoryIsDrawn(t *testing.T) {
-	values := []float64{0, 1, -1, 0.1, math.Nextafter(0.1, 1), 1e-300, 5e-324, 1e6, 1e15, 1e16, math.Nextafter(1e16, 1e17), 1e17, 3e20, 1e30, 1e31, -1e20,
-		1e300, math.MaxFloat64, -math.MaxFloat64, math.Inf(1), math.Inf(-1), math.NaN()}
+	values := []float64{0, 1, -1, 0.1, math.Nextafter(0.1, 1), 1e-300, 5e-324, 1e6, 1e15, 1e16,
+		math.Nextafter(1e16, 1e17), 1e17, 3e20, 1e30, 1e31, -1e20, 1e300, math.MaxFloat64,
+		-math.MaxFloat64, math.Inf(1), math.Inf(-1), math.NaN()}
 	var histories []History
 	for _, x := range values {
 		for _, y := range values {
-			histories = append(histories, History{{Epoch: 1, MeanLoss: x, TrainAccuracy: y}, {Epoch: 2, MeanLoss: y, TrainAccuracy: x}})
+			histories = append(histories, History{{Epoch: 1, MeanLoss: x, TrainAccuracy: y},
+				{Epoch: 2, MeanLoss: y, TrainAccuracy: x}})
 		}
-		histories = append(histories, History{{Epoch: 3, MeanLoss: x, ValidationLoss: &x, TestAccuracy: &x}})
+		histories = append(histories,
+			History{{Epoch: 3, MeanLoss: x, ValidationLoss: &x, TestAccuracy: &x}})
 	}
 	source := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		var history History
 		for i := range 1 + source.IntN(4) {
 			loss := math.Float64frombits(source.Uint64())
-			history = append(history, Epoch{Epoch: i + 1, MeanLoss: loss, TrainAccuracy: loss * (1 + 1e-12*source.Float64())})
+			history = append(history,
+				Epoch{Epoch: i + 1, MeanLoss: loss, TrainAccuracy: loss * (1 + 1e-12*source.Float64())})
 		}
 		histories = append(histories, history)
 	}

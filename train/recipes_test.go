@@ -20,14 +20,21 @@ type recipe struct {
 func recipes() []recipe {
 	return []recipe{
 		{"constant with a warm-up", func(c *Config) { c.Schedule = Schedule{WarmupEpochs: 1.5} }, true},
-		{"cosine with a warm-up", func(c *Config) { c.Schedule = Schedule{Name: ScheduleCosine, Warmup: 0.5} }, true},
-		{"steps", func(c *Config) { c.Schedule = Schedule{Name: ScheduleStep, Milestones: []int{1, 2}} }, true},
-		{"restarts", func(c *Config) {
-			c.Schedule = Schedule{Name: ScheduleCosineRestarts, RestartEpochs: 1, RestartFactor: 2, WarmupEpochs: 0.5}
+		{"cosine with a warm-up", func(c *Config) {
+			c.Schedule = Schedule{Name: ScheduleCosine, Warmup: 0.5}
 		}, true},
-		{"warm-up, stable, decay", func(c *Config) { c.Schedule = Schedule{Name: ScheduleWSD, Warmup: 0.1, Cooldown: 0.5} }, true},
+		{"steps", func(c *Config) { c.Schedule = Schedule{Name: ScheduleStep, Milestones: []int{1, 2}} },
+			true},
+		{"restarts", func(c *Config) {
+			c.Schedule = Schedule{Name: ScheduleCosineRestarts, RestartEpochs: 1, RestartFactor: 2,
+				WarmupEpochs: 0.5}
+		}, true},
+		{"warm-up, stable, decay", func(c *Config) {
+			c.Schedule = Schedule{Name: ScheduleWSD, Warmup: 0.1, Cooldown: 0.5}
+		}, true},
 		{"a plateau", func(c *Config) {
-			c.Schedule = Schedule{Name: SchedulePlateau, PlateauPatience: new(1), PlateauThreshold: 0.9, Gamma: 0.5}
+			c.Schedule = Schedule{Name: SchedulePlateau, PlateauPatience: new(1), PlateauThreshold: 0.9,
+				Gamma: 0.5}
 		}, true},
 		{"gradients clipped", func(c *Config) { c.ClipNorm = 0.5 }, true},
 		{"three batches a step", func(c *Config) { c.BatchSize, c.Accumulate = 3, 3 }, true},
@@ -35,8 +42,11 @@ func recipes() []recipe {
 		{"averaged weights with a warm-up, and the best of them", func(c *Config) {
 			c.EMA, c.Patience = EMA{Decay: 0.99, Warmup: true}, 2
 		}, true},
-		{"the best of all epochs by its validation accuracy", func(c *Config) { c.Best = BestValidationAccuracy }, false},
-		{"the best of all epochs by its training loss", func(c *Config) { c.Best = BestTrainingLoss }, false},
+		{"the best of all epochs by its validation accuracy", func(c *Config) {
+			c.Best = BestValidationAccuracy
+		}, false},
+		{"the best of all epochs by its training loss", func(c *Config) { c.Best = BestTrainingLoss },
+			false},
 	}
 }
 

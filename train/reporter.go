@@ -61,7 +61,8 @@ func (r *Reporter) Step(report StepReport) error {
 		return err
 	}
 	// The last column stays free: a terminal may go to the next line with it.
-	_, err := fmt.Fprintf(r.out, "\r%s%s", fitting(figures, float64(report.Step)/float64(report.Steps), r.width()-1), eraseRest)
+	_, err := fmt.Fprintf(r.out, "\r%s%s", fitting(figures, float64(report.Step)/float64(report.Steps),
+		r.width()-1), eraseRest)
 	return err
 }
 
@@ -86,19 +87,24 @@ func fitting(figures string, share float64, columns int) string {
 
 // Epoch reports one epoch in the experiment's form, with what else is known.
 func (r *Reporter) Epoch(epoch Epoch) error {
-	line := fmt.Sprintf("Epoch [%d/%d], Step [%d/%d], Loss: %.4f", epoch.Epoch, r.epochs, epoch.Steps, epoch.Steps, epoch.LastLoss)
-	line += fmt.Sprintf("  (mean loss %.4f, training accuracy %.2f %%", epoch.MeanLoss, 100*epoch.TrainAccuracy)
+	line := fmt.Sprintf("Epoch [%d/%d], Step [%d/%d], Loss: %.4f", epoch.Epoch, r.epochs, epoch.Steps,
+		epoch.Steps, epoch.LastLoss)
+	line += fmt.Sprintf("  (mean loss %.4f, training accuracy %.2f %%", epoch.MeanLoss,
+		100*epoch.TrainAccuracy)
 	if epoch.ValidationLoss != nil {
-		line += fmt.Sprintf(", validation loss %.4f, validation accuracy %.2f %%", *epoch.ValidationLoss, 100**epoch.ValidationAccuracy)
+		line += fmt.Sprintf(", validation loss %.4f, validation accuracy %.2f %%", *epoch.ValidationLoss,
+			100**epoch.ValidationAccuracy)
 	}
 	if epoch.ValidationMeanAveragePrecision != nil {
-		line += fmt.Sprintf(", validation mean average precision %.2f %%", 100**epoch.ValidationMeanAveragePrecision)
+		line += fmt.Sprintf(", validation mean average precision %.2f %%",
+			100**epoch.ValidationMeanAveragePrecision)
 	}
 	if epoch.ValidationMacroF1 != nil {
 		line += fmt.Sprintf(", macro F1 %.2f %%", 100**epoch.ValidationMacroF1)
 	}
 	if epoch.RawValidationAccuracy != nil {
-		line += fmt.Sprintf(" (not averaged %.4f, %.2f %%)", *epoch.RawValidationLoss, 100**epoch.RawValidationAccuracy)
+		line += fmt.Sprintf(" (not averaged %.4f, %.2f %%)", *epoch.RawValidationLoss,
+			100**epoch.RawValidationAccuracy)
 	}
 	if epoch.TestAccuracy != nil {
 		line += fmt.Sprintf(", test accuracy %.2f %%", 100**epoch.TestAccuracy)

@@ -18,11 +18,13 @@ func reported(t *testing.T, width func() int) string {
 		return now
 	}
 	for step := range 100 {
-		if err := r.Step(StepReport{Epoch: 1, Step: step + 1, Steps: 100, Loss: 2.302585, Images: 32}); err != nil {
+		if err := r.Step(StepReport{Epoch: 1, Step: step + 1, Steps: 100, Loss: 2.302585,
+			Images: 32}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.Epoch(Epoch{Epoch: 1, Steps: 100, MeanLoss: 1, LastLoss: 2, TrainAccuracy: 0.5, Seconds: 1, ImagesPerSecond: 3200}); err != nil {
+	if err := r.Epoch(Epoch{Epoch: 1, Steps: 100, MeanLoss: 1, LastLoss: 2, TrainAccuracy: 0.5,
+		Seconds: 1, ImagesPerSecond: 3200}); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -44,18 +46,24 @@ func TestTheProgressFitsTheTerminal(t *testing.T) {
 		for i, line := range lines[1 : len(lines)-1] {
 			text, erased := strings.CutSuffix(line, eraseRest)
 			room := max(columns-(i+1)/10, 1) - 1
-			if n := len([]rune(text)); !erased || n > room || n < min(room, 30) || strings.Contains(text, "\n") {
+			if n := len([]rune(text)); !erased || n > room || n < min(room, 30) ||
+				strings.Contains(text, "\n") {
 				t.Errorf("%d columns, %d of them free: %q", columns, room-n, line)
 			}
 		}
-		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "Epoch [1/10], Step [100/100], Loss: 2.0000  (mean loss 1.0000") || !strings.HasSuffix(last, "\n") {
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last,
+			"Epoch [1/10], Step [100/100], Loss: 2.0000  (mean loss 1.0000") ||
+			!strings.HasSuffix(last, "\n") {
 			t.Errorf("the epoch's line is %q", last)
 		}
 	}
-	if wide := reported(t, func() int { return 120 }); !strings.Contains(wide, fmt.Sprintf("\r[%s%s] Epoch [1/10], Step [50/100]", strings.Repeat("=", 12), strings.Repeat(" ", 12))) {
+	if wide := reported(t, func() int { return 120 }); !strings.Contains(wide,
+		fmt.Sprintf("\r[%s%s] Epoch [1/10], Step [50/100]", strings.Repeat("=", 12),
+			strings.Repeat(" ", 12))) {
 		t.Error("a wide terminal shows no bar")
 	}
-	if narrow := reported(t, func() int { return 80 }); !strings.Contains(narrow, "Epoch [1/10], Step [50/100], Loss: 2.3026") {
+	if narrow := reported(t, func() int { return 80 }); !strings.Contains(narrow,
+		"Epoch [1/10], Step [50/100], Loss: 2.3026") {
 		t.Error("80 columns have no room for the figures")
 	}
 }

@@ -21,7 +21,8 @@ import (
 func BenchmarkResidual(b *testing.B) {
 	for _, family := range []interface {
 		Network(name string, input builder.Shape, classes int) (*builder.Network, error)
-	}{zoo.ResNet{Blocks: []int{3, 3, 3}, Width: 16, SmallImages: true}, zoo.MobileNetV2{SmallImages: true}} {
+	}{zoo.ResNet{Blocks: []int{3, 3, 3}, Width: 16, SmallImages: true},
+		zoo.MobileNetV2{SmallImages: true}} {
 		network, err := family.Network("small", builder.Shape{3, 32, 32}, 10)
 		if err != nil {
 			b.Fatal(err)
@@ -47,7 +48,8 @@ func benchmarkSteps(b *testing.B, network *builder.Network, batch int) {
 	threads, _ := strconv.Atoi(os.Getenv("SLIPWAY_BENCH_THREADS"))
 	trainer, err := train.New(network, set, train.Config{
 		Data: set.Name, BatchSize: batch, Epochs: math.MaxInt32, Threads: threads,
-		Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1, Momentum: 0.9, WeightDecay: 1e-4},
+		Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1, Momentum: 0.9,
+			WeightDecay: 1e-4},
 	}, nil)
 	if err != nil {
 		b.Fatal(err)

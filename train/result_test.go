@@ -25,7 +25,8 @@ func TestResultOfARun(t *testing.T) {
 	}{
 		{"ended early", 1, Progress{Epochs: 3, BestEpoch: 2, Finished: "early", History: history}, true},
 		{"under way", 1, Progress{Epochs: 3, BestEpoch: 2, History: history}, false},
-		{"ended without early stopping", 0, Progress{Epochs: 3, BestEpoch: 2, Finished: "all", History: history}, false},
+		{"ended without early stopping", 0, Progress{Epochs: 3, BestEpoch: 2, Finished: "all",
+			History: history}, false},
 		{"without a best epoch", 1, Progress{Epochs: 3, Finished: "all", History: history}, false},
 	} {
 		trainer := newSmallTrainer(t, Config{})
@@ -76,7 +77,9 @@ func TestStatesThatAreNotRead(t *testing.T) {
 		}
 		file := fileOf(network.InitialWeights(5), string(text))
 		file.Metadata[safetensors.DigestKey] = file.Digest()
-		if _, err := decodeCheckpoint(file, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("is of version %d; this program reads version %d", state.Version, checkpointVersion)) {
+		if _, err := decodeCheckpoint(file, nil); err == nil ||
+			!strings.Contains(err.Error(), fmt.Sprintf("is of version %d; this program reads version %d",
+				state.Version, checkpointVersion)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -93,7 +96,8 @@ func TestStatesThatAreNotRead(t *testing.T) {
 func fileOf(weights builder.Weights, state string) *safetensors.File {
 	file := &safetensors.File{Metadata: map[string]string{stateKey: state}}
 	for _, tensor := range weights {
-		file.Tensors = append(file.Tensors, safetensors.NewFloat32(tensor.Name, tensor.Shape, tensor.Data))
+		file.Tensors = append(file.Tensors, safetensors.NewFloat32(tensor.Name, tensor.Shape,
+			tensor.Data))
 	}
 	return file
 }
@@ -101,7 +105,8 @@ func fileOf(weights builder.Weights, state string) *safetensors.File {
 // A prefix is one where more of the network's parameters are found with it than without.
 func TestNoPrefixIsGuessed(t *testing.T) {
 	network := smallNetwork(t)
-	file := &safetensors.File{Tensors: []safetensors.Tensor{safetensors.NewFloat32("module.other", []int{1}, []float32{1})}}
+	file := &safetensors.File{Tensors: []safetensors.Tensor{safetensors.NewFloat32("module.other",
+		[]int{1}, []float32{1})}}
 	if got := (&weightsFile{file: file}).wrapperOf(network); got != "" {
 		t.Errorf("the prefix %q", got)
 	}
@@ -110,7 +115,8 @@ func TestNoPrefixIsGuessed(t *testing.T) {
 // A message names eight tensors, and how many more there are.
 func TestFirstNames(t *testing.T) {
 	names := strings.Fields("a b c d e f g h i j")
-	for count, want := range map[int]string{1: "a", 8: "a, b, c, d, e, f, g, h", 9: "a, b, c, d, e, f, g, h and 1 more", 10: "a, b, c, d, e, f, g, h and 2 more"} {
+	for count, want := range map[int]string{1: "a", 8: "a, b, c, d, e, f, g, h",
+		9: "a, b, c, d, e, f, g, h and 1 more", 10: "a, b, c, d, e, f, g, h and 2 more"} {
 		if got := firstNames(names[:count]); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}

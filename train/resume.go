@@ -44,7 +44,9 @@ func resumable(saved, asked Config) error {
 	}
 	if len(differ) > 0 {
 		slices.Sort(differ)
-		return fmt.Errorf("cannot resume with other settings: %s; start a new run from these weights with -init instead", strings.Join(differ, "; "))
+		return fmt.Errorf(
+			"cannot resume with other settings: %s; start a new run from these weights with -init instead",
+			strings.Join(differ, "; "))
 	}
 	return nil
 }
@@ -100,13 +102,17 @@ func scheduleGoesOn(saved, asked Config) error {
 	beyond := asked.Epochs > was
 	switch {
 	case is == was && beyond && asked.Epochs > saved.Epochs:
-		return fmt.Errorf("the %s schedule ends after %s, and with it the learning rate at %.3g of its height; for %d epochs lengthen it with -schedule-epochs %d",
-			saved.Schedule.Name, display.Count(was, "epoch"), saved.Schedule.Final, asked.Epochs, asked.Epochs)
+		return fmt.Errorf(
+			"the %s schedule ends after %s, and with it the learning rate at %.3g of its height; for %d epochs lengthen it with -schedule-epochs %d",
+			saved.Schedule.Name, display.Count(was, "epoch"), saved.Schedule.Final, asked.Epochs,
+			asked.Epochs)
 	case is != was && !beyond:
-		return fmt.Errorf("the %s schedule takes %s, and %s are asked for: it keeps its length; -schedule-epochs is for more epochs than it has",
+		return fmt.Errorf(
+			"the %s schedule takes %s, and %s are asked for: it keeps its length; -schedule-epochs is for more epochs than it has",
 			saved.Schedule.Name, display.Count(was, "epoch"), display.Count(asked.Epochs, "epoch"))
 	case is < was:
-		return fmt.Errorf("the %s schedule takes %s, and cannot be cut to %s", saved.Schedule.Name, display.Count(was, "epoch"), display.Count(is, "epoch"))
+		return fmt.Errorf("the %s schedule takes %s, and cannot be cut to %s", saved.Schedule.Name,
+			display.Count(was, "epoch"), display.Count(is, "epoch"))
 	}
 	return asked.restsAtZero()
 }
@@ -115,7 +121,8 @@ func scheduleGoesOn(saved, asked Config) error {
 // weight would change in them.
 func (c Config) restsAtZero() error {
 	if s := c.Schedule; s.Epochs > 0 && s.Final == 0 && c.Epochs > s.Epochs {
-		return wrongSetting("schedule.epochs", "the %s schedule is at a learning rate of 0 after %s, and %s are asked for; lengthen it with -schedule-epochs %d, or give a -final-factor",
+		return wrongSetting("schedule.epochs",
+			"the %s schedule is at a learning rate of 0 after %s, and %s are asked for; lengthen it with -schedule-epochs %d, or give a -final-factor",
 			s.Name, display.Count(s.Epochs, "epoch"), display.Count(c.Epochs, "epoch"), c.Epochs)
 	}
 	return nil

@@ -66,7 +66,8 @@ func freeName(path string) (string, error) {
 // CheckRunPath reports a name that does not lead to a folder inside that of the runs.
 func CheckRunPath(name string) error {
 	if !fs.ValidPath(name) || name == "." {
-		return fmt.Errorf("%q names no folder inside that of the runs; give a name such as e1, or e1/again", name)
+		return fmt.Errorf(
+			"%q names no folder inside that of the runs; give a name such as e1, or e1/again", name)
 	}
 	return checkParts(name)
 }
@@ -181,7 +182,8 @@ func (d RunDir) write(name string, data []byte) error {
 // Those that are newer by name stay: the run went on from before them, so that they
 // are damaged, and must not count as kept.
 func (d RunDir) WriteCheckpoint(c *Checkpoint) (string, error) {
-	path := filepath.Join(d.path, checkpointsFolder, fmt.Sprintf("step-%08d.safetensors", c.Progress.Step))
+	path := filepath.Join(d.path, checkpointsFolder,
+		fmt.Sprintf("step-%08d.safetensors", c.Progress.Step))
 	if err := WriteCheckpoint(path, c); err != nil {
 		return "", err
 	}
@@ -189,7 +191,9 @@ func (d RunDir) WriteCheckpoint(c *Checkpoint) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	paths = slices.DeleteFunc(paths, func(other string) bool { return filepath.Base(other) > filepath.Base(path) })
+	paths = slices.DeleteFunc(paths, func(other string) bool {
+		return filepath.Base(other) > filepath.Base(path)
+	})
 	for len(paths) > c.Config.KeepCheckpoints {
 		last := len(paths) - 1
 		if err := os.Remove(paths[last]); err != nil {
@@ -202,7 +206,8 @@ func (d RunDir) WriteCheckpoint(c *Checkpoint) (string, error) {
 
 // Checkpoints returns the run's checkpoint files, newest first.
 func (d RunDir) Checkpoints() ([]string, error) {
-	paths, err := filepath.Glob(filepath.Join(escapeGlob(d.path), checkpointsFolder, checkpointPattern))
+	paths, err := filepath.Glob(filepath.Join(escapeGlob(d.path), checkpointsFolder,
+		checkpointPattern))
 	if err != nil {
 		return nil, fmt.Errorf("checkpoints of run %s: %w", d.path, err)
 	}
@@ -217,7 +222,8 @@ func escapeGlob(path string) string {
 
 // Latest reads the newest checkpoint that is whole. damaged holds what was
 // wrong with newer ones. Extra are the kinds of layers that ReadCheckpoint is told of.
-func (d RunDir) Latest(extra ...builder.Layer) (checkpoint *Checkpoint, path string, damaged []error, err error) {
+func (d RunDir) Latest(extra ...builder.Layer) (checkpoint *Checkpoint, path string,
+	damaged []error, err error) {
 	paths, err := d.Checkpoints()
 	if err != nil {
 		return nil, "", nil, err
@@ -230,7 +236,8 @@ func (d RunDir) Latest(extra ...builder.Layer) (checkpoint *Checkpoint, path str
 		damaged = append(damaged, err)
 	}
 	if len(damaged) > 0 {
-		return nil, "", damaged, fmt.Errorf("run %s: none of its %d checkpoints is whole: %w", d.path, len(paths), errors.Join(damaged...))
+		return nil, "", damaged, fmt.Errorf("run %s: none of its %d checkpoints is whole: %w", d.path,
+			len(paths), errors.Join(damaged...))
 	}
 	return nil, "", nil, fmt.Errorf("run %s has no checkpoint yet; train it from the start", d.path)
 }

@@ -13,15 +13,19 @@ import (
 )
 
 func TestRunNames(t *testing.T) {
-	for _, name := range []string{"e1", "e1/again", "..e1", "e1.2", "é", "a b", "lr=0.1,seed 3", "console", "com"} {
+	for _, name := range []string{"e1", "e1/again", "..e1", "e1.2", "é", "a b", "lr=0.1,seed 3",
+		"console", "com"} {
 		if err := CheckRunName(name); err != nil {
 			t.Error(err)
 		}
 	}
 	for name, want := range map[string]string{
-		"own:t10k": `"own_t10k"`, "a/b:c": `"b_c"`, `a\b`: `"a_b"`, "what?": `"what_"`, "a*": `"a_"`, "a\tb": `"a_b"`,
+		"own:t10k": `"own_t10k"`, "a/b:c": `"b_c"`, `a\b`: `"a_b"`, "what?": `"what_"`, "a*": `"a_"`,
+		"a\tb": `"a_b"`,
 		"end.": `"end_"`, "end ": `"end_"`, "NUL": `"_NUL"`, "com1.txt": `"_com1.txt"`, "<x>|": `"_x__"`,
-		"": "names no folder", ".": "names no folder", "..": "names no folder", "../e1": "names no folder", "a/../..": "names no folder", "/e1": "names no folder", "a//b": "names no folder",
+		"": "names no folder", ".": "names no folder", "..": "names no folder",
+		"../e1": "names no folder", "a/../..": "names no folder", "/e1": "names no folder",
+		"a//b": "names no folder",
 	} {
 		if err := CheckRunName(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", name, err, want)
@@ -32,7 +36,8 @@ func TestRunNames(t *testing.T) {
 		t.Error(err)
 	}
 	// Files are named so that every system takes them.
-	if got := (RunDir{"runs/r"}).LogitsPath("/data/own:t10k"); got != "runs/r/own_t10k_logits.safetensors" {
+	if got := (RunDir{"runs/r"}).
+		LogitsPath("/data/own:t10k"); got != "runs/r/own_t10k_logits.safetensors" {
 		t.Error(got)
 	}
 }

@@ -15,7 +15,8 @@ import (
 func TestSamplingRejects(t *testing.T) {
 	config := smallConfig(builder.DefaultEngine)
 	config.Sampling = "fair"
-	if _, err := config.WithDefaults(smallNetwork(t)); err == nil || !strings.Contains(err.Error(), `unknown sampling "fair"; there are shuffled and balanced`) {
+	if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
+		!strings.Contains(err.Error(), `unknown sampling "fair"; there are shuffled and balanced`) {
 		t.Errorf("error %v", err)
 	}
 	config.Sampling = SamplingShuffled
@@ -43,7 +44,8 @@ func TestDrawnImagesAreAugmentedAnew(t *testing.T) {
 		images := make([]float32, 36*len(indices))
 		trainer.progress.EpochStep = first / 8
 		batch := feed{trainer.augmented, trainer.trainingInfo, indices, trainer.epochOf()}
-		if err := trainer.feeder.fill(t.Context(), images, make([]int32, len(indices)), batch); err != nil {
+		if err := trainer.feeder.fill(t.Context(), images, make([]int32, len(indices)),
+			batch); err != nil {
 			t.Fatal(err)
 		}
 		return images
@@ -57,12 +59,14 @@ func TestDrawnImagesAreAugmentedAnew(t *testing.T) {
 	if len(seen) < 15 { // of 49 shifts
 		t.Errorf("an image that is drawn 64 times has %d forms", len(seen))
 	}
-	if got, want := floatBytes(fed(8, same[:8])), floatBytes(images[36*8:36*16]); string(got) != string(want) {
+	if got, want := floatBytes(fed(8, same[:8])),
+		floatBytes(images[36*8:36*16]); string(got) != string(want) {
 		t.Error("from step 1 on, images are augmented otherwise")
 	}
 	// The seventh of an epoch is not the first of another.
 	trainer.progress.Epochs = 1
-	if got, want := floatBytes(fed(0, same[:8])), floatBytes(images[:36*8]); string(got) == string(want) {
+	if got, want := floatBytes(fed(0, same[:8])),
+		floatBytes(images[:36*8]); string(got) == string(want) {
 		t.Error("two epochs augment alike")
 	}
 }
@@ -99,14 +103,16 @@ func uneven(t *testing.T, n, share int, seed uint64) *dataset.Set {
 // Of 50 images 49 are of one class. Trained on plainly, the network hardly finds the other; class
 // weights and balanced sampling find most of it, for some of the first.
 func TestUnevenClasses(t *testing.T) {
-	network, err := builder.New("two", builder.Shape{1, 6, 6}, builder.Flatten{}, builder.Dense{Units: 2})
+	network, err := builder.New("two", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	training, test := uneven(t, 15000, 50, 1), uneven(t, 1000, 2, 2)
 	recalls := func(change func(*Config)) (frequent, rare float64) {
 		t.Helper()
-		config := Config{BatchSize: 50, Epochs: 10, Pixels: PixelsHalf, Optimizer: OptimizerConfig{LearningRate: 0.003}}
+		config := Config{BatchSize: 50, Epochs: 10, Pixels: PixelsHalf,
+			Optimizer: OptimizerConfig{LearningRate: 0.003}}
 		change(&config)
 		trainer, err := New(network, training, config, nil)
 		if err != nil {
@@ -132,7 +138,8 @@ func TestUnevenClasses(t *testing.T) {
 	frequent, rare := recalls(func(*Config) {})
 	t.Logf("plain: recall %v and %v", frequent, rare)
 	if rare > 0.4 || frequent < 0.95 {
-		t.Errorf("plain: recall %v and %v; the test is of a rare class that is hardly found", frequent, rare)
+		t.Errorf("plain: recall %v and %v; the test is of a rare class that is hardly found", frequent,
+			rare)
 	}
 	for name, change := range map[string]func(*Config){
 		"class weights":     func(c *Config) { c.Loss.ClassWeights.Balanced = true },

@@ -261,20 +261,23 @@ func (s Schedule) String() string {
 	over := fmt.Sprintf("%s over %s", s.Name, display.Count(s.Epochs, "epoch"))
 	switch s.Name {
 	case ScheduleOneCycle:
-		return fmt.Sprintf("%s, from %.3g of the rate up over %s and down to %.3g", over, s.First, s.warmupLength(), s.Final)
+		return fmt.Sprintf("%s, from %.3g of the rate up over %s and down to %.3g", over, s.First,
+			s.warmupLength(), s.Final)
 	case "", ScheduleConstant:
 		return ScheduleConstant + s.warmupText()
 	case ScheduleStep:
 		epochs := strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Milestones), " ", ", "), "[]")
 		return fmt.Sprintf("%s, times %.3g after epochs %s", s.Name, s.Gamma, epochs) + s.warmupText()
 	case ScheduleCosineRestarts:
-		text := fmt.Sprintf("%s after %s, down to %.3g of the rate", s.Name, display.Count(s.RestartEpochs, "epoch"), s.Final)
+		text := fmt.Sprintf("%s after %s, down to %.3g of the rate", s.Name,
+			display.Count(s.RestartEpochs, "epoch"), s.Final)
 		if s.RestartFactor > 1 {
 			text += fmt.Sprintf(", each %d times as long as the one before", s.RestartFactor)
 		}
 		return text + s.warmupText()
 	case ScheduleWSD:
-		return fmt.Sprintf("%s, down to %.3g of the rate over the last %.3g of the steps (%s)", over, s.Final, s.Cooldown, s.CooldownShape) + s.warmupText()
+		return fmt.Sprintf("%s, down to %.3g of the rate over the last %.3g of the steps (%s)", over,
+			s.Final, s.Cooldown, s.CooldownShape) + s.warmupText()
 	case SchedulePlateau:
 		return fmt.Sprintf("%s, times %.3g after %s that are no better, down to %.3g of the rate",
 			s.Name, s.Gamma, display.Count(s.patience()+1, "epoch"), s.Final) + s.warmupText()

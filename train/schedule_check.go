@@ -26,7 +26,8 @@ func (s Schedule) ends() bool {
 func (s Schedule) withDefaults(epochs int) (Schedule, error) {
 	setDefault(&s.Name, ScheduleConstant)
 	if !slices.Contains(ScheduleNames(), s.Name) {
-		return s, wrongSetting("schedule.name", "unknown schedule %q; there are %v", s.Name, ScheduleNames())
+		return s, wrongSetting("schedule.name", "unknown schedule %q; there are %v", s.Name,
+			ScheduleNames())
 	}
 	if err := s.checkLengths(); err != nil {
 		return s, err
@@ -42,11 +43,17 @@ func (s Schedule) withDefaults(epochs int) (Schedule, error) {
 	}
 	switch warmup := s.warmupEpochs(); {
 	case s.ends() && s.WarmupEpochs >= float64(s.Epochs):
-		return s, wrongSetting("schedule.warmup_epochs", "schedule %s: a warm-up of %v epochs is no part of %s", s.Name, s.WarmupEpochs, display.Count(s.Epochs, "epoch"))
+		return s, wrongSetting("schedule.warmup_epochs",
+			"schedule %s: a warm-up of %v epochs is no part of %s", s.Name, s.WarmupEpochs,
+			display.Count(s.Epochs, "epoch"))
 	case s.Name == ScheduleWSD && warmup+s.Cooldown*float64(s.Epochs) > float64(s.Epochs):
-		return s, wrongSetting("schedule.cooldown", "schedule %s: a warm-up over %s and a fall over %.3g of the steps are more than there are", s.Name, s.warmupLength(), s.Cooldown)
+		return s, wrongSetting("schedule.cooldown",
+			"schedule %s: a warm-up over %s and a fall over %.3g of the steps are more than there are",
+			s.Name, s.warmupLength(), s.Cooldown)
 	case s.Name == ScheduleStep && warmup > float64(s.Milestones[0]):
-		return s, wrongSetting("schedule.milestones", "schedule %s: the rate still rises at the milestone %d; the warm-up takes %s", s.Name, s.Milestones[0], s.warmupLength())
+		return s, wrongSetting("schedule.milestones",
+			"schedule %s: the rate still rises at the milestone %d; the warm-up takes %s", s.Name,
+			s.Milestones[0], s.warmupLength())
 	case !s.varies():
 		return Schedule{}, nil
 	}
@@ -57,15 +64,20 @@ func (s Schedule) withDefaults(epochs int) (Schedule, error) {
 func (s Schedule) checkLengths() error {
 	switch {
 	case s.Epochs < 0:
-		return wrongSetting("schedule.epochs", "schedule %s: %d epochs; at least 1 is needed", s.Name, s.Epochs)
+		return wrongSetting("schedule.epochs", "schedule %s: %d epochs; at least 1 is needed", s.Name,
+			s.Epochs)
 	case !s.ends() && s.Epochs != 0:
 		return wrongSetting("schedule.epochs", "schedule %s has no length", s.Name)
 	case !s.ends() && s.Warmup != 0:
-		return wrongSetting("schedule.warmup", "schedule %s has no length that a warm-up is a share of; say in epochs how long it is", s.Name)
+		return wrongSetting("schedule.warmup",
+			"schedule %s has no length that a warm-up is a share of; say in epochs how long it is", s.Name)
 	case s.Warmup != 0 && s.WarmupEpochs != 0:
-		return wrongSetting("schedule.warmup", "schedule %s: a warm-up of a share of the steps and of a number of epochs; give one of them", s.Name)
+		return wrongSetting("schedule.warmup",
+			"schedule %s: a warm-up of a share of the steps and of a number of epochs; give one of them",
+			s.Name)
 	case !(s.WarmupEpochs >= 0) || math.IsInf(s.WarmupEpochs, 0):
-		return wrongSetting("schedule.warmup_epochs", "schedule %s: a warm-up of %v epochs; it is at least 0", s.Name, s.WarmupEpochs)
+		return wrongSetting("schedule.warmup_epochs",
+			"schedule %s: a warm-up of %v epochs; it is at least 0", s.Name, s.WarmupEpochs)
 	}
 	return nil
 }
@@ -91,7 +103,8 @@ func (s *Schedule) setFactors() error {
 	}{
 		{"warm-up", "warmup", &s.Warmup, s.ends(), 0, 1},
 		{"first factor", "first", &s.First, s.Warmup != 0 || s.WarmupEpochs != 0, first, toOne},
-		{"final factor", "final", &s.Final, s.ends() || s.has(ScheduleCosineRestarts, SchedulePlateau), final, toOne},
+		{"final factor", "final", &s.Final, s.ends() || s.has(ScheduleCosineRestarts, SchedulePlateau),
+			final, toOne},
 		{"gamma", "gamma", &s.Gamma, s.has(ScheduleStep, SchedulePlateau), 0.1, 1},
 		{"cooldown", "cooldown", &s.Cooldown, s.Name == ScheduleWSD, 0.2, toOne},
 		{"threshold", "plateau_threshold", &s.PlateauThreshold, s.Name == SchedulePlateau, 1e-4, 1},
@@ -103,7 +116,8 @@ func (s *Schedule) setFactors() error {
 			setDefault(option.value, option.initial)
 		}
 		if !(*option.value >= 0 && *option.value < option.below) {
-			return wrongSetting("schedule."+option.setting, "schedule %s: %s %v is out of range; it is between 0 and 1", s.Name, option.name, *option.value)
+			return wrongSetting("schedule."+option.setting,
+				"schedule %s: %s %v is out of range; it is between 0 and 1", s.Name, option.name, *option.value)
 		}
 	}
 	return nil
@@ -128,7 +142,8 @@ func (s *Schedule) setCounts() error {
 		}
 		setDefault(option.value, option.initial)
 		if *option.value < 1 {
-			return wrongSetting("schedule."+option.setting, "schedule %s: %s %d; at least 1 is needed", s.Name, option.name, *option.value)
+			return wrongSetting("schedule."+option.setting, "schedule %s: %s %d; at least 1 is needed",
+				s.Name, option.name, *option.value)
 		}
 	}
 	if err := s.setPatience(); err != nil {
@@ -137,7 +152,8 @@ func (s *Schedule) setCounts() error {
 	if s.Name == ScheduleWSD {
 		setDefault(&s.CooldownShape, CooldownRoot)
 		if shapes := CooldownShapes(); !slices.Contains(shapes, s.CooldownShape) {
-			return wrongSetting("schedule.cooldown_shape", "schedule %s: unknown shape %q of the fall; there are %v", s.Name, s.CooldownShape, shapes)
+			return wrongSetting("schedule.cooldown_shape",
+				"schedule %s: unknown shape %q of the fall; there are %v", s.Name, s.CooldownShape, shapes)
 		}
 	} else if s.CooldownShape != "" {
 		return wrongSetting("schedule.cooldown_shape", "schedule %s has no shape of its fall", s.Name)
@@ -154,7 +170,8 @@ func (s *Schedule) setPatience() error {
 	case s.PlateauPatience == nil:
 		s.PlateauPatience = new(plateauPatience)
 	case *s.PlateauPatience < 0:
-		return wrongSetting("schedule.plateau_patience", "schedule %s: patience %d; at least 0 is needed", s.Name, *s.PlateauPatience)
+		return wrongSetting("schedule.plateau_patience", "schedule %s: patience %d; at least 0 is needed",
+			s.Name, *s.PlateauPatience)
 	}
 	return nil
 }
@@ -168,12 +185,15 @@ func (s Schedule) checkMilestones() error {
 	case s.Name != ScheduleStep && len(s.Milestones) > 0:
 		return wrongSetting("schedule.milestones", "schedule %s has no milestones", s.Name)
 	case s.Name == ScheduleStep && len(s.Milestones) == 0:
-		return wrongSetting("schedule.milestones", "schedule %s needs milestones: the numbers of epochs after which the rate falls", s.Name)
+		return wrongSetting("schedule.milestones",
+			"schedule %s needs milestones: the numbers of epochs after which the rate falls", s.Name)
 	}
 	last := 0
 	for _, epochs := range s.Milestones {
 		if epochs <= last {
-			return wrongSetting("schedule.milestones", "schedule %s: milestones %v; they are numbers of epochs, each above the one before", s.Name, s.Milestones)
+			return wrongSetting("schedule.milestones",
+				"schedule %s: milestones %v; they are numbers of epochs, each above the one before", s.Name,
+				s.Milestones)
 		}
 		last = epochs
 	}

@@ -37,7 +37,8 @@ func TestSchedulesAgreeWithPyTorch(t *testing.T) {
 					got[step] = float32(schedule.Factor(step, c.Steps))
 				}
 			}
-			goldentest.Compare(t, "factors", got, want, goldentest.Tolerance{Relative: 1e-6, OfLargest: 1e-9})
+			goldentest.Compare(t, "factors", got, want,
+				goldentest.Tolerance{Relative: 1e-6, OfLargest: 1e-9})
 		})
 	}
 	for _, name := range ScheduleNames() {
@@ -70,14 +71,17 @@ func historyOf(t *testing.T, c goldentest.Case) History {
 
 func TestScheduleKeepsItsFinalFactor(t *testing.T) {
 	const stepsPerEpoch = 5
-	for _, name := range []string{ScheduleConstant, ScheduleLinear, ScheduleCosine, ScheduleOneCycle, ScheduleWSD} {
+	for _, name := range []string{ScheduleConstant, ScheduleLinear, ScheduleCosine, ScheduleOneCycle,
+		ScheduleWSD} {
 		schedule, err := Schedule{Name: name}.withDefaults(2)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if name == ScheduleConstant {
-			if !schedule.IsZero() || schedule.Factor(0, stepsPerEpoch) != 1 || schedule.Factor(99, stepsPerEpoch) != 1 {
-				t.Errorf("constant: %+v, factors %v and %v", schedule, schedule.Factor(0, stepsPerEpoch), schedule.Factor(99, stepsPerEpoch))
+			if !schedule.IsZero() || schedule.Factor(0, stepsPerEpoch) != 1 ||
+				schedule.Factor(99, stepsPerEpoch) != 1 {
+				t.Errorf("constant: %+v, factors %v and %v", schedule, schedule.Factor(0, stepsPerEpoch),
+					schedule.Factor(99, stepsPerEpoch))
 			}
 			continue
 		}
@@ -88,7 +92,8 @@ func TestScheduleKeepsItsFinalFactor(t *testing.T) {
 		}
 	}
 	// The warm-up of half of 2 steps ends at step 0.
-	if factor := (Schedule{Name: ScheduleOneCycle, Warmup: 0.5, First: 0.1, Final: 0.2, Epochs: 1}).Factor(0, 2); factor != 1 {
+	if factor := (Schedule{Name: ScheduleOneCycle, Warmup: 0.5, First: 0.1, Final: 0.2, Epochs: 1}).
+		Factor(0, 2); factor != 1 {
 		t.Errorf("factor %v at the top of one-cycle, want 1", factor)
 	}
 }
@@ -142,25 +147,30 @@ func TestScheduleRejects(t *testing.T) {
 		{Schedule{WarmupEpochs: math.Inf(1)}, "a warm-up of +Inf epochs"},
 		{Schedule{Name: ScheduleLinear, Warmup: 0.1, WarmupEpochs: 1}, "give one of them"},
 		{Schedule{Name: ScheduleLinear, WarmupEpochs: 3}, "a warm-up of 3 epochs is no part of 3 epochs"},
-		{Schedule{Name: ScheduleOneCycle, WarmupEpochs: 2, Epochs: 2}, "a warm-up of 2 epochs is no part of 2 epochs"},
+		{Schedule{Name: ScheduleOneCycle, WarmupEpochs: 2, Epochs: 2},
+			"a warm-up of 2 epochs is no part of 2 epochs"},
 		{Schedule{Name: ScheduleStep}, "step needs milestones"},
-		{Schedule{Name: ScheduleStep, Milestones: []int{2, 2}}, "milestones [2 2]; they are numbers of epochs, each above the one before"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{2, 2}},
+			"milestones [2 2]; they are numbers of epochs, each above the one before"},
 		{Schedule{Name: ScheduleStep, Milestones: []int{0}}, "milestones [0]"},
-		{Schedule{Name: ScheduleStep, Milestones: []int{1}, WarmupEpochs: 2}, "the rate still rises at the milestone 1"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{1}, WarmupEpochs: 2},
+			"the rate still rises at the milestone 1"},
 		{Schedule{Name: ScheduleStep, Milestones: []int{1}, Gamma: 1}, "gamma 1 is out of range"},
 		{Schedule{Name: ScheduleStep, Milestones: []int{1}, Final: 0.1}, "step has no final factor"},
 		{Schedule{Name: ScheduleStep, Milestones: []int{1}, Epochs: 2}, "step has no length"},
 		{Schedule{Name: ScheduleLinear, Milestones: []int{1}}, "linear has no milestones"},
 		{Schedule{Name: ScheduleLinear, Gamma: 0.5}, "linear has no gamma"},
 		{Schedule{Name: ScheduleCosineRestarts}, "epochs to a restart 0; at least 1"},
-		{Schedule{Name: ScheduleCosineRestarts, RestartEpochs: 1, RestartFactor: -1}, "factor from restart to restart -1"},
+		{Schedule{Name: ScheduleCosineRestarts, RestartEpochs: 1, RestartFactor: -1},
+			"factor from restart to restart -1"},
 		{Schedule{Name: ScheduleCosine, RestartEpochs: 1}, "cosine has no epochs to a restart"},
 		{Schedule{Name: ScheduleWSD, Cooldown: 1.5}, "cooldown 1.5 is out of range"},
 		{Schedule{Name: ScheduleWSD, Cooldown: 0.9, Warmup: 0.2}, "are more than there are"},
 		{Schedule{Name: ScheduleWSD, CooldownShape: "cliff"}, `unknown shape "cliff"`},
 		{Schedule{Name: ScheduleLinear, CooldownShape: CooldownRoot}, "linear has no shape"},
 		{Schedule{Name: ScheduleLinear, Cooldown: 0.1}, "linear has no cooldown"},
-		{Schedule{Name: SchedulePlateau}, "plateau watches the validation-loss, and needs a validation fraction"},
+		{Schedule{Name: SchedulePlateau},
+			"plateau watches the validation-loss, and needs a validation fraction"},
 		{Schedule{Name: SchedulePlateau, PlateauPatience: new(-1)}, "patience -1; at least 0"},
 		{Schedule{Name: SchedulePlateau, PlateauThreshold: math.NaN()}, "threshold NaN is out of range"},
 		{Schedule{Name: ScheduleLinear, PlateauPatience: new(1)}, "linear has no patience"},
@@ -174,7 +184,8 @@ func TestScheduleRejects(t *testing.T) {
 	} {
 		config := smallConfig(builder.DefaultEngine)
 		config.Schedule = test.schedule
-		if _, err := config.WithDefaults(smallNetwork(t)); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
+			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: error %v, want %q", test.schedule, err, test.want)
 		}
 	}
@@ -255,7 +266,8 @@ func TestScheduleReachesTheOptimizer(t *testing.T) {
 // More epochs than a schedule has are trained at a rate that was asked for, or not at all:
 // never at that of the schedule's end because nobody thought of it.
 func TestMoreEpochsThanTheSchedule(t *testing.T) {
-	for _, schedule := range []Schedule{{Name: ScheduleCosine}, {Name: ScheduleOneCycle}, {Name: ScheduleLinear, Final: 0.1}} {
+	for _, schedule := range []Schedule{{Name: ScheduleCosine}, {Name: ScheduleOneCycle},
+		{Name: ScheduleLinear, Final: 0.1}} {
 		config := smallConfig(builder.EngineNative)
 		config.Schedule = schedule
 		trainer := newSmallTrainer(t, config)
@@ -277,22 +289,26 @@ func TestMoreEpochsThanTheSchedule(t *testing.T) {
 			{3, 5, "-schedule-epochs is for more epochs than it has"},
 			{5, 2, "cannot be cut to 2 epochs"},
 		} {
-			if _, err := resume(test.epochs, test.length); err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("%s, %d epochs and a schedule of %d: %v, want %q", schedule.Name, test.epochs, test.length, err, test.want)
+			if _, err := resume(test.epochs, test.length); err == nil ||
+				!strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s, %d epochs and a schedule of %d: %v, want %q", schedule.Name, test.epochs,
+					test.length, err, test.want)
 			}
 		}
 		longer, err := resume(5, 5)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rate, want := longer.learningRate(), 0.01*longer.Config().Schedule.Factor(3*8, 8); rate != want || rate == 0 {
+		if rate, want := longer.learningRate(),
+			0.01*longer.Config().Schedule.Factor(3*8, 8); rate != want || rate == 0 {
 			t.Errorf("%s: rate %v in a longer schedule, want %v", schedule.Name, rate, want)
 		}
 		if err := longer.Fit(t.Context(), Callbacks{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := longer.Checkpoint(); got.Config.Schedule.Epochs != 5 || got.Progress.Epochs != 5 {
-			t.Errorf("%s: ended after %d epochs of a schedule of %d", schedule.Name, got.Progress.Epochs, got.Config.Schedule.Epochs)
+			t.Errorf("%s: ended after %d epochs of a schedule of %d", schedule.Name, got.Progress.Epochs,
+				got.Config.Schedule.Epochs)
 		}
 	}
 }
@@ -302,7 +318,8 @@ func TestARateOfZeroBehindTheSchedule(t *testing.T) {
 	config := smallConfig(builder.EngineNative)
 	config.Schedule = Schedule{Name: ScheduleCosine, Epochs: 2}
 	if _, err := New(smallNetwork(t), datasettest.Bars(t, 60), config, nil); err == nil ||
-		!strings.Contains(err.Error(), "at a learning rate of 0 after 2 epochs, and 3 epochs are asked for; lengthen it with -schedule-epochs 3") {
+		!strings.Contains(err.Error(),
+			"at a learning rate of 0 after 2 epochs, and 3 epochs are asked for; lengthen it with -schedule-epochs 3") {
 		t.Error(err)
 	}
 	config.Schedule.Final = 0.1

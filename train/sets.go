@@ -89,8 +89,10 @@ func (t *Trainer) TestOn(source dataset.Source) error {
 	}
 	before := t.sets()
 	for class := range min(len(before.Training.ClassNames), len(test.ClassNames)) {
-		if learned, tested := before.Training.ClassNames[class], test.ClassNames[class]; learned != tested {
-			return fmt.Errorf("class %d is %q in %s and %q in %s: test on a set of the same classes in the same order",
+		if learned, tested := before.Training.ClassNames[class],
+			test.ClassNames[class]; learned != tested {
+			return fmt.Errorf(
+				"class %d is %q in %s and %q in %s: test on a set of the same classes in the same order",
 				class, learned, before.Training.Name, tested, test.Name)
 		}
 	}
@@ -127,7 +129,8 @@ func (c *Checkpoint) holds(source dataset.Source, digest string) bool {
 		return false
 	}
 	logits, err := c.Network.Classes()
-	return c.Data == set.DigestOf(classesAssumed) || err == nil && c.Data == set.DigestOf(min(logits, 256))
+	return c.Data == set.DigestOf(classesAssumed) || err == nil &&
+		c.Data == set.DigestOf(min(logits, 256))
 }
 
 // fits reports whether the network can classify the images of the set.
@@ -138,19 +141,23 @@ func fits(network *builder.Network, source dataset.Source) error {
 	}
 	set := source.Info()
 	image := builder.Shape{set.Channels, set.Height, set.Width}
-	if input := network.Input(); input.String() != image.String() && (len(input) != 1 || input[0] != image.Elements()) {
-		return &UnfitError{fmt.Sprintf("network %s takes %v, the images of %s are %v", network.Name(), input, set.Name, image)}
+	if input := network.Input(); input.String() != image.String() &&
+		(len(input) != 1 || input[0] != image.Elements()) {
+		return &UnfitError{fmt.Sprintf("network %s takes %v, the images of %s are %v", network.Name(),
+			input, set.Name, image)}
 	}
 	if set.MultiLabel && classes != set.Classes {
-		return &UnfitError{fmt.Sprintf("network %s has %d logits, the images of %s have any of %d labels: "+
-			"a network has a logit for each label", network.Name(), classes, set.Name, set.Classes)}
+		return &UnfitError{fmt.Sprintf(
+			"network %s has %d logits, the images of %s have any of %d labels: "+
+				"a network has a logit for each label", network.Name(), classes, set.Name, set.Classes)}
 	}
 	if classes < set.Classes {
 		labels := ""
 		if inMemory, ok := source.(*dataset.Set); ok {
 			labels = ": " + inMemory.LabelRange()
 		}
-		return &UnfitError{fmt.Sprintf("network %s has %d logits, %s has %d classes%s", network.Name(), classes, set.Name, set.Classes, labels)}
+		return &UnfitError{fmt.Sprintf("network %s has %d logits, %s has %d classes%s", network.Name(),
+			classes, set.Name, set.Classes, labels)}
 	}
 	return nil
 }
@@ -164,7 +171,9 @@ func tellsApart(source dataset.Source) error {
 			"make two classes of it, such as yes and no", set.Name)
 	}
 	if set.Classes < 2 {
-		return fmt.Errorf("the images of %s are all of one class, and there is nothing to tell apart: at least 2 are needed", set.Name)
+		return fmt.Errorf(
+			"the images of %s are all of one class, and there is nothing to tell apart: at least 2 are needed",
+			set.Name)
 	}
 	return nil
 }

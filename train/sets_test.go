@@ -60,7 +60,8 @@ func TestResumeOfARunWithoutARecordOfItsSets(t *testing.T) {
 			t.Errorf("its set is recorded as %+v", got)
 		}
 		resumed.Close()
-		if _, err := Resume(checkpoint, datasettest.Bars(t, 59), checkpoint.Config); err == nil || !strings.Contains(err.Error(), "other data") {
+		if _, err := Resume(checkpoint, datasettest.Bars(t, 59), checkpoint.Config); err == nil ||
+			!strings.Contains(err.Error(), "other data") {
 			t.Errorf("another set: %v", err)
 		}
 	}
@@ -88,7 +89,8 @@ func TestAnOldRunOfAKnownSetIsKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := checkpoint.Sets; got.Training.Title != "MNIST" || got.Test != nil || got.Attribution() == "" {
+	if got := checkpoint.Sets; got.Training.Title != "MNIST" || got.Test != nil ||
+		got.Attribution() == "" {
 		t.Errorf("it is recorded as %+v", got)
 	}
 }
@@ -101,7 +103,8 @@ func TestSetsWithoutPlaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(raw), "/home") || told.Training.Name != "own:train" || told.Test.Name != "own:train" || place.Place == "" {
+	if strings.Contains(string(raw), "/home") || told.Training.Name != "own:train" ||
+		told.Test.Name != "own:train" || place.Place == "" {
 		t.Errorf("%s", raw)
 	}
 }

@@ -12,11 +12,13 @@ import (
 
 // A run says what it is trained and tested on, and whose images it learned from.
 func TestSetsAreTold(t *testing.T) {
-	mine := dataset.Info{Name: "there/mine", Place: "/there/mine", Images: 2, Channels: 1, Height: 1, Width: 1, Classes: 2}
+	mine := dataset.Info{Name: "there/mine", Place: "/there/mine", Images: 2, Channels: 1, Height: 1,
+		Width: 1, Classes: 2}
 	known := dataset.Info{Name: "train", Title: "MNIST", Authors: "LeCun"}
 	for want, sets := range map[string]Sets{
-		"trained on there/mine, 2 images 1×1×1, 2 classes; tested on nothing":       {Training: mine},
-		"trained on train (MNIST); tested on there/mine, 2 images 1×1×1, 2 classes": {Training: known, Test: &mine},
+		"trained on there/mine, 2 images 1×1×1, 2 classes; tested on nothing": {Training: mine},
+		"trained on train (MNIST); tested on there/mine, 2 images 1×1×1, 2 classes": {Training: known,
+			Test: &mine},
 	} {
 		if got := sets.String(); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -38,7 +40,8 @@ func TestEachSetLosesItsPlaces(t *testing.T) {
 	}
 	whole := Sets{Training: *info(), Validation: info(), Test: info()}
 	hidden := whole.WithoutPlaces()
-	for name, set := range map[string]*dataset.Info{"training": &hidden.Training, "validation": hidden.Validation, "test": hidden.Test} {
+	for name, set := range map[string]*dataset.Info{"training": &hidden.Training,
+		"validation": hidden.Validation, "test": hidden.Test} {
 		if set == nil || set.Name != "mine:train" || set.Place != "" || set.SHA256 != "1" {
 			t.Errorf("the %s set is told as %+v", name, set)
 		}
@@ -74,13 +77,15 @@ func TestTestOn(t *testing.T) {
 		t.Errorf("recorded is %+v", test)
 	}
 
-	learned, err := New(smallNetwork(t), named("top", "middle", "bottom"), smallConfig(builder.EngineNative), nil)
+	learned, err := New(smallNetwork(t), named("top", "middle", "bottom"),
+		smallConfig(builder.EngineNative), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer learned.Close()
 	if err := learned.TestOn(named("top", "bottom", "middle")); err == nil ||
-		!strings.Contains(err.Error(), `class 1 is "middle" in small and "bottom" in small`) || learned.Sets().Test != nil {
+		!strings.Contains(err.Error(), `class 1 is "middle" in small and "bottom" in small`) ||
+		learned.Sets().Test != nil {
 		t.Errorf("classes in another order: %v", err)
 	}
 	if err := learned.TestOn(named("top", "middle", "bottom")); err != nil {
@@ -95,7 +100,8 @@ func TestCheckpointsHoldTheirSet(t *testing.T) {
 	digest := set.Digest()
 	recorded := Sets{Training: dataset.Info{Images: 20}}
 	network := smallNetwork(t) // of three classes
-	four, err := builder.New("four", builder.Shape{1, 6, 6}, builder.Flatten{}, builder.Dense{Units: 4})
+	four, err := builder.New("four", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +162,8 @@ func TestWhoseWeightsARunBeganWith(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sets := range []Sets{checkpoint.Sets, resumed.Sets(), resumed.Sets().WithoutPlaces()} {
-		if sets.Pretrained != "Net by Somebody, Apache-2.0" || !strings.HasSuffix(sets.Attribution(), "trained on from Net by Somebody, Apache-2.0") {
+		if sets.Pretrained != "Net by Somebody, Apache-2.0" || !strings.HasSuffix(sets.Attribution(),
+			"trained on from Net by Somebody, Apache-2.0") {
 			t.Errorf("it is told %q, and %q", sets.Pretrained, sets.Attribution())
 		}
 	}

@@ -25,8 +25,8 @@ func BatchNormModes() []string { return []string{BatchNormBatch, BatchNormShard}
 // maxShards is more than anybody has processes for, and bounds what is kept of each.
 const maxShards = 1 << 16
 
-// maxTogether bounds the shards of a rank that go forward in lockstep, each of which holds a thread of
-// the operating system.
+// maxTogether bounds the shards of a rank that go forward in lockstep, each of which holds a thread
+// of the operating system.
 const maxTogether = 512
 
 // checkShardValues reports numbers of shards that no batch can be dealt to.
@@ -46,15 +46,17 @@ func (c *Config) checkShardValues() error {
 		return wrongSetting("batch_norm", "statistics of BatchNorm by %q; they are by %s, or by %s",
 			c.BatchNorm, BatchNormBatch, BatchNormShard)
 	case c.BatchNorm != "" && c.Shards == 0:
-		return wrongSetting("batch_norm", "BatchNorm by %s applies to batches that are dealt to shards alone",
-			BatchNormShard)
+		return wrongSetting("batch_norm",
+			"BatchNorm by %s applies to batches that are dealt to shards alone", BatchNormShard)
 	case c.Shards == 0:
 		return nil
 	case c.Shards < 0 || bits.OnesCount(uint(c.Shards)) != 1 || c.Shards > maxShards:
-		return wrongSetting("shards", "%d shards; their number is a power of two, at most %d", c.Shards, maxShards)
+		return wrongSetting("shards", "%d shards; their number is a power of two, at most %d", c.Shards,
+			maxShards)
 	case c.Shards > units:
-		return wrongSetting("shards", "%d shards of a batch of %d images, of which %d can be dealt: some would "+
-			"always be empty", c.Shards, c.BatchSize, units)
+		return wrongSetting("shards",
+			"%d shards of a batch of %d images, of which %d can be dealt: some would "+
+				"always be empty", c.Shards, c.BatchSize, units)
 	}
 	return nil
 }
@@ -166,8 +168,9 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	}
 	if network.WholeBatch() && config.BatchNorm == "" {
 		if s.each > maxTogether {
-			return nil, wrongSetting("shards", "%d shards of a rank would wait for each other at each BatchNorm, at "+
-				"most %d can: take fewer, or more ranks, or each shard's own statistics", s.each, maxTogether)
+			return nil, wrongSetting("shards",
+				"%d shards of a rank would wait for each other at each BatchNorm, at "+
+					"most %d can: take fewer, or more ranks, or each shard's own statistics", s.each, maxTogether)
 		}
 		s.sync = newBatchSync(s.each, others)
 		s.parts = make([]shardPart, s.each)

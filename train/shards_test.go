@@ -44,8 +44,8 @@ func stepOf(t *testing.T, trainer *Trainer, images int) (batchResult, [][]float3
 // sameStep compares steps to a tolerance of rounding.
 func sameStep(t *testing.T, got, want batchResult, gotGradients, wantGradients [][]float32) {
 	t.Helper()
-	if math.Abs(got.total-want.total) > 1e-5*want.total || math.Abs(got.data-want.data) > 1e-5*want.data ||
-		got.correct != want.correct {
+	if math.Abs(got.total-want.total) > 1e-5*want.total ||
+		math.Abs(got.data-want.data) > 1e-5*want.data || got.correct != want.correct {
 		t.Errorf("loss %v, of the data %v, %d right; want %v, %v, %d",
 			got.total, got.data, got.correct, want.total, want.data, want.correct)
 	}
@@ -61,10 +61,10 @@ func sameStep(t *testing.T, got, want batchResult, gotGradients, wantGradients [
 	}
 }
 
-// What is of a batch stays of the whole batch when it is dealt, but for rounding: the loss, weighted
-// or not, dropout's masks, pairs that are mixed, drawn and augmented images, and penalties; of even
-// shards, of uneven ones, of a short batch that leaves some empty, in parts, and of several
-// batches a step.
+// What is of a batch stays of the whole batch when it is dealt, but for rounding: the loss,
+// weighted or not, dropout's masks, pairs that are mixed, drawn and augmented images, and
+// penalties; of even shards, of uneven ones, of a short batch that leaves some empty, in parts, and
+// of several batches a step.
 func TestShardsComeToTheWholeBatch(t *testing.T) {
 	e2, err := builder.E2(10, 0.5)
 	if err != nil {
@@ -209,11 +209,12 @@ func TestBatchNormByShard(t *testing.T) {
 	})
 }
 
-// Statistics that are frozen stay to the bit, beside others that are learned, also where shards have
-// unequal shares.
+// Statistics that are frozen stay to the bit, beside others that are learned, also where shards
+// have unequal shares.
 func TestFrozenStatisticsStayInShards(t *testing.T) {
 	network, err := builder.New("half", builder.Shape{1, 6, 6},
-		builder.Conv2D{Filters: 3, Kernel: builder.Square(3)}, builder.BatchNorm{Name: "kept", Frozen: true},
+		builder.Conv2D{Filters: 3, Kernel: builder.Square(3)},
+		builder.BatchNorm{Name: "kept", Frozen: true},
 		builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}, builder.BatchNorm{Name: "learned"},
 		builder.ReLU{}, builder.Flatten{}, builder.Dense{Units: 3})
 	if err != nil {
@@ -245,7 +246,8 @@ func frozenStatisticsStay(t *testing.T, network *builder.Network, batchNorm stri
 		if !strings.Contains(tensor.Name, "running_") {
 			continue
 		}
-		if kept := strings.HasPrefix(tensor.Name, "kept."); slices.Equal(tensor.Data, start[i].Data) != kept {
+		if kept := strings.HasPrefix(tensor.Name, "kept."); slices.Equal(tensor.Data,
+			start[i].Data) != kept {
 			t.Errorf("%s: %v, was %v", tensor.Name, tensor.Data, start[i].Data)
 		}
 	}
@@ -403,8 +405,10 @@ func TestSteadyStepOfShardsAllocatesNothingOfOurs(t *testing.T) {
 func TestGroupedConvolutionsInShards(t *testing.T) {
 	network, err := builder.New("grouped", builder.Shape{1, 28, 28},
 		builder.Conv2D{Filters: 32, Kernel: builder.Square(4), Stride: builder.Square(4)}, builder.ReLU{},
-		builder.Conv2D{Filters: 32, Kernel: builder.Square(3), Padding: builder.Square(1), Groups: 2, NoBias: true},
-		builder.ReLU{}, builder.Conv2D{Filters: 8, Kernel: builder.Square(1), Groups: 4}, builder.Flatten{},
+		builder.Conv2D{Filters: 32, Kernel: builder.Square(3), Padding: builder.Square(1), Groups: 2,
+			NoBias: true},
+		builder.ReLU{}, builder.Conv2D{Filters: 8, Kernel: builder.Square(1), Groups: 4},
+		builder.Flatten{},
 		builder.Dense{Units: 10})
 	if err != nil {
 		t.Fatal(err)

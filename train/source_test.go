@@ -19,7 +19,8 @@ type failing struct {
 	err          error
 }
 
-func (f *failing) Read(ctx context.Context, images []uint8, labels []int32, indices []int, epoch int) error {
+func (f *failing) Read(ctx context.Context, images []uint8, labels []int32, indices []int,
+	epoch int) error {
 	for _, index := range indices {
 		if index == f.index && (epoch == f.epoch || f.epoch < 0) {
 			return f.err
@@ -50,7 +51,8 @@ func TestAnImageThatCannotBeRead(t *testing.T) {
 		saves := 0
 		err = broken.Fit(t.Context(), Callbacks{Save: func() error { saves++; return nil }})
 		var unread *ReadError
-		if !errors.As(err, &unread) || !errors.Is(err, gone) || !strings.Contains(err.Error(), "epoch 2, step ") {
+		if !errors.As(err, &unread) || !errors.Is(err, gone) ||
+			!strings.Contains(err.Error(), "epoch 2, step ") {
 			t.Fatalf("Fit returned %v", err)
 		}
 		if saves != 2 || broken.Progress().Epochs != 1 {
@@ -72,13 +74,15 @@ func TestAnImageThatCannotBeRead(t *testing.T) {
 		if !bytes.Equal(encoded(t, want), encoded(t, got)) {
 			t.Error("the resumed run differs from the unbroken one")
 		}
-		unsaved, err := New(smallNetwork(t), &failing{Source: set, index: 7, epoch: -1, err: gone}, config, nil)
+		unsaved, err := New(smallNetwork(t), &failing{Source: set, index: 7, epoch: -1, err: gone},
+			config, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer unsaved.Close()
 		err = unsaved.Fit(t.Context(), Callbacks{Save: func() error { return errors.New("disk full") }})
-		if !errors.Is(err, gone) || !strings.Contains(err.Error(), "the run's state could not be saved: disk full") {
+		if !errors.Is(err, gone) ||
+			!strings.Contains(err.Error(), "the run's state could not be saved: disk full") {
 			t.Errorf("without room: %v", err)
 		}
 	})

@@ -46,14 +46,16 @@ func (t *Trainer) step(ctx context.Context, indices []int) (err error) {
 		return err
 	}
 	if diverged(result.total) {
-		return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep + 1, Loss: result.total, Indices: indices}
+		return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep + 1,
+			Loss: result.total, Indices: indices}
 	}
 	norm, err := t.clipper.clip(result.model)
 	if err != nil {
 		return err
 	}
 	if !finite(norm) {
-		return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep + 1, Loss: result.total, Indices: indices, Gradients: true}
+		return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep + 1,
+			Loss: result.total, Indices: indices, Gradients: true}
 	}
 	t.progress.GradientNorm = max(t.progress.GradientNorm, norm)
 	t.optimizer.config.LearningRate, t.optimizer.factor = t.learningRate(), t.rateFactor()
@@ -132,11 +134,11 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 }
 
 // forwardAndBack runs a span of a step's images, whose class weights come to that sum. A part of a
-// batch is divided by its share of the whole batch's divisor, since the mean over a batch is not that
-// of its parts' means. Spans of several slots may be under way at the same time. The gradients are
-// written to a leaf of the shards', unless it is nil.
-func (t *Trainer) forwardAndBack(ctx context.Context, slot int, images feed, span span, weights float64,
-	leaf *leaf) (*program, batchResult, error) {
+// batch is divided by its share of the whole batch's divisor, since the mean over a batch is not
+// that of its parts' means. Spans of several slots may be under way at the same time. The gradients
+// are written to a leaf of the shards', unless it is nil.
+func (t *Trainer) forwardAndBack(ctx context.Context, slot int, images feed, span span,
+	weights float64, leaf *leaf) (*program, batchResult, error) {
 	batch, some := len(images.indices), images.of(span)
 	divisor := weights * float64(span.end-span.first) / float64(batch)
 	return t.pass(ctx, programKey{training: true, slot: slot}, some, span.first, divisor, leaf)
@@ -163,7 +165,8 @@ func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first i
 }
 
 // fed returns the key's program for as many images, which lie in it.
-func (t *Trainer) fed(ctx context.Context, key programKey, images feed, first int, divisor float64) (
+func (t *Trainer) fed(ctx context.Context, key programKey, images feed, first int,
+	divisor float64) (
 	*program, error) {
 	kept, err := t.features.of(ctx, key.training, images.source)
 	if err != nil {
@@ -215,7 +218,8 @@ func (t *Trainer) learningRate() float64 {
 	return t.config.Optimizer.LearningRate * t.rateFactor()
 }
 
-// rateFactor is what the schedule, or a sweep in its place, multiplies all rates by at the next step.
+// rateFactor is what the schedule, or a sweep in its place, multiplies all rates by at the next
+// step.
 func (t *Trainer) rateFactor() float64 {
 	if t.sweep != nil {
 		return t.sweep.rate(t.progress.Step) / t.config.Optimizer.LearningRate

@@ -54,10 +54,14 @@ func TestSteadyStepAllocatesNothingOfOurs(t *testing.T) {
 		}
 	})
 	if whole != machine {
-		t.Errorf("a step allocates %v times, of which the TapeMachine's run %v: feeding, loss and optimizer must not", whole, machine)
+		t.Errorf(
+			"a step allocates %v times, of which the TapeMachine's run %v: feeding, loss and optimizer must not",
+			whole, machine)
 	}
 	if perNode := machine / float64(len(program.graph.Expr.AllNodes())); perNode > 4 {
-		t.Errorf("the TapeMachine's run allocates %v times, %.1f a node; its own slices are at most 4 a node", machine, perNode)
+		t.Errorf(
+			"the TapeMachine's run allocates %v times, %.1f a node; its own slices are at most 4 a node",
+			machine, perNode)
 	}
 }
 

@@ -35,8 +35,10 @@ func TestStopRules(t *testing.T) {
 				if err := trainer.Fit(context.Background(), Callbacks{}); err != nil {
 					t.Fatal(err)
 				}
-				if progress := trainer.Progress(); progress.Epochs != test.epochs || !strings.Contains(progress.Finished, test.want) {
-					t.Errorf("stopped after %d epochs because %q; want %d and %q", progress.Epochs, progress.Finished, test.epochs, test.want)
+				if progress := trainer.Progress(); progress.Epochs != test.epochs ||
+					!strings.Contains(progress.Finished, test.want) {
+					t.Errorf("stopped after %d epochs because %q; want %d and %q", progress.Epochs,
+						progress.Finished, test.epochs, test.want)
 				}
 			})
 		})
@@ -46,7 +48,8 @@ func TestStopRules(t *testing.T) {
 // Early stopping that is switched on for a run that goes on watches from there: neither
 // does it stop at once, nor by what was best before it was switched off.
 func TestPatienceOfARunThatGoesOn(t *testing.T) {
-	for name, parts := range map[string][]int{"never on before": {0, 2}, "switched off before": {9, 0, 2}} {
+	for name, parts := range map[string][]int{"never on before": {0, 2},
+		"switched off before": {9, 0, 2}} {
 		t.Run(name, func(t *testing.T) {
 			config := smallConfig(builder.DefaultEngine)
 			config.ValidationFraction = 0.2
@@ -67,7 +70,8 @@ func TestPatienceOfARunThatGoesOn(t *testing.T) {
 			}
 			before := 3 * (len(parts) - 1)
 			if done := trainer.Progress(); done.Epochs <= before || done.BestEpoch <= before {
-				t.Errorf("ended after %d epochs, the best being %d: %s", done.Epochs, done.BestEpoch, done.Finished)
+				t.Errorf("ended after %d epochs, the best being %d: %s", done.Epochs, done.BestEpoch,
+					done.Finished)
 			}
 		})
 	}
@@ -87,11 +91,14 @@ func TestAFinishedRunWithPatienceResumesBitForBit(t *testing.T) {
 		config.Patience = 2
 		first := newSmallTrainer(t, config)
 		path := filepath.Join(t.TempDir(), "checkpoint.safetensors")
-		if err := first.Fit(t.Context(), Callbacks{Save: func() error { return WriteCheckpoint(path, first.Checkpoint()) }}); err != nil {
+		if err := first.Fit(t.Context(),
+			Callbacks{Save: func() error { return WriteCheckpoint(path, first.Checkpoint()) }}); err != nil {
 			t.Fatal(err)
 		}
-		if done := first.Progress(); done.BestEpoch == done.Epochs || done.Epochs >= whole.Progress().Epochs {
-			t.Fatalf("%q after %d epochs, %q after %d: nothing is tested", done.Finished, done.Epochs, whole.Progress().Finished, whole.Progress().Epochs)
+		if done := first.Progress(); done.BestEpoch == done.Epochs ||
+			done.Epochs >= whole.Progress().Epochs {
+			t.Fatalf("%q after %d epochs, %q after %d: nothing is tested", done.Finished, done.Epochs,
+				whole.Progress().Finished, whole.Progress().Epochs)
 		}
 		checkpoint, err := ReadCheckpoint(path)
 		if err != nil {
@@ -102,10 +109,12 @@ func TestAFinishedRunWithPatienceResumesBitForBit(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, best := range first.Weights() {
-			if !slices.Equal(checkpoint.Result()[i].Data, best.Data) || !slices.Equal(read[i].Data, best.Data) {
+			if !slices.Equal(checkpoint.Result()[i].Data, best.Data) ||
+				!slices.Equal(read[i].Data, best.Data) {
 				t.Errorf("%s of the result is not that of the best epoch", best.Name)
 			}
-			if !slices.Equal(first.Checkpoint().Weights[i].Data, checkpoint.Weights[i].Data) || slices.Equal(checkpoint.Weights[i].Data, best.Data) {
+			if !slices.Equal(first.Checkpoint().Weights[i].Data, checkpoint.Weights[i].Data) ||
+				slices.Equal(checkpoint.Weights[i].Data, best.Data) {
 				t.Errorf("%s of the checkpoint is not that of the last epoch", best.Name)
 			}
 		}
@@ -138,7 +147,8 @@ func TestPatienceKeepsTheBestWeights(t *testing.T) {
 		}
 		progress := trainer.Progress()
 		if evaluation.Loss != progress.BestLoss || progress.BestEpoch == progress.Epochs {
-			t.Errorf("validation loss %v after epoch %d, the best was %v in epoch %d", evaluation.Loss, progress.Epochs, progress.BestLoss, progress.BestEpoch)
+			t.Errorf("validation loss %v after epoch %d, the best was %v in epoch %d", evaluation.Loss,
+				progress.Epochs, progress.BestLoss, progress.BestEpoch)
 		}
 	})
 }

@@ -20,7 +20,8 @@ func TestSchedulesSayWhatTheyAre(t *testing.T) {
 			Name: ScheduleOneCycle, Epochs: 2, First: 0.04, Warmup: 0.3, Final: 0.001},
 		"one-cycle over 3 epochs, from 0.04 of the rate up over 1 epoch and down to 0.001": {
 			Name: ScheduleOneCycle, Epochs: 3, First: 0.04, WarmupEpochs: 1, Final: 0.001},
-		"step, times 0.1 after epochs 15, 25": {Name: ScheduleStep, Milestones: []int{15, 25}, Gamma: 0.1},
+		"step, times 0.1 after epochs 15, 25": {Name: ScheduleStep, Milestones: []int{15, 25},
+			Gamma: 0.1},
 		"cosine-restarts after 1 epoch, down to 0.5 of the rate": {
 			Name: ScheduleCosineRestarts, RestartEpochs: 1, RestartFactor: 1, Final: 0.5},
 		"cosine-restarts after 5 epochs, down to 0 of the rate, each 2 times as long as the one before": {
@@ -54,12 +55,14 @@ func TestOptimizerWantsTensors(t *testing.T) {
 	dense := tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(2))
 	number := gorgonia.NewF32(1)
 	for _, parameter := range []pair{{dense, number}, {number, dense}, {number, number}} {
-		optimizer, err := newOptimizer(OptimizerConfig{Name: "sgd", LearningRate: 1}, ofSizes(2), testEngine(t))
+		optimizer, err := newOptimizer(OptimizerConfig{Name: "sgd", LearningRate: 1}, ofSizes(2),
+			testEngine(t))
 		if err != nil {
 			t.Fatal(err)
 		}
 		err = optimizer.Step([]gorgonia.ValueGrad{parameter})
-		if err == nil || !strings.Contains(err.Error(), "parameter 0 is a") || !strings.Contains(err.Error(), "want dense tensors") {
+		if err == nil || !strings.Contains(err.Error(), "parameter 0 is a") ||
+			!strings.Contains(err.Error(), "want dense tensors") {
 			t.Errorf("%T and %T: %v", parameter.value, parameter.gradient, err)
 		}
 	}

@@ -36,7 +36,9 @@ func (c Config) selector(network *builder.Network, text string) (func(tensor str
 		if err != nil {
 			return nil, err
 		}
-		return func(tensor string) bool { return (layerOf(tensor) == head.Name) == (text == HeadWord) }, nil
+		return func(tensor string) bool {
+			return (layerOf(tensor) == head.Name) == (text == HeadWord)
+		}, nil
 	}
 	matches := pattern(text)
 	return func(tensor string) bool {
@@ -50,7 +52,8 @@ func layerOf(tensor string) string { return tensor[:max(0, strings.LastIndexByte
 // checkDecay reports what weight decay cannot be of.
 func (c Config) checkDecay() error {
 	if c.Decay != "" && c.Decay != DecayAll && c.Decay != DecayWeights {
-		return wrongSetting("decay", "weight decay of %q; it is of %s parameters or of %s alone", c.Decay, DecayAll, DecayWeights)
+		return wrongSetting("decay", "weight decay of %q; it is of %s parameters or of %s alone", c.Decay,
+			DecayAll, DecayWeights)
 	}
 	return nil
 }
@@ -62,12 +65,16 @@ func (c Config) checkTrained(network *builder.Network) error {
 		if err != nil {
 			return fmt.Errorf("freeze %s: %w", text, err)
 		}
-		if !slices.ContainsFunc(network.Parameters(), func(t builder.TensorSpec) bool { return selected(t.Name) }) {
-			return fmt.Errorf("freeze: network %s has no parameter that is called %q; it has %s", network.Name(), text, parameterNames(network))
+		if !slices.ContainsFunc(network.Parameters(), func(t builder.TensorSpec) bool {
+			return selected(t.Name)
+		}) {
+			return fmt.Errorf("freeze: network %s has no parameter that is called %q; it has %s",
+				network.Name(), text, parameterNames(network))
 		}
 	}
 	if len(network.Parameters()) > 0 && len(c.trained(network)) == 0 {
-		return fmt.Errorf("freeze: %s leaves no parameter of network %s to train", strings.Join(c.Freeze, ","), network.Name())
+		return fmt.Errorf("freeze: %s leaves no parameter of network %s to train",
+			strings.Join(c.Freeze, ","), network.Name())
 	}
 	return nil
 }
@@ -90,7 +97,9 @@ func (c Config) trained(network *builder.Network) []int {
 	}
 	var places []int
 	for i, parameter := range network.Parameters() {
-		if !slices.ContainsFunc(frozen, func(selected func(string) bool) bool { return selected(parameter.Name) }) {
+		if !slices.ContainsFunc(frozen, func(selected func(string) bool) bool {
+			return selected(parameter.Name)
+		}) {
 			places = append(places, i)
 		}
 	}

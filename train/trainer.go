@@ -57,7 +57,8 @@ type programKey struct {
 
 // New returns a trainer at the start of its first epoch, to be closed when it is
 // done with. The weights are drawn from the seed if initial is nil.
-func New(network *builder.Network, source dataset.Source, config Config, initial builder.Weights) (*Trainer, error) {
+func New(network *builder.Network, source dataset.Source, config Config,
+	initial builder.Weights) (*Trainer, error) {
 	config, err := config.For(source)
 	if err != nil {
 		return nil, err
@@ -98,7 +99,8 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 	}
 	if digest := t.sets().Training.SHA256; !checkpoint.holds(source, digest) {
 		t.Close()
-		return nil, fmt.Errorf("cannot resume with other data: the set of the checkpoint has the sha256 %s, %s has %s; name the place of the former with -data",
+		return nil, fmt.Errorf(
+			"cannot resume with other data: the set of the checkpoint has the sha256 %s, %s has %s; name the place of the former with -data",
 			checkpoint.Data, source.Info().Name, digest)
 	}
 	if err := goesOnWith(checkpoint.Config, t.config); err != nil {
@@ -125,7 +127,8 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 	return t, nil
 }
 
-func newTrainer(network *builder.Network, source dataset.Source, config Config, initial builder.Weights) (*Trainer, error) {
+func newTrainer(network *builder.Network, source dataset.Source, config Config,
+	initial builder.Weights) (*Trainer, error) {
 	// A network for a single class has not to be made first.
 	if err := tellsApart(source); err != nil {
 		return nil, err
@@ -133,15 +136,18 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 	if err := fits(network, source); err != nil {
 		return nil, err
 	}
-	t := &Trainer{network: network, config: config, training: source, programs: make(map[programKey]*program)}
+	t := &Trainer{network: network, config: config, training: source,
+		programs: make(map[programKey]*program)}
 	var err error
 	if config.ValidationFraction > 0 {
-		if t.training, t.validation, err = dataset.SplitSource(source, config.ValidationFraction, config.Seed); err != nil {
+		if t.training, t.validation, err = dataset.SplitSource(source, config.ValidationFraction,
+			config.Seed); err != nil {
 			return nil, err
 		}
 	}
 	t.trainingInfo = t.training.Info()
-	if t.config.Pixels, t.pixels, err = readyPixels(config.Pixels, t.training, t.trainingInfo); err != nil {
+	if t.config.Pixels, t.pixels, err = readyPixels(config.Pixels, t.training,
+		t.trainingInfo); err != nil {
 		return nil, err
 	}
 	if err := t.takeWeights(); err != nil {
@@ -151,7 +157,8 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 	if t.batches, err = t.newBatches(); err != nil {
 		return nil, err
 	}
-	if t.augmented, err = augment.Source(t.training, augment.List(config.Augmentation), config.Seed); err != nil {
+	if t.augmented, err = augment.Source(t.training, augment.List(config.Augmentation),
+		config.Seed); err != nil {
 		return nil, err
 	}
 	t.augmented = t.asDrawn(t.augmented)

@@ -27,14 +27,16 @@ func TestFitLearns(t *testing.T) {
 		}
 		first, last := history[0], history[11]
 		if first.Steps != 8 || last.MeanLoss > first.MeanLoss/2 {
-			t.Errorf("%d steps an epoch, mean loss %v → %v; want 8 steps and the loss halved", first.Steps, first.MeanLoss, last.MeanLoss)
+			t.Errorf("%d steps an epoch, mean loss %v → %v; want 8 steps and the loss halved", first.Steps,
+				first.MeanLoss, last.MeanLoss)
 		}
 		evaluation, err := trainer.Evaluate(context.Background(), datasettest.Bars(t, 60))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if evaluation.Accuracy < 0.95 || len(evaluation.Logits) != 60*3 {
-			t.Errorf("accuracy %v with %d logits, want at least 0.95 with 180", evaluation.Accuracy, len(evaluation.Logits))
+			t.Errorf("accuracy %v with %d logits, want at least 0.95 with 180", evaluation.Accuracy,
+				len(evaluation.Logits))
 		}
 	})
 }
@@ -43,7 +45,8 @@ func TestFitLearns(t *testing.T) {
 // from the middle of an epoch.
 func TestResumeIsBitForBit(t *testing.T) {
 	for _, optimizer := range []OptimizerConfig{
-		{Name: "adam"}, {Name: "adamw", WeightDecay: 0.1}, {Name: "sgd", Momentum: 0.9, Nesterov: true, LearningRate: 0.01}, {Name: "rmsprop", Momentum: 0.5, LearningRate: 0.001},
+		{Name: "adam"}, {Name: "adamw", WeightDecay: 0.1}, {Name: "sgd", Momentum: 0.9, Nesterov: true,
+			LearningRate: 0.01}, {Name: "rmsprop", Momentum: 0.5, LearningRate: 0.001},
 		{Name: "lion", WeightDecay: 0.1}, {Name: "muon", WeightDecay: 0.1},
 	} {
 		t.Run(optimizer.Name, func(t *testing.T) {
@@ -72,14 +75,16 @@ func TestResumeIsBitForBit(t *testing.T) {
 					t.Fatalf("Fit returned %v, want ErrInterrupted", err)
 				}
 				if done := broken.Progress(); done.Step != 9 || done.EpochStep != 3 {
-					t.Fatalf("interrupted at step %d, step %d of the epoch; want 9 and 3", done.Step, done.EpochStep)
+					t.Fatalf("interrupted at step %d, step %d of the epoch; want 9 and 3", done.Step,
+						done.EpochStep)
 				}
 				_, resumed := savedAndResumed(t, broken, datasettest.Bars(t, 60))
 				if err := resumed.Fit(context.Background(), Callbacks{}); err != nil {
 					t.Fatal(err)
 				}
 
-				if want, got := encoded(t, whole.Checkpoint()), encoded(t, resumed.Checkpoint()); !bytes.Equal(want, got) {
+				if want, got := encoded(t, whole.Checkpoint()),
+					encoded(t, resumed.Checkpoint()); !bytes.Equal(want, got) {
 					t.Errorf("resumed run differs from the unbroken one:\n%s\n%s", want[:4000], got[:4000])
 				}
 			})
@@ -143,7 +148,8 @@ func TestAnInterruptedEvaluationKeepsTheEpoch(t *testing.T) {
 			return nil
 		},
 	})
-	if !errors.Is(err, ErrInterrupted) || saved.Epochs != 1 || len(saved.History) != 1 || saved.History[0].ValidationLoss == nil {
+	if !errors.Is(err, ErrInterrupted) || saved.Epochs != 1 || len(saved.History) != 1 ||
+		saved.History[0].ValidationLoss == nil {
 		t.Errorf("%v; saved after %d epochs", err, saved.Epochs)
 	}
 }
@@ -159,7 +165,8 @@ func TestDivergenceNamesTheStepAndTheBatch(t *testing.T) {
 		if !errors.As(err, &diverged) {
 			t.Fatalf("error %v, want a DivergedError", err)
 		}
-		if diverged.Epoch != 1 || diverged.Step < 2 || len(diverged.Indices) != 8 || !(math.IsNaN(diverged.Loss) || math.IsInf(diverged.Loss, 0)) {
+		if diverged.Epoch != 1 || diverged.Step < 2 || len(diverged.Indices) != 8 ||
+			!(math.IsNaN(diverged.Loss) || math.IsInf(diverged.Loss, 0)) {
 			t.Errorf("diverged %+v, want step 2 or later of epoch 1 with 8 images", diverged)
 		}
 	})
@@ -176,7 +183,8 @@ func TestDivergenceAtTheEndOfAnEpoch(t *testing.T) {
 		config.ValidationFraction = 0.2
 		err := newSmallTrainer(t, config).Fit(t.Context(), Callbacks{})
 		var diverged *DivergedError
-		if !errors.As(err, &diverged) || !diverged.Validation || diverged.Epoch != 1 || diverged.Step != 1 {
+		if !errors.As(err, &diverged) || !diverged.Validation || diverged.Epoch != 1 ||
+			diverged.Step != 1 {
 			t.Fatalf("error %v (%+v), want a DivergedError after epoch 1", err, diverged)
 		}
 		if text := err.Error(); !strings.Contains(text, "the validation loss is NaN after epoch 1") {
@@ -213,10 +221,12 @@ func TestOverflowInTheLastStepIsNotSaved(t *testing.T) {
 				})
 				var diverged *DivergedError
 				var unsaved *UnsavedError
-				if !errors.As(err, &diverged) || !diverged.Weights || diverged.Epoch != 1 || diverged.Step != 1 || errors.As(err, &unsaved) != interrupt {
+				if !errors.As(err, &diverged) || !diverged.Weights || diverged.Epoch != 1 ||
+					diverged.Step != 1 || errors.As(err, &unsaved) != interrupt {
 					t.Fatalf("error %v (%+v), want a DivergedError of the weights", err, diverged)
 				}
-				if text := err.Error(); !strings.Contains(text, "the weights are no longer finite after epoch 1, step 1; try a lower learning rate") {
+				if text := err.Error(); !strings.Contains(text,
+					"the weights are no longer finite after epoch 1, step 1; try a lower learning rate") {
 					t.Error(text)
 				}
 			})
@@ -233,29 +243,39 @@ func TestConfigRejects(t *testing.T) {
 		{"engine", func(c *Config) { c.Engine = "tpu" }, `unknown engine "tpu"`},
 		{"optimizer", func(c *Config) { c.Optimizer.Name = "adagrad" }, `unknown optimizer "adagrad"`},
 		{"momentum of adam", func(c *Config) { c.Optimizer.Momentum = 0.9 }, "adam has no momentum"},
-		{"alpha of sgd", func(c *Config) { c.Optimizer = OptimizerConfig{Name: "sgd", Alpha: 0.9} }, "sgd has no alpha"},
-		{"nesterov alone", func(c *Config) { c.Optimizer = OptimizerConfig{Name: "sgd", Nesterov: true} }, "Nesterov needs sgd with momentum"},
+		{"alpha of sgd", func(c *Config) { c.Optimizer = OptimizerConfig{Name: "sgd", Alpha: 0.9} },
+			"sgd has no alpha"},
+		{"nesterov alone", func(c *Config) { c.Optimizer = OptimizerConfig{Name: "sgd", Nesterov: true} },
+			"Nesterov needs sgd with momentum"},
 		{"beta1", func(c *Config) { c.Optimizer.Beta1 = 1 }, "beta1 1 is out of range"},
 		{"rate", func(c *Config) { c.Optimizer.LearningRate = -1 }, "learning rate -1 is out of range"},
-		{"rate NaN", func(c *Config) { c.Optimizer.LearningRate = math.NaN() }, "learning rate NaN is out of range"},
+		{"rate NaN", func(c *Config) { c.Optimizer.LearningRate = math.NaN() },
+			"learning rate NaN is out of range"},
 		{"batch", func(c *Config) { c.BatchSize = -1 }, "batch size -1"},
 		{"epochs", func(c *Config) { c.Epochs = -1 }, "-1 epochs"},
 		{"threshold", func(c *Config) { c.UntilLoss = -1 }, "threshold -1"},
-		{"threshold NaN", func(c *Config) { c.UntilLoss = math.NaN() }, "threshold NaN is no finite number"},
-		{"threshold Inf", func(c *Config) { c.UntilLoss = math.Inf(1) }, "threshold +Inf is no finite number"},
+		{"threshold NaN", func(c *Config) { c.UntilLoss = math.NaN() },
+			"threshold NaN is no finite number"},
+		{"threshold Inf", func(c *Config) { c.UntilLoss = math.Inf(1) },
+			"threshold +Inf is no finite number"},
 		{"validation", func(c *Config) { c.ValidationFraction = 1 }, "validation fraction 1"},
 		{"patience alone", func(c *Config) { c.Patience = 3 }, "needs a validation fraction"},
 		{"pixels", func(c *Config) { c.Pixels = "0…2" }, `pixels "0…2"`},
 		{"penalty", func(c *Config) { c.ParameterPenalty.L1 = -1 }, "neither may be negative"},
-		{"infinite penalty", func(c *Config) { c.ParameterPenalty.L1 = math.Inf(1) }, "both must be finite"},
-		{"penalty NaN", func(c *Config) { c.ActivationPenalties = map[string]Penalty{"relu1": {L2: math.NaN()}} }, "both must be finite"},
-		{"layer", func(c *Config) { c.ActivationPenalties = map[string]Penalty{"relu9": {}} }, `no layer "relu9"`},
+		{"infinite penalty", func(c *Config) { c.ParameterPenalty.L1 = math.Inf(1) },
+			"both must be finite"},
+		{"penalty NaN", func(c *Config) {
+			c.ActivationPenalties = map[string]Penalty{"relu1": {L2: math.NaN()}}
+		}, "both must be finite"},
+		{"layer", func(c *Config) { c.ActivationPenalties = map[string]Penalty{"relu9": {}} },
+			`no layer "relu9"`},
 		{"checkpoints", func(c *Config) { c.KeepCheckpoints = -1 }, "at least 1 kept"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			config := smallConfig(builder.DefaultEngine)
 			test.change(&config)
-			if _, err := config.WithDefaults(smallNetwork(t)); err == nil || !strings.Contains(err.Error(), test.want) {
+			if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
+				!strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
@@ -267,14 +287,16 @@ func TestTrainerRejectsASetThatDoesNotFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(e1, datasettest.Bars(t, 8), Config{}, nil); err == nil || !strings.Contains(err.Error(), "takes 1×28×28, the images of small are 1×6×6") {
+	if _, err := New(e1, datasettest.Bars(t, 8), Config{}, nil); err == nil ||
+		!strings.Contains(err.Error(), "takes 1×28×28, the images of small are 1×6×6") {
 		t.Errorf("error %v", err)
 	}
 	two, err := builder.New("two", builder.Shape{36}, builder.Dense{Units: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(two, datasettest.Bars(t, 8), Config{}, nil); err == nil || !strings.Contains(err.Error(), "has 2 logits, small has 3 classes") {
+	if _, err := New(two, datasettest.Bars(t, 8), Config{}, nil); err == nil ||
+		!strings.Contains(err.Error(), "has 2 logits, small has 3 classes") {
 		t.Errorf("error %v", err)
 	}
 }

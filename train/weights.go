@@ -22,7 +22,8 @@ type LoadedWeights struct {
 
 // ReadWeights is LoadWeights without what is to be told: the weights, and the prefix that was
 // left out.
-func ReadWeights(path string, network *builder.Network) (weights builder.Weights, prefix string, err error) {
+func ReadWeights(path string, network *builder.Network) (weights builder.Weights, prefix string,
+	err error) {
 	loaded, err := LoadWeights(path, network)
 	if err != nil {
 		return nil, "", err
@@ -62,7 +63,8 @@ func LoadWeights(path string, network *builder.Network) (*LoadedWeights, error) 
 	} else {
 		var outside []safetensors.Tensor
 		loaded.Prefix, outside = source.take(network)
-		if err = compare(source.file, loaded.Prefix, network).wrong(network, !source.isModel); err == nil {
+		if err = compare(source.file, loaded.Prefix, network).
+			wrong(network, !source.isModel); err == nil {
 			loaded.Weights, err = takeWeights(source.file, loaded.Prefix, network)
 			loaded.Notes = source.notes(path, loaded.Prefix, outside, network)
 		}
@@ -111,16 +113,19 @@ func compare(file *safetensors.File, prefix string, network *builder.Network) mi
 		case !ok:
 			m.missing = append(m.missing, fmt.Sprintf("%s (%v)", name, parameter.Shape))
 		case !slices.Equal(withoutOnes(shape), withoutOnes(parameter.Shape)):
-			m.reshaped = append(m.reshaped, fmt.Sprintf("%s (%v, needed is %v)", name, shape, parameter.Shape))
+			m.reshaped = append(m.reshaped, fmt.Sprintf("%s (%v, needed is %v)", name, shape,
+				parameter.Shape))
 		}
 	}
 	for _, tensor := range file.Tensors {
 		if !known[tensor.Name] && !strings.HasSuffix(tensor.Name, countSuffix) {
-			m.unexpected = append(m.unexpected, fmt.Sprintf("%s (%v)", tensor.Name, builder.Shape(tensor.Shape)))
+			m.unexpected = append(m.unexpected,
+				fmt.Sprintf("%s (%v)", tensor.Name, builder.Shape(tensor.Shape)))
 		}
 	}
 	head, err := network.Head("")
-	if err == nil && len(m.missing) == 0 && len(m.unexpected) == 0 && len(m.reshaped) == len(head.Tensors) {
+	if err == nil && len(m.missing) == 0 && len(m.unexpected) == 0 &&
+		len(m.reshaped) == len(head.Tensors) {
 		m.head = otherClasses(shapes, prefix, head)
 	}
 	return m
@@ -165,7 +170,8 @@ func (m misfit) wrong(network *builder.Network, alone bool) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	err := fmt.Errorf("the tensors are not those of network %s; %s", network.Name(), strings.Join(faults, "; "))
+	err := fmt.Errorf("the tensors are not those of network %s; %s", network.Name(),
+		strings.Join(faults, "; "))
 	if m.head > 0 {
 		return &HeadError{m.head, err}
 	}
@@ -191,10 +197,14 @@ func checkValues(network *builder.Network, weights builder.Weights) error {
 	for _, tensor := range weights {
 		for i, weight := range tensor.Data {
 			if !finite(float64(weight)) {
-				return fmt.Errorf("tensor %q holds %v at element %d; the file is damaged, or of a run that diverged", tensor.Name, weight, i)
+				return fmt.Errorf(
+					"tensor %q holds %v at element %d; the file is damaged, or of a run that diverged",
+					tensor.Name, weight, i)
 			}
 			if weight < 0 && notNegative[tensor.Name] {
-				return fmt.Errorf("tensor %q holds %v at element %d, and a variance is never below 0; the file is damaged", tensor.Name, weight, i)
+				return fmt.Errorf(
+					"tensor %q holds %v at element %d, and a variance is never below 0; the file is damaged",
+					tensor.Name, weight, i)
 			}
 		}
 	}
@@ -203,7 +213,8 @@ func checkValues(network *builder.Network, weights builder.Weights) error {
 
 // takeWeights collects the network's tensors from those whose names begin with
 // the prefix.
-func takeWeights(file *safetensors.File, prefix string, network *builder.Network) (builder.Weights, error) {
+func takeWeights(file *safetensors.File, prefix string, network *builder.Network) (builder.Weights,
+	error) {
 	if err := compare(file, prefix, network).wrong(network, false); err != nil {
 		return nil, err
 	}
@@ -211,7 +222,8 @@ func takeWeights(file *safetensors.File, prefix string, network *builder.Network
 }
 
 // takeTensors collects tensors whose names begin with the prefix.
-func takeTensors(file *safetensors.File, prefix string, specs []builder.TensorSpec) (builder.Weights, error) {
+func takeTensors(file *safetensors.File, prefix string,
+	specs []builder.TensorSpec) (builder.Weights, error) {
 	var weights builder.Weights
 	for _, parameter := range specs {
 		tensor, ok := file.Tensor(prefix + parameter.Name)
@@ -223,9 +235,11 @@ func takeTensors(file *safetensors.File, prefix string, specs []builder.TensorSp
 			return nil, err
 		}
 		if len(data) != parameter.Shape.Elements() {
-			return nil, fmt.Errorf("tensor %q has %d values, needed are %d", prefix+parameter.Name, len(data), parameter.Shape.Elements())
+			return nil, fmt.Errorf("tensor %q has %d values, needed are %d", prefix+parameter.Name,
+				len(data), parameter.Shape.Elements())
 		}
-		weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: parameter.Shape, Data: data})
+		weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: parameter.Shape,
+			Data: data})
 	}
 	return weights, nil
 }
@@ -248,7 +262,8 @@ func float32s(tensor safetensors.Tensor) ([]float32, error) {
 func WriteWeights(path string, weights builder.Weights) error {
 	file := &safetensors.File{Metadata: map[string]string{"format": "pt"}}
 	for _, tensor := range weights {
-		file.Tensors = append(file.Tensors, safetensors.NewFloat32(tensor.Name, tensor.Shape, tensor.Data))
+		file.Tensors = append(file.Tensors, safetensors.NewFloat32(tensor.Name, tensor.Shape,
+			tensor.Data))
 	}
 	if err := safetensors.Write(path, file); err != nil {
 		return fmt.Errorf("write weights: %w", err)

@@ -38,8 +38,9 @@ func readWeightsFile(path string) (*weightsFile, error) {
 	}
 	if len(begin) > 8 && begin[8] != '{' {
 		// The header of safetensors is a JSON object behind its length.
-		return nil, fmt.Errorf("%s: it is no file of weights that is read, which are safetensors, PyTorch's own "+
-			"(.pt, .pth) and ONNX; %s", path, looksLike(begin))
+		return nil, fmt.Errorf(
+			"%s: it is no file of weights that is read, which are safetensors, PyTorch's own "+
+				"(.pt, .pth) and ONNX; %s", path, looksLike(begin))
 	}
 	file, err := safetensors.Read(path)
 	if err != nil {
@@ -51,7 +52,8 @@ func readWeightsFile(path string) (*weightsFile, error) {
 // looksLike says what the beginning of a file that is not read tells of it, and what to do.
 func looksLike(begin []byte) string {
 	for _, kind := range []struct{ begin, is string }{
-		{"\x89HDF\r\n\x1a\n", "it looks like HDF5, as Keras writes it (.h5): export the model to ONNX, and take it with -from"},
+		{"\x89HDF\r\n\x1a\n",
+			"it looks like HDF5, as Keras writes it (.h5): export the model to ONNX, and take it with -from"},
 		{"\x93NUMPY", "it looks like an array of NumPy (.npy): save the state dict as safetensors"},
 		{"GGUF", "it looks like GGUF: save the state dict as safetensors"},
 		{"\x1f\x8b", "it looks compressed by gzip: unpack it first"},

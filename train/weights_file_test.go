@@ -152,8 +152,10 @@ func TestWeightsOfAnONNXModel(t *testing.T) {
 func TestFilesThatAreNoWeights(t *testing.T) {
 	for content, says := range map[string]string{
 		"\x89HDF\r\n\x1a\nand so on": "HDF5, as Keras writes it", "\x93NUMPY\x01\x00v\x00{": "NumPy",
-		"version https://git-lfs.github.com/spec/v1": "git lfs pull", "<!DOCTYPE html><html>": "a page of the web",
-		"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03": "gzip", "\x01\x02\x03\x04\x05\x06\x07\x0b\x09": "begins with the bytes 01 02 03 04 05 06 07 0b",
+		"version https://git-lfs.github.com/spec/v1": "git lfs pull",
+		"<!DOCTYPE html><html>":                      "a page of the web",
+		"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03":   "gzip",
+		"\x01\x02\x03\x04\x05\x06\x07\x0b\x09":       "begins with the bytes 01 02 03 04 05 06 07 0b",
 	} {
 		path := filepath.Join(t.TempDir(), "weights")
 		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {

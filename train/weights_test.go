@@ -36,7 +36,8 @@ func stateDict(t *testing.T, rename func(string) string, more ...safetensors.Ten
 func TestWeightsOfWrappedModules(t *testing.T) {
 	network := smallNetwork(t)
 	want := network.InitialWeights(3)
-	for _, prefix := range []string{"", "module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.model."} {
+	for _, prefix := range []string{"", "module.", "_orig_mod.", "model.", "module._orig_mod.",
+		"_orig_mod.module.model."} {
 		path := stateDict(t, func(name string) string { return prefix + name })
 		weights, found, err := ReadWeights(path, network)
 		if err != nil || found != prefix {
@@ -61,7 +62,8 @@ func TestWeightsThatDoNotFit(t *testing.T) {
 		return "module." + strings.Replace(name, "conv1", "features.0", 1)
 	}, safetensors.NewFloat32("module.head.weight", []int{2, 3}, make([]float32, 6)))
 	_, _, err := ReadWeights(path, network)
-	for _, want := range []string{path, "the tensors are not those of network small", "missing: module.conv1.weight (3×1×3×3), module.conv1.bias (3), module.fc1.bias (8);",
+	for _, want := range []string{path, "the tensors are not those of network small",
+		"missing: module.conv1.weight (3×1×3×3), module.conv1.bias (3), module.fc1.bias (8);",
 		"module.features.0.weight (3×1×3×3)", "module.head.weight (2×3)"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q: %v", want, err)
@@ -69,7 +71,8 @@ func TestWeightsThatDoNotFit(t *testing.T) {
 	}
 	path = stateDict(t, func(name string) string { return strings.ReplaceAll(name, "fc2", "other") },
 		safetensors.NewFloat32("fc2.weight", []int{2, 8}, make([]float32, 16)))
-	if _, _, err = ReadWeights(path, network); err == nil || !strings.Contains(err.Error(), "of another shape: fc2.weight (2×8, needed is 3×8)") {
+	if _, _, err = ReadWeights(path, network); err == nil ||
+		!strings.Contains(err.Error(), "of another shape: fc2.weight (2×8, needed is 3×8)") {
 		t.Error(err)
 	}
 }
@@ -101,7 +104,8 @@ func TestWeightsOfAnotherNumberOfClasses(t *testing.T) {
 		}
 		var more []safetensors.Tensor
 		for name, shape := range shapes {
-			more = append(more, safetensors.NewFloat32(name, shape, make([]float32, builder.Shape(shape).Elements())))
+			more = append(more, safetensors.NewFloat32(name, shape, make([]float32, builder.Shape(shape).
+				Elements())))
 		}
 		path := stateDict(t, func(name string) string {
 			if shapes[name] != nil {
@@ -119,12 +123,14 @@ func TestWeightsOfAnotherNumberOfClasses(t *testing.T) {
 			classes = head.Classes
 		}
 		if classes != test.classes {
-			t.Errorf("%s: a classifier of %d classes is told, want %d (%v)", name, classes, test.classes, err)
+			t.Errorf("%s: a classifier of %d classes is told, want %d (%v)", name, classes, test.classes,
+				err)
 		}
 	}
 }
 
-// Dimensions of 1 move no values: a bias of C×1×1 is one of C. Others do, and a transposed matrix is refused.
+// Dimensions of 1 move no values: a bias of C×1×1 is one of C. Others do, and a transposed matrix
+// is refused.
 func TestWeightsOfAnotherShapeByDimensionsOf1(t *testing.T) {
 	network := smallNetwork(t)
 	want := network.InitialWeights(3)
@@ -144,13 +150,15 @@ func TestWeightsOfAnotherShapeByDimensionsOf1(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range want {
-		if !slices.Equal(weights[i].Shape, want[i].Shape) || !slices.Equal(weights[i].Data, want[i].Data) {
+		if !slices.Equal(weights[i].Shape, want[i].Shape) ||
+			!slices.Equal(weights[i].Data, want[i].Data) {
 			t.Errorf("%s of %v is not that of the file", weights[i].Name, weights[i].Shape)
 		}
 	}
 	path = stateDict(t, rename, safetensors.NewFloat32(bias.Name, bias.Shape, bias.Data),
 		safetensors.NewFloat32(fc1.Name, []int{fc1.Shape[1], fc1.Shape[0]}, fc1.Data))
-	if _, _, err = ReadWeights(path, network); err == nil || !strings.Contains(err.Error(), "of another shape: fc1.weight") {
+	if _, _, err = ReadWeights(path, network); err == nil ||
+		!strings.Contains(err.Error(), "of another shape: fc1.weight") {
 		t.Error(err)
 	}
 }
@@ -159,7 +167,8 @@ func TestWeightsOfAnotherShapeByDimensionsOf1(t *testing.T) {
 func TestWeightsThatAreNoNumbers(t *testing.T) {
 	weights := smallNetwork(t).InitialWeights(3)
 	weights[2].Data[5] = float32(math.NaN())
-	if _, err := New(smallNetwork(t), datasettest.Bars(t, 8), Config{}, weights); err == nil || !strings.Contains(err.Error(), `"fc1.weight" holds NaN at element 5`) {
+	if _, err := New(smallNetwork(t), datasettest.Bars(t, 8), Config{}, weights); err == nil ||
+		!strings.Contains(err.Error(), `"fc1.weight" holds NaN at element 5`) {
 		t.Error(err)
 	}
 }
@@ -213,7 +222,8 @@ func TestDamagedFilesDoNotPanic(t *testing.T) {
 			if err := os.WriteFile(file, damaged, 0o666); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := ReadCheckpoint(file); err != nil && path == checkpoint && !strings.Contains(err.Error(), file) {
+			if _, err := ReadCheckpoint(file); err != nil && path == checkpoint &&
+				!strings.Contains(err.Error(), file) {
 				t.Errorf("the error does not name the file: %v", err)
 			}
 			initial, _, err := ReadWeights(file, network)

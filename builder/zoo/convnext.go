@@ -8,10 +8,10 @@ import (
 )
 
 // ConvNeXt is a convolutional network after the manner of a transformer (Liu et al., A ConvNet for
-// the 2020s, 2022), under torchvision's names: features.0.0 is the stem, features.1.0.block.0 a depthwise
-// convolution, features.1.0.layer_scale what a block's branch is multiplied by, classifier.2
-// the last layer. torchvision stores layer_scale as C×1×1, here it is C; train.ReadWeights
-// takes both.
+// the 2020s, 2022), under torchvision's names: features.0.0 is the stem, features.1.0.block.0 a
+// depthwise convolution, features.1.0.layer_scale what a block's branch is multiplied by,
+// classifier.2 the last layer. torchvision stores layer_scale as C×1×1, here it is C;
+// train.ReadWeights takes both.
 //
 // Weights are drawn from N(0, 0.02²) (torchvision asks for a normal distribution that is cut
 // off at ±2, a hundred deviations) and biases are zeros.
@@ -27,12 +27,15 @@ type ConvNeXt struct {
 // stages.
 func (c ConvNeXt) Network(name string, input builder.Shape, classes int) (*builder.Network, error) {
 	if len(c.Blocks) == 0 || len(c.Blocks) != len(c.Widths) {
-		return nil, fmt.Errorf("network %s: blocks of %d stages and widths of %d; a ConvNeXt needs both of each stage", name, len(c.Blocks), len(c.Widths))
+		return nil, fmt.Errorf(
+			"network %s: blocks of %d stages and widths of %d; a ConvNeXt needs both of each stage", name,
+			len(c.Blocks), len(c.Widths))
 	}
 	total := 0
 	for stage, blocks := range c.Blocks {
 		if blocks < 1 {
-			return nil, fmt.Errorf("network %s: %d blocks in stage %d; at least 1 is needed", name, blocks, stage+1)
+			return nil, fmt.Errorf("network %s: %d blocks in stage %d; at least 1 is needed", name, blocks,
+				stage+1)
 		}
 		total += blocks
 	}
@@ -67,11 +70,13 @@ func (c ConvNeXt) Network(name string, input builder.Shape, classes int) (*build
 
 // block appends y = x + drop(scale·branch(x)), whose branch is a 7×7 depthwise convolution, a
 // normalisation, and two dense layers at each position.
-func (c ConvNeXt) block(g *builder.Graph, x builder.Value, name string, width int, drop float64) builder.Value {
+func (c ConvNeXt) block(g *builder.Graph, x builder.Value, name string, width int,
+	drop float64) builder.Value {
 	depth := c.conv("block.0", width, 7, 1)
 	depth.Groups, depth.Padding = width, builder.Square(3)
 	leave := g.Scope(name)
-	y := g.Then(x, depth, c.norm("block.2"), c.dense("block.3", 4*width), builder.GELU{Name: "block.4"}, c.dense("block.5", width))
+	y := g.Then(x, depth, c.norm("block.2"), c.dense("block.3", 4*width),
+		builder.GELU{Name: "block.4"}, c.dense("block.5", width))
 	leave()
 	y = g.Then(y, builder.Scale{Name: name, Init: 1e-6, Tensor: "layer_scale"})
 	leave = g.Scope(name)

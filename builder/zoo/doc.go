@@ -21,7 +21,7 @@
 // that have a name in the literature.
 //
 // What is trained from the first step on wants small images and a small network: resnet20 on
-// CIFAR's 32×32 pixels. The networks that were made for ImageNet's 224×224 take smaller images, too,
-// and say what the least is; but they halve them five times, so that little of 32×32 pixels is left:
-// bring images to 64×64 or more.
+// CIFAR's 32×32 pixels. The networks that were made for ImageNet's 224×224 take smaller images,
+// too, and say what the least is; but they halve them five times, so that little of 32×32 pixels is
+// left: bring images to 64×64 or more.
 package zoo

@@ -23,7 +23,8 @@ type Stage struct {
 func checkStages(name string, stages []Stage) error {
 	for i, s := range stages {
 		if s.Expand < 1 || s.Channels < 1 || s.Blocks < 1 || s.Stride < 1 || s.Kernel < 0 {
-			return fmt.Errorf("network %s, stage %d: %+v; each but the kernel must be at least 1", name, i+1, s)
+			return fmt.Errorf("network %s, stage %d: %+v; each but the kernel must be at least 1", name, i+1,
+				s)
 		}
 	}
 	return nil

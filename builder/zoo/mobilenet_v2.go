@@ -15,8 +15,8 @@ type MobileNetV2 struct {
 	Width float64
 	// Stages are those of the paper's table 2 if nil.
 	Stages []Stage
-	// SmallImages takes strides of 1 in the first convolution and in the second stage of the paper's, as for CIFAR's 32×32
-	// pixels.
+	// SmallImages takes strides of 1 in the first convolution and in the second stage of the paper's,
+	// as for CIFAR's 32×32 pixels.
 	SmallImages bool
 	// Dropout is the probability before the last layer.
 	Dropout float64
@@ -46,7 +46,8 @@ func (m MobileNetV2) stages() []Stage {
 }
 
 // Network returns the network of that name for C×H×W images of any size.
-func (m MobileNetV2) Network(name string, input builder.Shape, classes int) (*builder.Network, error) {
+func (m MobileNetV2) Network(name string, input builder.Shape, classes int) (*builder.Network,
+	error) {
 	if err := checkFactor(name, "width", m.Width); err != nil {
 		return nil, err
 	}
@@ -76,11 +77,13 @@ func (m MobileNetV2) Network(name string, input builder.Shape, classes int) (*bu
 	leave()
 	x = g.Then(x, builder.GlobalAvgPool{Name: "avgpool"}, builder.Flatten{Name: "flatten"})
 	x = g.Then(x, dropout("classifier.0", m.Dropout)...)
-	return g.Network(g.Then(x, builder.Dense{Name: "classifier.1", Units: classes, Init: builder.Normal(0.01)}))
+	return g.Network(g.Then(x, builder.Dense{Name: "classifier.1", Units: classes,
+		Init: builder.Normal(0.01)}))
 }
 
 // normalised appends the convolution with batch normalisation and ReLU6 in a scope of their own.
-func (MobileNetV2) normalised(g *builder.Graph, scopes *numbered, x builder.Value, conv builder.Conv2D) builder.Value {
+func (MobileNetV2) normalised(g *builder.Graph, scopes *numbered, x builder.Value,
+	conv builder.Conv2D) builder.Value {
 	defer scopes.scope()()
 	return g.Then(x, conv, builder.BatchNorm{Name: "1"}, builder.ReLU6{Name: "2"})
 }

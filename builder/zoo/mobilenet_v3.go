@@ -51,7 +51,8 @@ func (m MobileNetV3) blocks() []MobileNetV3Block {
 }
 
 // Network returns the network of that name for C×H×W images of any size.
-func (m MobileNetV3) Network(name string, input builder.Shape, classes int) (*builder.Network, error) {
+func (m MobileNetV3) Network(name string, input builder.Shape, classes int) (*builder.Network,
+	error) {
 	if err := checkFactor(name, "width", m.Width); err != nil {
 		return nil, err
 	}
@@ -67,7 +68,8 @@ func (m MobileNetV3) Network(name string, input builder.Shape, classes int) (*bu
 	x := m.normalised(g, &features, g.Input(), kaiming("0", channels, 3, 2), true)
 	for i, block := range m.blocks() {
 		if block.Kernel < 1 || block.Expanded < 1 || block.Channels < 1 || block.Stride < 1 {
-			return nil, fmt.Errorf("network %s, block %d: %+v; kernel, channels and stride must be at least 1", name, i+1, block)
+			return nil, fmt.Errorf(
+				"network %s, block %d: %+v; kernel, channels and stride must be at least 1", name, i+1, block)
 		}
 		block.Expanded = divisible(float64(block.Expanded) * width)
 		block.Channels = divisible(float64(block.Channels) * width)
@@ -79,9 +81,11 @@ func (m MobileNetV3) Network(name string, input builder.Shape, classes int) (*bu
 	x = m.normalised(g, &features, x, kaiming("0", 6*channels, 1, 1), true)
 	leave()
 	x = g.Then(x, builder.GlobalAvgPool{Name: "avgpool"}, builder.Flatten{Name: "flatten"},
-		builder.Dense{Name: "classifier.0", Units: hidden, Init: builder.Normal(0.01)}, builder.HardSwish{Name: "classifier.1"})
+		builder.Dense{Name: "classifier.0", Units: hidden, Init: builder.Normal(0.01)},
+		builder.HardSwish{Name: "classifier.1"})
 	x = g.Then(x, dropout("classifier.2", m.Dropout)...)
-	return g.Network(g.Then(x, builder.Dense{Name: "classifier.3", Units: classes, Init: builder.Normal(0.01)}))
+	return g.Network(g.Then(x, builder.Dense{Name: "classifier.3", Units: classes,
+		Init: builder.Normal(0.01)}))
 }
 
 func (MobileNetV3) norm() builder.BatchNorm {
@@ -90,7 +94,8 @@ func (MobileNetV3) norm() builder.BatchNorm {
 
 // normalised appends the convolution with batch normalisation and its activation in a scope of
 // their own.
-func (m MobileNetV3) normalised(g *builder.Graph, scopes *numbered, x builder.Value, conv builder.Conv2D, hardSwish bool) builder.Value {
+func (m MobileNetV3) normalised(g *builder.Graph, scopes *numbered, x builder.Value,
+	conv builder.Conv2D, hardSwish bool) builder.Value {
 	defer scopes.scope()()
 	x = g.Then(x, conv, m.norm())
 	if hardSwish {
@@ -99,7 +104,8 @@ func (m MobileNetV3) normalised(g *builder.Graph, scopes *numbered, x builder.Va
 	return g.Then(x, builder.ReLU{Name: "2"})
 }
 
-func (m MobileNetV3) block(g *builder.Graph, x builder.Value, in int, b MobileNetV3Block) builder.Value {
+func (m MobileNetV3) block(g *builder.Graph, x builder.Value, in int,
+	b MobileNetV3Block) builder.Value {
 	leave := g.Scope("block")
 	scopes := numbered{graph: g}
 	y := x
@@ -122,7 +128,8 @@ func (m MobileNetV3) block(g *builder.Graph, x builder.Value, in int, b MobileNe
 
 // squeeze appends squeeze-and-excitation (Hu et al., 2018): each channel is multiplied by a number
 // between 0 and 1 that the means of all channels decide on.
-func (MobileNetV3) squeeze(g *builder.Graph, scopes *numbered, x builder.Value, channels int) builder.Value {
+func (MobileNetV3) squeeze(g *builder.Graph, scopes *numbered, x builder.Value,
+	channels int) builder.Value {
 	defer scopes.scope()()
 	dense := func(name string, units int) builder.Conv2D {
 		conv := kaiming(name, units, 1, 1)

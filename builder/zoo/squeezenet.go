@@ -19,7 +19,8 @@ type SqueezeNet struct {
 }
 
 // Network returns the network of that name for C×H×W images.
-func (s SqueezeNet) Network(name string, input builder.Shape, classes int) (*builder.Network, error) {
+func (s SqueezeNet) Network(name string, input builder.Shape, classes int) (*builder.Network,
+	error) {
 	if err := checkFactor(name, "width", s.Width); err != nil {
 		return nil, err
 	}
@@ -48,7 +49,8 @@ func (s SqueezeNet) Network(name string, input builder.Shape, classes int) (*bui
 	x = g.Then(x, dropout("classifier.0", s.Dropout)...)
 	last := s.conv("classifier.1", classes, 1)
 	last.Init = builder.Normal(0.01)
-	return g.Network(g.Then(x, last, builder.ReLU{Name: "classifier.2"}, builder.GlobalAvgPool{Name: "classifier.3"},
+	return g.Network(g.Then(x, last, builder.ReLU{Name: "classifier.2"},
+		builder.GlobalAvgPool{Name: "classifier.3"},
 		builder.Flatten{Name: "flatten"}))
 }
 
@@ -60,7 +62,8 @@ func (SqueezeNet) conv(name string, filters, kernel int) builder.Conv2D {
 
 // pool rounds up: the last window may reach beyond the map.
 func (SqueezeNet) pool(name string) builder.MaxPool2D {
-	return builder.MaxPool2D{Name: name, Kernel: builder.Square(3), Stride: builder.Square(2), CeilMode: true}
+	return builder.MaxPool2D{Name: name, Kernel: builder.Square(3), Stride: builder.Square(2),
+		CeilMode: true}
 }
 
 // fire appends a Fire module: 1×1 to few channels, and from there 1×1 and 3×3 to many.

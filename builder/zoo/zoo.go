@@ -29,7 +29,8 @@ func entries() []entry {
 		{"mobilenet_v3_small", MobileNetV3{Dropout: 0.2}},
 		{"squeezenet1_1", SqueezeNet{Dropout: 0.5}},
 		{"efficientnet_lite0", EfficientNetLite{Dropout: 0.2}},
-		{"convnext_tiny", ConvNeXt{Blocks: []int{3, 3, 9, 3}, Widths: []int{96, 192, 384, 768}, DropPath: 0.1}},
+		{"convnext_tiny", ConvNeXt{Blocks: []int{3, 3, 9, 3}, Widths: []int{96, 192, 384, 768},
+			DropPath: 0.1}},
 	}
 }
 
@@ -91,7 +92,8 @@ func tooSmall(e entry, input builder.Shape, classes int, err error) error {
 			continue
 		}
 		if input[1] < n || input[2] < n {
-			return fmt.Errorf("network %s takes images of %d×%d and larger, not %d×%d; bring them to that size, as train -resize %d does (%w)",
+			return fmt.Errorf(
+				"network %s takes images of %d×%d and larger, not %d×%d; bring them to that size, as train -resize %d does (%w)",
 				e.name, n, n, input[1], input[2], max(n, 32), err)
 		}
 		break

@@ -20,7 +20,8 @@ type expected struct {
 	mean, deviation, largest float64
 }
 
-// readExpected reads the lists that scripts/golden/networks.py wrote of torchvision's and timm's networks.
+// readExpected reads the lists that scripts/golden/networks.py wrote of torchvision's and timm's
+// networks.
 func readExpected(t *testing.T) map[string][]expected {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/tensors.txt")
@@ -87,8 +88,8 @@ func TestTensorsAreTorchvisions(t *testing.T) {
 	}
 }
 
-// checkFirstValues compares how a tensor is drawn with how PyTorch drew it once: constants to the bit, the
-// deviation to six of its own deviations, and whether a bound cuts the distribution off.
+// checkFirstValues compares how a tensor is drawn with how PyTorch drew it once: constants to the
+// bit, the deviation to six of its own deviations, and whether a bound cuts the distribution off.
 func checkFirstValues(t *testing.T, got builder.Tensor, want expected) {
 	t.Helper()
 	mean, square, largest := 0.0, 0.0, 0.0
@@ -107,10 +108,12 @@ func checkFirstValues(t *testing.T, got builder.Tensor, want expected) {
 		return
 	}
 	if n := float64(len(got.Data)); math.Abs(deviation/want.deviation-1) > 6/math.Sqrt(n) {
-		t.Errorf("%s (%d values) has the deviation %v at first, want %v", got.Name, len(got.Data), deviation, want.deviation)
+		t.Errorf("%s (%d values) has the deviation %v at first, want %v", got.Name, len(got.Data),
+			deviation, want.deviation)
 	}
 	const uniform = 2 // of uniform values it is √3; of 1,000 normal ones some are beyond 3 deviations
-	if len(got.Data) >= 1000 && (largest/deviation < uniform) != (want.largest/want.deviation < uniform) {
+	if len(got.Data) >= 1000 &&
+		(largest/deviation < uniform) != (want.largest/want.deviation < uniform) {
 		t.Errorf("%s has largest %v of deviation %v, want %v of %v: uniform and normal are not the same",
 			got.Name, largest, deviation, want.largest, want.deviation)
 	}
@@ -123,7 +126,8 @@ func TestParameterCounts(t *testing.T) {
 		size, classes, lookFor int
 	}{
 		{"resnet20", 32, 10, 272_474}, {"resnet56", 32, 10, 855_770},
-		{"resnet18", 224, 1000, 11_689_512}, {"resnet34", 224, 1000, 21_797_672}, {"resnet50", 224, 1000, 25_557_032},
+		{"resnet18", 224, 1000, 11_689_512}, {"resnet34", 224, 1000, 21_797_672},
+		{"resnet50", 224, 1000, 25_557_032},
 		{"mobilenet_v2", 224, 1000, 3_504_872}, {"mobilenet_v3_small", 224, 1000, 2_542_856},
 		{"squeezenet1_1", 224, 1000, 1_235_496}, {"efficientnet_lite0", 224, 1000, 4_652_008},
 		{"convnext_tiny", 224, 1000, 28_589_128},
@@ -143,7 +147,8 @@ func TestParameterCounts(t *testing.T) {
 func TestImagesOfManySizes(t *testing.T) {
 	least := map[string]int{"squeezenet1_1": 25, "convnext_tiny": 32}
 	for _, name := range zoo.Names() {
-		for _, input := range []builder.Shape{{3, 32, 32}, {1, 28, 28}, {3, 33, 47}, {3, 224, 224}, {4, 16, 64}, {3, 1, 1}} {
+		for _, input := range []builder.Shape{{3, 32, 32}, {1, 28, 28}, {3, 33, 47}, {3, 224, 224},
+			{4, 16, 64}, {3, 1, 1}} {
 			network, err := zoo.New(name, input, 7)
 			small := input[1] < least[name] || input[2] < least[name]
 			if (err != nil) != small {
@@ -152,7 +157,8 @@ func TestImagesOfManySizes(t *testing.T) {
 			}
 			if small {
 				want := strconv.Itoa(least[name])
-				for _, part := range []string{"network " + name + " takes images of " + want + "×" + want + " and larger", "train -resize"} {
+				for _, part := range []string{"network " + name + " takes images of " + want + "×" +
+					want + " and larger", "train -resize"} {
 					if !strings.Contains(err.Error(), part) {
 						t.Errorf("%s of %v: the error lacks %q: %v", name, input, part, err)
 					}
@@ -185,7 +191,8 @@ func TestNetworksThatThereAreNot(t *testing.T) {
 	} {
 		_, err := zoo.New(test.name, test.input, test.classes)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%q of %v with %d classes: %v, want %q", test.name, test.input, test.classes, err, test.want)
+			t.Errorf("%q of %v with %d classes: %v, want %q", test.name, test.input, test.classes, err,
+				test.want)
 		}
 	}
 }
@@ -196,12 +203,13 @@ func TestSettingsThatMakeNoNetwork(t *testing.T) {
 		Network(name string, input builder.Shape, classes int) (*builder.Network, error)
 	}
 	for want, f := range map[string]family{
-		"needs the number of blocks":         zoo.ResNet{},
-		"0 blocks in stage 2":                zoo.ResNet{Blocks: []int{1, 0}},
-		"-3 filters":                         zoo.ResNet{Blocks: []int{1}, Width: -3},
-		"width -1; a factor above 0":         zoo.MobileNetV2{Width: -1},
-		"width NaN; a factor":                zoo.MobileNetV3{Width: math.NaN()},
-		"stage 1: {Expand:0":                 zoo.MobileNetV2{Stages: []zoo.Stage{{Channels: 3, Blocks: 1, Stride: 1}}},
+		"needs the number of blocks": zoo.ResNet{},
+		"0 blocks in stage 2":        zoo.ResNet{Blocks: []int{1, 0}},
+		"-3 filters":                 zoo.ResNet{Blocks: []int{1}, Width: -3},
+		"width -1; a factor above 0": zoo.MobileNetV2{Width: -1},
+		"width NaN; a factor":        zoo.MobileNetV3{Width: math.NaN()},
+		"stage 1: {Expand:0": zoo.MobileNetV2{Stages: []zoo.Stage{{Channels: 3, Blocks: 1,
+			Stride: 1}}},
 		"block 1: {Kernel:0":                 zoo.MobileNetV3{Blocks: []zoo.MobileNetV3Block{{}}},
 		"width +Inf":                         zoo.SqueezeNet{Width: math.Inf(1)},
 		"depth -2":                           zoo.EfficientNetLite{Depth: -2},
@@ -219,13 +227,15 @@ func TestSettingsThatMakeNoNetwork(t *testing.T) {
 // Factors change width and depth, and a network survives JSON.
 func TestFactors(t *testing.T) {
 	count := func(width, depth float64) int {
-		network, err := zoo.EfficientNetLite{Width: width, Depth: depth}.Network("scaled", builder.Shape{3, 64, 64}, 10)
+		network, err := zoo.EfficientNetLite{Width: width, Depth: depth}.Network("scaled",
+			builder.Shape{3, 64, 64}, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return network.ParameterCount()
 	}
-	if narrow, plain, deep := count(0.5, 0), count(0, 0), count(1, 1.8); !(narrow < plain && plain < deep) {
+	if narrow, plain, deep := count(0.5, 0), count(0, 0),
+		count(1, 1.8); !(narrow < plain && plain < deep) {
 		t.Errorf("%d, %d, %d parameters", narrow, plain, deep)
 	}
 	for _, name := range zoo.Names() {
@@ -259,7 +269,8 @@ func TestMobileNetV2OfSmallImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range map[string]builder.Shape{"features.0.0": {32, 32, 32}, "features.3.conv.2": {24, 32, 32}, "features.18.0": {1280, 4, 4}} {
+	for i, want := range map[string]builder.Shape{"features.0.0": {32, 32, 32},
+		"features.3.conv.2": {24, 32, 32}, "features.18.0": {1280, 4, 4}} {
 		node, ok := small.Node(i)
 		if !ok || !slices.Equal(node.Output, want) {
 			t.Errorf("%s gives %v, want %v", i, node.Output, want)
@@ -267,7 +278,8 @@ func TestMobileNetV2OfSmallImages(t *testing.T) {
 	}
 	for i, spec := range large.Tensors() {
 		if got := small.Tensors()[i]; got.Name != spec.Name || !slices.Equal(got.Shape, spec.Shape) {
-			t.Errorf("tensor %d is %s %v, that of large images %s %v", i, got.Name, got.Shape, spec.Name, spec.Shape)
+			t.Errorf("tensor %d is %s %v, that of large images %s %v", i, got.Name, got.Shape, spec.Name,
+				spec.Shape)
 		}
 	}
 }
@@ -291,7 +303,8 @@ func TestEfficientNetLitePadsAsTensorFlow(t *testing.T) {
 		}
 		conv, ok := network.Nodes()[0].Layer.(builder.Conv2D)
 		if !ok || conv.Padding != test.stem || conv.PaddingExtra != test.extra {
-			t.Errorf("of %d pixels the stem pads by %v and %v more", test.side, conv.Padding, conv.PaddingExtra)
+			t.Errorf("of %d pixels the stem pads by %v and %v more", test.side, conv.Padding,
+				conv.PaddingExtra)
 		}
 		norm, ok := network.Nodes()[1].Layer.(builder.BatchNorm)
 		if !ok || norm.Epsilon != 1e-3 {

@@ -88,8 +88,8 @@ func (a *Augmenter) ApplyOriginal(dst []uint8, original *picture.Image, epoch, i
 	return nil
 }
 
-// OriginalRows returns the rows, from first on up to the one before end, that ApplyOriginal looks at
-// of a picture of that size, all where the list does not begin with RandomResizedCrop. What else
+// OriginalRows returns the rows, from first on up to the one before end, that ApplyOriginal looks
+// at of a picture of that size, all where the list does not begin with RandomResizedCrop. What else
 // the picture holds can be anything.
 func (a *Augmenter) OriginalRows(height, width, epoch, index int) (first, end int) {
 	if a.crop == nil || height < 1 || width < 1 {

@@ -129,7 +129,8 @@ func TestCheckRejects(t *testing.T) {
 	}{
 		{List{Flip{}}, Shape{0, 4, 4}, "images of 0×4×4 (channels, height, width); each is 1 to 65536"},
 		{List{Flip{}, nil}, Shape{1, 4, 4}, "operation 2 of the list is nil"},
-		{List{Shift{4}}, Shape{1, 4, 9}, "a shift by up to 4 pixels leaves nothing of the 4×9 images; 3 is the most"},
+		{List{Shift{4}}, Shape{1, 4, 9},
+			"a shift by up to 4 pixels leaves nothing of the 4×9 images; 3 is the most"},
 		{List{Crop{Padding: 4}}, Shape{1, 9, 4}, "3 is the most"},
 		{List{ColorJitter{Hue: 0.1}}, Shape{1, 4, 4},
 			"grey images have neither saturation nor hue; leave these out"},
@@ -271,7 +272,8 @@ func TestRecord(t *testing.T) {
 		{List{Rotation{7.5}}, `{"augmentation":{"rotation":7.5}}`},
 		{List{Rotation{10}, Shift{2}}, `{"augmentation":{"shift":2,"rotation":10}}`},
 		{List{Shift{2}, Rotation{10}}, `{"augmentation":{"shift":2,"rotation":10}}`},
-		{List{Flip{}, Shift{2}}, `{"augmentation":[{"flip":{"probability":0.5}},{"shift":{"pixels":2}}]}`},
+		{List{Flip{}, Shift{2}},
+			`{"augmentation":[{"flip":{"probability":0.5}},{"shift":{"pixels":2}}]}`},
 	} {
 		data, err := json.Marshal(config{Record(test.list)})
 		if err != nil || string(data) != test.want {

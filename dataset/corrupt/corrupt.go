@@ -57,11 +57,13 @@ func Parse(text string) (Corruption, error) {
 		return Corruption{}, err
 	}
 	if !found {
-		return Corruption{}, fmt.Errorf("%w: %q has none; write NAME:STRENGTH, such as %s:3", ErrStrength, text, name)
+		return Corruption{}, fmt.Errorf("%w: %q has none; write NAME:STRENGTH, such as %s:3", ErrStrength,
+			text, name)
 	}
 	n, err := strconv.Atoi(strength)
 	if err != nil {
-		return Corruption{}, fmt.Errorf("%w: %q in %q; 1 to %d are possible", ErrStrength, strength, text, Strengths)
+		return Corruption{}, fmt.Errorf("%w: %q in %q; 1 to %d are possible", ErrStrength, strength, text,
+			Strengths)
 	}
 	c := Corruption{Name: name, Strength: n}
 	return c, c.Check()
@@ -76,7 +78,8 @@ func (c Corruption) Check() error {
 		return err
 	}
 	if c.Strength < 1 || c.Strength > Strengths {
-		return fmt.Errorf("%w: %d of %s; 1 to %d are possible", ErrStrength, c.Strength, c.Name, Strengths)
+		return fmt.Errorf("%w: %d of %s; 1 to %d are possible", ErrStrength, c.Strength, c.Name,
+			Strengths)
 	}
 	return nil
 }
@@ -119,5 +122,6 @@ func find(name string) (kind, error) {
 			return k, nil
 		}
 	}
-	return kind{}, fmt.Errorf("%w %q%s; there are %s", ErrUnknown, name, nearest.Hint(name, Names()), strings.Join(Names(), ", "))
+	return kind{}, fmt.Errorf("%w %q%s; there are %s", ErrUnknown, name, nearest.Hint(name, Names()),
+		strings.Join(Names(), ", "))
 }

@@ -61,7 +61,8 @@ func TestParse(t *testing.T) {
 		{"rotate:-1", ErrStrength, "1 to 5"},
 		{"rotate:3:1", ErrStrength, "1 to 5"},
 	} {
-		if _, err := Parse(test.text); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+		if _, err := Parse(test.text); !errors.Is(err, test.want) ||
+			!strings.Contains(err.Error(), test.says) {
 			t.Errorf("Parse(%q): %v, want %q with %q", test.text, err, test.want, test.says)
 		}
 	}
@@ -69,7 +70,8 @@ func TestParse(t *testing.T) {
 		t.Error("an unknown corruption has a description")
 	}
 	set := datasettest.Bars(t, 3)
-	for _, c := range []Corruption{{}, {Name: "rotat", Strength: 1}, {Name: "rotate"}, {Name: "rotate", Strength: 6}} {
+	for _, c := range []Corruption{{}, {Name: "rotat", Strength: 1}, {Name: "rotate"},
+		{Name: "rotate", Strength: 6}} {
 		if _, err := c.Apply(set); !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrStrength) {
 			t.Errorf("Apply of %+v: %v", c, err)
 		}
@@ -85,8 +87,9 @@ func TestApplyDependsOnNothingElse(t *testing.T) {
 	}
 	for _, c := range all() {
 		damaged := apply(t, c, set)
-		if damaged.Name != "t10k+"+c.String() || damaged.Len() != set.Len() || !slices.Equal(damaged.Labels, set.Labels) ||
-			damaged.Classes != set.Classes || damaged.Width != set.Width {
+		if damaged.Name != "t10k+"+c.String() || damaged.Len() != set.Len() ||
+			!slices.Equal(damaged.Labels, set.Labels) || damaged.Classes != set.Classes ||
+			damaged.Width != set.Width {
 			t.Errorf("%v made %+v", c, damaged.Name)
 		}
 		if bytes.Equal(damaged.Images, before) {
@@ -98,7 +101,8 @@ func TestApplyDependsOnNothingElse(t *testing.T) {
 		if !bytes.Equal(alone.Images, damaged.Images[:len(alone.Images)]) {
 			t.Errorf("%v: the first images depend on the others, or on the threads", c)
 		}
-		drawn := !slices.Contains([]string{"gaussian-blur", "scale", "brightness", "contrast", "thicken", "thin"}, c.Name)
+		drawn := !slices.Contains([]string{"gaussian-blur", "scale", "brightness", "contrast", "thicken",
+			"thin"}, c.Name)
 		c.Seed = 1
 		if same := bytes.Equal(apply(t, c, set).Images, damaged.Images); same == drawn {
 			t.Errorf("%v: another seed gave the same images: %t", c, same)
@@ -149,7 +153,8 @@ func TestDamageGrows(t *testing.T) {
 
 func TestOcclusionIsASquare(t *testing.T) {
 	const n = 500
-	white, err := dataset.NewSet("white", bytes.Repeat([]uint8{255}, n*2*784), make([]int32, n), 2, 28, 28, 1)
+	white, err := dataset.NewSet("white", bytes.Repeat([]uint8{255}, n*2*784), make([]int32, n), 2, 28,
+		28, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,8 +181,10 @@ func TestOcclusionIsASquare(t *testing.T) {
 		for corner := range corners {
 			right, bottom = max(right, corner%28), max(bottom, corner/28)
 		}
-		if places := (29 - side) * (29 - side); len(corners) < min(places, n)/2 || right != 28-side || bottom != 28-side {
-			t.Errorf("strength %d: %d of %d places, down to (%d, %d)", strength, len(corners), places, right, bottom)
+		if places := (29 - side) * (29 - side); len(corners) < min(places, n)/2 || right != 28-side ||
+			bottom != 28-side {
+			t.Errorf("strength %d: %d of %d places, down to (%d, %d)", strength, len(corners), places, right,
+				bottom)
 		}
 	}
 }

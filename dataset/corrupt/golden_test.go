@@ -92,7 +92,8 @@ func TestImagesAreSciPys(t *testing.T) {
 						motionBlur(got[i*size.total():][:size.total()], set.Image(i), size, n, direction)
 					}
 					if levels, share := furthest(got, variant.Data); levels > 1 || share > maxShare {
-						t.Errorf("direction %d: up to %d levels off, %.2g of the bytes differ", direction, levels, share)
+						t.Errorf("direction %d: up to %d levels off, %.2g of the bytes differ", direction, levels,
+							share)
 					}
 				}
 				return
@@ -107,7 +108,9 @@ func TestImagesAreSciPys(t *testing.T) {
 				for i := range set.Len() {
 					best := ""
 					for _, variant := range golden {
-						if levels, share := furthest(got.Image(i), variant.Data[i*size.total():][:size.total()]); levels <= 1 && share <= maxShare {
+						if levels,
+							share := furthest(got.Image(i), variant.Data[i*size.total():][:size.total()]); levels <= 1 &&
+							share <= maxShare {
 							best = variant.Name
 						}
 					}
@@ -155,7 +158,8 @@ func TestNoiseHasTheStatistics(t *testing.T) {
 			if c.Name == "spatter" {
 				n = 300
 			}
-			set, err := dataset.NewSet("grey", bytes.Repeat([]uint8{fact.Grey}, n*784), make([]int32, n), 1, 28, 28, 1)
+			set, err := dataset.NewSet("grey", bytes.Repeat([]uint8{fact.Grey}, n*784), make([]int32, n), 1,
+				28, 28, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +184,8 @@ func TestNoiseHasTheStatistics(t *testing.T) {
 			mean, std := moments(draws)
 			ours, theirs := fact.Std/math.Sqrt(float64(len(draws))), fact.Std/math.Sqrt(float64(fact.N))
 			if off := math.Abs(mean - fact.Mean); off > 5*math.Hypot(ours, theirs)+1e-9 {
-				t.Errorf("mean %.4f, theirs %.4f: %.1f standard errors apart", mean, fact.Mean, off/math.Hypot(ours, theirs))
+				t.Errorf("mean %.4f, theirs %.4f: %.1f standard errors apart", mean, fact.Mean,
+					off/math.Hypot(ours, theirs))
 			}
 			// The error of a standard deviation depends on the fourth moment; 5 % is more than five of
 			// them, but for spatter's few images.

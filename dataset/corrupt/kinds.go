@@ -34,11 +34,14 @@ func (s size) length(pixels float64) float64 {
 
 func kinds() []kind {
 	return []kind{
-		{"gaussian-noise", "normal noise is added, σ = 0.08, 0.12, 0.18, 0.26, 0.38 of white", newGaussianNoise},
-		{"shot-noise", "each pixel is a Poisson count, white being 60, 25, 12, 5, 3 on average", newShotNoise},
+		{"gaussian-noise", "normal noise is added, σ = 0.08, 0.12, 0.18, 0.26, 0.38 of white",
+			newGaussianNoise},
+		{"shot-noise", "each pixel is a Poisson count, white being 60, 25, 12, 5, 3 on average",
+			newShotNoise},
 		{"impulse-noise", "3, 6, 9, 17, 27 % of the pixels are black or white", newImpulseNoise},
 		{"gaussian-blur", "Gaussian blur, σ = 0.5, 1, 1.5, 2, 2.5 pixels", newGaussianBlur},
-		{"motion-blur", "blur along a line of 3, 5, 7, 9, 11 pixels in a random direction", newMotionBlur},
+		{"motion-blur", "blur along a line of 3, 5, 7, 9, 11 pixels in a random direction",
+			newMotionBlur},
 		{"rotate", "rotation by 0.2, 0.4, 0.6, 0.8, 1 radians (11° to 57°) to a random side", newRotate},
 		{"shift", "shift by 1, 2, 3, 4, 5 pixels along both axes, each to a random side", newShift},
 		{"scale", "shrunk to 0.9, 0.8, 0.7, 0.6, 0.5 of the size", newScale},

@@ -69,9 +69,10 @@ func Parse(text string, others ...string) (
 // parseConstants reads MEAN,STD or mean=…,std=…, and returns as many means as deviations.
 func parseConstants(text string, others []string) (means, deviations []float64, err error) {
 	names := slices.Concat(Names(), others)
-	unknown := fmt.Errorf("pixels %q; there are %s, MEAN,STD, such as 0.1307,0.3081, and mean=…,std=… "+
-		"with one number for all channels or one for each, such as "+
-		"mean=0.485,0.456,0.406,std=0.229,0.224,0.225", text, strings.Join(names, ", "))
+	unknown := fmt.Errorf(
+		"pixels %q; there are %s, MEAN,STD, such as 0.1307,0.3081, and mean=…,std=… "+
+			"with one number for all channels or one for each, such as "+
+			"mean=0.485,0.456,0.406,std=0.229,0.224,0.225", text, strings.Join(names, ", "))
 	first, second, ok := strings.Cut(text, ",")
 	lists, perChannel := strings.CutPrefix(text, "mean=")
 	if perChannel {

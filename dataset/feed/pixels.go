@@ -42,7 +42,9 @@ func StandardPixels(mean, std float64) (Pixels, error) {
 // 0.406 and 0.229, 0.224, 0.225). Images must have as many channels then.
 func ChannelPixels(means, stds []float64) (Pixels, error) {
 	if len(means) != len(stds) || len(means) == 0 {
-		return Pixels{}, fmt.Errorf("%w: %d means and %d standard deviations; there is one of each for every channel", ErrArgument, len(means), len(stds))
+		return Pixels{}, fmt.Errorf(
+			"%w: %d means and %d standard deviations; there is one of each for every channel", ErrArgument,
+			len(means), len(stds))
 	}
 	tables := make([][256]float32, len(means))
 	for c := range tables {
@@ -52,7 +54,8 @@ func ChannelPixels(means, stds []float64) (Pixels, error) {
 		}
 		tables[c] = tableOf(convert)
 	}
-	return Pixels{channels: &tables, name: fmt.Sprintf("(x/255-(%s))/(%s)", numbers(means), numbers(stds))}, nil
+	return Pixels{channels: &tables, name: fmt.Sprintf("(x/255-(%s))/(%s)", numbers(means),
+		numbers(stds))}, nil
 }
 
 func numbers(values []float64) string {
@@ -67,7 +70,8 @@ func standard(mean, std float64) (func(float32) float32, error) {
 	m, s := float32(mean), float32(std)
 	lowest, highest := (0-m)/s, (1-m)/s
 	if !(s > 0) || !finite(m) || !finite(s) || !finite(lowest) || !finite(highest) {
-		return nil, fmt.Errorf("%w: mean %g, standard deviation %g; the deviation must be over 0 and both finite",
+		return nil, fmt.Errorf(
+			"%w: mean %g, standard deviation %g; the deviation must be over 0 and both finite",
 			ErrArgument, mean, std)
 	}
 	return func(x float32) float32 { return (x/255 - m) / s }, nil
@@ -112,10 +116,12 @@ func (p Pixels) ChannelTable(channel int) [256]float32 {
 // CheckChannels refuses a number of channels that these pixels are not for.
 func (p Pixels) CheckChannels(channels int) error {
 	if p.channels != nil && len(*p.channels) != channels {
-		return fmt.Errorf("%w: pixels are fed as %s, which is of %d channels; the images have %d", ErrArgument, p, len(*p.channels), channels)
+		return fmt.Errorf("%w: pixels are fed as %s, which is of %d channels; the images have %d",
+			ErrArgument, p, len(*p.channels), channels)
 	}
 	if p.reversed && channels != 3 {
-		return fmt.Errorf("%w: blue, green, red is an order of 3 channels; the images have %d", ErrArgument, channels)
+		return fmt.Errorf("%w: blue, green, red is an order of 3 channels; the images have %d",
+			ErrArgument, channels)
 	}
 	return nil
 }
@@ -139,8 +145,10 @@ func finite(x float32) bool {
 // Feed writes images, N×C×H×W bytes of size bytes an image, as they are fed: as many values
 // to dst. Pixels must be for as many channels as the images have.
 func (p Pixels) Feed(dst []float32, images []uint8, channels, size int) error {
-	if size < 1 || channels < 1 || size%channels != 0 || len(images)%size != 0 || len(dst) < len(images) {
-		return fmt.Errorf("%w: %d bytes of images of %d with %d channels into a buffer of %d", ErrSize, len(images), size, channels, len(dst))
+	if size < 1 || channels < 1 || size%channels != 0 || len(images)%size != 0 ||
+		len(dst) < len(images) {
+		return fmt.Errorf("%w: %d bytes of images of %d with %d channels into a buffer of %d", ErrSize,
+			len(images), size, channels, len(dst))
 	}
 	if err := p.CheckChannels(channels); err != nil {
 		return err

@@ -60,7 +60,8 @@ func BenchmarkFitPhotograph(b *testing.B) {
 			var resizer picture.Resizer
 			var out picture.Image
 			for b.Loop() {
-				if err := resizer.Fit(&out, decoded, picture.Sizing{Height: 224, Width: 224, Filter: filter}); err != nil {
+				if err := resizer.Fit(&out, decoded,
+					picture.Sizing{Height: 224, Width: 224, Filter: filter}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -104,7 +104,8 @@ func TestConvertIsDecodeOfAnImage(t *testing.T) {
 
 func TestConvertRefuses(t *testing.T) {
 	var c Converter
-	for name, m := range map[string]image.Image{"none": nil, "empty": image.NewGray(image.Rect(0, 0, 0, 9))} {
+	for name, m := range map[string]image.Image{"none": nil,
+		"empty": image.NewGray(image.Rect(0, 0, 0, 9))} {
 		if got, err := c.Convert(m, Options{}); err == nil {
 			t.Errorf("%s: %v", name, got)
 		}

@@ -46,7 +46,8 @@ func TestDecodeOfFilesThatAreCutOff(t *testing.T) {
 
 func TestDecodePassesOverWhatFollows(t *testing.T) {
 	for name, want := range goldenUnder(t, "decoded/") {
-		for _, tail := range []string{"\x00", "\r\n", "<html>a page</html>", strings.Repeat("\xff\xd8\xff", 30)} {
+		for _, tail := range []string{"\x00", "\r\n", "<html>a page</html>",
+			strings.Repeat("\xff\xd8\xff", 30)} {
 			got, err := picture.Decode(append(pictureFile(t, name), tail...), picture.Options{})
 			if err != nil || !bytes.Equal(got.Pixels, want.Pixels) {
 				t.Errorf("%s and %q: %v", name, tail[:min(len(tail), 8)], err)
@@ -113,7 +114,8 @@ func changedBMP(data []byte, width, height uint32) []byte {
 // smallTIFF is a directory of a grey picture, and no pixels.
 func smallTIFF(width, height uint32) []byte {
 	out := []byte("II*\x00\x08\x00\x00\x00\x06\x00")
-	for _, entry := range [][3]uint32{{256, 4, width}, {257, 4, height}, {258, 3, 8}, {262, 3, 1}, {273, 4, 8}, {279, 4, 60}} {
+	for _, entry := range [][3]uint32{{256, 4, width}, {257, 4, height}, {258, 3, 8}, {262, 3, 1},
+		{273, 4, 8}, {279, 4, 60}} {
 		out = binary.LittleEndian.AppendUint16(out, uint16(entry[0]))
 		out = binary.LittleEndian.AppendUint16(out, uint16(entry[1]))
 		out = binary.LittleEndian.AppendUint32(out, 1)
@@ -124,8 +126,8 @@ func smallTIFF(width, height uint32) []byte {
 
 // changedWebP puts an extended header in front of a lossless picture.
 func changedWebP(data []byte, width, height uint32) []byte {
-	body := append([]byte("VP8X\x0a\x00\x00\x00\x00\x00\x00\x00"), byte(width-1), byte((width-1)>>8), byte((width-1)>>16),
-		byte(height-1), byte((height-1)>>8), byte((height-1)>>16))
+	body := append([]byte("VP8X\x0a\x00\x00\x00\x00\x00\x00\x00"), byte(width-1), byte((width-1)>>8),
+		byte((width-1)>>16), byte(height-1), byte((height-1)>>8), byte((height-1)>>16))
 	body = append(body, data[12:]...)
 	out := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(body)+4))
 	return append(append(out, "WEBP"...), body...)
@@ -149,7 +151,8 @@ func TestDecompressionBombsAreRefusedFromTheHeader(t *testing.T) {
 	}
 	for name, data := range bombs {
 		refusedAtOnce(t, name, data, func(err error) bool {
-			return errors.Is(err, picture.ErrTooLarge) || name == "webp hidden" && errors.Is(err, picture.ErrDamaged)
+			return errors.Is(err, picture.ErrTooLarge) || name == "webp hidden" &&
+				errors.Is(err, picture.ErrDamaged)
 		})
 	}
 	// Within the limit, and nothing behind the header.
@@ -159,7 +162,9 @@ func TestDecompressionBombsAreRefusedFromTheHeader(t *testing.T) {
 		"bmp":  changedBMP(pictureFile(t, "bmp-rgb"), 10_000, 10_000),
 		"tiff": smallTIFF(10_000, 10_000),
 	} {
-		refusedAtOnce(t, name+" without pixels", data, func(err error) bool { return errors.Is(err, picture.ErrTruncated) })
+		refusedAtOnce(t, name+" without pixels", data, func(err error) bool {
+			return errors.Is(err, picture.ErrTruncated)
+		})
 	}
 }
 
@@ -181,7 +186,8 @@ func refusedAtOnce(t *testing.T, name string, data []byte, right func(error) boo
 		_, _ = picture.Decode(data, picture.Options{})
 		took = min(took, cputime.Used()-start)
 	}
-	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 1<<20 || took > 10*time.Millisecond {
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 1<<20 ||
+		took > 10*time.Millisecond {
 		t.Errorf("%s: %d bytes allocated in %v", name, allocated, took)
 	}
 }
@@ -197,24 +203,30 @@ func TestDecodeTellsWhatIsWrong(t *testing.T) {
 		kind error
 		says string
 	}{
-		"empty":              {nil, picture.ErrFormat, "empty"},
-		"text":               {[]byte("hello"), picture.ErrFormat, `"hello"`},
-		"bytes":              {[]byte{1, 2, 3}, picture.ErrFormat, "01 02 03"},
-		"PDF":                {[]byte("%PDF-1.7"), picture.ErrFormat, "a PDF"},
-		"HTML":               {[]byte("\n <!DOCTYPE html><html>"), picture.ErrFormat, "HTML"},
-		"SVG":                {[]byte(`<?xml version="1.0"?><svg>`), picture.ErrFormat, "SVG"},
-		"HEIC":               {[]byte("\x00\x00\x00\x18ftypheic"), picture.ErrFormat, "HEIC"},
-		"BM":                 {[]byte("BMW is a make of cars, and no bitmap"), picture.ErrFormat, `"BMW is`},
-		"IDX":                {[]byte("\x00\x00\x08\x03\x00\x00"), picture.ErrFormat, "IDX"},
-		"PNG, checksum":      {broken, picture.ErrDamaged, "checksum"},
-		"PNG, no width":      {changedPNG(pictureFile(t, "png-rgb"), 0, 3), picture.ErrDamaged, "PNG"},
-		"JPEG, no width":     {changedJPEG(pictureFile(t, "jpeg-420"), 0, 3), picture.ErrDamaged, "0 pixels wide"},
-		"JPEG, half":         {jpeg[:len(jpeg)/2], picture.ErrTruncated, "of 35"},
-		"JPEG, DNL":          {changedJPEG(pictureFile(t, "jpeg-420"), 3, 0), picture.ErrUnsupported, "height after its pixels"},
-		"JPEG, arithmetic":   {bytes.Replace(jpeg, []byte{0xFF, 0xC0}, []byte{0xFF, 0xC9}, 1), picture.ErrUnsupported, "arithmetic"},
-		"GIF, outside":       {outside, picture.ErrDamaged, "frame bounds"},
-		"GIF, no width":      {changedGIF(pictureFile(t, "gif"), 0, 0), picture.ErrDamaged, "0 pixels wide"},
-		"BMP, no width":      {changedBMP(pictureFile(t, "bmp-rgb"), 0, 0), picture.ErrDamaged, "0 pixels wide"},
+		"empty": {nil, picture.ErrFormat, "empty"},
+		"text":  {[]byte("hello"), picture.ErrFormat, `"hello"`},
+		"bytes": {[]byte{1, 2, 3}, picture.ErrFormat, "01 02 03"},
+		"PDF":   {[]byte("%PDF-1.7"), picture.ErrFormat, "a PDF"},
+		"HTML":  {[]byte("\n <!DOCTYPE html><html>"), picture.ErrFormat, "HTML"},
+		"SVG":   {[]byte(`<?xml version="1.0"?><svg>`), picture.ErrFormat, "SVG"},
+		"HEIC":  {[]byte("\x00\x00\x00\x18ftypheic"), picture.ErrFormat, "HEIC"},
+		"BM": {[]byte("BMW is a make of cars, and no bitmap"), picture.ErrFormat,
+			`"BMW is`},
+		"IDX":           {[]byte("\x00\x00\x08\x03\x00\x00"), picture.ErrFormat, "IDX"},
+		"PNG, checksum": {broken, picture.ErrDamaged, "checksum"},
+		"PNG, no width": {changedPNG(pictureFile(t, "png-rgb"), 0, 3), picture.ErrDamaged, "PNG"},
+		"JPEG, no width": {changedJPEG(pictureFile(t, "jpeg-420"), 0, 3), picture.ErrDamaged,
+			"0 pixels wide"},
+		"JPEG, half": {jpeg[:len(jpeg)/2], picture.ErrTruncated, "of 35"},
+		"JPEG, DNL": {changedJPEG(pictureFile(t, "jpeg-420"), 3, 0), picture.ErrUnsupported,
+			"height after its pixels"},
+		"JPEG, arithmetic": {bytes.Replace(jpeg, []byte{0xFF, 0xC0}, []byte{0xFF, 0xC9}, 1),
+			picture.ErrUnsupported, "arithmetic"},
+		"GIF, outside": {outside, picture.ErrDamaged, "frame bounds"},
+		"GIF, no width": {changedGIF(pictureFile(t, "gif"), 0, 0), picture.ErrDamaged,
+			"0 pixels wide"},
+		"BMP, no width": {changedBMP(pictureFile(t, "bmp-rgb"), 0, 0), picture.ErrDamaged,
+			"0 pixels wide"},
 		"TIFF, no width":     {smallTIFF(0, 0), picture.ErrDamaged, "0 pixels wide"},
 		"TIFF, no directory": {[]byte("II*\x00\xff\xff\x00\x00"), picture.ErrTruncated, "cut off"},
 	} {
@@ -232,14 +244,17 @@ func TestLoadNamesTheFileAndOpensNoPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{path, folder, filepath.Join(folder, "missing.png")} {
-		if _, err := picture.Load(bad, picture.Options{}); err == nil || !strings.Contains(err.Error(), bad) {
+		if _, err := picture.Load(bad, picture.Options{}); err == nil ||
+			!strings.Contains(err.Error(), bad) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
-	if _, err := picture.Load("testdata/pictures/gif", picture.Options{MaxBytes: 100}); !errors.Is(err, picture.ErrTooLarge) {
+	if _, err := picture.Load("testdata/pictures/gif", picture.Options{MaxBytes: 100}); !errors.Is(err,
+		picture.ErrTooLarge) {
 		t.Errorf("above MaxBytes: %v", err)
 	}
-	if _, err := picture.Read(bytes.NewReader(make([]byte, 1000)), picture.Options{MaxBytes: 999}); !errors.Is(err, picture.ErrTooLarge) {
+	if _, err := picture.Read(bytes.NewReader(make([]byte, 1000)),
+		picture.Options{MaxBytes: 999}); !errors.Is(err, picture.ErrTooLarge) {
 		t.Errorf("above MaxBytes, from a reader: %v", err)
 	}
 	got, err := picture.Load("testdata/pictures/gif", picture.Options{})
@@ -250,7 +265,8 @@ func TestLoadNamesTheFileAndOpensNoPipe(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	for _, options := range []picture.Options{{Channels: 2}, {Channels: -1}, {MaxPixels: -1}, {MaxBytes: -1}} {
+	for _, options := range []picture.Options{{Channels: 2}, {Channels: -1}, {MaxPixels: -1},
+		{MaxBytes: -1}} {
 		if _, err := picture.Decode(pictureFile(t, "gif"), options); err == nil {
 			t.Errorf("%+v is taken", options)
 		}
@@ -279,8 +295,8 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if configError != nil || got.Channels != config.Channels || got.Height != config.Height || got.Width != config.Width ||
-			len(got.Pixels) != got.Channels*got.Height*got.Width {
+		if configError != nil || got.Channels != config.Channels || got.Height != config.Height ||
+			got.Width != config.Width || len(got.Pixels) != got.Channels*got.Height*got.Width {
 			t.Fatalf("%d×%d×%d with %d values, after %+v, %v",
 				got.Channels, got.Height, got.Width, len(got.Pixels), config, configError)
 		}

@@ -107,8 +107,8 @@ func Decode(data []byte, options Options) (picture *Image, err error) {
 	return DecodeContext(context.Background(), data, options)
 }
 
-// DecodeContext is Decode that ends with ctx, whose error it wraps then. A JPEG of a hundred kilobytes
-// can be two hundred passes over fifty million pixels, which take long.
+// DecodeContext is Decode that ends with ctx, whose error it wraps then. A JPEG of a hundred
+// kilobytes can be two hundred passes over fifty million pixels, which take long.
 func DecodeContext(
 	ctx context.Context, data []byte, options Options,
 ) (picture *Image, err error) {
@@ -124,7 +124,8 @@ func DecodeContext(
 		return nil, err
 	}
 	if config.Width > options.MaxPixels/config.Height {
-		return nil, fmt.Errorf("%s: %d×%d pixels, and %d at most are read; make it smaller, or raise the limit: %w",
+		return nil, fmt.Errorf(
+			"%s: %d×%d pixels, and %d at most are read; make it smaller, or raise the limit: %w",
 			config.Format, config.Width, config.Height, options.MaxPixels, ErrTooLarge)
 	}
 	defer recovered(config.Format, &err)
@@ -206,7 +207,8 @@ func ReadFile(path string, options Options) ([]byte, error) {
 }
 
 func tooManyBytes(n int64, options Options) error {
-	return fmt.Errorf("%d bytes, and %d at most are read; make the file smaller, or raise the limit: %w",
+	return fmt.Errorf(
+		"%d bytes, and %d at most are read; make the file smaller, or raise the limit: %w",
 		n, options.MaxBytes, ErrTooLarge)
 }
 

@@ -10,11 +10,13 @@ import (
 )
 
 func ExampleLoad() {
-	photograph, err := picture.Load("testdata/pictures/jpeg-orientation-6", picture.Options{Channels: 3})
+	photograph, err := picture.Load("testdata/pictures/jpeg-orientation-6",
+		picture.Options{Channels: 3})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%d channels, %d pixels high, %d wide\n", photograph.Channels, photograph.Height, photograph.Width)
+	fmt.Printf("%d channels, %d pixels high, %d wide\n", photograph.Channels, photograph.Height,
+		photograph.Width)
 	// Output: 3 channels, 24 pixels high, 16 wide
 }
 
@@ -28,7 +30,8 @@ func ExampleReadConfig() {
 		log.Fatal(err)
 	}
 	height, width := config.Stored()
-	fmt.Printf("%s, %d×%d upright, stored as %d×%d\n", config.Format, config.Height, config.Width, height, width)
+	fmt.Printf("%s, %d×%d upright, stored as %d×%d\n", config.Format, config.Height, config.Width,
+		height, width)
 	// Output: JPEG, 24×16 upright, stored as 16×24
 }
 

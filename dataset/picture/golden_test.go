@@ -90,7 +90,8 @@ func TestConfigTellsWhatDecodeMakes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if config.Channels != want.Channels || config.Height != want.Height || config.Width != want.Width {
+			if config.Channels != want.Channels || config.Height != want.Height ||
+				config.Width != want.Width {
 				t.Errorf("%+v; the picture is %d×%d×%d", config, want.Channels, want.Height, want.Width)
 			}
 			kind, _, _ := strings.Cut(name, "-")

@@ -26,7 +26,8 @@ type Options struct {
 
 func (o Options) complete() (Options, error) {
 	if o.Channels != 0 && o.Channels != 1 && o.Channels != 3 {
-		return o, fmt.Errorf("picture: %d channels are asked for; 1 is grey, 3 colour, 0 what the file has",
+		return o, fmt.Errorf(
+			"picture: %d channels are asked for; 1 is grey, 3 colour, 0 what the file has",
 			o.Channels)
 	}
 	if o.MaxPixels < 0 || o.MaxBytes < 0 {

@@ -105,17 +105,18 @@ func (r *Resizer) Resize(out, m *Image, box Box, height, width int, filter Filte
 // Part is a rectangle of an image's pixels.
 type Part struct{ Left, Top, Height, Width int }
 
-// ResizePart makes the part of the image m, as if there were no pixels around it, of another size in
-// out: Pillow's crop and then resize, byte for byte, without a copy between them. A Resize of the
-// same box looks beyond its edges. Out is as in Resize.
+// ResizePart makes the part of the image m, as if there were no pixels around it, of another size
+// in out: Pillow's crop and then resize, byte for byte, without a copy between them. A Resize of
+// the same box looks beyond its edges. Out is as in Resize.
 func (r *Resizer) ResizePart(out, m *Image, part Part, height, width int, filter Filter) error {
 	if err := m.check(); err != nil {
 		return err
 	}
 	if part.Left < 0 || part.Top < 0 || part.Height < 1 || part.Width < 1 ||
 		part.Left > m.Width-part.Width || part.Top > m.Height-part.Height {
-		return fmt.Errorf("picture: the part of %d×%d pixels from row %d and column %d on is empty or not "+
-			"inside %d×%d pixels", part.Height, part.Width, part.Top, part.Left, m.Height, m.Width)
+		return fmt.Errorf(
+			"picture: the part of %d×%d pixels from row %d and column %d on is empty or not "+
+				"inside %d×%d pixels", part.Height, part.Width, part.Top, part.Left, m.Height, m.Width)
 	}
 	box := Box{0, 0, float32(part.Width), float32(part.Height)}
 	return r.scale(out, m, part, box, height, width, window{0, 0, height, width}, filter)
@@ -144,7 +145,8 @@ func (r *Resizer) window(out, m *Image, box Box, height, width int, w window, fi
 	// Written so that NaN is refused.
 	if !(box.Left >= 0 && box.Right <= float32(m.Width) && box.Left < box.Right &&
 		box.Top >= 0 && box.Bottom <= float32(m.Height) && box.Top < box.Bottom) {
-		return fmt.Errorf("picture: the box from (%g, %g) to (%g, %g) is empty or not inside %d×%d pixels",
+		return fmt.Errorf(
+			"picture: the box from (%g, %g) to (%g, %g) is empty or not inside %d×%d pixels",
 			box.Left, box.Top, box.Right, box.Bottom, m.Width, m.Height)
 	}
 	return r.scale(out, m, Part{0, 0, m.Height, m.Width}, box, height, width, w, filter)
@@ -191,9 +193,9 @@ func (r *Resizer) scale(out, m *Image, part Part, box Box, height, width int, w 
 	return nil
 }
 
-// verticalFirst makes the vertical pass before the horizontal one, as Pillow 13 does where the height
-// shrinks by more than twice as many pixels as the width. What lies between is rounded to bytes, so
-// that the order shows.
+// verticalFirst makes the vertical pass before the horizontal one, as Pillow 13 does where the
+// height shrinks by more than twice as many pixels as the width. What lies between is rounded to
+// bytes, so that the order shows.
 func (r *Resizer) verticalFirst(out, m *Image, w window, across bool) {
 	first, last := w.left, w.left+w.width
 	if across {

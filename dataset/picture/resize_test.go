@@ -24,7 +24,8 @@ func TestResizeGivesPillowsPixels(t *testing.T) {
 			if _, err := fmt.Sscan(parts[0]+" "+parts[1], &height, &width); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := fmt.Sscanf(parts[3], "%g,%g,%g,%g", &box.Left, &box.Top, &box.Right, &box.Bottom); err != nil {
+			if _, err := fmt.Sscanf(parts[3], "%g,%g,%g,%g", &box.Left, &box.Top, &box.Right,
+				&box.Bottom); err != nil {
 				t.Fatal(err)
 			}
 			filter, err := picture.ParseFilter(parts[2])
@@ -52,7 +53,8 @@ func TestResizePartRejects(t *testing.T) {
 	for _, part := range []picture.Part{
 		{}, {Height: 5}, {Width: 7}, {Left: -1, Height: 5, Width: 7}, {Top: -1, Height: 5, Width: 7},
 		{Left: 1, Height: 5, Width: 7}, {Top: 1, Height: 5, Width: 7}, {Height: -1, Width: 7},
-		{Left: most, Height: 5, Width: 7}, {Height: most, Width: most}, {Top: most, Height: most, Width: 1},
+		{Left: most, Height: 5, Width: 7}, {Height: most, Width: most},
+		{Top: most, Height: most, Width: 1},
 	} {
 		err := new(picture.Resizer).ResizePart(&picture.Image{}, m, part, 2, 2, picture.Bilinear)
 		if err == nil || !strings.Contains(err.Error(), "is empty or not inside 5×7 pixels") {
@@ -83,17 +85,20 @@ func TestResizePartIsTheResizeOfACopy(t *testing.T) {
 	var resizer picture.Resizer
 	var got picture.Image
 	for _, part := range []picture.Part{
-		{Height: source.Height, Width: source.Width}, {Left: 3, Top: 2, Height: 30, Width: 40}, {Left: 52, Top: 40, Height: 1, Width: 1},
+		{Height: source.Height, Width: source.Width}, {Left: 3, Top: 2, Height: 30, Width: 40},
+		{Left: 52, Top: 40, Height: 1, Width: 1},
 		{Left: 5, Height: source.Height, Width: 11}, {Top: 7, Height: 9, Width: source.Width},
 	} {
-		part.Height, part.Width = min(part.Height, source.Height-part.Top), min(part.Width, source.Width-part.Left)
+		part.Height, part.Width = min(part.Height, source.Height-part.Top), min(part.Width,
+			source.Width-part.Left)
 		alone := picture.New(3, part.Height, part.Width)
 		for row := range 3 * part.Height {
 			channel, y := row/part.Height, row%part.Height
 			from := source.Pixels[(channel*source.Height+part.Top+y)*source.Width+part.Left:]
 			copy(alone.Pixels[row*part.Width:][:part.Width], from)
 		}
-		for _, size := range [][2]int{{8, 8}, {part.Height, 5}, {5, part.Width}, {part.Height, part.Width}, {64, 50}, {1, part.Width}} {
+		for _, size := range [][2]int{{8, 8}, {part.Height, 5}, {5, part.Width},
+			{part.Height, part.Width}, {64, 50}, {1, part.Width}} {
 			want, err := picture.Resize(alone, size[0], size[1], picture.Bicubic)
 			if err != nil {
 				t.Fatal(err)

@@ -44,8 +44,9 @@ func ParseFit(text string) (Fit, error) {
 // images.
 //
 // Crop is torchvision's Resize and CenterCrop, with their rounding, where height and width are
-// equal: with a Share, the Resize is to the size divided by it and rounded down, as in timm, so that
-// 224 and 0.875 are Resize(256) and CenterCrop(224). Pad is Pillow's ImageOps.pad; Squash is its Image.resize.
+// equal: with a Share, the Resize is to the size divided by it and rounded down, as in timm, so
+// that 224 and 0.875 are Resize(256) and CenterCrop(224). Pad is Pillow's ImageOps.pad; Squash is
+// its Image.resize.
 type Sizing struct {
 	Height, Width int
 	Fit           Fit
@@ -57,7 +58,8 @@ type Sizing struct {
 }
 
 // String writes the sizing as models record it, height before width: "resize 224×224 crop
-// bilinear", for a share "resize 224×224 crop=0.875 bicubic", and for a background other than black "resize 64×96 pad bicubic on #ffffff".
+// bilinear", for a share "resize 224×224 crop=0.875 bicubic", and for a background other than black
+// "resize 64×96 pad bicubic on #ffffff".
 func (s Sizing) String() string {
 	text := fmt.Sprintf("resize %d×%d %s %v", s.Height, s.Width, s.fit(), s.Filter)
 	if s.Fit == Pad && s.Background != (Colour{}) {
@@ -93,9 +95,9 @@ func (s *Sizing) setFit(text string) (err error) {
 	return s.checkShare()
 }
 
-// NewSizing makes a sizing of words as commands take them: a size such as 224 or 48x64,
-// height before width, and the names of a fit, perhaps with a share (crop=0.875), and a filter, of which empty ones stand for
-// Crop and Bilinear. The error says which word it is about.
+// NewSizing makes a sizing of words as commands take them: a size such as 224 or 48x64, height
+// before width, and the names of a fit, perhaps with a share (crop=0.875), and a filter, of which
+// empty ones stand for Crop and Bilinear. The error says which word it is about.
 func NewSizing(size, fit, filter string) (s Sizing, err error) {
 	height, width, two := strings.Cut(size, "x")
 	if !two {
@@ -105,7 +107,8 @@ func NewSizing(size, fit, filter string) (s Sizing, err error) {
 	s.Height, heightErr = strconv.Atoi(height)
 	s.Width, widthErr = strconv.Atoi(width)
 	if heightErr != nil || widthErr != nil {
-		return s, fmt.Errorf("resize %q is neither a number of pixels nor HEIGHTxWIDTH, such as 224 or 48x64", size)
+		return s, fmt.Errorf(
+			"resize %q is neither a number of pixels nor HEIGHTxWIDTH, such as 224 or 48x64", size)
 	}
 	if fit != "" {
 		if err = s.setFit(fit); err != nil {
@@ -135,7 +138,8 @@ func ParseSizing(text string) (Sizing, error) {
 func parseSizing(words []string) (s Sizing, err error) {
 	on := len(words) == 6 && words[4] == "on"
 	if len(words) != 4 && !on || words[0] != "resize" {
-		return s, errors.New("write it like \"resize 64×96 pad bicubic on #ffffff\"; the colour is for pad alone")
+		return s, errors.New(
+			"write it like \"resize 64×96 pad bicubic on #ffffff\"; the colour is for pad alone")
 	}
 	size := strings.Replace(words[1], "x", "×", 1)
 	_, err = fmt.Sscanf(size, "%d×%d", &s.Height, &s.Width)
@@ -181,7 +185,8 @@ func (s Sizing) checkShare() error {
 	case s.Fit != Crop:
 		return fmt.Errorf("picture: a share of %v is for crop alone, not for %v", s.Share, s.Fit)
 	case !(s.Share > 0 && s.Share < 1):
-		return fmt.Errorf("picture: crop takes a share of %v of the scaled picture; it is above 0 and at most 1", s.Share)
+		return fmt.Errorf(
+			"picture: crop takes a share of %v of the scaled picture; it is above 0 and at most 1", s.Share)
 	}
 	covered := s.covered()
 	if err := checkSize(covered.Height, covered.Width); err != nil {

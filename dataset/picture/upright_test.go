@@ -11,9 +11,11 @@ func TestUprightIsUndone(t *testing.T) {
 	for i := range m.Pixels {
 		m.Pixels[i] = uint8(i * i >> 3)
 	}
-	for orientation, back := range map[int]int{1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6, 0: 0, 9: 9} {
+	for orientation, back := range map[int]int{1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6, 0: 0,
+		9: 9} {
 		turned := upright(m, orientation)
-		if again := upright(turned, back); again.Height != m.Height || !bytes.Equal(again.Pixels, m.Pixels) {
+		if again := upright(turned, back); again.Height != m.Height ||
+			!bytes.Equal(again.Pixels, m.Pixels) {
 			t.Errorf("orientation %d", orientation)
 		}
 	}

@@ -70,16 +70,20 @@ func Static(a, b *onnx.Model) *Finding {
 // tolerance decides.
 func Run(ctx context.Context, a, b Side, tolerance float64) (*Finding, error) {
 	if !(tolerance > 0 && tolerance < 1) {
-		return nil, fmt.Errorf("bisection: tolerance %v: it is a fraction of the values' range, larger than 0 and smaller than 1", tolerance)
+		return nil, fmt.Errorf(
+			"bisection: tolerance %v: it is a fraction of the values' range, larger than 0 and smaller than 1",
+			tolerance)
 	}
 	if a.Images.N != b.Images.N {
-		return nil, fmt.Errorf("bisection: %d and %d images; both sides are given the same", a.Images.N, b.Images.N)
+		return nil, fmt.Errorf("bisection: %d and %d images; both sides are given the same", a.Images.N,
+			b.Images.N)
 	}
 	ga, gb := newGraph(a.Model), newGraph(b.Model)
 	pairs, structure := align(ga, gb)
 	j := &judgement{
 		a: ga, b: gb, pairs: pairs, tolerance: tolerance, finding: &Finding{Structure: structure},
-		partner: make(map[int]int, len(pairs)), matchedB: make(map[int]int, len(pairs)), nodeOf: make(map[int]*Node, len(pairs)),
+		partner: make(map[int]int, len(pairs)), matchedB: make(map[int]int, len(pairs)),
+		nodeOf:     make(map[int]*Node, len(pairs)),
 		fedEqually: slices.Equal(a.Images.Pixels, b.Images.Pixels),
 	}
 	for _, p := range pairs {
@@ -103,6 +107,7 @@ func Run(ctx context.Context, a, b Side, tolerance float64) (*Finding, error) {
 		j.note("the two models are fed different pixels of the same images")
 	}
 	infoA, infoB := a.Tracer.Info(), b.Tracer.Info()
-	j.judge(outputA, outputB, infoA.Runtime == infoB.Runtime && infoA.Device == "cpu" && infoB.Device == "cpu")
+	j.judge(outputA, outputB, infoA.Runtime == infoB.Runtime && infoA.Device == "cpu" &&
+		infoB.Device == "cpu")
 	return j.finding, nil
 }

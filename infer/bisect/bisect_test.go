@@ -40,7 +40,8 @@ func insert(g *onnxpb.GraphProto, at int, operator, name string) {
 			}
 		}
 	}
-	g.Node = slices.Insert(g.Node, at+1, &onnxpb.NodeProto{OpType: proto.String(operator), Name: proto.String(name), Input: []string{value}, Output: []string{name + ".output"}})
+	g.Node = slices.Insert(g.Node, at+1, &onnxpb.NodeProto{OpType: proto.String(operator),
+		Name: proto.String(name), Input: []string{value}, Output: []string{name + ".output"}})
 }
 
 func remove(g *onnxpb.GraphProto, at int) {
@@ -66,8 +67,10 @@ func TestStructure(t *testing.T) {
 				node.Name = proto.String("n" + string(rune('a'+i)))
 			}
 		}, nil},
-		"inserted": {func(g *onnxpb.GraphProto) { insert(g, 2, "Identity", "extra") }, []string{`inserted: node 3 (Identity "extra") is in B alone`}},
-		"removed":  {func(g *onnxpb.GraphProto) { remove(g, 4) }, []string{`removed: node 4 (Relu "relu2") is in A alone`}},
+		"inserted": {func(g *onnxpb.GraphProto) { insert(g, 2, "Identity", "extra") },
+			[]string{`inserted: node 3 (Identity "extra") is in B alone`}},
+		"removed": {func(g *onnxpb.GraphProto) { remove(g, 4) },
+			[]string{`removed: node 4 (Relu "relu2") is in A alone`}},
 		"operator": {func(g *onnxpb.GraphProto) { g.Node[8].OpType = proto.String("Tanh") },
 			[]string{`operator: node 8 (Relu "relu3") is in A where node 8 (Tanh "relu3") is in B`}},
 		"wiring": {func(g *onnxpb.GraphProto) { g.Node[9].Input[0] = "fc1.output" },
@@ -96,7 +99,8 @@ func open(t *testing.T, model *onnx.Model) Side {
 	if os.Getenv("SLIPWAY_SKIP_ONNXRUNTIME") == "1" {
 		t.Skip("SLIPWAY_SKIP_ONNXRUNTIME=1: nothing of onnxruntime is tested")
 	}
-	runtime, err := infer.OpenRuntime(t.Context(), infer.RuntimeONNXRuntime, model, infer.RuntimeOptions{Device: infer.DeviceCPU})
+	runtime, err := infer.OpenRuntime(t.Context(), infer.RuntimeONNXRuntime, model,
+		infer.RuntimeOptions{Device: infer.DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +160,8 @@ func TestSmallDifferenceThatGrows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if finding.First == nil || finding.First.Name == "conv1" || finding.Culprit == nil || finding.Culprit.Name != "conv1" || finding.First.InputsEqual {
+	if finding.First == nil || finding.First.Name == "conv1" || finding.Culprit == nil ||
+		finding.Culprit.Name != "conv1" || finding.First.InputsEqual {
 		t.Fatalf("first %+v, culprit %+v", finding.First, finding.Culprit)
 	}
 	if !strings.Contains(strings.Join(finding.Notes, " "), "enlarge") {
@@ -179,10 +184,12 @@ func TestDefectBehindAnInsertedNode(t *testing.T) {
 		t.Errorf("structure %v", finding.Structure)
 	}
 	culprit := finding.Culprit
-	if culprit == nil || culprit.Name != "conv2" || culprit.IndexA != 3 || culprit.IndexB != 4 || !culprit.InputsEqual {
+	if culprit == nil || culprit.Name != "conv2" || culprit.IndexA != 3 || culprit.IndexB != 4 ||
+		!culprit.InputsEqual {
 		t.Fatalf("culprit %+v", culprit)
 	}
-	if len(culprit.Contents) != 1 || !strings.HasPrefix(culprit.Contents[0].String(), "initializer conv2.bias FLOAT [64]: 1 of 64 values differ, most at [3]: ") {
+	if len(culprit.Contents) != 1 || !strings.HasPrefix(culprit.Contents[0].String(),
+		"initializer conv2.bias FLOAT [64]: 1 of 64 values differ, most at [3]: ") {
 		t.Errorf("contents %v", culprit.Contents)
 	}
 	if culprit.Index[1] != 3 {
@@ -204,7 +211,8 @@ func TestEqualGraphsAndRefusals(t *testing.T) {
 	b.Images.Pixels = slices.Clone(b.Images.Pixels)
 	b.Images.Pixels[400]++
 	finding, err = Run(t.Context(), a, b, 1e-5)
-	if err != nil || finding.First == nil || finding.First.Name != "conv1" || finding.First.InputsAgree || !strings.Contains(finding.Notes[0], "different pixels") {
+	if err != nil || finding.First == nil || finding.First.Name != "conv1" ||
+		finding.First.InputsAgree || !strings.Contains(finding.Notes[0], "different pixels") {
 		t.Errorf("fed differently: %+v, %v", finding, err)
 	}
 	if _, err := Run(t.Context(), a, b, 1); err == nil {

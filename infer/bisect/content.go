@@ -104,7 +104,8 @@ func attributes(a, b *onnxpb.NodeProto) (differences []ContentDifference) {
 	}
 	for _, attribute := range b.GetAttribute() {
 		if !inA[attribute.GetName()] {
-			differences = append(differences, ContentDifference{Kind: "attribute", Name: attribute.GetName(), A: absent, B: attributeText(attribute)})
+			differences = append(differences, ContentDifference{Kind: "attribute", Name: attribute.GetName(),
+				A: absent, B: attributeText(attribute)})
 		}
 	}
 	return differences

@@ -25,8 +25,9 @@ type place struct{ node, output int }
 func newGraph(model *onnx.Model) *graph {
 	report := onnx.Inspect(model)
 	g := &graph{
-		model: model, nodes: model.Proto.GetGraph().GetNode(), reports: report.Nodes, inputs: report.Inputs,
-		maker: make(map[string]place), initializers: make(map[string]*onnxpb.TensorProto),
+		model: model, nodes: model.Proto.GetGraph().GetNode(), reports: report.Nodes,
+		inputs: report.Inputs,
+		maker:  make(map[string]place), initializers: make(map[string]*onnxpb.TensorProto),
 	}
 	for i, node := range g.nodes {
 		for j, output := range node.GetOutput() {
@@ -78,7 +79,8 @@ func (g *graph) typeOf(name string) onnxpb.TensorProto_DataType {
 // Tensor shows, or of a type that inference does not know.
 func (g *graph) hidden(name string) error {
 	switch g.typeOf(name) {
-	case onnxpb.TensorProto_STRING, onnxpb.TensorProto_COMPLEX64, onnxpb.TensorProto_COMPLEX128, onnxpb.TensorProto_DOUBLE:
+	case onnxpb.TensorProto_STRING, onnxpb.TensorProto_COMPLEX64, onnxpb.TensorProto_COMPLEX128,
+		onnxpb.TensorProto_DOUBLE:
 		return fmt.Errorf("values of type %v are not compared", g.typeOf(name))
 	}
 	return nil

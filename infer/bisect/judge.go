@@ -163,8 +163,9 @@ func (j *judgement) connections(p pair) (differences []ContentDifference) {
 	for _, i := range sortedKeys(uses) {
 		u := uses[i]
 		if u.a == "" || u.b == "" || !j.corresponds(u) && !j.reachesAlone(u) && !j.bothFed(u) {
-			differences = append(differences, ContentDifference{Kind: "wiring", Name: fmt.Sprintf("input %d", i),
-				A: source(j.a, u.a), B: source(j.b, u.b)})
+			differences = append(differences,
+				ContentDifference{Kind: "wiring", Name: fmt.Sprintf("input %d", i),
+					A: source(j.a, u.a), B: source(j.b, u.b)})
 		}
 	}
 	return differences
@@ -313,7 +314,8 @@ func (j *judgement) blamed(g *graph, chain []int, own *values, other infer.Tenso
 // aloneNode describes a node in one graph alone, set against the other's value.
 func (j *judgement) aloneNode(g *graph, i int, matched map[int]int, d delta) *Node {
 	node := &Node{
-		IndexA: -1, IndexB: -1, Name: g.nodes[i].GetName(), Operator: operatorOf(g.nodes[i]), Output: at(g.nodes[i].GetOutput(), 0),
+		IndexA: -1, IndexB: -1, Name: g.nodes[i].GetName(), Operator: operatorOf(g.nodes[i]),
+		Output:   at(g.nodes[i].GetOutput(), 0),
 		Compared: d.missing == "", Missing: d.missing, MaxAbsDiff: d.absolute, MaxRelDiff: d.relative,
 		Index: d.index, ValueA: d.valueA, ValueB: d.valueB,
 	}
@@ -366,7 +368,8 @@ func (j *judgement) passRoundedSteps() {
 	if !j.oneStep(f.First) || len(f.First.Contents) > 0 {
 		return
 	}
-	j.note("%s %q gives integers, which differ by one step: values that rounding moves over a step's edge", f.First.Operator, f.First.Name)
+	j.note("%s %q gives integers, which differ by one step: values that rounding moves over a step's edge",
+		f.First.Operator, f.First.Name)
 	for i := range f.Nodes {
 		node := &f.Nodes[i]
 		if node.differs(j.tolerance) && len(node.Contents) > 0 && !j.oneStep(node) {
@@ -383,7 +386,8 @@ func (j *judgement) oneStep(n *Node) bool {
 		return false
 	}
 	switch j.a.typeOf(n.Output) {
-	case onnxpb.TensorProto_INT8, onnxpb.TensorProto_UINT8, onnxpb.TensorProto_INT16, onnxpb.TensorProto_UINT16:
+	case onnxpb.TensorProto_INT8, onnxpb.TensorProto_UINT8, onnxpb.TensorProto_INT16,
+		onnxpb.TensorProto_UINT16:
 		return true
 	}
 	return false

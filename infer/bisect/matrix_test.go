@@ -38,25 +38,32 @@ func branched(t *testing.T, edit func(g *onnxpb.GraphProto)) *onnx.Model {
 		g.Initializer = append(g.Initializer, floats(t, name, dims, values))
 		return name
 	}
-	scalarBytes := &onnxpb.TensorProto{Name: proto.String("zero"), DataType: proto.Int32(int32(onnxpb.TensorProto_UINT8)), RawData: []byte{120}}
+	scalarBytes := &onnxpb.TensorProto{Name: proto.String("zero"),
+		DataType: proto.Int32(int32(onnxpb.TensorProto_UINT8)), RawData: []byte{120}}
 	g.Initializer = append(g.Initializer, floats(t, "scale", nil, []float32{0.05}), scalarBytes)
 	kernel := []*onnxpb.AttributeProto{integers("kernel_shape", 3, 3), integers("pads", 1, 1, 1, 1)}
 	g.Node = []*onnxpb.NodeProto{
-		node("Conv", "stem", []string{"image", weights("stem.weight", 4, 2, 3, 3), weights("stem.bias", 4)}, kernel...),
+		node("Conv", "stem", []string{"image", weights("stem.weight", 4, 2, 3, 3),
+			weights("stem.bias", 4)}, kernel...),
 		node("Relu", "stem_relu", []string{"stem.output"}),
-		node("Conv", "left", []string{"stem_relu.output", weights("left.weight", 3, 4, 3, 3), weights("left.bias", 3)}, kernel...),
-		node("Conv", "right", []string{"stem_relu.output", weights("right.weight", 3, 4, 3, 3), weights("right.bias", 3)}, kernel...),
+		node("Conv", "left", []string{"stem_relu.output", weights("left.weight", 3, 4, 3, 3),
+			weights("left.bias", 3)}, kernel...),
+		node("Conv", "right", []string{"stem_relu.output", weights("right.weight", 3, 4, 3, 3),
+			weights("right.bias", 3)}, kernel...),
 		node("Concat", "concat", []string{"left.output", "right.output"}, integer("axis", 1)),
-		node("MaxPool", "pool", []string{"concat.output"}, integers("kernel_shape", 2, 2), integers("strides", 2, 2)),
+		node("MaxPool", "pool", []string{"concat.output"}, integers("kernel_shape", 2, 2),
+			integers("strides", 2, 2)),
 		node("QuantizeLinear", "quantize", []string{"pool.output", "scale", "zero"}),
 		node("DequantizeLinear", "dequantize", []string{"quantize.output", "scale", "zero"}),
 		node("Flatten", "flatten", []string{"dequantize.output"}),
-		node("Gemm", "dense", []string{"flatten.output", weights("dense.weight", 5, 72), weights("dense.bias", 5)}, integer("transB", 1)),
+		node("Gemm", "dense", []string{"flatten.output", weights("dense.weight", 5, 72),
+			weights("dense.bias", 5)}, integer("transB", 1)),
 	}
 	g.Node[len(g.Node)-1].Output[0] = "logits"
 	edit(g)
 	model := &onnx.Model{Proto: &onnxpb.ModelProto{
-		IrVersion: proto.Int64(7), OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(13)}}, Graph: g,
+		IrVersion: proto.Int64(7), OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(13)}},
+		Graph: g,
 	}}
 	if err := model.Check(); err != nil {
 		t.Fatal(err)
@@ -82,20 +89,26 @@ func floatValue(name string, dims ...int64) *onnxpb.ValueInfoProto {
 		}
 		shape.Dim = append(shape.Dim, entry)
 	}
-	return &onnxpb.ValueInfoProto{Name: proto.String(name), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
-		TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Shape: shape}}}}
+	return &onnxpb.ValueInfoProto{Name: proto.String(name),
+		Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
+			TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)),
+				Shape: shape}}}}
 }
 
 func integer(name string, value int64) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(value)}
+	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INT.Enum(),
+		I: proto.Int64(value)}
 }
 
 func integers(name string, values ...int64) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(), Ints: values}
+	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(),
+		Ints: values}
 }
 
-func node(operator, name string, inputs []string, attributes ...*onnxpb.AttributeProto) *onnxpb.NodeProto {
-	return &onnxpb.NodeProto{OpType: proto.String(operator), Name: proto.String(name), Input: inputs, Output: []string{name + ".output"}, Attribute: attributes}
+func node(operator, name string, inputs []string,
+	attributes ...*onnxpb.AttributeProto) *onnxpb.NodeProto {
+	return &onnxpb.NodeProto{OpType: proto.String(operator), Name: proto.String(name), Input: inputs,
+		Output: []string{name + ".output"}, Attribute: attributes}
 }
 
 // indexOfNode is the position of the node of that name.
@@ -108,7 +121,8 @@ func nodeNamed(g *onnxpb.GraphProto, name string) *onnxpb.NodeProto {
 }
 
 // insertNode puts a node with other inputs beside it in the way of all users of a node's output.
-func insertNode(g *onnxpb.GraphProto, after, operator, name string, more []string, attributes ...*onnxpb.AttributeProto) {
+func insertNode(g *onnxpb.GraphProto, after, operator, name string, more []string,
+	attributes ...*onnxpb.AttributeProto) {
 	at := indexOfNode(g, after)
 	insert(g, at, operator, name)
 	g.Node[at+1].Input = append(g.Node[at+1].Input, more...)
@@ -144,7 +158,8 @@ func openIn(t *testing.T, runtime string, model *onnx.Model) Side {
 	if runtime == infer.RuntimeONNXRuntime && os.Getenv("SLIPWAY_SKIP_ONNXRUNTIME") == "1" {
 		t.Skip("SLIPWAY_SKIP_ONNXRUNTIME=1: nothing of onnxruntime is tested")
 	}
-	opened, err := infer.OpenRuntime(t.Context(), runtime, model, infer.RuntimeOptions{Device: infer.DeviceCPU, Threads: 1})
+	opened, err := infer.OpenRuntime(t.Context(), runtime, model,
+		infer.RuntimeOptions{Device: infer.DeviceCPU, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,8 +179,8 @@ func TestMatrix(t *testing.T) {
 		for i := range 6 {
 			raw[8*i] = byte(5 - i)
 		}
-		g.Initializer = append(g.Initializer, &onnxpb.TensorProto{Name: proto.String("backwards"), Dims: []int64{6},
-			DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)), RawData: raw})
+		g.Initializer = append(g.Initializer, &onnxpb.TensorProto{Name: proto.String("backwards"),
+			Dims: []int64{6}, DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)), RawData: raw})
 		return "backwards"
 	}
 	constant := func(g *onnxpb.GraphProto, name string, value float32) string {
@@ -177,7 +192,9 @@ func TestMatrix(t *testing.T) {
 		want string // the node named, as the graph that has it calls it
 		kind string // of its first content
 	}{
-		"exchanged operator": {func(g *onnxpb.GraphProto) { nodeNamed(g, "stem_relu").OpType = proto.String("LeakyRelu") }, "stem_relu", "operator"},
+		"exchanged operator": {func(g *onnxpb.GraphProto) {
+			nodeNamed(g, "stem_relu").OpType = proto.String("LeakyRelu")
+		}, "stem_relu", "operator"},
 		"exchanged operator, without names": {func(g *onnxpb.GraphProto) {
 			nodeNamed(g, "stem_relu").OpType = proto.String("Sigmoid")
 			renameAll(g)
@@ -186,15 +203,24 @@ func TestMatrix(t *testing.T) {
 		"changed attribute": {func(g *onnxpb.GraphProto) {
 			nodeNamed(g, "pool").Attribute[0].Ints = []int64{3, 3} // as many windows, wider ones
 		}, "pool", "attribute"},
-		"changed weight":           {func(g *onnxpb.GraphProto) { nudge(g, "right.weight", 5, 0.25) }, "right", "initializer"},
-		"changed weight, renamed":  {func(g *onnxpb.GraphProto) { nudge(g, "right.weight", 5, 0.25); renameAll(g) }, "right", "initializer"},
-		"changed bias at the end":  {func(g *onnxpb.GraphProto) { nudge(g, "dense.bias", 2, 0.25) }, "dense", "initializer"},
-		"swapped inputs of Concat": {func(g *onnxpb.GraphProto) { slices.Reverse(nodeNamed(g, "concat").Input) }, "concat", "wiring"},
+		"changed weight": {func(g *onnxpb.GraphProto) { nudge(g, "right.weight", 5, 0.25) },
+			"right", "initializer"},
+		"changed weight, renamed": {func(g *onnxpb.GraphProto) {
+			nudge(g, "right.weight", 5, 0.25)
+			renameAll(g)
+		}, "right", "initializer"},
+		"changed bias at the end": {func(g *onnxpb.GraphProto) { nudge(g, "dense.bias", 2, 0.25) },
+			"dense", "initializer"},
+		"swapped inputs of Concat": {func(g *onnxpb.GraphProto) {
+			slices.Reverse(nodeNamed(g, "concat").Input)
+		}, "concat", "wiring"},
 		"swapped inputs, without names": {func(g *onnxpb.GraphProto) {
 			slices.Reverse(nodeNamed(g, "concat").Input)
 			noNames(g)
 		}, "concat", "wiring"},
-		"an input taken from elsewhere": {func(g *onnxpb.GraphProto) { nodeNamed(g, "concat").Input[1] = "left.output" }, "concat", "wiring"},
+		"an input taken from elsewhere": {func(g *onnxpb.GraphProto) {
+			nodeNamed(g, "concat").Input[1] = "left.output"
+		}, "concat", "wiring"},
 		"inserted Gather": {func(g *onnxpb.GraphProto) {
 			insertNode(g, "concat", "Gather", "extra", []string{permutation(g)}, integer("axis", 1))
 		}, "extra", "inserted"},
@@ -207,7 +233,8 @@ func TestMatrix(t *testing.T) {
 			nodeNamed(g, "extra").Output[0] = "logits"
 		}, "extra", "inserted"},
 		"inserted before the first node": {func(g *onnxpb.GraphProto) {
-			g.Node = slices.Insert(g.Node, 0, node("Sub", "extra", []string{"image", constant(g, "mean", 1)}))
+			g.Node = slices.Insert(g.Node, 0,
+				node("Sub", "extra", []string{"image", constant(g, "mean", 1)}))
 			nodeNamed(g, "stem").Input[0] = "extra.output"
 		}, "extra", "inserted"},
 		"a sound node inserted before the one at fault": {func(g *onnxpb.GraphProto) {
@@ -218,7 +245,8 @@ func TestMatrix(t *testing.T) {
 			insertNode(g, "stem_relu", "Relu", "again", nil)
 			nudge(g, "dense.weight", 9, 0.25)
 		}, "dense", "initializer"},
-		"removed node": {func(g *onnxpb.GraphProto) { remove(g, indexOfNode(g, "stem_relu")) }, "stem_relu", "removed"},
+		"removed node": {func(g *onnxpb.GraphProto) { remove(g, indexOfNode(g, "stem_relu")) },
+			"stem_relu", "removed"},
 		"two sound nodes in the place of one": {func(g *onnxpb.GraphProto) { // Relu = max(x, 0), by way of −x
 			relu := nodeNamed(g, "stem_relu")
 			relu.OpType = proto.String("Max")
@@ -236,7 +264,8 @@ func TestMatrix(t *testing.T) {
 			g.Initializer[len(g.Initializer)-1].Dims = nil
 		}, "quantize", "initializer"},
 		"the zero point on the way back": {func(g *onnxpb.GraphProto) {
-			g.Initializer = append(g.Initializer, &onnxpb.TensorProto{Name: proto.String("other_zero"), DataType: proto.Int32(int32(onnxpb.TensorProto_UINT8)), RawData: []byte{121}})
+			g.Initializer = append(g.Initializer, &onnxpb.TensorProto{Name: proto.String("other_zero"),
+				DataType: proto.Int32(int32(onnxpb.TensorProto_UINT8)), RawData: []byte{121}})
 			nodeNamed(g, "dequantize").Input[2] = "other_zero"
 		}, "dequantize", "initializer"},
 	} {
@@ -257,7 +286,8 @@ func TestMatrix(t *testing.T) {
 					}
 				}
 				t.Run(title, func(t *testing.T) {
-					a, b := openIn(t, runtimes[0], branched(t, edits[0])), openIn(t, runtimes[1], branched(t, edits[1]))
+					a, b := openIn(t, runtimes[0], branched(t, edits[0])), openIn(t, runtimes[1],
+						branched(t, edits[1]))
 					finding, err := Run(t.Context(), a, b, infer.DefaultTolerance)
 					if err != nil {
 						t.Fatal(err)
@@ -268,7 +298,8 @@ func TestMatrix(t *testing.T) {
 					}
 					name := originalName(culprit, a, b)
 					if name != test.want || len(culprit.Contents) == 0 || culprit.Contents[0].Kind != kind {
-						t.Errorf("%s %q is named for %v, want %q for its %s\n%v\n%q", culprit.Operator, name, culprit.Contents, test.want, kind, finding.Structure, finding.Notes)
+						t.Errorf("%s %q is named for %v, want %q for its %s\n%v\n%q", culprit.Operator, name,
+							culprit.Contents, test.want, kind, finding.Structure, finding.Notes)
 					}
 					if culprit.InputsEqual && (len(culprit.InputsNotCompared) > 0 || culprit.InputsDiffer != 0) {
 						t.Errorf("inputs are called equal: %+v", culprit)
@@ -303,7 +334,8 @@ func TestNotCompared(t *testing.T) {
 		return func(g *onnxpb.GraphProto) {
 			raw := make([]byte, 8)
 			binary.LittleEndian.PutUint64(raw, math.Float64bits(factor))
-			g.Initializer = append(g.Initializer, &onnxpb.TensorProto{Name: proto.String("factor"), DataType: proto.Int32(int32(onnxpb.TensorProto_DOUBLE)), RawData: raw})
+			g.Initializer = append(g.Initializer, &onnxpb.TensorProto{Name: proto.String("factor"),
+				DataType: proto.Int32(int32(onnxpb.TensorProto_DOUBLE)), RawData: raw})
 			insertNode(g, "concat", "Cast", "widen", nil, integer("to", int64(onnxpb.TensorProto_DOUBLE)))
 			insertNode(g, "widen", "Mul", "scaled", []string{"factor"})
 			insertNode(g, "scaled", "Cast", "narrow", nil, integer("to", int64(onnxpb.TensorProto_FLOAT)))
@@ -317,13 +349,16 @@ func TestNotCompared(t *testing.T) {
 				t.Fatal(err)
 			}
 			first := finding.First
-			if first == nil || first.Name != "narrow" || first.InputsEqual || first.InputsAgree || len(first.InputsNotCompared) != 1 {
+			if first == nil || first.Name != "narrow" || first.InputsEqual || first.InputsAgree ||
+				len(first.InputsNotCompared) != 1 {
 				t.Fatalf("%+v", first)
 			}
-			if text := first.InputsNotCompared[0]; !strings.Contains(text, `input 0 "scaled.output"`) || !strings.Contains(text, "DOUBLE") {
+			if text := first.InputsNotCompared[0]; !strings.Contains(text, `input 0 "scaled.output"`) ||
+				!strings.Contains(text, "DOUBLE") {
 				t.Errorf("the input that was not compared: %q", text)
 			}
-			if notes := strings.Join(finding.Notes, "; "); !strings.Contains(notes, "2 nodes before it could not be compared") {
+			if notes := strings.Join(finding.Notes, "; "); !strings.Contains(notes,
+				"2 nodes before it could not be compared") {
 				t.Errorf("notes %q", notes)
 			}
 		})
@@ -333,7 +368,8 @@ func TestNotCompared(t *testing.T) {
 // TestBytesAreCompared compares the graph's bytes in two runtimes, and says of one
 // step between them what it is.
 func TestBytesAreCompared(t *testing.T) {
-	a, b := openIn(t, infer.RuntimeONNXRuntime, branched(t, unchanged)), openIn(t, infer.RuntimeNative, branched(t, unchanged))
+	a, b := openIn(t, infer.RuntimeONNXRuntime, branched(t, unchanged)), openIn(t, infer.RuntimeNative,
+		branched(t, unchanged))
 	finding, err := Run(t.Context(), a, b, infer.DefaultTolerance)
 	if err != nil {
 		t.Fatal(err)
@@ -346,7 +382,8 @@ func TestBytesAreCompared(t *testing.T) {
 	// A shift within rounding moves a value that lies on an edge.
 	nearEdge := func(by float32) *onnx.Model {
 		return branched(t, func(g *onnxpb.GraphProto) {
-			g.Initializer = append(g.Initializer, floats(t, "edge", []int64{1}, []float32{0.125 + by}), floats(t, "step", []int64{1}, []float32{0.25}))
+			g.Initializer = append(g.Initializer, floats(t, "edge", []int64{1}, []float32{0.125 + by}),
+				floats(t, "step", []int64{1}, []float32{0.25}))
 			insertNode(g, "pool", "Floor", "whole", nil)
 			insertNode(g, "whole", "Mul", "stepped", []string{"step"})
 			insertNode(g, "stepped", "Add", "shift", []string{"edge"})
@@ -357,12 +394,14 @@ func TestBytesAreCompared(t *testing.T) {
 			}
 		})
 	}
-	a, b = openIn(t, infer.RuntimeONNXRuntime, nearEdge(0)), openIn(t, infer.RuntimeNative, nearEdge(1e-7))
+	a, b = openIn(t, infer.RuntimeONNXRuntime, nearEdge(0)), openIn(t, infer.RuntimeNative,
+		nearEdge(1e-7))
 	finding, err = Run(t.Context(), a, b, infer.DefaultTolerance)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if notes := strings.Join(finding.Notes, "; "); finding.First == nil || !strings.Contains(notes, "differ by one step") {
+	if notes := strings.Join(finding.Notes, "; "); finding.First == nil ||
+		!strings.Contains(notes, "differ by one step") {
 		t.Errorf("first %+v, notes %q", finding.First, notes)
 	}
 }

@@ -51,7 +51,8 @@ func newNode(a, b *graph, p pair) Node {
 	if name == "" {
 		name = b.nodes[p.b].GetName()
 	}
-	return Node{IndexA: p.a, IndexB: p.b, Name: name, Operator: operatorOf(a.nodes[p.a]), Contents: contents(a, b, p)}
+	return Node{IndexA: p.a, IndexB: p.b, Name: name, Operator: operatorOf(a.nodes[p.a]),
+		Contents: contents(a, b, p)}
 }
 
 // differs reports whether the outputs were compared and are further apart than the tolerance.
@@ -90,8 +91,8 @@ type delta struct {
 	valueA, valueB     float32
 }
 
-// setAgainst compares two values number by number. A NaN on both sides is no difference here, unlike in a
-// score: the sides compute the same.
+// setAgainst compares two values number by number. A NaN on both sides is no difference here,
+// unlike in a score: the sides compute the same.
 func setAgainst(a, b infer.Tensor) (d delta) {
 	if err := errors.Join(a.Missing, b.Missing); err != nil {
 		d.missing = err.Error()

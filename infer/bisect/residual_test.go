@@ -28,7 +28,8 @@ func side(t *testing.T, runtime string, model *onnx.Model) Side {
 	if os.Getenv("SLIPWAY_SKIP_ONNXRUNTIME") == "1" && runtime == infer.RuntimeONNXRuntime {
 		t.Skip("SLIPWAY_SKIP_ONNXRUNTIME=1: nothing of onnxruntime is tested")
 	}
-	r, err := infer.OpenRuntime(t.Context(), runtime, model, infer.RuntimeOptions{Device: infer.DeviceCPU})
+	r, err := infer.OpenRuntime(t.Context(), runtime, model,
+		infer.RuntimeOptions{Device: infer.DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,9 +58,14 @@ func TestResidualNetworks(t *testing.T) {
 		want string // the culprit's name, and what the finding says
 		says string
 	}{
-		"a weight":           {func(g *onnxpb.GraphProto) { nudge(g, "layer2.1.conv2.weight", 5, 0.5) }, "layer2.1.conv2", ""},
-		"a running variance": {func(g *onnxpb.GraphProto) { nudge(g, "layer3.0.downsample.1.running_var", 2, 0.75) }, "layer3.0.downsample.1", ""},
-		"a wrong shortcut":   {func(g *onnxpb.GraphProto) { nodeAt(g, "layer1.1.add").Input[1] = "relu.output" }, "layer1.1.add", "wiring"},
+		"a weight": {func(g *onnxpb.GraphProto) { nudge(g, "layer2.1.conv2.weight", 5, 0.5) },
+			"layer2.1.conv2", ""},
+		"a running variance": {func(g *onnxpb.GraphProto) {
+			nudge(g, "layer3.0.downsample.1.running_var", 2, 0.75)
+		}, "layer3.0.downsample.1", ""},
+		"a wrong shortcut": {func(g *onnxpb.GraphProto) {
+			nodeAt(g, "layer1.1.add").Input[1] = "relu.output"
+		}, "layer1.1.add", "wiring"},
 		"an epsilon": {func(g *onnxpb.GraphProto) {
 			for _, a := range nodeAt(g, "layer1.2.bn1").Attribute {
 				if a.GetName() == "epsilon" {
@@ -70,7 +76,8 @@ func TestResidualNetworks(t *testing.T) {
 	} {
 		for _, runtime := range []string{infer.RuntimeONNXRuntime, infer.RuntimeNative} {
 			t.Run(name+" "+runtime, func(t *testing.T) {
-				finding, err := Run(t.Context(), side(t, runtime, residual(t, unchanged)), side(t, runtime, residual(t, test.edit)), infer.DefaultTolerance)
+				finding, err := Run(t.Context(), side(t, runtime, residual(t, unchanged)),
+					side(t, runtime, residual(t, test.edit)), infer.DefaultTolerance)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -93,7 +100,8 @@ func TestResidualNetworks(t *testing.T) {
 // its BatchNormalizations are missed, and that each Conv has a bias is said.
 func TestResidualNetworkInTwoRuntimes(t *testing.T) {
 	model := residual(t, unchanged)
-	finding, err := Run(t.Context(), side(t, infer.RuntimeONNXRuntime, model), side(t, infer.RuntimeNative, model), infer.DefaultTolerance)
+	finding, err := Run(t.Context(), side(t, infer.RuntimeONNXRuntime, model),
+		side(t, infer.RuntimeNative, model), infer.DefaultTolerance)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +112,8 @@ func TestResidualNetworkInTwoRuntimes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	finding, err = Run(t.Context(), side(t, infer.RuntimeNative, model), side(t, infer.RuntimeNative, folded), infer.DefaultTolerance)
+	finding, err = Run(t.Context(), side(t, infer.RuntimeNative, model),
+		side(t, infer.RuntimeNative, folded), infer.DefaultTolerance)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +129,7 @@ func TestResidualNetworkInTwoRuntimes(t *testing.T) {
 		}
 	}
 	if removed != 21 || biases != 21 {
-		t.Errorf("%d BatchNormalizations are missed and %d biases are new, want 21 of each", removed, biases)
+		t.Errorf("%d BatchNormalizations are missed and %d biases are new, want 21 of each", removed,
+			biases)
 	}
 }

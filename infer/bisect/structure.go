@@ -41,10 +41,12 @@ func align(a, b *graph) (pairs []pair, differences []StructureDifference) {
 	nextA, nextB := 0, 0
 	gap := func(endA, endB int) {
 		for ; nextA < endA; nextA++ {
-			differences = append(differences, StructureDifference{"removed", nextA, -1, describe(a, nextA) + " is in A alone"})
+			differences = append(differences,
+				StructureDifference{"removed", nextA, -1, describe(a, nextA) + " is in A alone"})
 		}
 		for ; nextB < endB; nextB++ {
-			differences = append(differences, StructureDifference{"inserted", -1, nextB, describe(b, nextB) + " is in B alone"})
+			differences = append(differences, StructureDifference{"inserted", -1, nextB,
+				describe(b, nextB) + " is in B alone"})
 		}
 	}
 	for _, p := range pairs {
@@ -60,7 +62,9 @@ func align(a, b *graph) (pairs []pair, differences []StructureDifference) {
 }
 
 // exchanged reports whether the nodes of a pair are of different operators.
-func exchanged(a, b *graph, p pair) bool { return operatorOf(a.nodes[p.a]) != operatorOf(b.nodes[p.b]) }
+func exchanged(a, b *graph, p pair) bool {
+	return operatorOf(a.nodes[p.a]) != operatorOf(b.nodes[p.b])
+}
 
 // sameOperators pairs nodes of one operator. Another pair counts more than all that
 // two have in common beside it, so that equal names do not cost a match.
@@ -211,7 +215,8 @@ func wiring(a, b *graph, pairs []pair) (differences []StructureDifference) {
 				continue
 			case madeA && madeB && (!matched || !matchedB[fromB.node]):
 				continue // said already: one of the two is in one graph alone
-			case !madeA && !madeB && (inputsA[i] == "") == (inputsB[i] == "") && (a.constant(inputsA[i]) == nil) == (b.constant(inputsB[i]) == nil):
+			case !madeA && !madeB && (inputsA[i] == "") == (inputsB[i] == "") &&
+				(a.constant(inputsA[i]) == nil) == (b.constant(inputsB[i]) == nil):
 				continue
 			case madeA != madeB && a.constant(inputsA[i]) != nil && b.constant(inputsB[i]) != nil:
 				continue // a Constant node here, an initializer there
@@ -219,7 +224,8 @@ func wiring(a, b *graph, pairs []pair) (differences []StructureDifference) {
 				continue
 			}
 			differences = append(differences, StructureDifference{"wiring", p.a, p.b,
-				fmt.Sprintf("%s takes its input %d from %s in A and from %s in B", describe(a, p.a), i, source(a, inputsA[i]), source(b, inputsB[i]))})
+				fmt.Sprintf("%s takes its input %d from %s in A and from %s in B", describe(a, p.a), i,
+					source(a, inputsA[i]), source(b, inputsB[i]))})
 		}
 	}
 	return differences

@@ -33,7 +33,9 @@ func newValues(ctx context.Context, g *graph, side Side, names []string) (*value
 		return v, err
 	}
 	// A runtime that refuses to show integers, say, may show the rest.
-	floats := slices.DeleteFunc(slices.Clone(shown), func(name string) bool { return g.typeOf(name) != onnxpb.TensorProto_FLOAT })
+	floats := slices.DeleteFunc(slices.Clone(shown), func(name string) bool {
+		return g.typeOf(name) != onnxpb.TensorProto_FLOAT
+	})
 	if len(floats) == 0 || len(floats) == len(shown) {
 		return nil, err
 	}
@@ -55,7 +57,8 @@ func (v *values) trace(ctx context.Context, side Side, names []string) error {
 		return err
 	}
 	if len(tensors) != len(names) {
-		return fmt.Errorf("%s showed %d of %d values", side.Tracer.Info().Runtime, len(tensors), len(names))
+		return fmt.Errorf("%s showed %d of %d values", side.Tracer.Info().Runtime, len(tensors),
+			len(names))
 	}
 	for i, name := range names {
 		v.traced[name] = tensors[i]

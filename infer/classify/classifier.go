@@ -218,8 +218,9 @@ func (c *Classifier) Labels() []string {
 	return nil
 }
 
-// MultiLabel reports whether the model was trained on images with any number of labels: results have
-// the probability of each label alone then, and an image has those above 0.5, which may be none.
+// MultiLabel reports whether the model was trained on images with any number of labels: results
+// have the probability of each label alone then, and an image has those above 0.5, which may be
+// none.
 func (c *Classifier) MultiLabel() bool { return c.any }
 
 // Input says what the model takes, and how images come to it.

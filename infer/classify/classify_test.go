@@ -318,7 +318,8 @@ func TestBadPictures(t *testing.T) {
 		"too many pixels": {large.Bytes(), picture.ErrTooLarge},
 		"too many bytes":  {make([]byte, 100_001), picture.ErrTooLarge},
 	} {
-		if _, err := c.ClassifyReader(t.Context(), bytes.NewReader(test.data)); !errors.Is(err, test.want) || !errors.Is(err, classify.ErrPicture) {
+		if _, err := c.ClassifyReader(t.Context(), bytes.NewReader(test.data)); !errors.Is(err,
+			test.want) || !errors.Is(err, classify.ErrPicture) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -345,8 +346,8 @@ func TestScoresThatAreNone(t *testing.T) {
 	if got, err := c.Classify(t.Context(), black); !errors.Is(err, classify.ErrNotFinite) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if _, err := c.ClassifyBatch(t.Context(), []image.Image{white, black}); !errors.Is(err, classify.ErrNotFinite) ||
-		!strings.Contains(err.Error(), "image 1") {
+	if _, err := c.ClassifyBatch(t.Context(), []image.Image{white, black}); !errors.Is(err,
+		classify.ErrNotFinite) || !strings.Contains(err.Error(), "image 1") {
 		t.Error(err)
 	}
 }
@@ -433,10 +434,11 @@ func TestManyCallers(t *testing.T) {
 // Close waits for who is in it.
 func TestWaitingEnds(t *testing.T) {
 	inside, leave := make(chan struct{}), make(chan struct{})
-	c, err := classify.New(plainModel(), classify.WithRuntime(func(m *onnx.Model) (classify.Runtime, error) {
-		r, err := infer.OpenNative(context.Background(), m, infer.NativeOptions{})
-		return &slow{Runtime: r, inside: inside, leave: leave}, err
-	}))
+	c, err := classify.New(plainModel(),
+		classify.WithRuntime(func(m *onnx.Model) (classify.Runtime, error) {
+			r, err := infer.OpenNative(context.Background(), m, infer.NativeOptions{})
+			return &slow{Runtime: r, inside: inside, leave: leave}, err
+		}))
 	if err != nil {
 		t.Fatal(err)
 	}

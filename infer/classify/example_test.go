@@ -144,9 +144,10 @@ func ExampleClassifier_ClassifyReader_handler() {
 
 // onnxruntime is in the program only where it is asked for. Its library must be installed.
 func ExampleWithRuntime() {
-	c, err := classify.Open("birds.onnx", classify.WithRuntime(func(m *onnx.Model) (classify.Runtime, error) {
-		return infer.OpenONNXRuntime(context.Background(), m, infer.ONNXRuntimeOptions{Threads: 1})
-	}))
+	c, err := classify.Open("birds.onnx",
+		classify.WithRuntime(func(m *onnx.Model) (classify.Runtime, error) {
+			return infer.OpenONNXRuntime(context.Background(), m, infer.ONNXRuntimeOptions{Threads: 1})
+		}))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -62,9 +62,9 @@ func geluFunction() joinedFunction {
 	return joinedFunction{kernel.GELU(), gelu}
 }
 
-// joinActivations finds the activations that ONNX, or its older opsets, say by several nodes, x·σ(x)
-// and x·Φ(x) by the error function, and has each computed by the last of them. Only what nothing
-// else takes is joined.
+// joinActivations finds the activations that ONNX, or its older opsets, say by several nodes,
+// x·σ(x) and x·Φ(x) by the error function, and has each computed by the last of them. Only what
+// nothing else takes is joined.
 func (c *compiler) joinActivations() {
 	c.joined = make(map[*onnxpb.NodeProto]joinedFunction)
 	s := activationSearch{c, c.lastUsers(), make(map[string]int)}
@@ -89,8 +89,8 @@ func (c *compiler) joinActivations() {
 	}
 }
 
-// activationSearch looks around nodes. user has the last node that takes a value, maker the one that
-// makes it.
+// activationSearch looks around nodes. user has the last node that takes a value, maker the one
+// that makes it.
 type activationSearch struct {
 	*compiler
 	user, maker map[string]int
@@ -146,8 +146,8 @@ func (s *activationSearch) gelu(erf int) {
 	}
 }
 
-// join has the last of some nodes compute a function of x instead of them. It is called as the first
-// of the others, that what follows it is not joined to a Mul.
+// join has the last of some nodes compute a function of x instead of them. It is called as the
+// first of the others, that what follows it is not joined to a Mul.
 func (s *activationSearch) join(last int, x string, f joinedFunction, others ...int) {
 	joined := &onnxpb.NodeProto{
 		Name: s.nodes[last].Name, OpType: s.nodes[others[0]].OpType,

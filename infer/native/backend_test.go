@@ -30,7 +30,9 @@ const (
 
 // suites are the folders whose cases hold a model and its data; real and light
 // hold large networks that the runner downloads or has without weights.
-func suites() []string { return []string{"node", "simple", "pytorch-operator", "pytorch-converted"} }
+func suites() []string {
+	return []string{"node", "simple", "pytorch-operator", "pytorch-converted"}
+}
 
 // verdict is what became of a case.
 type verdict struct {
@@ -72,7 +74,9 @@ func TestBackend(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(list, committed) {
-		t.Errorf("docs/backend-tests.md is not what the tests give; go test ./infer/native -run TestBackend -update makes it again. First difference:\n%s", firstDifference(string(committed), string(list)))
+		t.Errorf(
+			"docs/backend-tests.md is not what the tests give; go test ./infer/native -run TestBackend -update makes it again. First difference:\n%s",
+			firstDifference(string(committed), string(list)))
 	}
 }
 
@@ -171,7 +175,8 @@ func readSet(folder string, set int) (inputs, outputs []*Tensor, err error) {
 	read := func(kind string) ([]*Tensor, error) {
 		var all []*Tensor
 		for i := 0; ; i++ {
-			proto, err := onnx.ReadTensor(filepath.Join(folder, fmt.Sprintf("test_data_set_%d", set), fmt.Sprintf("%s_%d.pb", kind, i)))
+			proto, err := onnx.ReadTensor(filepath.Join(folder, fmt.Sprintf("test_data_set_%d", set),
+				fmt.Sprintf("%s_%d.pb", kind, i)))
 			if errors.Is(err, os.ErrNotExist) {
 				return all, nil
 			}
@@ -295,7 +300,8 @@ decoder, the check and the evaluator; none may panic.
 	for _, suite := range suites() {
 		fmt.Fprintf(&b, "| %s | %d | %d |\n", suite, perSuite[suite].passed, perSuite[suite].all)
 	}
-	fmt.Fprint(&b, "\n## By operator\n\nCases with the operator among their nodes, if all of these are implemented.\n\n| operator | passed | cases |\n| --- | ---: | ---: |\n")
+	fmt.Fprint(&b,
+		"\n## By operator\n\nCases with the operator among their nodes, if all of these are implemented.\n\n| operator | passed | cases |\n| --- | ---: | ---: |\n")
 	for _, name := range slices.Sorted(maps.Keys(perOperator)) {
 		fmt.Fprintf(&b, "| %s | %d | %d |\n", name, perOperator[name].passed, perOperator[name].all)
 	}
@@ -325,7 +331,8 @@ func groupOf(v verdict) string {
 	if len(unknown) > 0 {
 		return "Operators that are not implemented: " + strings.Join(unknown, ", ")
 	}
-	if _, after, ok := strings.Cut(v.reason, "element type "); ok && strings.HasPrefix(v.reason, "its data") {
+	if _, after, ok := strings.Cut(v.reason, "element type "); ok &&
+		strings.HasPrefix(v.reason, "its data") {
 		name, _, _ := strings.Cut(after, " ")
 		return "The data is of an element type that is not supported: " + name
 	}

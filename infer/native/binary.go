@@ -37,13 +37,15 @@ func binaryOperators() map[string]operator {
 		"PRelu": {7, 2, 2, nil, makePRelu},
 		"Mean":  {8, 1, -1, nil, makeVariadic(addition, true)},
 	}
-	for name, o := range map[string]arithmetic{"Add": addition, "Sub": subtraction, "Mul": multiplication, "Div": division, "Pow": power} {
+	for name, o := range map[string]arithmetic{"Add": addition, "Sub": subtraction,
+		"Mul": multiplication, "Div": division, "Pow": power} {
 		all[name] = operator{7, 2, 2, nil, makeArithmetic(o)}
 	}
 	for name, o := range map[string]arithmetic{"Min": minimum, "Max": maximum, "Sum": addition} {
 		all[name] = operator{8, 1, -1, nil, makeVariadic(o, false)}
 	}
-	for name, o := range map[string]comparison{"Equal": equal, "Less": less, "LessOrEqual": lessOrEqual, "Greater": greater, "GreaterOrEqual": greaterOrEqual} {
+	for name, o := range map[string]comparison{"Equal": equal, "Less": less,
+		"LessOrEqual": lessOrEqual, "Greater": greater, "GreaterOrEqual": greaterOrEqual} {
 		all[name] = operator{7, 2, 2, nil, func(*node) (operation, error) {
 			return ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
 				y, err := r.compare(in[0], in[1], o)
@@ -252,7 +254,8 @@ func makeVariadic(o arithmetic, mean bool) func(*node) (operation, error) {
 func makePRelu(*node) (operation, error) {
 	return ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
 		x, slope := in[0], in[1]
-		if shape, err := broadcastShapes(x.Shape, slope.Shape); err != nil || len(shape) != len(x.Shape) || product(shape) != x.size() {
+		if shape, err := broadcastShapes(x.Shape, slope.Shape); err != nil ||
+			len(shape) != len(x.Shape) || product(shape) != x.size() {
 			return nil, fmt.Errorf("its slope %v does not broadcast to its input %v", slope, x)
 		}
 		if x.Type() != slope.Type() {

@@ -23,7 +23,9 @@ func broadcastShapes(shapes ...[]int) ([]int, error) {
 			case out[at] == 1:
 				out[at] = size
 			default:
-				return nil, fmt.Errorf("its inputs' shapes %s do not broadcast: %d and %d in dimension %d are neither equal nor 1", formatShapes(shapes), out[at], size, at)
+				return nil, fmt.Errorf(
+					"its inputs' shapes %s do not broadcast: %d and %d in dimension %d are neither equal nor 1",
+					formatShapes(shapes), out[at], size, at)
 			}
 		}
 	}
@@ -133,7 +135,8 @@ func broadcastRows[T, U any](r *run, y, a, b *Tensor, row rowFunc[T, U]) error {
 		shape = []int{len(dst)}
 		aShape, bShape = shape, shape
 	}
-	w := walk{shape: shape, steps: [][]int{broadcastStrides(aShape, shape, 1), broadcastStrides(bShape, shape, 1)}}.collapse()
+	w := walk{shape: shape, steps: [][]int{broadcastStrides(aShape, shape, 1),
+		broadcastStrides(bShape, shape, 1)}}.collapse()
 	length := w.shape[len(w.shape)-1]
 	aStep, bStep := w.steps[0][len(w.shape)-1], w.steps[1][len(w.shape)-1]
 	if len(w.shape) == 1 && aStep <= 1 && bStep <= 1 {

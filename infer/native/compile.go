@@ -25,7 +25,8 @@ func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 	graph := model.Proto.GetGraph()
 	c := &compiler{
 		program: new(program), run: r, opset: model.Opset(""),
-		operators: operators(), names: make(map[string]int), nodes: graph.GetNode(), uses: make(map[string]int),
+		operators: operators(), names: make(map[string]int), nodes: graph.GetNode(),
+		uses: make(map[string]int),
 	}
 	if err := c.choose(graph, outputs); err != nil {
 		return nil, err
@@ -72,7 +73,9 @@ func (c *compiler) choose(graph *onnxpb.GraphProto, outputs []string) error {
 		}
 	}
 	for _, name := range outputs {
-		if !slices.ContainsFunc(graph.GetOutput(), func(o *onnxpb.ValueInfoProto) bool { return o.GetName() == name }) {
+		if !slices.ContainsFunc(graph.GetOutput(), func(o *onnxpb.ValueInfoProto) bool {
+			return o.GetName() == name
+		}) {
 			return fmt.Errorf("the graph has no output %q", shorten(name))
 		}
 		c.uses[name]++
@@ -109,7 +112,8 @@ func portOf(value onnx.Value) Port {
 func (c *compiler) initializers(graph *onnxpb.GraphProto) error {
 	for _, sparse := range graph.GetSparseInitializer() {
 		if name := sparse.GetValues().GetName(); c.uses[name] > 0 {
-			return fmt.Errorf("the initializer %q is sparse, which is not supported; export it dense", shorten(name))
+			return fmt.Errorf("the initializer %q is sparse, which is not supported; export it dense",
+				shorten(name))
 		}
 	}
 	for _, proto := range graph.GetInitializer() {
@@ -138,7 +142,8 @@ func (c *compiler) define(name string, constant *Tensor) int {
 // every operator. Where it joins, its first input is never made.
 func (c *compiler) newNode(proto *onnxpb.NodeProto, joins bool) (*node, operator, error) {
 	if domain := proto.GetDomain(); domain != "" && domain != "ai.onnx" {
-		return nil, operator{}, fmt.Errorf("operators of the domain %q are not supported", shorten(domain))
+		return nil, operator{}, fmt.Errorf("operators of the domain %q are not supported",
+			shorten(domain))
 	}
 	known, ok := c.operators[proto.GetOpType()]
 	if f, isJoined := c.joined[proto]; isJoined {
@@ -149,7 +154,8 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto, joins bool) (*node, operator
 	case !ok:
 		return nil, operator{}, fmt.Errorf("the operator is not supported")
 	case c.opset < known.since:
-		return nil, operator{}, fmt.Errorf("the operator is supported from opset %d on, the model's is %d", known.since, c.opset)
+		return nil, operator{}, fmt.Errorf(
+			"the operator is supported from opset %d on, the model's is %d", known.since, c.opset)
 	}
 	if err := known.check(proto); err != nil {
 		return nil, operator{}, err

@@ -15,7 +15,8 @@ const cachedMap = 1 << 20
 // addendInput is the place, among a Conv's inputs, of what is added to it.
 const addendInput = 3
 
-// convolution is Conv, with the Add, the Relu, Clip or HardSwish and the MaxPool after it if there are any.
+// convolution is Conv, with the Add, the Relu, Clip or HardSwish and the MaxPool after it if there
+// are any.
 type convolution struct {
 	window window
 	frames framed
@@ -109,8 +110,8 @@ func (c *convolution) run(r *run, in []*Tensor) ([]*Tensor, error) {
 		}
 	}
 	rank := len(x.Shape)
-	if rank < 3 || len(w.Shape) != rank || x.Shape[1] != w.Shape[1]*c.group || w.Shape[0]%c.group != 0 ||
-		bias != nil && len(bias) != w.Shape[0] {
+	if rank < 3 || len(w.Shape) != rank || x.Shape[1] != w.Shape[1]*c.group ||
+		w.Shape[0]%c.group != 0 || bias != nil && len(bias) != w.Shape[0] {
 		return nil, fmt.Errorf("the weight %v, with group %d, is not for the input %v", w, c.group, x)
 	}
 	window := c.window
@@ -145,8 +146,10 @@ const (
 )
 
 // sums computes the convolution, and as much of what follows as goes with it.
-func (c *convolution) sums(r *run, x, w *Tensor, bias []float32, addend *Tensor, f frame) (*Tensor, stage, error) {
-	if c.packed != nil && x.size() == x.Shape[1] && w.size() == x.size()*w.Shape[0] && c.group == 1 && product(f.out) == 1 {
+func (c *convolution) sums(r *run, x, w *Tensor, bias []float32, addend *Tensor, f frame) (*Tensor,
+	stage, error) {
+	if c.packed != nil && x.size() == x.Shape[1] && w.size() == x.size()*w.Shape[0] && c.group == 1 &&
+		product(f.out) == 1 {
 		y, done, err := c.pixel(r, x, w, bias, addend == nil)
 		if !errors.Is(err, errNoPlan) {
 			return y, done, err
@@ -175,17 +178,19 @@ func (c *convolution) sums(r *run, x, w *Tensor, bias []float32, addend *Tensor,
 }
 
 // pixel computes a convolution of a single pixel with a kernel of one, a matrix times a vector.
-func (c *convolution) pixel(r *run, x, w *Tensor, bias []float32, finishing bool) (*Tensor, stage, error) {
+func (c *convolution) pixel(r *run, x, w *Tensor, bias []float32, finishing bool) (*Tensor, stage,
+	error) {
 	low, done := noFinish().low, convolved
 	if finishing && c.finish.rectifies() {
 		low, done = 0, finished
 	}
 	filters := w.Shape[0]
-	plan, err := c.rows.get(r, planKey{x.size(), filters}, rowBytes(x.size(), filters), func() (*kernel.Row, error) {
-		return c.row.new(r, func() (*kernel.Row, error) {
-			return kernel.NewRow(r.engine, x.size(), filters, low, w.Data.([]float32))
+	plan, err := c.rows.get(r, planKey{x.size(), filters}, rowBytes(x.size(), filters),
+		func() (*kernel.Row, error) {
+			return c.row.new(r, func() (*kernel.Row, error) {
+				return kernel.NewRow(r.engine, x.size(), filters, low, w.Data.([]float32))
+			})
 		})
-	})
 	if err != nil {
 		return nil, convolved, err
 	}
@@ -194,7 +199,8 @@ func (c *convolution) pixel(r *run, x, w *Tensor, bias []float32, finishing bool
 		return nil, convolved, err
 	}
 	y.channelsLast = true
-	if err := plan.Forward(y.Data.([]float32), x.Data.([]float32), c.biasOf(r, bias, filters)); err != nil {
+	if err := plan.Forward(y.Data.([]float32), x.Data.([]float32),
+		c.biasOf(r, bias, filters)); err != nil {
 		r.release(y)
 		return nil, convolved, err
 	}
@@ -248,7 +254,8 @@ var errNoPlan = errors.New("no plan")
 
 // planned computes the convolution with a plan, and with it what follows where that
 // can.
-func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tensor, f frame) (*Tensor, stage, error) {
+func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tensor,
+	f frame) (*Tensor, stage, error) {
 	fail := func(err error) (*Tensor, stage, error) { return nil, convolved, err }
 	filters := w.Shape[0]
 	packed := c.packed
@@ -271,7 +278,8 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 		f.in = padded.Shape[2:]
 		f.begin, f.end = make([]int, len(f.in)), make([]int, len(f.in))
 	}
-	config := kernel.Conv2DConfig{Direct: true, ConstantWeights: c.packed != nil, Batch: x.Shape[0], Channels: x.Shape[1], Filters: filters}
+	config := kernel.Conv2DConfig{Direct: true, ConstantWeights: c.packed != nil, Batch: x.Shape[0],
+		Channels: x.Shape[1], Filters: filters}
 	config.Height, config.Width = pair(f.in, 1)
 	config.KernelHeight, config.KernelWidth = pair(f.kernel, 1)
 	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
@@ -283,31 +291,33 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 		if err != nil {
 			return fail(err)
 		}
-		// Where windows overlap, positions of two blocks would be computed twice; and a map that stays in the second-level
-		// cache is pooled from there, as the convolution alone has the wider vectors.
+		// Where windows overlap, positions of two blocks would be computed twice; and a map that stays in
+		// the second-level cache is pooled from there, as the convolution alone has the wider vectors.
 		large := 4*x.Shape[0]*filters*product(f.out) > cachedMap
-		if window, ok := kernelWindow(windows); ok && large && window.Height <= window.StrideHeight && window.Width <= window.StrideWidth {
+		if window, ok := kernelWindow(windows); ok && large && window.Height <= window.StrideHeight &&
+			window.Width <= window.StrideWidth {
 			pooling, out, done = window, windows.out, pooled
 			config.ReLU = c.finish.rectifies()
 		}
 	}
-	key := planKey{config.Batch, config.Height, config.Width, config.Channels, filters, config.KernelHeight, config.KernelWidth,
-		config.PaddingHeight, config.PaddingWidth}
-	plan, err := c.plans.get(r, key, convPlanBytes(config, pooling, out, r.engine.Pool.Threads()), func() (*kernel.Conv2D, error) {
-		config := config
-		if done == pooled {
-			config.MaxPool = &kernel.Window{}
-			*config.MaxPool = pooling
-		}
-		plan, err := kernel.NewConv2D(r.engine, config)
-		if err == nil && config.ConstantWeights {
-			err = c.filters.give(plan, packed.Data.([]float32))
-		}
-		if err == nil && done == finished && !c.finish.none() {
-			plan.Finish(c.finish.kernel())
-		}
-		return plan, err
-	})
+	key := planKey{config.Batch, config.Height, config.Width, config.Channels, filters,
+		config.KernelHeight, config.KernelWidth, config.PaddingHeight, config.PaddingWidth}
+	plan, err := c.plans.get(r, key, convPlanBytes(config, pooling, out, r.engine.Pool.Threads()),
+		func() (*kernel.Conv2D, error) {
+			config := config
+			if done == pooled {
+				config.MaxPool = &kernel.Window{}
+				*config.MaxPool = pooling
+			}
+			plan, err := kernel.NewConv2D(r.engine, config)
+			if err == nil && config.ConstantWeights {
+				err = c.filters.give(plan, packed.Data.([]float32))
+			}
+			if err == nil && done == finished && !c.finish.none() {
+				plan.Finish(c.finish.kernel())
+			}
+			return plan, err
+		})
 	if err != nil {
 		return fail(err)
 	}
@@ -338,8 +348,8 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 	return y, done, nil
 }
 
-// convPlanBytes is about what a plan allocates: padded copies of the images that the threads are at,
-// or of all where they are few; packed weights, and the tables of output positions and windows.
+// convPlanBytes is about what a plan allocates: padded copies of the images that the threads are
+// at, or of all where they are few; packed weights, and the tables of output positions and windows.
 func convPlanBytes(f kernel.Conv2DConfig, pool kernel.Window, out []int, threads int) int {
 	const blockPositions = 96 // as the kernels have it
 	area := product(out)

@@ -34,7 +34,8 @@ func (c *convolution) loops(r *run, in, w *Tensor, bias []float32, f frame) (*Te
 				if r.ctx.Err() != nil {
 					return
 				}
-				f.addPlane(plane, src[(n*channels+channel+k)*inArea:][:inArea], weights[(o*perGroup+k)*taps:][:taps])
+				f.addPlane(plane, src[(n*channels+channel+k)*inArea:][:inArea],
+					weights[(o*perGroup+k)*taps:][:taps])
 			}
 		}
 	})
@@ -53,7 +54,8 @@ func (f frame) addPlane(dst, src, weights []float32) {
 	last := len(f.in) - 1
 	rows, stride, dilation, begin := f.out[:last], f.strides[last], f.dilations[last], f.begin[last]
 	width, inWidth, kernel := f.out[last], f.in[last], f.kernel[last]
-	outer := frame{kernel: f.kernel[:last], strides: f.strides[:last], dilations: f.dilations[:last], begin: f.begin[:last], in: f.in[:last]}
+	outer := frame{kernel: f.kernel[:last], strides: f.strides[:last], dilations: f.dilations[:last],
+		begin: f.begin[:last], in: f.in[:last]}
 	position := make([]int, last)
 	for row := 0; ; row++ {
 		out := dst[row*width : (row+1)*width]

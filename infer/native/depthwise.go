@@ -9,7 +9,8 @@ import (
 
 // depthwise computes a convolution of which each channel has one kernel of its own, with a plan of
 // the kernels, and what follows it where that can.
-func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, addend *Tensor, f frame) (*Tensor, stage, error) {
+func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, addend *Tensor,
+	f frame) (*Tensor, stage, error) {
 	fail := func(err error) (*Tensor, stage, error) { return nil, convolved, err }
 	channels := x.Shape[1]
 	if w.Shape[0] != channels || w.Shape[1] != 1 || len(f.in) > 2 || !f.extends() {
@@ -56,9 +57,10 @@ type depthwiseRun interface {
 	Forward(y, x, w, b []float32) error
 }
 
-// depthwisePlan returns what computes y from x, weights and bias, and how far: whole vectors of channels are finished where
-// nothing is to be added before.
-func (c *convolution) depthwisePlan(r *run, config kernel.DepthwiseConfig, key planKey, finishing bool) (
+// depthwisePlan returns what computes y from x, weights and bias, and how far: whole vectors of
+// channels are finished where nothing is to be added before.
+func (c *convolution) depthwisePlan(r *run, config kernel.DepthwiseConfig, key planKey,
+	finishing bool) (
 	depthwiseRun, stage, error,
 ) {
 	width := config.Width + 2*config.PaddingWidth + config.ExtraWidth

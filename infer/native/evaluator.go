@@ -76,7 +76,9 @@ func New(ctx context.Context, model *onnx.Model, options Options) (*Evaluator, e
 		label = model.Path()
 	}
 	if options.Threads < 0 || options.MemoryLimit < 0 {
-		return nil, fmt.Errorf("%d threads and a memory limit of %d bytes: neither may be negative, 0 stands for the default", options.Threads, options.MemoryLimit)
+		return nil, fmt.Errorf(
+			"%d threads and a memory limit of %d bytes: neither may be negative, 0 stands for the default",
+			options.Threads, options.MemoryLimit)
 	}
 	if options.MemoryLimit == 0 {
 		options.MemoryLimit = DefaultMemoryLimit
@@ -225,7 +227,8 @@ func (e *Evaluator) computeLocked(ctx context.Context, inputs, outputs []*Tensor
 		if i == len(e.given) {
 			e.given = append(e.given, &Tensor{})
 		}
-		*e.given[i] = Tensor{Shape: append(e.given[i].Shape[:0], inputs[i].Shape...), Data: inputs[i].Data}
+		*e.given[i] = Tensor{Shape: append(e.given[i].Shape[:0], inputs[i].Shape...),
+			Data: inputs[i].Data}
 	}
 	r, err := e.newRun(ctx)
 	if err != nil {
@@ -256,7 +259,8 @@ func (e *Evaluator) execute(r *run, given, outputs []*Tensor) ([]*Tensor, error)
 	return e.program.execute(r, given, outputs, span{})
 }
 
-// parts returns what was seen of images of a run's size, how many it has, and how many of them go through the graph at a time.
+// parts returns what was seen of images of a run's size, how many it has, and how many of them go
+// through the graph at a time.
 func (e *Evaluator) parts(given []*Tensor) (seen *image, images, part int) {
 	images = e.images(given)
 	if images <= smallBatch || !e.program.apart {
@@ -271,8 +275,8 @@ func (e *Evaluator) parts(given []*Tensor) (seen *image, images, part int) {
 	return seen, images, partOf(images, seen.elements(), e.program.constants())
 }
 
-// Held returns the bytes that the Evaluator holds beside the model's weights: what lies between the nodes, and what the
-// kernels work in.
+// Held returns the bytes that the Evaluator holds beside the model's weights: what lies between the
+// nodes, and what the kernels work in.
 func (e *Evaluator) Held() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -306,7 +310,8 @@ func (p Port) accepts(t *Tensor) error {
 		fits = p.Shape[i] < 0 || p.Shape[i] == t.Shape[i]
 	}
 	if !fits {
-		return fmt.Errorf("wrong input shape: it takes %s, not %s", strings.ReplaceAll(formatShape(p.Shape), "-1", "?"), formatShape(t.Shape))
+		return fmt.Errorf("wrong input shape: it takes %s, not %s",
+			strings.ReplaceAll(formatShape(p.Shape), "-1", "?"), formatShape(t.Shape))
 	}
 	return nil
 }

@@ -129,7 +129,8 @@ func (c *compiler) clipOf(n *node) (finish, bool) {
 
 // gateOf returns, where a HardSigmoid and a Mul are all that takes a node's output, and the one
 // multiplies it by the other, what they do, and both nodes.
-func (c *compiler) gateOf(output string, users func(string) []int) (f finish, sigmoid, product int, ok bool) {
+func (c *compiler) gateOf(output string, users func(string) []int) (f finish, sigmoid, product int,
+	ok bool) {
 	f = noFinish()
 	if c.uses[output] != 2 {
 		return f, 0, 0, false
@@ -141,7 +142,8 @@ func (c *compiler) gateOf(output string, users func(string) []int) (f finish, si
 	sigmoid, product = both[0], both[1]
 	s, p := c.nodes[sigmoid], c.nodes[product]
 	if s.GetOpType() != "HardSigmoid" || p.GetOpType() != "Mul" || !standard(s) || !standard(p) ||
-		len(s.GetOutput()) != 1 || c.uses[s.GetOutput()[0]] != 1 || len(p.GetInput()) != 2 || len(p.GetOutput()) != 1 ||
+		len(s.GetOutput()) != 1 || c.uses[s.GetOutput()[0]] != 1 || len(p.GetInput()) != 2 ||
+		len(p.GetOutput()) != 1 ||
 		p.GetInput()[0] != s.GetOutput()[0] && p.GetInput()[1] != s.GetOutput()[0] {
 		return f, 0, 0, false
 	}

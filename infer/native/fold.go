@@ -11,8 +11,8 @@ import (
 )
 
 // foldNormalizations computes each BatchNormalization that follows a Conv, and nothing else does,
-// with it, as onnx.FoldNormalization does in a file, where weight, bias and the four tensors are the
-// model's own. What is not a plain case is left to the operators, and so to their errors.
+// with it, as onnx.FoldNormalization does in a file, where weight, bias and the four tensors are
+// the model's own. What is not a plain case is left to the operators, and so to their errors.
 func (c *compiler) foldNormalizations() {
 	c.nodes = slices.Clone(c.nodes)
 	user := c.lastUsers()
@@ -105,7 +105,8 @@ func (c *compiler) folded(conv, normalization *onnxpb.NodeProto) (weight, bias *
 	if c.run.reserve(4*(len(from)+filters), "a convolution's weight") != nil {
 		return nil, nil, false
 	}
-	foldedWeight, foldedBias := onnx.FoldedConv(from, parameters[0], parameters[1], parameters[2], parameters[3], parameters[4],
-		float64(n.number("epsilon", 1e-5)))
-	return &Tensor{Shape: slices.Clone(w.Shape), Data: foldedWeight}, &Tensor{Shape: []int{filters}, Data: foldedBias}, true
+	foldedWeight, foldedBias := onnx.FoldedConv(from, parameters[0], parameters[1], parameters[2],
+		parameters[3], parameters[4], float64(n.number("epsilon", 1e-5)))
+	return &Tensor{Shape: slices.Clone(w.Shape), Data: foldedWeight}, &Tensor{Shape: []int{filters},
+		Data: foldedBias}, true
 }

@@ -73,7 +73,8 @@ func (c *compiler) fuse() []fusion {
 				}
 			}
 			if j, ok := only(last); ok {
-				if f, ok := c.finishOf(c.nodes[j]); ok && c.nodes[j].GetInput()[0] == c.nodes[last].GetOutput()[0] {
+				if f, ok := c.finishOf(c.nodes[j]); ok &&
+					c.nodes[j].GetInput()[0] == c.nodes[last].GetOutput()[0] {
 					absorb(j)
 					group.finish = f
 				}
@@ -99,13 +100,15 @@ func (c *compiler) fuse() []fusion {
 			fallthrough
 		case "BatchNormalization":
 			if j, ok := only(last); ok && len(c.nodes[last].GetOutput()) == 1 {
-				if f, ok := c.finishOf(c.nodes[j]); ok && f.gate == nil && c.nodes[j].GetInput()[0] == c.nodes[last].GetOutput()[0] {
+				if f, ok := c.finishOf(c.nodes[j]); ok && f.gate == nil &&
+					c.nodes[j].GetInput()[0] == c.nodes[last].GetOutput()[0] {
 					absorb(j)
 					group.finish = f
 				}
 			}
 		case "MatMul":
-			if j, ok := next(last, "Add"); ok && len(proto.GetInput()) == 2 && c.addsVector(c.nodes[j], proto) {
+			if j, ok := next(last, "Add"); ok && len(proto.GetInput()) == 2 &&
+				c.addsVector(c.nodes[j], proto) {
 				absorb(j)
 				group.add = c.nodes[j]
 			}
@@ -139,13 +142,16 @@ func standard(proto *onnxpb.NodeProto) bool {
 // initializer with one value for each column, both float32: only that product adds.
 func (c *compiler) addsVector(add, product *onnxpb.NodeProto) bool {
 	matrix, bias := c.initial(product.GetInput()[1]), c.initial(biasOf(add, product.GetOutput()[0]))
-	return matrix != nil && bias != nil && matrix.Type() == onnxpb.TensorProto_FLOAT && bias.Type() == onnxpb.TensorProto_FLOAT &&
+	return matrix != nil && bias != nil && matrix.Type() == onnxpb.TensorProto_FLOAT &&
+		bias.Type() == onnxpb.TensorProto_FLOAT &&
 		len(matrix.Shape) == 2 && len(bias.Shape) == 1 && matrix.Shape[1] == bias.Shape[0]
 }
 
-// addendOf returns what an Add adds to a Conv's output, and "" where it may not be computed with it.
+// addendOf returns what an Add adds to a Conv's output, and "" where it may not be computed with
+// it.
 func (c *compiler) addendOf(add, conv *onnxpb.NodeProto) string {
-	if known := c.operators["Add"]; c.opset < known.since || known.check(add) != nil || len(add.GetInput()) != 2 {
+	if known := c.operators["Add"]; c.opset < known.since || known.check(add) != nil ||
+		len(add.GetInput()) != 2 {
 		return ""
 	}
 	other := biasOf(add, conv.GetOutput()[0])
@@ -155,10 +161,12 @@ func (c *compiler) addendOf(add, conv *onnxpb.NodeProto) string {
 	return other
 }
 
-// joins reports whether a BatchNormalization may read what a Concat of channels joins from where it lies.
+// joins reports whether a BatchNormalization may read what a Concat of channels joins from where it
+// lies.
 func (c *compiler) joins(concat, normalization *onnxpb.NodeProto) bool {
 	known := c.operators["Concat"]
-	if c.opset < known.since || known.check(concat) != nil || len(normalization.GetInput()) != joinedInputs ||
+	if c.opset < known.since || known.check(concat) != nil ||
+		len(normalization.GetInput()) != joinedInputs ||
 		normalization.GetInput()[0] != concat.GetOutput()[0] {
 		return false
 	}

@@ -16,7 +16,8 @@ import (
 // or time than it may. Run it with -fuzzminimizetime 10x: minimizing takes most of
 // the time otherwise.
 func FuzzEvaluator(f *testing.F) {
-	for _, pattern := range []string{"../testdata/*.onnx", "../../onnx/convert/testdata/exports/*/model.onnx"} {
+	for _, pattern := range []string{"../testdata/*.onnx",
+		"../../onnx/convert/testdata/exports/*/model.onnx"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil || len(paths) == 0 {
 			f.Fatalf("no seeds in %s (%v)", pattern, err)

@@ -13,7 +13,8 @@ func (c *convolution) grouped(r *run, x, w *Tensor, bias []float32, f frame) (*T
 		return nil, errNoPlan
 	}
 	config := kernel.GroupedConv2DConfig{Groups: c.group}
-	config.Direct, config.Batch, config.Channels, config.Filters = true, x.Shape[0], x.Shape[1], w.Shape[0]
+	config.Direct, config.Batch, config.Channels, config.Filters = true, x.Shape[0], x.Shape[1],
+		w.Shape[0]
 	config.Height, config.Width = pair(f.in, 1)
 	config.KernelHeight, config.KernelWidth = pair(f.kernel, 1)
 	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
@@ -51,6 +52,7 @@ func (c *convolution) grouped(r *run, x, w *Tensor, bias []float32, f frame) (*T
 func groupedPlanBytes(f kernel.GroupedConv2DConfig, out []int, threads int) int {
 	inner := f.Conv2DConfig
 	inner.Channels, inner.Filters = f.Channels/f.Groups, f.Filters/f.Groups
-	copies := inner.Channels*(f.Height+f.ExtraHeight)*(f.Width+f.ExtraWidth) + inner.Filters*product(out)
+	copies := inner.Channels*(f.Height+f.ExtraHeight)*(f.Width+f.ExtraWidth) +
+		inner.Filters*product(out)
 	return 4*f.Batch*copies + convPlanBytes(inner, kernel.Window{}, out, threads)
 }

@@ -91,7 +91,8 @@ func (m *matMul) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	return m.reluAlone(r, []*Tensor{y})
 }
 
-func (m *matMul) products(r *run, y, a, b *Tensor, left, right, stack []int, rows, depth, columns int) error {
+func (m *matMul) products(r *run, y, a, b *Tensor, left, right, stack []int, rows, depth,
+	columns int) error {
 	leftSteps := broadcastStrides(left[:max(0, len(left)-2)], stack, rows*depth)
 	rightSteps := broadcastStrides(right[:len(right)-2], stack, depth*columns)
 	position := make([]int, len(stack))
@@ -126,7 +127,8 @@ func dot(a, b []int) int {
 }
 
 // one computes the product at offset to of y from those at offsets from and of.
-func (m *matMul) one(r *run, y, a, b, scratch *Tensor, to, from, of, rows, depth, columns int) error {
+func (m *matMul) one(r *run, y, a, b, scratch *Tensor, to, from, of, rows, depth,
+	columns int) error {
 	switch x := a.Data.(type) {
 	case []float32:
 		d, err := floats32(b, "input 1")
@@ -138,7 +140,8 @@ func (m *matMul) one(r *run, y, a, b, scratch *Tensor, to, from, of, rows, depth
 			w = scratch.Data.([]float32)
 			transpose(w, d[of:of+depth*columns], depth, columns)
 		}
-		return m.product.compute(r, y.Data.([]float32)[to:to+rows*columns], x[from:from+rows*depth], w, m.bias, rows, depth, columns)
+		return m.product.compute(r, y.Data.([]float32)[to:to+rows*columns], x[from:from+rows*depth], w,
+			m.bias, rows, depth, columns)
 	case []float64:
 		return multiply(r, y, x[from:], b, to, of, rows, depth, columns)
 	case []int32:
@@ -153,7 +156,8 @@ func (m *matMul) one(r *run, y, a, b, scratch *Tensor, to, from, of, rows, depth
 	return fmt.Errorf("it multiplies %v by %v; the element type is not supported", a, b)
 }
 
-func multiply[T number](r *run, y *Tensor, a []T, other *Tensor, to, of, rows, depth, columns int) error {
+func multiply[T number](r *run, y *Tensor, a []T, other *Tensor, to, of, rows, depth,
+	columns int) error {
 	b, ok := other.Data.([]T)
 	if !ok {
 		return fmt.Errorf("its inputs are %v and %v; they must be of one type", y, other)

@@ -100,7 +100,8 @@ func (a *arena) tensor(elementType onnxpb.TensorProto_DataType, shape []int) (*T
 	}
 	width := widthOf(elementType)
 	if width == 0 {
-		return nil, fmt.Errorf("the element type %s is not supported; those that are: %s", typeName(elementType), supportedTypes())
+		return nil, fmt.Errorf("the element type %s is not supported; those that are: %s",
+			typeName(elementType), supportedTypes())
 	}
 	if err := a.reserve(n*width, "a tensor "+typeName(elementType)+formatShape(shape)); err != nil {
 		return nil, err
@@ -146,7 +147,8 @@ func (a *arena) floats(n int) (*memory, error) {
 	}
 	best := -1
 	for i, m := range a.free {
-		if size := len(m.floats); size >= n && size <= 2*n && (best < 0 || size < len(a.free[best].floats)) {
+		if size := len(m.floats); size >= n && size <= 2*n &&
+			(best < 0 || size < len(a.free[best].floats)) {
 			best = i
 		}
 	}

@@ -93,7 +93,8 @@ func makeConcat(n *node) (operation, error) {
 			}
 			for k, size := range x.Shape {
 				if k != axis && size != shape[k] {
-					return nil, fmt.Errorf("its inputs 0 and %d, %v and %v, differ outside of axis %d", i, first, x, axis)
+					return nil, fmt.Errorf("its inputs 0 and %d, %v and %v, differ outside of axis %d", i, first,
+						x, axis)
 				}
 			}
 			shape[axis] += x.Shape[axis]
@@ -110,7 +111,9 @@ func makeConcat(n *node) (operation, error) {
 		return r.list(y), nil
 	})
 	return func(r *run, in []*Tensor) ([]*Tensor, error) {
-		if slices.ContainsFunc(in, func(x *Tensor) bool { return x == nil || !x.channelsLast || len(x.Shape) != len(in[0].Shape) }) {
+		if slices.ContainsFunc(in, func(x *Tensor) bool {
+			return x == nil || !x.channelsLast || len(x.Shape) != len(in[0].Shape)
+		}) {
 			return alone(r, in)
 		}
 		if axis, err := axisOf(along, len(in[0].Shape)); err != nil || axis != 1 {
@@ -192,8 +195,10 @@ func makeSlice(n *node) (operation, error) {
 				axes = append(axes, int64(i))
 			}
 		}
-		if len(ends) != len(starts) || len(axes) != len(starts) || steps != nil && len(steps) != len(starts) {
-			return nil, fmt.Errorf("it has %d starts, %d ends, %d axes and %d steps", len(starts), len(ends), len(axes), len(steps))
+		if len(ends) != len(starts) || len(axes) != len(starts) || steps != nil &&
+			len(steps) != len(starts) {
+			return nil, fmt.Errorf("it has %d starts, %d ends, %d axes and %d steps", len(starts), len(ends),
+				len(axes), len(steps))
 		}
 		if _, err := axesOf(axes, len(x.Shape)); err != nil {
 			return nil, err
@@ -284,7 +289,8 @@ func makeGather(n *node) (operation, error) {
 			if index < 0 {
 				index += int64(size)
 			}
-			copyStrided(y, x, region{shape: []int{outer, inner}, dst: []int{len(indices) * inner, 1}, src: []int{size * inner, 1},
+			copyStrided(y, x, region{shape: []int{outer, inner}, dst: []int{len(indices) * inner, 1},
+				src:       []int{size * inner, 1},
 				dstOffset: k * inner, srcOffset: int(index) * inner})
 		}
 		return r.list(y), nil
@@ -311,7 +317,8 @@ func (r *run) expanded(x *Tensor, shape []int) (*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	copyStrided(y, x, region{shape: shape, dst: strides(shape), src: broadcastStrides(x.Shape, shape, 1)})
+	copyStrided(y, x,
+		region{shape: shape, dst: strides(shape), src: broadcastStrides(x.Shape, shape, 1)})
 	return y, nil
 }
 
@@ -319,7 +326,8 @@ func makeWhere(*node) (operation, error) {
 	return ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
 		condition, ok := in[0].Data.([]bool)
 		if !ok || in[1].Type() != in[2].Type() {
-			return nil, fmt.Errorf("its inputs are %v, %v and %v; a bool and two of one type are wanted", in[0], in[1], in[2])
+			return nil, fmt.Errorf("its inputs are %v, %v and %v; a bool and two of one type are wanted",
+				in[0], in[1], in[2])
 		}
 		shape, err := broadcastShapes(in[0].Shape, in[1].Shape, in[2].Shape)
 		if err != nil {
@@ -332,7 +340,8 @@ func makeWhere(*node) (operation, error) {
 		if y.elements() == 0 {
 			return r.list(y), nil
 		}
-		w := walk{shape: shape, steps: [][]int{broadcastStrides(in[0].Shape, shape, 1), broadcastStrides(in[1].Shape, shape, 1)}}.collapse()
+		w := walk{shape: shape, steps: [][]int{broadcastStrides(in[0].Shape, shape, 1),
+			broadcastStrides(in[1].Shape, shape, 1)}}.collapse()
 		last := len(w.shape) - 1
 		length := w.shape[last]
 		w.rows(0, y.elements()/length, func(row int, offsets []int) {

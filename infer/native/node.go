@@ -38,7 +38,8 @@ func (n *node) has(i int) bool { return i < len(n.proto.GetInput()) && n.proto.G
 // gives reports whether output i is wanted: exporters also name outputs that no node
 // and no output of the graph takes.
 func (n *node) gives(i int) bool {
-	return i < len(n.proto.GetOutput()) && n.proto.GetOutput()[i] != "" && n.uses[n.proto.GetOutput()[i]] > 0
+	return i < len(n.proto.GetOutput()) && n.proto.GetOutput()[i] != "" &&
+		n.uses[n.proto.GetOutput()[i]] > 0
 }
 
 // constant returns input i if it is given and the same in every run.

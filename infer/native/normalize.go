@@ -98,10 +98,12 @@ func makeBatchNormalization(n *node) (operation, error) {
 	}
 	for i := 1; i < len(n.proto.GetOutput()); i++ {
 		if n.gives(i) {
-			return nil, errors.New("it gives the statistics of its batch, which is not supported; export the model for inference")
+			return nil, errors.New(
+				"it gives the statistics of its batch, which is not supported; export the model for inference")
 		}
 	}
-	b := &batchNormalization{epsilon: float64(n.number("epsilon", 1e-5)), finish: n.finish, joins: n.joins}
+	b := &batchNormalization{epsilon: float64(n.number("epsilon", 1e-5)), finish: n.finish,
+		joins: n.joins}
 	b.constant = true
 	for i := 1; i <= 4; i++ {
 		b.constant = b.constant && n.constant(i) != nil
@@ -112,8 +114,8 @@ func makeBatchNormalization(n *node) (operation, error) {
 // joinedInputs is how many inputs a BatchNormalization has; those of a Concat follow them.
 const joinedInputs = 5
 
-// batchNormalization is BatchNormalization with constant statistics, with the Concat before it and the Relu or Clip after it
-// if there are any.
+// batchNormalization is BatchNormalization with constant statistics, with the Concat before it and
+// the Relu or Clip after it if there are any.
 type batchNormalization struct {
 	epsilon  float64
 	finish   finish
@@ -127,7 +129,8 @@ type batchNormalization struct {
 type factors struct{ scale, shift []float32 }
 
 // factors returns what each channel is multiplied by, and what is added then.
-func (b *batchNormalization) factors(r *run, in []*Tensor, channels int) (scale, shift []float32, err error) {
+func (b *batchNormalization) factors(r *run, in []*Tensor, channels int) (scale, shift []float32,
+	err error) {
 	known := b.factored.of(r)
 	if b.constant && len(known.scale) == channels {
 		return known.scale, known.shift, nil
@@ -138,7 +141,9 @@ func (b *batchNormalization) factors(r *run, in []*Tensor, channels int) (scale,
 			return nil, nil, err
 		}
 		if len(parameters[i]) != channels {
-			return nil, nil, fmt.Errorf("its input %d is %v; it must have one value for each of the %d channels", i+1, in[i+1], channels)
+			return nil, nil, fmt.Errorf(
+				"its input %d is %v; it must have one value for each of the %d channels", i+1, in[i+1],
+				channels)
 		}
 	}
 	scale, shift = make([]float32, channels), make([]float32, channels)
@@ -176,14 +181,16 @@ func (b *batchNormalization) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	dst := y.Data.([]float32)
 	if x.channelsLast {
 		return r.result(y, r.split(len(src)/channels, channels, func(first, last int) {
-			r.engine.ScaleRows(dst[first*channels:last*channels], channels, src[first*channels:last*channels], scale, shift, b.finish.low, b.finish.high)
+			r.engine.ScaleRows(dst[first*channels:last*channels], channels,
+				src[first*channels:last*channels], scale, shift, b.finish.low, b.finish.high)
 		}))
 	}
 	area := product(x.Shape[2:])
 	return r.result(y, r.split(len(src)/area, area, func(first, last int) {
 		for i := first; i < last; i++ {
 			c := i % channels
-			r.engine.Clamp(dst[i*area:(i+1)*area], src[i*area:(i+1)*area], scale[c], shift[c], b.finish.low, b.finish.high)
+			r.engine.Clamp(dst[i*area:(i+1)*area], src[i*area:(i+1)*area], scale[c], shift[c], b.finish.low,
+				b.finish.high)
 		}
 	}))
 }
@@ -268,7 +275,8 @@ func makeInstanceNormalization(n *node) (operation, error) {
 		err = r.split(len(src)/area, area*elementCost, func(first, last int) {
 			for i := first; i < last; i++ {
 				scale, bias := parameters[0][i%channels], parameters[1][i%channels]
-				normalize(dst[i*area:(i+1)*area], src[i*area:(i+1)*area], epsilon, float64(scale), float64(bias))
+				normalize(dst[i*area:(i+1)*area], src[i*area:(i+1)*area], epsilon, float64(scale),
+					float64(bias))
 			}
 		})
 		return r.result(y, err)

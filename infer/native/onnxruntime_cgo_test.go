@@ -35,7 +35,8 @@ func startONNXRuntime(t *testing.T) {
 	})
 }
 
-func inONNXRuntime(t *testing.T, model *onnx.Model, inputs []*native.Tensor) ([]*native.Tensor, error) {
+func inONNXRuntime(t *testing.T, model *onnx.Model, inputs []*native.Tensor) ([]*native.Tensor,
+	error) {
 	t.Helper()
 	encoded, err := onnx.Encode(model)
 	if err != nil {

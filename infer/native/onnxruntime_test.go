@@ -39,14 +39,18 @@ func value(name string, t onnxpb.TensorProto_DataType, shape []int) *onnxpb.Valu
 	if shape != nil || t != onnxpb.TensorProto_FLOAT {
 		tensor.Shape = &onnxpb.TensorShapeProto{}
 		for _, d := range shape {
-			tensor.Shape.Dim = append(tensor.Shape.Dim, &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: int64(d)}})
+			tensor.Shape.Dim = append(tensor.Shape.Dim,
+				&onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: int64(d)}})
 		}
 	}
-	return &onnxpb.ValueInfoProto{Name: proto.String(name), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{TensorType: tensor}}}
+	return &onnxpb.ValueInfoProto{Name: proto.String(name),
+		Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{TensorType: tensor}}}
 }
 
-func nodeOf(operator string, inputs, outputs []string, attributes ...*onnxpb.AttributeProto) *onnxpb.NodeProto {
-	return &onnxpb.NodeProto{OpType: proto.String(operator), Input: inputs, Output: outputs, Attribute: attributes}
+func nodeOf(operator string, inputs, outputs []string,
+	attributes ...*onnxpb.AttributeProto) *onnxpb.NodeProto {
+	return &onnxpb.NodeProto{OpType: proto.String(operator), Input: inputs, Output: outputs,
+		Attribute: attributes}
 }
 
 // untyped is an output of which only the name is declared.
@@ -57,7 +61,8 @@ func untyped(name string) *onnxpb.ValueInfoProto {
 func modelOf(opset int64, graph *onnxpb.GraphProto) *onnx.Model {
 	graph.Name = proto.String("test")
 	return &onnx.Model{Proto: &onnxpb.ModelProto{IrVersion: proto.Int64(8), Graph: graph,
-		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(opset)}}}}
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""),
+			Version: proto.Int64(opset)}}}}
 }
 
 func protoOf(t testing.TB, name string, tensor *native.Tensor) *onnxpb.TensorProto {
@@ -102,7 +107,8 @@ func (c operatorCase) model(t testing.TB) *onnx.Model {
 		name := fmt.Sprintf("in%d", i)
 		graph.Input = append(graph.Input, value(name, in.Type(), in.Shape))
 		if slices.Contains(c.bools, i) {
-			graph.Node = append(graph.Node, nodeOf("Cast", []string{name}, []string{name + "_bool"}, graphmaker.Int("to", int64(onnxpb.TensorProto_BOOL))))
+			graph.Node = append(graph.Node, nodeOf("Cast", []string{name}, []string{name + "_bool"},
+				graphmaker.Int("to", int64(onnxpb.TensorProto_BOOL))))
 			name += "_bool"
 		}
 		if !c.unused {
@@ -123,12 +129,14 @@ func (c operatorCase) model(t testing.TB) *onnx.Model {
 	}
 	graph.Node = append(graph.Node, nodeOf(c.operator, names, slices.Clone(outputs), c.attributes...))
 	if c.castOut {
-		graph.Node = append(graph.Node, nodeOf("Cast", []string{outputs[0]}, []string{"number"}, graphmaker.Int("to", int64(onnxpb.TensorProto_FLOAT))))
+		graph.Node = append(graph.Node, nodeOf("Cast", []string{outputs[0]}, []string{"number"},
+			graphmaker.Int("to", int64(onnxpb.TensorProto_FLOAT))))
 		outputs[0] = "number"
 	}
 	if c.flat {
 		graph.Initializer = append(graph.Initializer, protoOf(t, "vector", int64s(-1)))
-		graph.Node = append(graph.Node, nodeOf("Reshape", []string{outputs[0], "vector"}, []string{"flat"}))
+		graph.Node = append(graph.Node, nodeOf("Reshape", []string{outputs[0], "vector"},
+			[]string{"flat"}))
 		outputs[0] = "flat"
 	}
 	for _, name := range outputs {

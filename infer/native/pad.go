@@ -75,7 +75,8 @@ func (p *padding) run(r *run, in []*Tensor) ([]*Tensor, error) {
 		outer, inner := product(partial[:i]), product(partial[i+1:])
 		for k := range shape[i] {
 			at := p.source(k-begin[i], x.Shape[i], begin[i], end[i])
-			copyStrided(to, from, region{shape: []int{outer, inner}, dst: []int{shape[i] * inner, 1}, src: []int{x.Shape[i] * inner, 1},
+			copyStrided(to, from, region{shape: []int{outer, inner}, dst: []int{shape[i] * inner, 1},
+				src:       []int{x.Shape[i] * inner, 1},
 				dstOffset: k * inner, srcOffset: at * inner})
 		}
 		if from != x {

@@ -8,8 +8,8 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// TestPanicsLeaveNothing: an Evaluator whose operation has panicked, on its caller's thread alone or
-// while others compute, answers as before, in as much memory, however often that is so.
+// TestPanicsLeaveNothing: an Evaluator whose operation has panicked, on its caller's thread alone
+// or while others compute, answers as before, in as much memory, however often that is so.
 func TestPanicsLeaveNothing(t *testing.T) {
 	model, err := onnx.Read("../../graphs/e1.onnx")
 	if err != nil {

@@ -55,19 +55,23 @@ func (c *compiler) rankApart(proto *onnxpb.NodeProto, ranks map[string]int) (ran
 	n := &node{proto: proto, opset: c.opset, uses: c.uses}
 	first, computed := ranks[proto.GetInput()[0]]
 	others := proto.GetInput()[1:]
-	constant := !slices.ContainsFunc(others, func(name string) bool { return name != "" && c.initial(name) == nil })
+	constant := !slices.ContainsFunc(others, func(name string) bool {
+		return name != "" && c.initial(name) == nil
+	})
 	if _, ok := c.joined[proto]; ok {
 		return first, computed
 	}
 	switch proto.GetOpType() {
 	case "Conv", "BatchNormalization", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool":
 		return first, computed && constant && first > 2
-	case "Relu", "Clip", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Identity", "Dropout":
+	case "Relu", "Clip", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Identity",
+		"Dropout":
 		return first, computed && constant
 	case "Flatten":
 		return 2, computed && n.integer("axis", 1) == 1
 	case "Gemm":
-		return 2, computed && constant && first == 2 && n.integer("transA", 0) == 0 && c.broadcasts(others[1:], 2)
+		return 2, computed && constant && first == 2 && n.integer("transA", 0) == 0 &&
+			c.broadcasts(others[1:], 2)
 	case "Concat":
 		for _, name := range others {
 			if ranks[name] != first {

@@ -43,7 +43,8 @@ func TestPartsAnswerAsTheBatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(got[0].Shape, want[0].Shape) || !slices.Equal(got[0].Data.([]float32), want[0].Data.([]float32)) {
+			if !slices.Equal(got[0].Shape, want[0].Shape) || !slices.Equal(got[0].Data.([]float32),
+				want[0].Data.([]float32)) {
 				t.Errorf("%v in parts, %v in whole", got[0], want[0])
 			}
 		})
@@ -61,8 +62,8 @@ func TestPartsWhereMapsAreTheLargerPart(t *testing.T) {
 	}
 }
 
-// TestRunIntoInParts: a batch that goes in parts is answered where the caller wants it, with nothing
-// allocated, and with the bits that Run gives.
+// TestRunIntoInParts: a batch that goes in parts is answered where the caller wants it, with
+// nothing allocated, and with the bits that Run gives.
 func TestRunIntoInParts(t *testing.T) {
 	const images, classes = 7, 10 // the last part is a shorter one
 	network, err := zoo.New("mobilenet_v2", builder.Shape{3, 224, 224}, classes)

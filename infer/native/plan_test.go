@@ -45,12 +45,14 @@ func answer(t *testing.T, e *Evaluator, x *Tensor) []float32 {
 }
 
 // TestSixConvolutionsHoldTwoMaps: of six convolutions on 250 images two maps of 125 MiB are needed
-// at a time, and the evaluator holds these, the images channels last, and little more, where they go
-// through the graph as a whole. In parts, as these images go otherwise, it holds less than a tenth.
+// at a time, and the evaluator holds these, the images channels last, and little more, where they
+// go through the graph as a whole. In parts, as these images go otherwise, it holds less than a
+// tenth.
 func TestSixConvolutionsHoldTwoMaps(t *testing.T) {
 	var layers []builder.Layer
 	for range 6 {
-		layers = append(layers, builder.Conv2D{Filters: 32, Kernel: builder.Square(3), Padding: builder.Square(1)}, builder.ReLU{})
+		layers = append(layers, builder.Conv2D{Filters: 32, Kernel: builder.Square(3),
+			Padding: builder.Square(1)}, builder.ReLU{})
 	}
 	layers = append(layers, builder.GlobalAvgPool{}, builder.Flatten{}, builder.Dense{Units: 10})
 	network, err := builder.New("six", builder.Shape{3, 64, 64}, layers...)
@@ -104,7 +106,9 @@ func TestResidualNetworksArePlanned(t *testing.T) {
 	}
 	// The first map, the one that the block computes, and its sum in the memory of one of these.
 	if most := 3 * 64 * 16 * 32 * 32; fullest > most {
-		t.Errorf("%d elements are needed at a time, want %d at most: a sum lies in the memory of what it adds", fullest, most)
+		t.Errorf(
+			"%d elements are needed at a time, want %d at most: a sum lies in the memory of what it adds",
+			fullest, most)
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -122,8 +126,9 @@ func TestPlannedRunsAnswerAsSingleImages(t *testing.T) {
 		shape []int
 	}{
 		"resnet20": {networktest.Model(t, networktest.ResNet20(t, 8)), []int{3, 32, 32}},
-		"residual": {networktest.Model(t, networktest.Residual(t, builder.Shape{1, 9, 7}, 3)), []int{1, 9, 7}},
-		"mobile":   {networktest.Mobile(), []int{3, 12, 12}},
+		"residual": {networktest.Model(t, networktest.Residual(t, builder.Shape{1, 9, 7}, 3)),
+			[]int{1, 9, 7}},
+		"mobile": {networktest.Mobile(), []int{3, 12, 12}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := opened(t, test.model)
@@ -136,7 +141,8 @@ func TestPlannedRunsAnswerAsSingleImages(t *testing.T) {
 					t.Fatal("the run has no plan")
 				}
 				for i := range 13 {
-					alone := answer(t, want, &Tensor{Shape: append([]int{1}, test.shape...), Data: x.Data.([]float32)[i*size : (i+1)*size]})
+					alone := answer(t, want, &Tensor{Shape: append([]int{1}, test.shape...),
+						Data: x.Data.([]float32)[i*size : (i+1)*size]})
 					if row := got[i*len(alone) : (i+1)*len(alone)]; !slices.Equal(row, alone) {
 						t.Fatalf("image %d: %v in a batch, %v alone", i, row, alone)
 					}
@@ -149,7 +155,8 @@ func TestPlannedRunsAnswerAsSingleImages(t *testing.T) {
 // TestArenaLeavesItsPlan: a value of another size than planned, or one whose place is still in use,
 // lies elsewhere.
 func TestArenaLeavesItsPlan(t *testing.T) {
-	one, two := &memoryplan.Life{Elements: 100, Begin: 1, End: 2}, &memoryplan.Life{Elements: 100, Begin: 3, End: 4}
+	one, two := &memoryplan.Life{Elements: 100, Begin: 1, End: 2}, &memoryplan.Life{Elements: 100,
+		Begin: 3, End: 4}
 	lives := []*memoryplan.Life{one, two}
 	a := &arena{limit: 1 << 20}
 	p := &plan{elements: memoryplan.Place(lives), lives: lives}
@@ -166,7 +173,8 @@ func TestArenaLeavesItsPlan(t *testing.T) {
 	}
 	x := take(100)
 	y := take(100) // x is still there, other than planned
-	if x.memory.place == nil || y.memory.place != nil || &x.Data.([]float32)[0] == &y.Data.([]float32)[0] {
+	if x.memory.place == nil || y.memory.place != nil ||
+		&x.Data.([]float32)[0] == &y.Data.([]float32)[0] {
 		t.Errorf("two tensors in use share their memory: %v, %v", x.memory, y.memory)
 	}
 	a.release(x)
@@ -183,15 +191,18 @@ func TestArenaLeavesItsPlan(t *testing.T) {
 // it, which a graph has that also gives what lies between.
 func TestFoldedNormalization(t *testing.T) {
 	graph := func() *graphmaker.Graph {
-		g := graphmaker.New(graphmaker.Free, 3, 6, 5).Weight("w", -1, 1, 4, 3, 3, 3).Weight("b", -1, 1, 4).Weight("s", -2, 2, 4).Weight("t", -1, 1, 4).
-			Weight("m", -1, 1, 4).Weight("v", 0.01, 2, 4)
-		return g.Node("c = Conv x w b").Node("n = BatchNormalization c s t m v", graphmaker.Float("epsilon", 1e-3))
+		g := graphmaker.New(graphmaker.Free, 3, 6, 5).Weight("w", -1, 1, 4, 3, 3, 3).
+			Weight("b", -1, 1, 4).Weight("s", -2, 2, 4).Weight("t", -1, 1, 4).Weight("m", -1, 1, 4).
+			Weight("v", 0.01, 2, 4)
+		return g.Node("c = Conv x w b").
+			Node("n = BatchNormalization c s t m v", graphmaker.Float("epsilon", 1e-3))
 	}
 	folded := opened(t, graph().Node("y = Relu n").Model())
 	if len(folded.program.steps) != 1 {
 		t.Errorf("%d steps, want 1", len(folded.program.steps))
 	}
-	apart := opened(t, graph().Node("r = Relu n").Node("g = GlobalAveragePool c").Node("z = Sub g g").Node("y = Add r z").Model())
+	apart := opened(t, graph().Node("r = Relu n").Node("g = GlobalAveragePool c").Node("z = Sub g g").
+		Node("y = Add r z").Model())
 	x := pixels(6, 3, 6, 5)
 	got, want := answer(t, folded, x), answer(t, apart, x)
 	for i, v := range got {
@@ -203,9 +214,11 @@ func TestFoldedNormalization(t *testing.T) {
 
 // TestSumsKeepNaN: Relu computed with an Add keeps NaN and takes infinities as they are.
 func TestSumsKeepNaN(t *testing.T) {
-	e := opened(t, graphmaker.New(graphmaker.Free, 2, 2, 2).Node("n = Neg x").Node("a = Abs x").Node("s = Add n a").Node("y = Relu s").Model())
+	e := opened(t, graphmaker.New(graphmaker.Free, 2, 2, 2).Node("n = Neg x").Node("a = Abs x").
+		Node("s = Add n a").Node("y = Relu s").Model())
 	inf := float32(math.Inf(1))
-	got := answer(t, e, &Tensor{Shape: []int{1, 2, 2, 2}, Data: []float32{1, -1, inf, -inf, float32(math.NaN()), 0, -2, 3}})
+	got := answer(t, e, &Tensor{Shape: []int{1, 2, 2, 2},
+		Data: []float32{1, -1, inf, -inf, float32(math.NaN()), 0, -2, 3}})
 	for i, want := range []float32{0, 2, float32(math.NaN()), inf, float32(math.NaN()), 0, 4, 0} {
 		if got[i] != want && !(got[i] != got[i] && want != want) {
 			t.Errorf("element %d: %g, want %g", i, got[i], want)
@@ -217,7 +230,8 @@ func TestSumsKeepNaN(t *testing.T) {
 func TestActivationsAreOneStep(t *testing.T) {
 	for layer, nodes := range map[builder.Layer]int{builder.SiLU{}: 2, builder.GELU{}: 5} {
 		network, err := builder.New("activation", builder.Shape{3, 8, 8},
-			builder.Conv2D{Filters: 4, Kernel: builder.Size{Height: 3, Width: 3}}, layer, builder.Flatten{}, builder.Dense{Units: 3})
+			builder.Conv2D{Filters: 4, Kernel: builder.Size{Height: 3, Width: 3}}, layer, builder.Flatten{},
+			builder.Dense{Units: 3})
 		if err != nil {
 			t.Fatal(err)
 		}

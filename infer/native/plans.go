@@ -12,8 +12,8 @@ func (s *plansOf[P]) get(r *run, key planKey, bytes int, plan func() (P, error))
 	return s.kept.of(r).get(r, key, bytes, plan)
 }
 
-// planCache keeps the plans of a node for the shapes last seen: that of a whole
-// batch, that of a data set's short last one, and those of one image and of two, by which memory is planned.
+// planCache keeps the plans of a node for the shapes last seen: that of a whole batch, that of a
+// data set's short last one, and those of one image and of two, by which memory is planned.
 type planCache[P any] struct {
 	entries []planEntry[P] // the latest first
 }

@@ -57,7 +57,8 @@ func kernelWindow(f frame) (kernel.Window, bool) {
 	w.Height, w.Width = pair(f.kernel, 1)
 	w.StrideHeight, w.StrideWidth = pair(f.strides, 1)
 	w.PaddingHeight, w.PaddingWidth = pair(f.begin, 0)
-	return w, 2*w.PaddingHeight <= w.Height && 2*w.PaddingWidth <= w.Width && w.Height < 1<<15 && w.Width < 1<<15 &&
+	return w, 2*w.PaddingHeight <= w.Height && 2*w.PaddingWidth <= w.Width && w.Height < 1<<15 &&
+		w.Width < 1<<15 &&
 		w.Height*w.Width < 1<<15 && w.StrideHeight < 1<<20 && w.StrideWidth < 1<<20
 }
 
@@ -75,7 +76,8 @@ func (p *maxPool) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if window, ok := kernelWindow(f); ok && !p.indices && x.size() > 0 && x.Type() == onnxpb.TensorProto_FLOAT {
+	if window, ok := kernelWindow(f); ok && !p.indices && x.size() > 0 &&
+		x.Type() == onnxpb.TensorProto_FLOAT {
 		y, err := p.planned(r, x, f, window)
 		if !errors.Is(err, errNoPlan) {
 			return r.list(y), err
@@ -103,9 +105,10 @@ func (p *maxPool) planned(r *run, x *Tensor, f frame, window kernel.Window) (*Te
 	config := kernel.Pool2DConfig{Batch: x.Shape[0], Channels: x.Shape[1], Window: window}
 	config.Height, config.Width = pair(f.in, 1)
 	key := planKey{config.Batch, config.Height, config.Width, config.Channels}
-	plan, err := p.plans.get(r, key, poolPlanBytes(f, config.Batch, config.Channels), func() (*kernel.MaxPool2D, error) {
-		return kernel.NewMaxPool2D(r.engine, config)
-	})
+	plan, err := p.plans.get(r, key, poolPlanBytes(f, config.Batch, config.Channels),
+		func() (*kernel.MaxPool2D, error) {
+			return kernel.NewMaxPool2D(r.engine, config)
+		})
 	if err != nil {
 		return nil, err
 	}

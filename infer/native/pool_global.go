@@ -94,7 +94,8 @@ func (j *averaging) compute(worker, first, last int) {
 	sums := w.sums[:channels]
 	for image := first; image < last; image++ {
 		clear(sums)
-		j.engine.SumRows(sums, j.src[image*j.area*channels:(image+1)*j.area*channels], w.scratch[:channels])
+		j.engine.SumRows(sums, j.src[image*j.area*channels:(image+1)*j.area*channels],
+			w.scratch[:channels])
 		for c, sum := range sums {
 			j.dst[image*channels+c] = float32(sum / float64(j.area))
 		}

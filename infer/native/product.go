@@ -21,8 +21,8 @@ type matrixProduct struct {
 	row      sharedRow
 }
 
-// fewRows is the most rows for which weights that are packed once serve better than weights that are read where they lie,
-// as a panel's columns would be rows of x.
+// fewRows is the most rows for which weights that are packed once serve better than weights that
+// are read where they lie, as a panel's columns would be rows of x.
 const fewRows = 16
 
 // planned computes y with a plan: of one row reading each weight once, of a few as a convolution
@@ -47,17 +47,18 @@ func (p *matrixProduct) planned(r *run, y, x, w, b []float32, rows, depth, colum
 		}
 	case rows <= fewRows && p.constant:
 		config := kernel.Conv2DConfig{
-			Batch: rows, Height: 1, Width: 1, Channels: depth, Filters: columns, KernelHeight: 1, KernelWidth: 1,
+			Batch: rows, Height: 1, Width: 1, Channels: depth, Filters: columns, KernelHeight: 1,
+			KernelWidth:  1,
 			StrideHeight: 1, StrideWidth: 1, ReLU: p.relu, Direct: true, ConstantWeights: true,
 		}
-		plan, err := p.few.get(r, key, convPlanBytes(config, kernel.Window{}, []int{1, 1}, r.engine.Pool.Threads()),
-			func() (*kernel.Conv2D, error) {
-				plan, err := kernel.NewConv2D(r.engine, config)
-				if err == nil {
-					err = p.filters.give(plan, w)
-				}
-				return plan, err
-			})
+		plan, err := p.few.get(r, key, convPlanBytes(config, kernel.Window{}, []int{1, 1},
+			r.engine.Pool.Threads()), func() (*kernel.Conv2D, error) {
+			plan, err := kernel.NewConv2D(r.engine, config)
+			if err == nil {
+				err = p.filters.give(plan, w)
+			}
+			return plan, err
+		})
 		if err == nil {
 			return plan.Forward(y, x, w, b)
 		}
@@ -67,7 +68,8 @@ func (p *matrixProduct) planned(r *run, y, x, w, b []float32, rows, depth, colum
 	}
 	bytes := 4*(columns+64)*(depth+2) + 16*(rows+columns)
 	plan, err := p.plans.get(r, key, bytes, func() (*kernel.Dense, error) {
-		return kernel.NewDense(r.engine, kernel.DenseConfig{Batch: rows, In: depth, Out: columns, ReLU: p.relu})
+		return kernel.NewDense(r.engine, kernel.DenseConfig{Batch: rows, In: depth, Out: columns,
+			ReLU: p.relu})
 	})
 	if err != nil {
 		return err
@@ -196,7 +198,9 @@ func (g *gemm) run(r *run, in []*Tensor) ([]*Tensor, error) {
 		other, columns = columns, other
 	}
 	if depth != other {
-		return nil, fmt.Errorf("it multiplies %v by %v (transA %v, transB %v): the inner dimensions differ", a, b, g.transA, g.transB)
+		return nil, fmt.Errorf(
+			"it multiplies %v by %v (transA %v, transB %v): the inner dimensions differ", a, b, g.transA,
+			g.transB)
 	}
 	var c *Tensor
 	if len(in) > 2 && !g.biased {
@@ -226,7 +230,8 @@ func (g *gemm) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.product.compute(r, y.Data.([]float32), x, w, g.bias, rows, depth, columns); err != nil {
+	if err := g.product.compute(r, y.Data.([]float32), x, w, g.bias, rows, depth,
+		columns); err != nil {
 		r.release(y)
 		return nil, err
 	}
@@ -247,7 +252,8 @@ func (g *gemm) add(r *run, y, c *Tensor) ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if shape, err := broadcastShapes(y.Shape, c.Shape); err != nil || product(shape) != y.size() || len(shape) != 2 {
+	if shape, err := broadcastShapes(y.Shape, c.Shape); err != nil || product(shape) != y.size() ||
+		len(shape) != 2 {
 		return nil, fmt.Errorf("its input %v does not broadcast to the product %v", c, y)
 	}
 	if g.beta != 1 {
@@ -270,7 +276,8 @@ func (g *gemm) add(r *run, y, c *Tensor) ([]*Tensor, error) {
 }
 
 // wide computes a Gemm of other types than float32, in float64.
-func (g *gemm) wide(r *run, a, b *Tensor, in []*Tensor, rows, depth, columns int) ([]*Tensor, error) {
+func (g *gemm) wide(r *run, a, b *Tensor, in []*Tensor, rows, depth, columns int) ([]*Tensor,
+	error) {
 	x, ok := a.Data.([]float64)
 	w, same := b.Data.([]float64)
 	if !ok || !same {
@@ -291,7 +298,8 @@ func (g *gemm) wide(r *run, a, b *Tensor, in []*Tensor, rows, depth, columns int
 		for i := first; i < last; i++ {
 			sum := 0.0
 			for k := range depth {
-				sum += x[at(g.transA, i/columns, k, rows, depth)] * w[at(g.transB, k, i%columns, depth, columns)]
+				sum += x[at(g.transA, i/columns, k, rows, depth)] * w[at(g.transB, k, i%columns, depth,
+					columns)]
 			}
 			dst[i] = float64(g.alpha) * sum
 		}

@@ -17,7 +17,8 @@ type quantization struct {
 
 func quantizationOf(n *node) (quantization, error) {
 	if n.integer("block_size", 0) != 0 {
-		return quantization{}, errors.New("attribute block_size is not supported: one scale is for the tensor or for an index of an axis")
+		return quantization{}, errors.New(
+			"attribute block_size is not supported: one scale is for the tensor or for an index of an axis")
 	}
 	if err := n.only("precision", 0, 0, int64(onnxpb.TensorProto_FLOAT)); err != nil {
 		return quantization{}, err
@@ -42,13 +43,15 @@ func (q quantization) scalesOf(x, scale, zeroPoint *Tensor) (scales, error) {
 	if err != nil {
 		return scales{}, err
 	}
-	s := scales{scale: values, zero: make([]float64, len(values)), channels: len(values), inner: max(1, x.size())}
+	s := scales{scale: values, zero: make([]float64, len(values)), channels: len(values),
+		inner: max(1, x.size())}
 	if len(scale.Shape) > 1 || len(values) == 0 {
 		return s, fmt.Errorf("its scale is %v; one number or a vector is supported", scale)
 	}
 	if zeroPoint != nil {
 		if zeroPoint.elements() != len(values) {
-			return s, fmt.Errorf("its scale is %v, its zero point %v; they must be of one shape", scale, zeroPoint)
+			return s, fmt.Errorf("its scale is %v, its zero point %v; they must be of one shape", scale,
+				zeroPoint)
 		}
 		if s.zero, err = wholeNumbers(zeroPoint); err != nil {
 			return s, err
@@ -62,7 +65,8 @@ func (q quantization) scalesOf(x, scale, zeroPoint *Tensor) (scales, error) {
 		return s, err
 	}
 	if x.Shape[axis] != len(values) {
-		return s, fmt.Errorf("its input is %v; along axis %d its scale %v must have as many numbers", x, axis, scale)
+		return s, fmt.Errorf("its input is %v; along axis %d its scale %v must have as many numbers", x,
+			axis, scale)
 	}
 	s.inner = product(x.Shape[axis+1:])
 	return s, nil
@@ -82,7 +86,8 @@ func wholeNumbers(t *Tensor) ([]float64, error) {
 	case []int32:
 		return widened(d), nil
 	}
-	return nil, fmt.Errorf("%v is not a tensor of int8, uint8, int16, uint16 or int32, which are supported", t)
+	return nil, fmt.Errorf(
+		"%v is not a tensor of int8, uint8, int16, uint16 or int32, which are supported", t)
 }
 
 func widened[T integer](values []T) []float64 {
@@ -177,7 +182,8 @@ func limitsOf(t onnxpb.TensorProto_DataType) (least, most float64, err error) {
 	case onnxpb.TensorProto_UINT16:
 		return 0, math.MaxUint16, nil
 	}
-	return 0, 0, fmt.Errorf("it quantizes to %s; int8, uint8, int16 and uint16 are supported", typeName(t))
+	return 0, 0, fmt.Errorf("it quantizes to %s; int8, uint8, int16 and uint16 are supported",
+		typeName(t))
 }
 
 func quantizeTo[T integer](r *run, dst []T, src []float32, s scales, least, most float64) error {
@@ -216,7 +222,8 @@ func makeDequantizeLinear(n *node) (operation, error) {
 		x := in[0]
 		zeroPoint := optional(in, 2)
 		if zeroPoint != nil && zeroPoint.Type() != x.Type() {
-			return nil, fmt.Errorf("its input is %v, its zero point %v; they must be of one type", x, zeroPoint)
+			return nil, fmt.Errorf("its input is %v, its zero point %v; they must be of one type", x,
+				zeroPoint)
 		}
 		s, err := q.scalesOf(x, in[1], zeroPoint)
 		if err != nil {
@@ -267,7 +274,8 @@ func makeRequantize(n *node) (operation, error) {
 	}
 	to, from := n.constant(2), n.dequantize.constant(2)
 	if to == nil || from == nil || to.Type() != from.Type() {
-		return nil, errors.New("its zero point and that of the DequantizeLinear behind it are not of one type")
+		return nil, errors.New(
+			"its zero point and that of the DequantizeLinear behind it are not of one type")
 	}
 	least, most, err := limitsOf(to.Type())
 	if err != nil {
@@ -303,7 +311,8 @@ func makeRequantize(n *node) (operation, error) {
 		dst := y.Data.([]float32)
 		return r.result(y, r.split(len(src), elementCost, func(first, last int) {
 			for i, x := range src[first:last] {
-				dst[first+i] = dequantized(quantized(x, forth.scale[0], forth.zero[0], least, most), back.scale[0], back.zero[0])
+				dst[first+i] = dequantized(quantized(x, forth.scale[0], forth.zero[0], least, most),
+					back.scale[0], back.zero[0])
 			}
 		}))
 	}, nil

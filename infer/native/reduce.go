@@ -28,18 +28,28 @@ func reductions() map[string]operator {
 		reduction
 		since int64 // when axes became an input
 	}{
-		"ReduceMean":      {reduction{zero, add, func(total float64, count int) float64 { return total / float64(count) }}, 18},
+		"ReduceMean": {reduction{zero, add, func(total float64, count int) float64 {
+			return total / float64(count)
+		}}, 18},
 		"ReduceSum":       {reduction{zero, add, same}, 13},
 		"ReduceSumSquare": {reduction{zero, square, same}, 18},
-		"ReduceL1":        {reduction{zero, func(total, v float64) float64 { return total + math.Abs(v) }, same}, 18},
-		"ReduceL2":        {reduction{zero, square, root}, 18},
-		"ReduceLogSum":    {reduction{zero, add, logarithm}, 18},
-		"ReduceProd":      {reduction{func() float64 { return 1 }, func(total, v float64) float64 { return total * v }, same}, 18},
+		"ReduceL1": {reduction{zero, func(total, v float64) float64 { return total + math.Abs(v) },
+			same}, 18},
+		"ReduceL2":     {reduction{zero, square, root}, 18},
+		"ReduceLogSum": {reduction{zero, add, logarithm}, 18},
+		"ReduceProd": {reduction{func() float64 { return 1 }, func(total, v float64) float64 {
+			return total * v
+		}, same}, 18},
 		// Go's max and min keep NaN.
-		"ReduceMax": {reduction{func() float64 { return math.Inf(-1) }, func(total, v float64) float64 { return max(total, v) }, same}, 18},
-		"ReduceMin": {reduction{func() float64 { return math.Inf(1) }, func(total, v float64) float64 { return min(total, v) }, same}, 18},
+		"ReduceMax": {reduction{func() float64 { return math.Inf(-1) }, func(total, v float64) float64 {
+			return max(total, v)
+		}, same}, 18},
+		"ReduceMin": {reduction{func() float64 { return math.Inf(1) }, func(total, v float64) float64 {
+			return min(total, v)
+		}, same}, 18},
 	} {
-		all[name] = operator{1, 1, 2, attributes{"axes": listKind, "keepdims": integerKind, "noop_with_empty_axes": integerKind},
+		all[name] = operator{1, 1, 2, attributes{"axes": listKind, "keepdims": integerKind,
+			"noop_with_empty_axes": integerKind},
 			func(n *node) (operation, error) { return makeReduce(n, o.reduction, o.since) }}
 	}
 	return all
@@ -109,7 +119,8 @@ type axesWalk struct {
 }
 
 func along(shape []int, meant []bool, keep bool) axesWalk {
-	a := axesWalk{kept: walk{steps: [][]int{nil}}, reduced: walk{steps: [][]int{nil}}, results: 1, count: 1}
+	a := axesWalk{kept: walk{steps: [][]int{nil}}, reduced: walk{steps: [][]int{nil}}, results: 1,
+		count: 1}
 	for i, step := range strides(shape) {
 		w := &a.kept
 		if meant[i] {
@@ -176,7 +187,8 @@ func reduce[T number](r *run, y *Tensor, src []T, a axesWalk, o reduction) error
 // along an axis. NaN is more extreme than every number, as for NumPy.
 func makeArg(largest bool) func(*node) (operation, error) {
 	return func(n *node) (operation, error) {
-		along, keep, last := n.integer("axis", 0), n.integer("keepdims", 1) != 0, n.integer("select_last_index", 0) != 0
+		along, keep, last := n.integer("axis", 0), n.integer("keepdims",
+			1) != 0, n.integer("select_last_index", 0) != 0
 		return ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
 			x := in[0]
 			axis, err := axisOf(along, len(x.Shape))
@@ -205,7 +217,8 @@ func makeArg(largest bool) func(*node) (operation, error) {
 	}
 }
 
-func arg[T number](r *run, x *Tensor, src []T, axis int, keep, largest, last bool) ([]*Tensor, error) {
+func arg[T number](r *run, x *Tensor, src []T, axis int, keep, largest, last bool) ([]*Tensor,
+	error) {
 	meant := make([]bool, len(x.Shape))
 	meant[axis] = true
 	a := along(x.Shape, meant, keep)

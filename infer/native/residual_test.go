@@ -19,8 +19,9 @@ func TestNetworksThatAreGraphs(t *testing.T) {
 		shape []int
 	}{
 		"resnet20": {networktest.Model(t, networktest.ResNet20(t, 16)), []int{9, 3, 32, 32}},
-		"residual": {networktest.Model(t, networktest.Residual(t, builder.Shape{1, 9, 7}, 3)), []int{9, 1, 9, 7}},
-		"mobile":   {networktest.Mobile(), []int{9, 3, 12, 12}},
+		"residual": {networktest.Model(t, networktest.Residual(t, builder.Shape{1, 9, 7}, 3)),
+			[]int{9, 1, 9, 7}},
+		"mobile": {networktest.Mobile(), []int{9, 3, 12, 12}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(5, 6))

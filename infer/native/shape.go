@@ -24,7 +24,8 @@ func makeDropout(n *node) (operation, error) {
 	}
 	if t := n.constant(2); t != nil {
 		if training, ok := t.Data.([]bool); !ok || len(training) != 1 || training[0] {
-			return nil, errors.New("its input training_mode is true, which is not supported; export the model for inference")
+			return nil, errors.New(
+				"its input training_mode is true, which is not supported; export the model for inference")
 		}
 	}
 	return func(r *run, in []*Tensor) ([]*Tensor, error) {
@@ -44,7 +45,8 @@ func makeDropout(n *node) (operation, error) {
 
 func makeConstant(n *node) (operation, error) {
 	if len(n.proto.GetAttribute()) != 1 {
-		return nil, fmt.Errorf("it has %d attributes; Constant has exactly one", len(n.proto.GetAttribute()))
+		return nil, fmt.Errorf("it has %d attributes; Constant has exactly one",
+			len(n.proto.GetAttribute()))
 	}
 	a := n.proto.GetAttribute()[0]
 	var t *Tensor
@@ -73,7 +75,8 @@ func shapeFrom(t *Tensor) ([]int, error) {
 		return nil, err
 	}
 	if len(t.Shape) != 1 || len(values) > maxRank {
-		return nil, fmt.Errorf("the shape is given as %v; a vector of at most %d sizes is wanted", t, maxRank)
+		return nil, fmt.Errorf("the shape is given as %v; a vector of at most %d sizes is wanted", t,
+			maxRank)
 	}
 	shape := make([]int, len(values))
 	for i, v := range values {
@@ -161,7 +164,8 @@ func makeReshape(n *node) (operation, error) {
 			switch {
 			case size == 0 && !allowZero:
 				if i >= len(x.Shape) {
-					return nil, fmt.Errorf("the shape %v copies dimension %d, which its input %v does not have", shape, i, x)
+					return nil, fmt.Errorf("the shape %v copies dimension %d, which its input %v does not have",
+						shape, i, x)
 				}
 				shape[i] = x.Shape[i]
 			case size == -1 && free >= 0:
@@ -207,7 +211,8 @@ func makeFlatten(n *node) (operation, error) {
 
 // axesInput returns the axes, which are an attribute before an opset and an input
 // since; given is false where there are none.
-func axesInput(n *node, since int64, input int) (func(in []*Tensor) (axes []int64, given bool, err error), error) {
+func axesInput(n *node, since int64, input int) (func(in []*Tensor) (axes []int64, given bool,
+	err error), error) {
 	fromAttribute, given := n.list("axes")
 	if n.opset >= since && given {
 		return nil, fmt.Errorf("attribute axes is an input since opset %d", since)

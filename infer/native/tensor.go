@@ -39,9 +39,12 @@ type integer interface {
 // elementTypes are the element types that a tensor may have.
 func elementTypes() []onnxpb.TensorProto_DataType {
 	return []onnxpb.TensorProto_DataType{
-		onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_DOUBLE, onnxpb.TensorProto_INT8, onnxpb.TensorProto_INT16,
-		onnxpb.TensorProto_INT32, onnxpb.TensorProto_INT64, onnxpb.TensorProto_UINT8, onnxpb.TensorProto_UINT16,
-		onnxpb.TensorProto_UINT32, onnxpb.TensorProto_UINT64, onnxpb.TensorProto_BOOL, onnxpb.TensorProto_FLOAT16,
+		onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_DOUBLE, onnxpb.TensorProto_INT8,
+		onnxpb.TensorProto_INT16,
+		onnxpb.TensorProto_INT32, onnxpb.TensorProto_INT64, onnxpb.TensorProto_UINT8,
+		onnxpb.TensorProto_UINT16,
+		onnxpb.TensorProto_UINT32, onnxpb.TensorProto_UINT64, onnxpb.TensorProto_BOOL,
+		onnxpb.TensorProto_FLOAT16,
 	}
 }
 
@@ -135,7 +138,8 @@ func (t *Tensor) check() error {
 		return err
 	}
 	if n != t.elements() {
-		return fmt.Errorf("the shape %s needs %d elements, there are %d", formatShape(t.Shape), n, t.elements())
+		return fmt.Errorf("the shape %s needs %d elements, there are %d", formatShape(t.Shape), n,
+			t.elements())
 	}
 	return nil
 }
@@ -184,7 +188,8 @@ func widthOf(t onnxpb.TensorProto_DataType) int {
 func tensorOf(proto *onnxpb.TensorProto) (*Tensor, error) {
 	elementType := onnxpb.TensorProto_DataType(proto.GetDataType())
 	if widthOf(elementType) == 0 {
-		return nil, fmt.Errorf("its element type %s is not supported; those that are: %s", typeName(elementType), supportedTypes())
+		return nil, fmt.Errorf("its element type %s is not supported; those that are: %s",
+			typeName(elementType), supportedTypes())
 	}
 	shape := make([]int, len(proto.GetDims()))
 	for i, d := range proto.GetDims() {
@@ -223,30 +228,41 @@ func dataOf(proto *onnxpb.TensorProto, elementType onnxpb.TensorProto_DataType, 
 		return decodeData(raw, 8, proto.GetDoubleData(), func(v float64) float64 { return v },
 			func(b []byte) float64 { return math.Float64frombits(le.Uint64(b)) })
 	case onnxpb.TensorProto_INT64:
-		return decodeData(raw, 8, proto.GetInt64Data(), func(v int64) int64 { return v }, func(b []byte) int64 { return int64(le.Uint64(b)) })
+		return decodeData(raw, 8, proto.GetInt64Data(), func(v int64) int64 { return v },
+			func(b []byte) int64 { return int64(le.Uint64(b)) })
 	case onnxpb.TensorProto_UINT64:
 		return decodeData(raw, 8, proto.GetUint64Data(), func(v uint64) uint64 { return v }, le.Uint64)
 	case onnxpb.TensorProto_UINT32:
-		return decodeData(raw, 4, proto.GetUint64Data(), func(v uint64) uint32 { return uint32(v) }, le.Uint32)
+		return decodeData(raw, 4, proto.GetUint64Data(), func(v uint64) uint32 { return uint32(v) },
+			le.Uint32)
 	case onnxpb.TensorProto_INT32:
-		return decodeData(raw, 4, proto.GetInt32Data(), func(v int32) int32 { return v }, func(b []byte) int32 { return int32(le.Uint32(b)) })
+		return decodeData(raw, 4, proto.GetInt32Data(), func(v int32) int32 { return v },
+			func(b []byte) int32 { return int32(le.Uint32(b)) })
 	case onnxpb.TensorProto_INT16:
-		return decodeData(raw, 2, proto.GetInt32Data(), func(v int32) int16 { return int16(v) }, func(b []byte) int16 { return int16(le.Uint16(b)) })
+		return decodeData(raw, 2, proto.GetInt32Data(), func(v int32) int16 { return int16(v) },
+			func(b []byte) int16 { return int16(le.Uint16(b)) })
 	case onnxpb.TensorProto_UINT16:
-		return decodeData(raw, 2, proto.GetInt32Data(), func(v int32) uint16 { return uint16(v) }, le.Uint16)
+		return decodeData(raw, 2, proto.GetInt32Data(), func(v int32) uint16 { return uint16(v) },
+			le.Uint16)
 	case onnxpb.TensorProto_FLOAT16:
-		return decodeData(raw, 2, proto.GetInt32Data(), func(v int32) onnx.Float16 { return onnx.Float16(v) }, func(b []byte) onnx.Float16 { return onnx.Float16(le.Uint16(b)) })
+		return decodeData(raw, 2, proto.GetInt32Data(), func(v int32) onnx.Float16 {
+			return onnx.Float16(v)
+		}, func(b []byte) onnx.Float16 { return onnx.Float16(le.Uint16(b)) })
 	case onnxpb.TensorProto_INT8:
-		return decodeData(raw, 1, proto.GetInt32Data(), func(v int32) int8 { return int8(v) }, func(b []byte) int8 { return int8(b[0]) })
+		return decodeData(raw, 1, proto.GetInt32Data(), func(v int32) int8 { return int8(v) },
+			func(b []byte) int8 { return int8(b[0]) })
 	case onnxpb.TensorProto_UINT8:
-		return decodeData(raw, 1, proto.GetInt32Data(), func(v int32) uint8 { return uint8(v) }, func(b []byte) uint8 { return b[0] })
+		return decodeData(raw, 1, proto.GetInt32Data(), func(v int32) uint8 { return uint8(v) },
+			func(b []byte) uint8 { return b[0] })
 	}
-	return decodeData(raw, 1, proto.GetInt32Data(), func(v int32) bool { return v != 0 }, func(b []byte) bool { return b[0] != 0 })
+	return decodeData(raw, 1, proto.GetInt32Data(), func(v int32) bool { return v != 0 },
+		func(b []byte) bool { return b[0] != 0 })
 }
 
 // decodeData reads elements from raw bytes, or from the typed field where there
 // are none.
-func decodeData[S, T any](raw []byte, width int, typed []S, convert func(S) T, read func([]byte) T) []T {
+func decodeData[S, T any](raw []byte, width int, typed []S, convert func(S) T,
+	read func([]byte) T) []T {
 	if len(typed) > 0 {
 		values := make([]T, len(typed))
 		for i, v := range typed {
@@ -298,14 +314,16 @@ func (t *Tensor) integers() ([]int64, error) {
 // Zeros returns a tensor of zeros. Its element type must be one that Tensor has.
 func Zeros(elementType onnxpb.TensorProto_DataType, shape []int) (*Tensor, error) {
 	if widthOf(elementType) == 0 {
-		return nil, fmt.Errorf("the element type %s is not supported; those that are: %s", typeName(elementType), supportedTypes())
+		return nil, fmt.Errorf("the element type %s is not supported; those that are: %s",
+			typeName(elementType), supportedTypes())
 	}
 	n, err := countElements(shape)
 	if err != nil {
 		return nil, err
 	}
 	if n*widthOf(elementType) > maxZeros {
-		return nil, fmt.Errorf("%s%s takes more than %d MiB", typeName(elementType), formatShape(shape), maxZeros>>20)
+		return nil, fmt.Errorf("%s%s takes more than %d MiB", typeName(elementType), formatShape(shape),
+			maxZeros>>20)
 	}
 	return &Tensor{Shape: slices.Clone(shape), Data: makeData(elementType, n)}, nil
 }

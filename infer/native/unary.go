@@ -13,17 +13,21 @@ import (
 func unaryOperators() map[string]operator {
 	all, vectors := make(map[string]operator), vectorFunctions()
 	for name, f := range map[string]func(float64) float64{
-		"Sigmoid": sigmoid, "Tanh": math.Tanh, "Exp": math.Exp, "Log": math.Log, "Sqrt": math.Sqrt, "Erf": math.Erf,
+		"Sigmoid": sigmoid, "Tanh": math.Tanh, "Exp": math.Exp, "Log": math.Log, "Sqrt": math.Sqrt,
+		"Erf":   math.Erf,
 		"Floor": math.Floor, "Ceil": math.Ceil, "Round": math.RoundToEven,
 		"Abs": math.Abs, "Neg": func(x float64) float64 { return -x },
 		"Reciprocal": func(x float64) float64 { return 1 / x },
 		"Sin":        math.Sin, "Cos": math.Cos, "Tan": math.Tan, "Sinh": math.Sinh, "Cosh": math.Cosh,
-		"Asin": math.Asin, "Acos": math.Acos, "Atan": math.Atan, "Asinh": math.Asinh, "Acosh": math.Acosh, "Atanh": math.Atanh,
+		"Asin": math.Asin, "Acos": math.Acos, "Atan": math.Atan, "Asinh": math.Asinh, "Acosh": math.Acosh,
+		"Atanh":     math.Atanh,
 		"Softplus":  func(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) },
 		"Softsign":  func(x float64) float64 { return x / (1 + math.Abs(x)) },
 		"HardSwish": func(x float64) float64 { return x * min(1, max(0, x/6+0.5)) },
-		"Mish":      func(x float64) float64 { return x * math.Tanh(max(x, 0)+math.Log1p(math.Exp(-math.Abs(x)))) },
-		"Sign":      sign,
+		"Mish": func(x float64) float64 {
+			return x * math.Tanh(max(x, 0)+math.Log1p(math.Exp(-math.Abs(x))))
+		},
+		"Sign": sign,
 	} {
 		since := int64(6)
 		if name == "Round" {
@@ -37,14 +41,16 @@ func unaryOperators() map[string]operator {
 		}}
 	}
 	// vectors are a function's for float32, nil for none.
-	parameters := func(since int64, names string, f func(alpha, beta float64) func(float64) float64, alpha, beta float32,
-		vectors func(alpha float64) kernel.Function) operator {
+	parameters := func(since int64, names string, f func(alpha, beta float64) func(float64) float64,
+		alpha, beta float32, vectors func(alpha float64) kernel.Function) operator {
 		a := attributes{}
-		for _, name := range map[string][]string{"alpha": {"alpha"}, "alpha beta": {"alpha", "beta"}, "alpha gamma": {"alpha", "gamma"}}[names] {
+		for _, name := range map[string][]string{"alpha": {"alpha"}, "alpha beta": {"alpha", "beta"},
+			"alpha gamma": {"alpha", "gamma"}}[names] {
 			a[name] = numberKind
 		}
 		return operator{since, 1, 1, a, func(n *node) (operation, error) {
-			first, second := float64(n.number("alpha", alpha)), float64(n.number("beta", n.number("gamma", beta)))
+			first, second := float64(n.number("alpha", alpha)), float64(n.number("beta",
+				n.number("gamma", beta)))
 			if vectors != nil {
 				return vectorised(vectors(first), f(first, second)), nil
 			}
@@ -237,10 +243,12 @@ func makeNot(*node) (operation, error) {
 // before opset 11.
 func makeClip(n *node) (operation, error) {
 	if n.opset >= 11 && len(n.proto.GetAttribute()) > 0 {
-		return nil, fmt.Errorf("attribute %s is an input since opset 11", n.proto.GetAttribute()[0].GetName())
+		return nil, fmt.Errorf("attribute %s is an input since opset 11",
+			n.proto.GetAttribute()[0].GetName())
 	}
 	if n.opset < 11 && len(n.proto.GetInput()) > 1 {
-		return nil, fmt.Errorf("it has %d inputs; its bounds are attributes before opset 11", len(n.proto.GetInput()))
+		return nil, fmt.Errorf("it has %d inputs; its bounds are attributes before opset 11",
+			len(n.proto.GetInput()))
 	}
 	bound := func(name string) *Tensor {
 		if a := n.attribute(name); a != nil {

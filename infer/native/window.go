@@ -28,7 +28,8 @@ func windowOf(n *node) (window, error) {
 		name  string
 		to    *[]int
 		least int64
-	}{{"kernel_shape", &w.kernel, 1}, {"strides", &w.strides, 1}, {"dilations", &w.dilations, 1}, {"pads", &w.pads, 0}} {
+	}{{"kernel_shape", &w.kernel, 1}, {"strides", &w.strides, 1}, {"dilations", &w.dilations, 1},
+		{"pads", &w.pads, 0}} {
 		values, given := n.list(list.name)
 		if !given {
 			continue
@@ -63,8 +64,11 @@ func (w window) over(in []int) (frame, error) {
 	if f.dilations == nil {
 		f.dilations = ones
 	}
-	if len(f.kernel) != len(in) || len(f.strides) != len(in) || len(f.dilations) != len(in) || w.pads != nil && len(w.pads) != 2*len(in) {
-		return f, fmt.Errorf("kernel_shape, strides, dilations or pads are not for the %d spatial dimensions of the input", len(in))
+	if len(f.kernel) != len(in) || len(f.strides) != len(in) || len(f.dilations) != len(in) ||
+		w.pads != nil && len(w.pads) != 2*len(in) {
+		return f, fmt.Errorf(
+			"kernel_shape, strides, dilations or pads are not for the %d spatial dimensions of the input",
+			len(in))
 	}
 	for i, size := range in {
 		// At most 2^31·2^31: no overflow.
@@ -87,7 +91,8 @@ func (w window) over(in []int) (frame, error) {
 		}
 		room := size + f.begin[i] + f.end[i] - extent
 		if room < 0 {
-			return f, fmt.Errorf("the kernel spans %d, but the padded input is only %d long in dimension %d", extent, room+extent, i+2)
+			return f, fmt.Errorf("the kernel spans %d, but the padded input is only %d long in dimension %d",
+				extent, room+extent, i+2)
 		}
 		f.out[i] = room/stride + 1
 		if w.ceil && room%stride != 0 && f.out[i]*stride < size+f.begin[i] {
@@ -155,7 +160,8 @@ func (f frame) extra() (height, width int) {
 // leaves over at the end does not count.
 func (f frame) symmetric() bool {
 	for i := range f.in {
-		if (f.in[i]+2*f.begin[i]-f.kernel[i]) < 0 || (f.in[i]+2*f.begin[i]-f.kernel[i])/f.strides[i]+1 != f.out[i] {
+		if (f.in[i]+2*f.begin[i]-f.kernel[i]) < 0 || (f.in[i]+2*f.begin[i]-f.kernel[i])/f.strides[i]+
+			1 != f.out[i] {
 			return false
 		}
 	}

@@ -96,7 +96,8 @@ func (g *graph) run(pixels []float32) (scores workerproto.Scores, err error) {
 	if shape.TotalSize() != len(pixels) {
 		return scores, fmt.Errorf("%d pixels for an input of %v", len(pixels), shape)
 	}
-	if err := g.model.SetInput(0, tensor.New(tensor.WithShape(shape...), tensor.WithBacking(pixels))); err != nil {
+	if err := g.model.SetInput(0,
+		tensor.New(tensor.WithShape(shape...), tensor.WithBacking(pixels))); err != nil {
 		return scores, err
 	}
 	if err := g.backend.Run(); err != nil {
@@ -113,7 +114,8 @@ func (g *graph) run(pixels []float32) (scores workerproto.Scores, err error) {
 	values, ok := output.Data().([]float32)
 	n := g.load.Input[0]
 	if !ok || len(values) == 0 || len(values)%n != 0 || output.Shape()[0] != n {
-		return scores, fmt.Errorf("the output is %v %v, float32 N×K with N = %d is wanted", output.Dtype(), output.Shape(), n)
+		return scores, fmt.Errorf("the output is %v %v, float32 N×K with N = %d is wanted",
+			output.Dtype(), output.Shape(), n)
 	}
 	// The next run writes into the same memory.
 	return workerproto.Scores{K: len(values) / n, Values: slices.Clone(values)}, nil

@@ -9,7 +9,8 @@ import (
 // Check says whether the pixels are N×C×H×W with all of them positive.
 func (b Batch) Check() error {
 	if b.N < 1 || b.C < 1 || b.H < 1 || b.W < 1 || len(b.Pixels) != b.N*b.C*b.H*b.W {
-		return fmt.Errorf("a batch of %d×%d×%d×%d (N×C×H×W) cannot have %d pixels", b.N, b.C, b.H, b.W, len(b.Pixels))
+		return fmt.Errorf("a batch of %d×%d×%d×%d (N×C×H×W) cannot have %d pixels", b.N, b.C, b.H, b.W,
+			len(b.Pixels))
 	}
 	return nil
 }
@@ -20,7 +21,9 @@ const maxFixedPixels = 1 << 28
 // CheckFixed refuses a fixed batch size that few images cannot be padded to.
 func (b Batch) CheckFixed(size int) error {
 	if size > b.N && size > maxFixedPixels/(b.C*b.H*b.W) {
-		return fmt.Errorf("the model takes batches of %d images and nothing else; batches of more than %d pixels are not taken: export it with an open batch dimension", size, maxFixedPixels)
+		return fmt.Errorf(
+			"the model takes batches of %d images and nothing else; batches of more than %d pixels are not taken: export it with an open batch dimension",
+			size, maxFixedPixels)
 	}
 	return nil
 }
@@ -42,7 +45,8 @@ func (b Batch) Padded(n int) Batch {
 
 // RunInChunks runs a batch through a graph of the fixed batch size, Unknown for
 // none: in pieces, the last one padded and its answer cut.
-func RunInChunks(ctx context.Context, batch Batch, size int, run func(Batch) (Logits, error)) (Logits, error) {
+func RunInChunks(ctx context.Context, batch Batch, size int, run func(Batch) (Logits, error)) (
+	Logits, error) {
 	if err := batch.CheckFixed(size); err != nil {
 		return Logits{}, err
 	}

@@ -17,7 +17,8 @@ func TestPixelsAsBytes(t *testing.T) {
 		batch := Batch{N: 1, C: 1, H: 1, W: len(pixels), Pixels: pixels}
 		return new(Feeder).Feed(Ports{InputType: onnxpb.TensorProto_UINT8}, ChannelsFirst, batch)
 	}
-	if got, err := feed([]float32{0, 1, 255}); err != nil || !slices.Equal(got.([]byte), []byte{0, 1, 255}) {
+	if got, err := feed([]float32{0, 1, 255}); err != nil ||
+		!slices.Equal(got.([]byte), []byte{0, 1, 255}) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for _, v := range []float32{-1, 0.5, 256, float32(math.NaN())} {
@@ -31,7 +32,8 @@ func TestPixelsAsBytes(t *testing.T) {
 func TestTheCauseOfAnEnd(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the disk is full"))
-	if err := Ended(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "the disk is full") {
+	if err := Ended(ctx); !errors.Is(err, context.Canceled) ||
+		!strings.Contains(err.Error(), "the disk is full") {
 		t.Error(err)
 	}
 	plain, stop := context.WithCancel(t.Context())
@@ -59,7 +61,8 @@ func TestTheLargestFixedBatch(t *testing.T) {
 func TestPaddedBatch(t *testing.T) {
 	batch := Batch{N: 1, C: 2, H: 1, W: 3, Pixels: []float32{1, 2, 3, 4, 5, 6}}
 	got := batch.Padded(3)
-	if want := append(slices.Clone(batch.Pixels), make([]float32, 12)...); got.N != 3 || !slices.Equal(got.Pixels, want) {
+	if want := append(slices.Clone(batch.Pixels), make([]float32, 12)...); got.N != 3 ||
+		!slices.Equal(got.Pixels, want) {
 		t.Errorf("%d images, %v", got.N, got.Pixels)
 	}
 }

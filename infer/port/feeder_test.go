@@ -9,7 +9,8 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// A Feeder gives each batch's own pixels, be they as many as before, in the same memory, or neither.
+// A Feeder gives each batch's own pixels, be they as many as before, in the same memory, or
+// neither.
 func TestBatchesOfAFeeder(t *testing.T) {
 	a, b := []float32{1, 2, 3, 4}, []float32{5, 6, 7, 8}
 	var feeder Feeder

@@ -24,7 +24,8 @@ func NotesOf(model *onnx.Model) []string {
 func TrainingNotes(model *onnx.Model) []string {
 	for i, node := range model.Proto.GetGraph().GetNode() {
 		if Trains(node, model) {
-			return []string{fmt.Sprintf("node %d (%s %q) is in training mode: what the model answers depends on the images beside one and on earlier runs; export it for inference",
+			return []string{fmt.Sprintf(
+				"node %d (%s %q) is in training mode: what the model answers depends on the images beside one and on earlier runs; export it for inference",
 				i, node.GetOpType(), node.GetName())}
 		}
 	}
@@ -39,13 +40,15 @@ func Trains(node *onnxpb.NodeProto, model *onnx.Model) bool {
 			return slices.Equal(onnx.Integers(node, "training_mode"), []int64{1})
 		}
 		// Before, whoever asks for the batch's statistics trains.
-		return slices.ContainsFunc(node.GetOutput()[min(1, len(node.GetOutput())):], func(name string) bool { return name != "" })
+		return slices.ContainsFunc(node.GetOutput()[min(1, len(node.GetOutput())):],
+			func(name string) bool { return name != "" })
 	case "Dropout":
 		if len(node.GetInput()) < 3 {
 			return false
 		}
 		tensor, ok := model.Initializer(node.GetInput()[2])
-		return ok && (slices.Equal(tensor.GetRawData(), []byte{1}) || slices.Equal(tensor.GetInt32Data(), []int32{1}))
+		return ok && (slices.Equal(tensor.GetRawData(), []byte{1}) || slices.Equal(tensor.GetInt32Data(),
+			[]int32{1}))
 	}
 	return false
 }

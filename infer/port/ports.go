@@ -33,7 +33,8 @@ const Unknown = -1
 // nearest number, to the even one of two equally near.
 func InputTypes() []onnxpb.TensorProto_DataType {
 	return []onnxpb.TensorProto_DataType{
-		onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_UINT8, onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_DOUBLE,
+		onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_UINT8, onnxpb.TensorProto_FLOAT16,
+		onnxpb.TensorProto_DOUBLE,
 	}
 }
 
@@ -72,24 +73,34 @@ func imageInput(graph *onnxpb.GraphProto) (*onnxpb.ValueInfoProto, error) {
 		}
 	}
 	if len(inputs) != 1 {
-		return nil, fmt.Errorf("the model takes %d inputs%s: only a classifier with one image input can be run", len(inputs), describeAll(inputs))
+		return nil, fmt.Errorf(
+			"the model takes %d inputs%s: only a classifier with one image input can be run", len(inputs),
+			describeAll(inputs))
 	}
 	input := inputs[0]
 	tensor := input.GetType().GetTensorType()
 	if tensor == nil {
-		return nil, fmt.Errorf("input %s is no tensor: export the model with one float32 tensor as its input", describe(input))
+		return nil, fmt.Errorf(
+			"input %s is no tensor: export the model with one float32 tensor as its input", describe(input))
 	}
 	if !slices.Contains(InputTypes(), onnxpb.TensorProto_DataType(tensor.GetElemType())) {
-		return nil, fmt.Errorf("input %s: images are fed as float32, float16, float64 or uint8, export the model with one of these", describe(input))
+		return nil, fmt.Errorf(
+			"input %s: images are fed as float32, float16, float64 or uint8, export the model with one of these",
+			describe(input))
 	}
 	if tensor.GetShape() == nil {
-		return nil, fmt.Errorf("input %s has no shape: give it one, N×C×H×W, N×H×W×C or N×features", describe(input))
+		return nil, fmt.Errorf("input %s has no shape: give it one, N×C×H×W, N×H×W×C or N×features",
+			describe(input))
 	}
 	if rank := len(tensor.GetShape().GetDim()); rank < 2 || rank > 4 {
-		return nil, fmt.Errorf("input %s is no batch of images: N×C×H×W, N×H×W×C, N×H×W or N×features is wanted", describe(input))
+		return nil, fmt.Errorf(
+			"input %s is no batch of images: N×C×H×W, N×H×W×C, N×H×W or N×features is wanted",
+			describe(input))
 	}
-	if batch, ok := tensor.GetShape().GetDim()[0].GetValue().(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && batch.DimValue == 0 {
-		return nil, fmt.Errorf("input %q takes batches of 0 images, which is none: export the model with an open batch dimension, or one of 1 or more",
+	if batch, ok := tensor.GetShape().
+		GetDim()[0].GetValue().(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && batch.DimValue == 0 {
+		return nil, fmt.Errorf(
+			"input %q takes batches of 0 images, which is none: export the model with an open batch dimension, or one of 1 or more",
 			input.GetName())
 	}
 	return input, nil
@@ -127,7 +138,8 @@ func (p Ports) Fit(c, h, w int) (Layout, error) {
 			return Flattened, nil
 		}
 	}
-	return 0, fmt.Errorf("wrong input shape: the model's input %q is %s, the data's images are %d×%d×%d (C×H×W)",
+	return 0, fmt.Errorf(
+		"wrong input shape: the model's input %q is %s, the data's images are %d×%d×%d (C×H×W)",
 		p.Input, FormatDims(p.InputDims), c, h, w)
 }
 

@@ -29,7 +29,8 @@ func PixelsOf(record onnx.TrainingRecord) (feed.Pixels, error) {
 	mean, std := standardOf(scale, offset)
 	pixels, err := feed.StandardPixels(mean, std)
 	if err != nil {
-		return feed.Pixels{}, fmt.Errorf("the model's record scales pixels by %g and adds %g: %w", scale, offset, err)
+		return feed.Pixels{}, fmt.Errorf("the model's record scales pixels by %g and adds %g: %w", scale,
+			offset, err)
 	}
 	return pixels, nil
 }

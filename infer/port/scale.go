@@ -51,7 +51,9 @@ func recordedSigmoid(model *onnx.Model) bool {
 }
 
 // Independent reports whether classes stand alone, so that an image may have several.
-func (s Scale) Independent() bool { return s == OfIndependentLogits || s == OfIndependentProbabilities }
+func (s Scale) Independent() bool {
+	return s == OfIndependentLogits || s == OfIndependentProbabilities
+}
 
 // Threshold returns the score above which a class that stands alone has a probability above that
 // one, 0 < probability < 1; it is 0 of a logit and 0.5.

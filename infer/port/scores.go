@@ -23,7 +23,8 @@ type ScorePort struct {
 
 // ScoreTypes are the element types that scores may have; all become float32.
 func ScoreTypes() []onnxpb.TensorProto_DataType {
-	return []onnxpb.TensorProto_DataType{onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_DOUBLE}
+	return []onnxpb.TensorProto_DataType{onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_FLOAT16,
+		onnxpb.TensorProto_DOUBLE}
 }
 
 // scoreForm is what an output can be by its type and its shape.
@@ -66,10 +67,12 @@ func chooseScores(outputs []*onnxpb.ValueInfoProto, name string) (*onnxpb.ValueI
 	if name != "" {
 		i := slices.IndexFunc(outputs, func(o *onnxpb.ValueInfoProto) bool { return o.GetName() == name })
 		if i < 0 {
-			return nil, fmt.Errorf("the model has no output %q, its outputs are%s", name, describeAll(outputs))
+			return nil, fmt.Errorf("the model has no output %q, its outputs are%s", name,
+				describeAll(outputs))
 		}
 		if scoresOf(outputs[i]) == noScores {
-			return nil, fmt.Errorf("output %s cannot be the scores: a tensor N×K, or N×1 for two classes, of float32, float16 or float64 is wanted",
+			return nil, fmt.Errorf(
+				"output %s cannot be the scores: a tensor N×K, or N×1 for two classes, of float32, float16 or float64 is wanted",
 				describe(outputs[i]))
 		}
 		return outputs[i], nil
@@ -87,23 +90,29 @@ func chooseScores(outputs []*onnxpb.ValueInfoProto, name string) (*onnxpb.ValueI
 		case 1:
 			return scores[0], nil
 		default:
-			return nil, fmt.Errorf("the model has %d outputs that could be the scores: choose one with -output:%s", len(scores), describeAll(scores))
+			return nil, fmt.Errorf(
+				"the model has %d outputs that could be the scores: choose one with -output:%s", len(scores),
+				describeAll(scores))
 		}
 	}
 	for _, output := range outputs {
 		if output.GetType().GetSequenceType() != nil || output.GetType().GetMapType() != nil {
-			return nil, fmt.Errorf("output %s is not a tensor and is not supported: export a scikit-learn model with "+
-				"convert_sklearn(…, options={id(model): {'zipmap': False}}), which gives the probabilities as a tensor", describe(output))
+			return nil, fmt.Errorf(
+				"output %s is not a tensor and is not supported: export a scikit-learn model with "+
+					"convert_sklearn(…, options={id(model): {'zipmap': False}}), which gives the probabilities as a tensor",
+				describe(output))
 		}
 	}
-	return nil, fmt.Errorf("the model has no score output, a tensor N×K, or N×1 for two classes, of float32, float16 or float64; its outputs are%s",
+	return nil, fmt.Errorf(
+		"the model has no score output, a tensor N×K, or N×1 for two classes, of float32, float16 or float64; its outputs are%s",
 		describeAll(outputs))
 }
 
 // scoresOf says what scores a value can be. The shape may be missing.
 func scoresOf(value *onnxpb.ValueInfoProto) scoreForm {
 	tensor := value.GetType().GetTensorType()
-	if tensor == nil || !slices.Contains(ScoreTypes(), onnxpb.TensorProto_DataType(tensor.GetElemType())) {
+	if tensor == nil ||
+		!slices.Contains(ScoreTypes(), onnxpb.TensorProto_DataType(tensor.GetElemType())) {
 		return noScores
 	}
 	if tensor.GetShape() == nil {
@@ -156,7 +165,8 @@ func (p ScorePort) Logits(values []float32, shape []int, n int) (Logits, error) 
 
 // LogitsInto is Logits with memory for two scores of each image, which grows where it is too
 // small.
-func (p ScorePort) LogitsInto(memory *[]float32, values []float32, shape []int, n int) (Logits, error) {
+func (p ScorePort) LogitsInto(memory *[]float32, values []float32, shape []int, n int) (Logits,
+	error) {
 	switch {
 	case len(values) == n && (len(shape) == 1 || len(shape) == 0 || shape[0] == n):
 		p.readSingle.Store(true)
@@ -165,7 +175,8 @@ func (p ScorePort) LogitsInto(memory *[]float32, values []float32, shape []int, 
 	case n == 1 && len(shape) == 1:
 		return Logits{N: n, K: len(values), Values: values}, nil
 	case len(shape) < 2 || shape[0] != n || len(values) != n*shape[1]:
-		return Logits{}, fmt.Errorf("output %q has shape %v for %d images: N×K is wanted", p.Output, shape, n)
+		return Logits{}, fmt.Errorf("output %q has shape %v for %d images: N×K is wanted", p.Output,
+			shape, n)
 	}
 	return Logits{N: n, K: shape[1], Values: values}, nil
 }

@@ -50,8 +50,10 @@ func TestValuesAsScores(t *testing.T) {
 	} {
 		p := ScorePort{Output: "y", readSingle: new(atomic.Bool)}
 		got, err := p.Logits(make([]float32, test.values), test.shape, test.n)
-		if (err == nil) != (test.k > 0) || err == nil && (got.N != test.n || got.K != test.k || len(got.Values) != test.n*test.k) {
-			t.Errorf("%d values of shape %v for %d images: %d×%d, %v; want K %d", test.values, test.shape, test.n, got.N, got.K, err, test.k)
+		if (err == nil) != (test.k > 0) || err == nil &&
+			(got.N != test.n || got.K != test.k || len(got.Values) != test.n*test.k) {
+			t.Errorf("%d values of shape %v for %d images: %d×%d, %v; want K %d", test.values, test.shape,
+				test.n, got.N, got.K, err, test.k)
 		}
 	}
 }

@@ -41,7 +41,8 @@ func singleScoreOf(graph *onnxpb.GraphProto, output string) singleScore {
 		switch node.GetOpType() {
 		case "Sigmoid", "HardSigmoid", "QLinearSigmoid":
 			return singleProbability
-		case "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Cast", "Dropout", "Clip", "QuantizeLinear", "DequantizeLinear":
+		case "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Cast", "Dropout",
+			"Clip", "QuantizeLinear", "DequantizeLinear":
 			if len(node.GetInput()) == 0 {
 				return singleLogit
 			}
@@ -72,7 +73,11 @@ func (s singleScore) logits(memory, scores []float32) Logits {
 
 func (s singleScore) note(output string) string {
 	if s == singleProbability {
-		return fmt.Sprintf("output %q is one score for each image, read as the probability of class 1, since it is made by a sigmoid: over 0.5 is class 1, else class 0", output)
+		return fmt.Sprintf(
+			"output %q is one score for each image, read as the probability of class 1, since it is made by a sigmoid: over 0.5 is class 1, else class 0",
+			output)
 	}
-	return fmt.Sprintf("output %q is one score for each image, read as the logit of class 1, since no sigmoid makes it: over 0 is class 1, else class 0", output)
+	return fmt.Sprintf(
+		"output %q is one score for each image, read as the logit of class 1, since no sigmoid makes it: over 0 is class 1, else class 0",
+		output)
 }

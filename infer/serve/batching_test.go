@@ -142,7 +142,8 @@ func TestAFullQueueIsToldAtOnce(t *testing.T) {
 // with the size of its example, it makes one row of whatever it is given.
 func singleModel(t *testing.T, path string) {
 	t.Helper()
-	value := func(name string, last int64, batch *onnxpb.TensorShapeProto_Dimension) *onnxpb.ValueInfoProto {
+	value := func(name string, last int64,
+		batch *onnxpb.TensorShapeProto_Dimension) *onnxpb.ValueInfoProto {
 		return &onnxpb.ValueInfoProto{Name: proto.String(name), Type: &onnxpb.TypeProto{
 			Value: &onnxpb.TypeProto_TensorType{TensorType: &onnxpb.TypeProto_Tensor{
 				ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)),

@@ -84,8 +84,9 @@ const (
 // DefaultLimits returns the limits that a zero Limits stands for.
 func DefaultLimits() Limits {
 	return Limits{
-		Body: 64 << 20, Memory: 1 << 30, Pixels: 50_000_000, Queue: 256, Requests: 1024, Connections: 4096,
-		HeaderTime: 10 * time.Second, BodyTime: 30 * time.Second, WriteTime: 30 * time.Second,
+		Body: 64 << 20, Memory: 1 << 30, Pixels: 50_000_000, Queue: 256, Requests: 1024,
+		Connections: 4096,
+		HeaderTime:  10 * time.Second, BodyTime: 30 * time.Second, WriteTime: 30 * time.Second,
 		AnswerTime: 30 * time.Second, IdleTime: 2 * time.Minute, DrainTime: 30 * time.Second,
 	}
 }

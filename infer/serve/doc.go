@@ -29,9 +29,9 @@
 //
 // # Limits
 //
-// Whatever a client does has a bound: Limits has one for each thing that it could use up. What is too
-// large is refused before memory is taken for it, what is too slow is let go, and what is too much is
-// refused at once, so that others are answered meanwhile. Errors are {"error": "…"} with the status
-// that HTTP has for them. A panic, of a handler or of a runtime on a batch, is an error and a line in
-// the log, and the server goes on.
+// Whatever a client does has a bound: Limits has one for each thing that it could use up. What is
+// too large is refused before memory is taken for it, what is too slow is let go, and what is too
+// much is refused at once, so that others are answered meanwhile. Errors are {"error": "…"} with
+// the status that HTTP has for them. A panic, of a handler or of a runtime on a batch, is an error
+// and a line in the log, and the server goes on.
 package serve

@@ -241,8 +241,8 @@ func TestDecompressionBombs(t *testing.T) {
 	}
 }
 
-// longJPEG is a progressive JPEG of few bytes whose scans take long: each passes over all blocks of a
-// grey picture of that many blocks a side, and says with a few bits that nothing changes.
+// longJPEG is a progressive JPEG of few bytes whose scans take long: each passes over all blocks of
+// a grey picture of that many blocks a side, and says with a few bits that nothing changes.
 func longJPEG(blocks, scans int) []byte {
 	file := []byte{0xff, 0xd8}
 	segment := func(marker byte, content ...byte) {
@@ -288,7 +288,8 @@ func TestPicturesThatTakeLong(t *testing.T) {
 		t.Fatalf("a smaller one is no picture: %v", err)
 	}
 	s.ask("POST", "/v2/models/small/classify", kind, file).wantError(t, 422, "1×7000×7000")
-	s.ask("POST", "/v2/models/any/classify", kind, file).wantError(t, 504, "longer than the server's limit")
+	s.ask("POST", "/v2/models/any/classify", kind, file).
+		wantError(t, 504, "longer than the server's limit")
 }
 
 // Hundreds of connections, idle and asking, are served; those above the limit are closed at once.

@@ -31,8 +31,9 @@ func (c boundedCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	defer buffer.Free()
 	raw := buffer.ReadOnlyData()
 	if left := countParts(raw, requestParts(), mostParts); left < 0 {
-		return fmt.Errorf("the message has more than %d inputs, outputs, parameters, sizes and contents: "+
-			"a model takes one input and gives one output", mostParts)
+		return fmt.Errorf(
+			"the message has more than %d inputs, outputs, parameters, sizes and contents: "+
+				"a model takes one input and gives one output", mostParts)
 	}
 	return proto.Unmarshal(raw, request)
 }
@@ -48,7 +49,8 @@ type part struct {
 
 // requestParts are those of a ModelInferRequest.
 func requestParts() parts {
-	contents := parts{1: {packed: true}, 2: {packed: true}, 3: {packed: true}, 5: {packed: true}, 8: {}}
+	contents := parts{1: {packed: true}, 2: {packed: true}, 3: {packed: true}, 5: {packed: true},
+		8: {}}
 	return parts{
 		4: {},                                                               // parameters
 		5: {within: parts{3: {packed: true}, 4: {}, 5: {within: contents}}}, // inputs
@@ -57,8 +59,8 @@ func requestParts() parts {
 	}
 }
 
-// countParts returns what is left of a number of parts after those of a message, negative for too many.
-// What is no sound message is for package proto to refuse.
+// countParts returns what is left of a number of parts after those of a message, negative for too
+// many. What is no sound message is for package proto to refuse.
 func countParts(message []byte, counted parts, left int) int {
 	for len(message) > 0 && left >= 0 {
 		number, kind, n := protowire.ConsumeTag(message)

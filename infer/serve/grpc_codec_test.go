@@ -44,7 +44,8 @@ func TestGRPCMessagesOfManyPartsTakeNoMemory(t *testing.T) {
 	}
 	message := field(5, field(5, field(6, make([]byte, length))))
 	var request inferencepb.ModelInferRequest
-	if err := newBoundedCodec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(message)}, &request); err != nil ||
+	if err := newBoundedCodec().
+		Unmarshal(mem.BufferSlice{mem.SliceBuffer(message)}, &request); err != nil ||
 		len(request.GetInputs()[0].GetContents().GetFp32Contents()) != length/4 {
 		t.Errorf("a sound message: %v", err)
 	}

@@ -235,8 +235,10 @@ func TestGRPCWrongRequests(t *testing.T) {
 			codes.InvalidArgument, "input"},
 		"no content": {change(func(r *asked) { r.RawInputContents = nil }),
 			codes.InvalidArgument, "input"},
-		"two contents": {change(func(r *asked) { r.Inputs[0].Contents = &inferencepb.InferTensorContents{} }),
-			codes.InvalidArgument, "more than one"},
+		"two contents": {change(func(r *asked) {
+			r.Inputs[0].Contents = &inferencepb.InferTensorContents{}
+		}), codes.InvalidArgument,
+			"more than one"},
 		"NaN": {change(func(r *asked) {
 			copy(r.RawInputContents[0], "\xff\xff\xff\xff")
 		}), codes.InvalidArgument, "element 0 is NaN"},

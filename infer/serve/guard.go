@@ -192,9 +192,9 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// outermost adds what all answers have, and tells in JSON of paths and methods that there are not. To
-// these belong paths such as //v2, which package http would redirect: to anyone, and without a limit
-// of time.
+// outermost adds what all answers have, and tells in JSON of paths and methods that there are not.
+// To these belong paths such as //v2, which package http would redirect: to anyone, and without a
+// limit of time.
 func (s *Server) outermost(mux *http.ServeMux) http.Handler {
 	nowhere := s.endpoint("other", s.guarded(func(w http.ResponseWriter, r *http.Request) error {
 		// Package http knows whether another method would do.

@@ -75,7 +75,8 @@ func TestOtherHostsAreRefused(t *testing.T) {
 	}
 }
 
-// Without a token a page elsewhere cannot make the server compute, though it could not read the answer.
+// Without a token a page elsewhere cannot make the server compute, though it could not read the
+// answer.
 func TestPagesElsewhereAreRefused(t *testing.T) {
 	s := start(t, serve.Config{Models: []string{modelFile("small")}})
 	body := request("image", "FP32", []int{1, 1, 28, 28}, noise(1, 1, 784))
@@ -116,7 +117,8 @@ func TestPagesElsewhereWithTheToken(t *testing.T) {
 
 // unclean are paths that are not written as they are meant.
 func unclean() []string {
-	return []string{"//v2/models/small", "/v2/./models/small", "/v2/models/../models/small", "/v2//", "//"}
+	return []string{"//v2/models/small", "/v2/./models/small", "/v2/models/../models/small", "/v2//",
+		"//"}
 }
 
 // Paths that are not written as they are meant lead nowhere, and only those who may ask are told.

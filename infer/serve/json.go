@@ -6,8 +6,9 @@ import (
 )
 
 // Package json makes values of a whole text before anybody can say that they are too many, and goes
-// on after what has the wrong type: {"inputs":[0,0,0,…]} would take two hundred bytes for each of its
-// own. So package json says here whether a text is sound, and what it holds is looked at in place.
+// on after what has the wrong type: {"inputs":[0,0,0,…]} would take two hundred bytes for each of
+// its own. So package json says here whether a text is sound, and what it holds is looked at in
+// place.
 
 // syntaxError returns why a text is no JSON, nil where it is.
 func syntaxError(text []byte) error {
@@ -124,7 +125,8 @@ func endOfString(text []byte, i int) int {
 func textOf(value []byte) (string, error) {
 	var text string
 	if value[0] != '"' && string(value) != "null" {
-		return "", badRequest("the request is no inference request in JSON: %s stands where a text is wanted",
+		return "", badRequest(
+			"the request is no inference request in JSON: %s stands where a text is wanted",
 			shorten(string(value[:min(len(value), 2*longestShown)])))
 	}
 	err := json.Unmarshal(value, &text)

@@ -56,7 +56,8 @@ func TestJSONIsReadInPlace(t *testing.T) {
 	if err != nil || q.id != "7\n" || !q.binary || !slices.Equal(q.images.Pixels, []float32{1, 2.5}) {
 		t.Errorf("%+v, %v", q, err)
 	}
-	for _, wrong := range []string{`{"id":7}`, `{"inputs":{}}`, `{"outputs":7}`, `{"parameters":[]}`, `""`,
+	for _, wrong := range []string{`{"id":7}`, `{"inputs":{}}`, `{"outputs":7}`, `{"parameters":[]}`,
+		`""`,
 		`{"inputs":[{"name":[]}]}`, `{"inputs":[{"shape":{}}]}`, `{"inputs":[{"shape":[1.5]}]}`,
 		fmt.Sprintf(`{"inputs":[{"shape":[1%s]}]}`, strings.Repeat("0", 1000))} {
 		if _, err := understand([]byte(wrong), -1, input, output); err == nil ||

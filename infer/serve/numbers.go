@@ -6,8 +6,8 @@ import (
 	"slipway/onnx"
 )
 
-// fromJSON reads the elements of a "data" array in row-major order: flat, or nested as its shape, whose
-// number of elements is given. The text is sound JSON.
+// fromJSON reads the elements of a "data" array in row-major order: flat, or nested as its shape,
+// whose number of elements is given. The text is sound JSON.
 func (t tensorInfo) fromJSON(data []byte, shape []int64, elements int) ([]float32, error) {
 	// An element takes two bytes at least, with its comma: no more than the text can hold is
 	// allocated, whatever the shape says.
@@ -60,7 +60,8 @@ func (t tensorInfo) fromJSON(data []byte, shape []int64, elements int) ([]float3
 	return values, nil
 }
 
-// A nesting checks that arrays lie within each other as a shape says, or that there is one array alone.
+// A nesting checks that arrays lie within each other as a shape says, or that there is one array
+// alone.
 type nesting struct {
 	input string
 	shape []int64
@@ -73,7 +74,8 @@ type nesting struct {
 func (n *nesting) open() error {
 	switch depth := len(n.counts); {
 	case depth == len(n.shape):
-		return badRequest(`input %q: "data" is nested deeper than its %d dimensions`, n.input, len(n.shape))
+		return badRequest(`input %q: "data" is nested deeper than its %d dimensions`, n.input,
+			len(n.shape))
 	case n.flat:
 		return n.wrong()
 	case depth > 0:
@@ -121,7 +123,8 @@ func (t tensorInfo) parse(text []byte, index int) (float32, error) {
 	}
 	// Beyond 65504, where float16 ends.
 	if t.Datatype == typeFP16 && !finite(onnx.NewFloat16(float32(number)).Float32()) {
-		return 0, badRequest("input %q: element %d is %s; finite numbers within float16 are wanted", t.Name,
+		return 0, badRequest("input %q: element %d is %s; finite numbers within float16 are wanted",
+			t.Name,
 			index, shorten(string(text)))
 	}
 	if t.Datatype == typeUINT8 && (number < 0 || number > 255 || number != float64(uint8(number))) {

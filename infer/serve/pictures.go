@@ -46,8 +46,8 @@ func picturesOf(model *onnx.Model, ports port.Ports, config Config) (pictures, e
 	return p, nil
 }
 
-// checkSize refuses a picture whose size, as its header says it, the model does not take: decoding it
-// could take long. What is wrong with the file, and too large, is for decoding to say.
+// checkSize refuses a picture whose size, as its header says it, the model does not take: decoding
+// it could take long. What is wrong with the file, and too large, is for decoding to say.
 func (p pictures) checkSize(file []byte) error {
 	config, err := picture.ReadConfig(file)
 	if err != nil || p.sizing != nil || config.Width > p.reading.MaxPixels/config.Height {

@@ -91,8 +91,8 @@ func (s *served) classify(t *testing.T, path, kind string, file []byte) classifi
 	return said
 }
 
-// A picture of any size and format is brought to the model's size and told of by its classes, as the
-// model's record says; what the record does is done here once more, with package picture.
+// A picture of any size and format is brought to the model's size and told of by its classes, as
+// the model's record says; what the record does is done here once more, with package picture.
 func TestClassifyFollowsTheRecord(t *testing.T) {
 	names := strings.Fields("zero one two three <b>four</b> five six seven eight nine")
 	record := onnx.TrainingRecord{ClassLabels: names, Sizing: "resize 28×28 crop bilinear",
@@ -145,7 +145,8 @@ func TestClassifyFollowsTheRecord(t *testing.T) {
 	}
 }
 
-// A model whose pictures have any number of labels tells which a picture has; none is an empty list.
+// A model whose pictures have any number of labels tells which a picture has; none is an empty
+// list.
 func TestClassifyTellsLabels(t *testing.T) {
 	several := onnx.TrainingRecord{Probabilities: onnx.SigmoidOfScores, LabelsPerImage: onnx.AnyLabels}
 	s := start(t, serve.Config{Models: []string{recorded(t, "small", several)}})
@@ -154,7 +155,8 @@ func TestClassifyTellsLabels(t *testing.T) {
 		if seed == 1 { // black
 			file = asPNG(t, image.NewGray(image.Rect(0, 0, 28, 28)))
 		}
-		a := s.ask("POST", "/v2/models/small/classify?top=10", map[string]string{"Content-Type": "image/png"}, file)
+		a := s.ask("POST", "/v2/models/small/classify?top=10",
+			map[string]string{"Content-Type": "image/png"}, file)
 		var said struct {
 			Top, Labels []struct {
 				Class       int
@@ -173,7 +175,8 @@ func TestClassifyTellsLabels(t *testing.T) {
 		}
 	}
 	one := start(t, serve.Config{Models: []string{recorded(t, "small", onnx.TrainingRecord{})}})
-	a := one.ask("POST", "/v2/models/small/classify", map[string]string{"Content-Type": "image/png"}, asPNG(t, drawn(28, 28)))
+	a := one.ask("POST", "/v2/models/small/classify", map[string]string{"Content-Type": "image/png"},
+		asPNG(t, drawn(28, 28)))
 	if a.status != http.StatusOK || strings.Contains(string(a.body), "labels") {
 		t.Errorf("%d %s", a.status, a.body)
 	}

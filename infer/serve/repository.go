@@ -200,8 +200,8 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) {
 	r.settle(e, files, loaded, sum)
 }
 
-// files looks at the files of an entry's model, and at those that may hold its signature where one is
-// needed: a new signature is a change. One that is missing is told of when the model is loaded.
+// files looks at the files of an entry's model, and at those that may hold its signature where one
+// is needed: a new signature is a change. One that is missing is told of when the model is loaded.
 func (r *repository) files(e *entry, path string, atOnce bool) ([]file, error) {
 	files, err := e.reading.files(path, atOnce)
 	if err != nil || r.loader.config.RequireSignature == nil {
@@ -243,8 +243,8 @@ func (r *repository) fail(e *entry, files []file, err error) {
 	}
 }
 
-// forget lets go of what was not found twice in a row. What was named itself stays: that its file is
-// gone is no wish to end. So does what may still lie where nobody could look.
+// forget lets go of what was not found twice in a row. What was named itself stays: that its file
+// is gone is no wish to end. So does what may still lie where nobody could look.
 func (r *repository) forget(found map[key]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -315,8 +315,8 @@ func (s *snapshot) all() iter.Seq[*version] {
 	}
 }
 
-// close retires everything, and returns once all is closed, or later than the longest time: what still
-// computes then ends with the process. Nobody may look any more.
+// close retires everything, and returns once all is closed, or later than the longest time: what
+// still computes then ends with the process. Nobody may look any more.
 func (r *repository) close(longest time.Duration) error {
 	r.mu.Lock()
 	var loaded []*version

@@ -131,7 +131,8 @@ func TestModelsComeAndGoWhileTheyAreAsked(t *testing.T) {
 	s.serves(t, "birds/1 UNAVAILABLE … not a whole ONNX model", "digits/2 READY", "digits/10 READY",
 		"digits/11 UNAVAILABLE … not a whole ONNX model")
 	a := s.ask("POST", "/v2/models/birds/classify", nil, []byte("x"))
-	if a.status != http.StatusNotFound || !strings.Contains(string(a.body), "POST /v2/repository/index says why") {
+	if a.status != http.StatusNotFound ||
+		!strings.Contains(string(a.body), "POST /v2/repository/index says why") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	if err := os.Remove(at("birds.onnx")); err != nil {

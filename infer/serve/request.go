@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// inferRequest is what is read of a request's JSON: of its inputs and outputs the first, and how many
-// there are, since a model has one of each.
+// inferRequest is what is read of a request's JSON: of its inputs and outputs the first, and how
+// many there are, since a model has one of each.
 type inferRequest struct {
 	ID              string
 	Parameters      parameters
@@ -66,7 +66,8 @@ func readRequest(text []byte) (r inferRequest, err error) {
 }
 
 // eachObject reads an array of objects, or null, and returns how many there are.
-func eachObject(name string, array []byte, read func(first bool, object []byte) error) (int, error) {
+func eachObject(name string, array []byte, read func(first bool, object []byte) error) (int,
+	error) {
 	count := 0
 	ok, err := eachElement(array, func(value []byte) error {
 		if value[0] != '{' {

@@ -38,15 +38,15 @@ type place struct {
 // A fault is something that was found and is no model to serve.
 type fault struct {
 	err error
-	// path is what could not be looked at: nobody knows what is there and below it. It is "" for what is
-	// known, and is no model.
+	// path is what could not be looked at: nobody knows what is there and below it. It is "" for what
+	// is known, and is no model.
 	path string
 	// named says that it is of what was named, and did not just lie in a folder.
 	named bool
 }
 
-// scan looks for models. Of several that are one version of a model the one that is served now stays,
-// and else it is the first. A fault of one entry of a folder is of that entry alone.
+// scan looks for models. Of several that are one version of a model the one that is served now
+// stays, and else it is the first. A fault of one entry of a folder is of that entry alone.
 func scan(operands []string, served func(key) string) (places []place, faults []fault) {
 	for _, operand := range operands {
 		info, err := os.Stat(operand)
@@ -73,8 +73,9 @@ func distinct(places []place, served func(key) string) (once []place, faults []f
 	chosen := make(map[key]int)
 	for _, p := range places {
 		if !utf8.ValidString(p.name) {
-			faults = append(faults, fault{fmt.Errorf("%q: the name is no UTF-8, and no model can be asked by it",
-				p.path), "", p.named})
+			faults = append(faults,
+				fault{fmt.Errorf("%q: the name is no UTF-8, and no model can be asked by it", p.path), "",
+					p.named})
 			continue
 		}
 		at, ok := chosen[p.key]
@@ -90,8 +91,9 @@ func distinct(places []place, served func(key) string) (once []place, faults []f
 		if served(p.key) == p.path {
 			once[at], p = p, first
 		}
-		faults = append(faults, fault{fmt.Errorf("%s and %s are both version %s of the model %q: the first "+
-			"is served", once[at].path, p.path, p.number, p.name), "", first.named || p.named})
+		faults = append(faults,
+			fault{fmt.Errorf("%s and %s are both version %s of the model %q: the first "+
+				"is served", once[at].path, p.path, p.number, p.name), "", first.named || p.named})
 	}
 	return once, faults
 }
@@ -177,8 +179,8 @@ type file struct {
 	os.FileInfo
 }
 
-// A reading is what is known of the files that a model is read from: its own, and those that it says
-// its tensors lie in. What else lies beside it is none of its.
+// A reading is what is known of the files that a model is read from: its own, and those that it
+// says its tensors lie in. What else lies beside it is none of its.
 type reading struct {
 	model []file // its own, nil before the first look
 	// external are the names of the others, once known says so.
@@ -186,8 +188,8 @@ type reading struct {
 	known    bool
 }
 
-// files looks at the files of the model at a path. The model is read for the names of the others where
-// it has not changed since the last look, or at once.
+// files looks at the files of the model at a path. The model is read for the names of the others
+// where it has not changed since the last look, or at once.
 func (r *reading) files(path string, atOnce bool) ([]file, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -22,8 +22,8 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// An odd entry of a folder is told of, and is all that is not served: neither the start nor letting go
-// of what is gone depends on it.
+// An odd entry of a folder is told of, and is all that is not served: neither the start nor letting
+// go of what is gone depends on it.
 func TestOddEntriesOfAFolder(t *testing.T) {
 	dir := t.TempDir()
 	at := func(path string) string { return filepath.Join(dir, filepath.FromSlash(path)) }
@@ -37,7 +37,8 @@ func TestOddEntriesOfAFolder(t *testing.T) {
 			t.Skip("this system has no links:", err)
 		}
 	}
-	told := []string{"loop: ", filepath.Join("3", "model.onnx") + ": ", "are both version 1 of the model"}
+	told := []string{"loop: ", filepath.Join("3", "model.onnx") + ": ",
+		"are both version 1 of the model"}
 	// Where nothing is closed to root, one is left out.
 	if err := os.Mkdir(at("lost+found"), 0); err != nil {
 		t.Fatal(err)

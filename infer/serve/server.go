@@ -142,8 +142,8 @@ func (s *Server) drain(protocol string) {
 	time.Sleep(s.config.DrainDelay)
 }
 
-// Close ends looking for models and unloads them, each once the requests that it answers are done. It
-// waits for them no longer than Limits.DrainTime.
+// Close ends looking for models and unloads them, each once the requests that it answers are done.
+// It waits for them no longer than Limits.DrainTime.
 func (s *Server) Close() (err error) {
 	s.closed.Do(func() {
 		s.draining.Store(true)

@@ -88,7 +88,8 @@ func (t tensorInfo) accepts(datatype string, shape []int64, most int64) (element
 		fits = shape[i] > 0 && (t.Shape[i] < 0 || shape[i] == t.Shape[i])
 	}
 	if !fits {
-		return 0, badRequest("input %q has the shape %s, -1 being any size of 1 or more; the request's is %s",
+		return 0, badRequest(
+			"input %q has the shape %s, -1 being any size of 1 or more; the request's is %s",
 			t.Name, formatShape(t.Shape), formatShape(shape))
 	}
 	total := int64(1)
@@ -102,8 +103,8 @@ func (t tensorInfo) accepts(datatype string, shape []int64, most int64) (element
 	return int(total), nil
 }
 
-// batch makes of the elements of a request what a runtime takes: images whose C×H×W are the sizes of
-// the input as it stands fit it in its own order (port.Ports.Fit), whatever that order means.
+// batch makes of the elements of a request what a runtime takes: images whose C×H×W are the sizes
+// of the input as it stands fit it in its own order (port.Ports.Fit), whatever that order means.
 func (t tensorInfo) batch(shape []int64, values []float32) infer.Batch {
 	b := infer.Batch{N: int(shape[0]), C: 1, H: 1, W: int(shape[len(shape)-1]), Pixels: values}
 	if len(shape) > 2 {

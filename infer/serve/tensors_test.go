@@ -68,7 +68,8 @@ func TestElementsThatAreNoNumbers(t *testing.T) {
 			case typeFP64:
 				raw = binary.LittleEndian.AppendUint64(nil, math.Float64bits(v))
 			}
-			if got, err := input.fromBinary(raw, 1); err == nil || !strings.Contains(err.Error(), "element 0") {
+			if got, err := input.fromBinary(raw, 1); err == nil ||
+				!strings.Contains(err.Error(), "element 0") {
 				t.Errorf("%s %v: %v, %v", datatype, v, got, err)
 			}
 		}
@@ -79,7 +80,8 @@ func TestElementsThatAreNoNumbers(t *testing.T) {
 		}
 	}
 	input := tensorInfo{Name: "image", Datatype: typeUINT8, Shape: []int64{-1, 1}}
-	if got, err := input.fromContents(&inferencepb.InferTensorContents{UintContents: []uint32{256}}, 1); err == nil {
+	if got, err := input.fromContents(&inferencepb.InferTensorContents{UintContents: []uint32{256}},
+		1); err == nil {
 		t.Errorf("256 as a byte: %v", got)
 	}
 }
@@ -87,7 +89,8 @@ func TestElementsThatAreNoNumbers(t *testing.T) {
 // Half precision ends at 65504: what is beyond becomes infinite in the model, and is refused.
 func TestElementsBeyondHalfPrecision(t *testing.T) {
 	input := tensorInfo{Name: "image", Datatype: typeFP16, Shape: []int64{-1, 1}}
-	for text, ok := range map[string]bool{"65504": true, "-65519.9": true, "65520": false, "-1e30": false} {
+	for text, ok := range map[string]bool{"65504": true, "-65519.9": true, "65520": false,
+		"-1e30": false} {
 		if got, err := input.fromJSON([]byte("["+text+"]"), []int64{1, 1}, 1); (err == nil) != ok {
 			t.Errorf("%s: %v, %v", text, got, err)
 		}
@@ -99,8 +102,9 @@ func TestNesting(t *testing.T) {
 	input := tensorInfo{Name: "image", Datatype: typeFP32, Shape: []int64{-1, 1, 2}}
 	for text, ok := range map[string]bool{
 		"[1,2,3,4]": true, "[ [[1,2]] , [[3,4]] ]": true,
-		"[[1,2],[3,4]]": false, "[[1,2,3,4]]": false, "[[[1,2,3,4]]]": false, "[[[1],[2]],[[3],[4]]]": false,
-		"[[[1,2,3]],[[4]]]": false, "[[[1,2]],[3,4]]": false, "[1,[2],3,4]": false, "[[],1,2,3,4]": false,
+		"[[1,2],[3,4]]": false, "[[1,2,3,4]]": false, "[[[1,2,3,4]]]": false,
+		"[[[1],[2]],[[3],[4]]]": false,
+		"[[[1,2,3]],[[4]]]":     false, "[[[1,2]],[3,4]]": false, "[1,[2],3,4]": false, "[[],1,2,3,4]": false,
 		"[[[1,2]],[[3,4]],[]]": false, "[[[1,2],[3,4]],[]]": false, "[1,2,3,4,[]]": false,
 		"[[[1,2]],[[3,4]],5]": false, "[[[[1,2]]],[[[3,4]]]]": false, "[[[1,2]],[[3,4,[]]]]": false,
 	} {
@@ -114,7 +118,9 @@ func TestNesting(t *testing.T) {
 // Whatever follows a request's JSON header, and whatever it is, no text makes the reader panic.
 func FuzzUnderstand(f *testing.F) {
 	f.Add([]byte(`{"inputs":[{"name":"image","datatype":"FP32","shape":[1,1],"data":[1]}]}`), -1)
-	f.Add([]byte(`{"inputs":[{"name":"image","datatype":"FP32","shape":[1,1],"parameters":{"binary_data_size":4}}]}1234`), 97)
+	f.Add([]byte(
+		`{"inputs":[{"name":"image","datatype":"FP32","shape":[1,1],"parameters":{"binary_data_size":4}}]}1234`),
+		97)
 	f.Add([]byte("12345678"), 0)
 	input := tensorInfo{Name: "image", Datatype: typeFP32, Shape: []int64{-1, 1}}
 	output := tensorInfo{Name: "scores", Datatype: typeFP32, Shape: []int64{-1, 2}}

@@ -99,8 +99,8 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 	return v, nil
 }
 
-// read reads and checks a model, and verifies its signature where one is needed. It is read once: what
-// was verified is what is loaded.
+// read reads and checks a model, and verifies its signature where one is needed. It is read once:
+// what was verified is what is loaded.
 func (l *loader) read(path string) (*onnx.Model, error) {
 	if l.config.RequireSignature == nil {
 		return infer.LoadModel(path)

@@ -96,7 +96,8 @@ func (d disk) write(path string, write func(io.Writer) error) error {
 	}
 	renamed = true
 	if err := d.syncDir(filepath.Dir(target)); err != nil {
-		return fmt.Errorf("%s is written, but its folder could not be flushed and a power cut may undo it: %w", path, err)
+		return fmt.Errorf(
+			"%s is written, but its folder could not be flushed and a power cut may undo it: %w", path, err)
 	}
 	return nil
 }
@@ -129,7 +130,9 @@ func (d disk) mkdirAll(path string) error {
 	}
 	for _, dir := range changed {
 		if err := d.syncDir(dir); err != nil {
-			return fmt.Errorf("%s is made, but the folder that it is in could not be flushed and a power cut may undo it: %w", path, err)
+			return fmt.Errorf(
+				"%s is made, but the folder that it is in could not be flushed and a power cut may undo it: %w",
+				path, err)
 		}
 	}
 	return nil
@@ -182,7 +185,8 @@ func resolve(path string) (target string, perm *fs.FileMode, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, linkErr := os.Lstat(path); linkErr == nil {
-			return "", nil, fmt.Errorf("%s: the symbolic link points to nothing; remove it or make its target", path)
+			return "", nil, fmt.Errorf(
+				"%s: the symbolic link points to nothing; remove it or make its target", path)
 		}
 		return path, nil, nil
 	case err != nil:
@@ -191,7 +195,8 @@ func resolve(path string) (target string, perm *fs.FileMode, err error) {
 		return "", nil, fmt.Errorf("%s is a folder; give a file's name", path)
 	case !info.Mode().IsRegular():
 		// Renaming over /dev/null as root would replace the device.
-		return "", nil, fmt.Errorf("%s is not a regular file (%s); give a file's name", path, info.Mode().Type())
+		return "", nil, fmt.Errorf("%s is not a regular file (%s); give a file's name", path, info.Mode().
+			Type())
 	}
 	target, err = filepath.EvalSymlinks(path)
 	if err != nil {

@@ -34,7 +34,8 @@ func TestMkdirAll(t *testing.T) {
 	if err := WriteBytes(file, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := MkdirAll(filepath.Join(file, "d")); err == nil || !strings.Contains(err.Error(), "not a directory") {
+	if err := MkdirAll(filepath.Join(file, "d")); err == nil ||
+		!strings.Contains(err.Error(), "not a directory") {
 		t.Errorf("below a file: %v", err)
 	}
 	t.Chdir(path)
@@ -155,7 +156,8 @@ func TestRemoveStale(t *testing.T) {
 	if err := WriteBytes(path, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, ".model.0123456789abcdef.atomic-tmp")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, ".model.0123456789abcdef.atomic-tmp")); !errors.Is(err,
+		os.ErrNotExist) {
 		t.Errorf("the stale temporary outlived the next Write (%v)", err)
 	}
 	entries, err := os.ReadDir(dir)

@@ -55,7 +55,8 @@ func TestTheOrderOfFlushes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"sync 100000 bytes", "rename to sub/file", "sync folder sub"}; !slices.Equal(*done, want) {
+	if want := []string{"sync 100000 bytes", "rename to sub/file", "sync folder sub"}; !slices.Equal(
+		*done, want) {
 		t.Errorf("%q, want %q", *done, want)
 	}
 }
@@ -104,7 +105,8 @@ func TestTheSystemIsAsked(t *testing.T) {
 	if err := d.rename(file.Name()+"-none", file.Name()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("renaming no file: %v", err)
 	}
-	if err := d.syncDir(file.Name() + "-none"); runtime.GOOS == "linux" && !errors.Is(err, os.ErrNotExist) {
+	if err := d.syncDir(file.Name() + "-none"); runtime.GOOS == "linux" &&
+		!errors.Is(err, os.ErrNotExist) {
 		t.Errorf("flushing no folder: %v", err)
 	}
 }

@@ -31,7 +31,8 @@ const (
 
 // dashes tells apart what has the same colour.
 func dashes(i int) []vg.Length {
-	return [][]vg.Length{nil, {vg.Points(5), vg.Points(2)}, {vg.Points(1.5), vg.Points(1.5)}, {vg.Points(7), vg.Points(2), vg.Points(1.5), vg.Points(2)}}[i/palette.Colours%4]
+	return [][]vg.Length{nil, {vg.Points(5), vg.Points(2)}, {vg.Points(1.5), vg.Points(1.5)},
+		{vg.Points(7), vg.Points(2), vg.Points(1.5), vg.Points(2)}}[i/palette.Colours%4]
 }
 
 // Translucent is the colour with that much of it, 0…1.
@@ -51,7 +52,8 @@ func New(title, x, y string) *plot.Plot {
 	} {
 		style.Variant = Sans
 	}
-	p.Title.TextStyle.Font.Size, p.X.Label.TextStyle.Font.Size, p.Y.Label.TextStyle.Font.Size = 11, 10, 10
+	p.Title.TextStyle.Font.Size, p.X.Label.TextStyle.Font.Size, p.Y.Label.TextStyle.Font.Size = 11, 10,
+		10
 	p.X.Tick.Label.Font.Size, p.Y.Tick.Label.Font.Size, p.Legend.TextStyle.Font.Size = 9, 9, 9
 	p.X.Tick.Marker, p.Y.Tick.Marker = roundTicks{}, roundTicks{}
 	grid := plotter.NewGrid()
@@ -105,7 +107,8 @@ func addLine(p *plot.Plot, s Series) (plot.Thumbnailer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("points of %s: %w", s.Name, err)
 		}
-		scatter.GlyphStyle = draw.GlyphStyle{Color: palette.Colour(s.Style), Radius: vg.Points(1.8), Shape: draw.CircleGlyph{}}
+		scatter.GlyphStyle = draw.GlyphStyle{Color: palette.Colour(s.Style), Radius: vg.Points(1.8),
+			Shape: draw.CircleGlyph{}}
 		p.Add(scatter)
 	}
 	return line, nil
@@ -150,7 +153,8 @@ func SVG(plots [][]*plot.Plot, legend *plot.Legend, width, height vg.Length) ([]
 		legend.Draw(part)
 		page.Max.X -= beside
 	}
-	tiles := draw.Tiles{Rows: len(plots), Cols: len(plots[0]), PadX: 5 * vg.Millimeter, PadY: 4 * vg.Millimeter}
+	tiles := draw.Tiles{Rows: len(plots), Cols: len(plots[0]), PadX: 5 * vg.Millimeter,
+		PadY: 4 * vg.Millimeter}
 	for row, canvases := range plot.Align(plots, tiles, page) {
 		for column, part := range canvases {
 			if plots[row][column] != nil {
@@ -195,7 +199,9 @@ func (roundTicks) Ticks(low, high float64) []plot.Tick {
 	}
 	var ticks []plot.Tick
 	for i := math.Ceil(low/step - 1e-9); i*step <= high+1e-9*step; i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: minus(strconv.FormatFloat(i*step+0, 'f', max(0, int(-power)), 64))})
+		ticks = append(ticks,
+			plot.Tick{Value: i * step,
+				Label: minus(strconv.FormatFloat(i*step+0, 'f', max(0, int(-power)), 64))})
 	}
 	return ticks
 }

@@ -14,7 +14,8 @@ func TestParseAge(t *testing.T) {
 			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "d", "30", "0d", "-1d", "NaNd", "Infd", "1e300w", "30 d", "30m", "3d4h"} {
+	for _, text := range []string{"", "d", "30", "0d", "-1d", "NaNd", "Infd", "1e300w", "30 d", "30m",
+		"3d4h"} {
 		if got, err := ParseAge(text); err == nil {
 			t.Errorf("%q: %v, want an error", text, got)
 		}

@@ -4,7 +4,8 @@ import "testing"
 
 func TestParseBytes(t *testing.T) {
 	for text, want := range map[string]int64{
-		"1": 1, "500MB": 500_000_000, "2GB": 2_000_000_000, "2gb": 2_000_000_000, "1.5 GiB": 3 << 29, "64k": 64000, "1TiB": 1 << 40,
+		"1": 1, "500MB": 500_000_000, "2GB": 2_000_000_000, "2gb": 2_000_000_000, "1.5 GiB": 3 << 29,
+		"64k": 64000, "1TiB": 1 << 40,
 	} {
 		if got, err := ParseBytes(text); err != nil || got != want {
 			t.Errorf("%q: %d, %v; want %d", text, got, err, want)

@@ -8,7 +8,8 @@ import (
 
 func TestProgramName(t *testing.T) {
 	for file, want := range map[string]string{
-		"infer": "infer", "bin/infer": "infer", "./slipway": "slipway", "infer.exe": "infer", "infer.EXE": "infer",
+		"infer": "infer", "bin/infer": "infer", "./slipway": "slipway", "infer.exe": "infer",
+		"infer.EXE":  "infer",
 		"infer.test": "infer.test", "": ".",
 	} {
 		if got := ProgramName(filepath.FromSlash(file)); got != want {
@@ -17,7 +18,8 @@ func TestProgramName(t *testing.T) {
 	}
 }
 
-// A command is called by its link, by the program that has all, or by its name where neither is known.
+// A command is called by its link, by the program that has all, or by its name where neither is
+// known.
 func TestCalled(t *testing.T) {
 	for _, test := range []struct{ args, command, want string }{
 		{"infer -model e1.onnx", "infer", "infer"},

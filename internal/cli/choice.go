@@ -17,7 +17,8 @@ type choice struct {
 
 // Choice defines a flag that takes one of the words; its error for another one
 // names them and the nearest. usage may say what they mean.
-func Choice(flags *flag.FlagSet, value *string, name, initial string, among []string, usage string) {
+func Choice(flags *flag.FlagSet, value *string, name, initial string, among []string,
+	usage string) {
 	*value = initial
 	flags.Var(&choice{value, among}, name, usage)
 }
@@ -47,7 +48,8 @@ type suggested struct {
 }
 
 // Suggest defines a flag that takes any text; completer is what shells offer.
-func Suggest(flags *flag.FlagSet, value *string, name, initial string, completer Completer, usage string) {
+func Suggest(flags *flag.FlagSet, value *string, name, initial string, completer Completer,
+	usage string) {
 	*value = initial
 	flags.Var(&suggested{value, completer}, name, usage)
 }

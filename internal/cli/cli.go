@@ -67,7 +67,8 @@ func Parse(flags *flag.FlagSet, args []string, words ...Completer) error {
 // ParseOperands does as Parse, but returns the arguments that are no flags, which
 // may stand before, between and after these. All after -- are operands. words are
 // what shells offer for them.
-func ParseOperands(flags *flag.FlagSet, args []string, words ...Completer) (operands []string, err error) {
+func ParseOperands(flags *flag.FlagSet, args []string, words ...Completer) (operands []string,
+	err error) {
 	if done, err := completion(flags, args, words); done {
 		return nil, err
 	}
@@ -130,8 +131,8 @@ func Given(flags *flag.FlagSet) map[string]bool {
 	return given
 }
 
-// CheckNamed reports a flag of a file that was given empty, such as by a variable of a script that is
-// not set: nobody wants that to mean no file. files are by their flags' names.
+// CheckNamed reports a flag of a file that was given empty, such as by a variable of a script that
+// is not set: nobody wants that to mean no file. files are by their flags' names.
 func CheckNamed(given map[string]bool, files map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if given[name] && files[name] == "" {
@@ -143,7 +144,8 @@ func CheckNamed(given map[string]bool, files map[string]string) error {
 
 // Parsed ends a command that its command line has answered already: by -h, by an
 // error of usage, or by -version. It returns whether it has, and the exit code.
-func Parsed(command string, err error, version bool, stdout, stderr io.Writer) (code int, done bool) {
+func Parsed(command string, err error, version bool, stdout, stderr io.Writer) (code int,
+	done bool) {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return ExitOK, true
@@ -183,7 +185,8 @@ func Version(command string) string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		commit = commitOf(info.Settings)
 	}
-	return fmt.Sprintf("%s %s%s (slipway, %s, %s/%s)", command, ModuleVersion, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("%s %s%s (slipway, %s, %s/%s)", command, ModuleVersion, commit,
+		runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // commitOf returns the commit that go build recorded, after a blank, marked where

@@ -29,10 +29,12 @@ func TestParse(t *testing.T) {
 			err := Parse(flags, strings.Fields(test.args))
 			switch {
 			case test.help:
-				if !errors.Is(err, flag.ErrHelp) || !strings.HasPrefix(output.String(), "usage text\n") || !strings.Contains(output.String(), "-epochs") {
+				if !errors.Is(err, flag.ErrHelp) || !strings.HasPrefix(output.String(), "usage text\n") ||
+					!strings.Contains(output.String(), "-epochs") {
 					t.Errorf("error %v, output %q", err, output.String())
 				}
-			case test.want == "" && err != nil, test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+			case test.want == "" && err != nil, test.want != "" &&
+				(err == nil || !strings.Contains(err.Error(), test.want)):
 				t.Errorf("error %v, want %q", err, test.want)
 			case output.Len() > 0:
 				t.Errorf("printed %q; an error is printed once, by Usage", output.String())
@@ -54,14 +56,17 @@ func TestParseOperands(t *testing.T) {
 		}
 	}
 	flags := NewFlagSet("train", "usage\n", io.Discard)
-	if _, err := ParseOperands(flags, []string{"a", "-epoch"}); err == nil || !strings.Contains(err.Error(), "unknown flag -epoch") {
+	if _, err := ParseOperands(flags, []string{"a", "-epoch"}); err == nil ||
+		!strings.Contains(err.Error(), "unknown flag -epoch") {
 		t.Errorf("a flag after an operand: %v", err)
 	}
 }
 
 func TestCommitOfABuild(t *testing.T) {
 	revision := debug.BuildSetting{Key: "vcs.revision", Value: "0123abc"}
-	modified := func(value string) debug.BuildSetting { return debug.BuildSetting{Key: "vcs.modified", Value: value} }
+	modified := func(value string) debug.BuildSetting {
+		return debug.BuildSetting{Key: "vcs.modified", Value: value}
+	}
 	for want, settings := range map[string][]debug.BuildSetting{
 		"":               {modified("true")},
 		" 0123abc":       {revision, modified("false")},

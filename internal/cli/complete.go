@@ -85,11 +85,13 @@ func completion(flags *flag.FlagSet, args []string, words []Completer) (done boo
 		return false, nil
 	}
 	if len(args) != 2 {
-		return true, fmt.Errorf("name one shell: %s %s %s", flags.Name(), completionCommand, strings.Join(shells(), "|"))
+		return true, fmt.Errorf("name one shell: %s %s %s", flags.Name(), completionCommand,
+			strings.Join(shells(), "|"))
 	}
 	script, ok := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[args[1]]
 	if !ok {
-		return true, fmt.Errorf("there is no completion for %q; there is for %s", args[1], strings.Join(shells(), ", "))
+		return true, fmt.Errorf("there is no completion for %q; there is for %s", args[1],
+			strings.Join(shells(), ", "))
 	}
 	fmt.Fprint(helpOutput(flags), strings.ReplaceAll(script, "COMMAND", flags.Name()))
 	return true, flag.ErrHelp
@@ -132,7 +134,8 @@ func answer(flags *flag.FlagSet, args []string, words []Completer) {
 		flags.VisitAll(func(f *flag.Flag) {
 			if strings.HasPrefix("-"+f.Name, begun) || strings.HasPrefix("--"+f.Name, begun) {
 				_, usage := flag.UnquoteUsage(f)
-				fmt.Fprintf(output, "%s%s\t%s\n", begun[:len(begun)-len(strings.TrimLeft(begun, "-"))], f.Name, oneLine(usage))
+				fmt.Fprintf(output, "%s%s\t%s\n", begun[:len(begun)-len(strings.TrimLeft(begun, "-"))], f.Name,
+					oneLine(usage))
 			}
 		})
 		return

@@ -61,7 +61,8 @@ func start(t *testing.T, behaviour string) (command *exec.Cmd, stderr *bufio.Rea
 }
 
 func TestASignalsExitCode(t *testing.T) {
-	for s, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
+	for s, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143,
+		syscall.SIGHUP: 129} {
 		command, stderr := start(t, "patient")
 		if err := command.Process.Signal(s); err != nil {
 			t.Fatal(err)
@@ -71,7 +72,9 @@ func TestASignalsExitCode(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = command.Wait() // the exit code says how it ended
-		if got := command.ProcessState.ExitCode(); got != code || string(text) != "saving\ncommand: interrupted\n" && string(text) != "command: interrupted\nsaving\n" {
+		if got := command.ProcessState.ExitCode(); got != code ||
+			string(text) != "saving\ncommand: interrupted\n" &&
+				string(text) != "command: interrupted\nsaving\n" {
 			t.Errorf("%v: exit %d, %q", s, got, text)
 		}
 	}
@@ -116,7 +119,8 @@ func TestAnIgnoredHangUpStaysIgnored(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = command.Wait() // the exit code says how it ended
-	if code := command.ProcessState.ExitCode(); code != 143 || !strings.Contains(string(text), "saving") {
+	if code := command.ProcessState.ExitCode(); code != 143 ||
+		!strings.Contains(string(text), "saving") {
 		t.Errorf("exit %d, %q", code, text)
 	}
 }

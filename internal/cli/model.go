@@ -46,7 +46,9 @@ func FindModel(name string) (string, error) {
 	if bare {
 		hint = nearest.Hint(name, GraphNames())
 	}
-	return "", fmt.Errorf("there is no model %s: looked for %s; `make export` makes those of graphs/%s", name, strings.Join(candidates, ", "), hint)
+	return "", fmt.Errorf(
+		"there is no model %s: looked for %s; `make export` makes those of graphs/%s", name,
+		strings.Join(candidates, ", "), hint)
 }
 
 // GraphNames lists the bare names of the models in graphs/ and in graphs/ beside the

@@ -20,7 +20,8 @@ func TestFindModel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, want := range map[string]string{"a.onnx": "a.onnx", "b.onnx": filepath.Join("graphs", "b.onnx")} {
+	for name, want := range map[string]string{"a.onnx": "a.onnx",
+		"b.onnx": filepath.Join("graphs", "b.onnx")} {
 		if got, err := FindModel(name); err != nil || got != want {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
@@ -28,7 +29,8 @@ func TestFindModel(t *testing.T) {
 	if _, err := FindModel("./b.onnx"); err == nil || errors.Is(err, fs.ErrPermission) {
 		t.Errorf("a path is looked up in graphs/: %v", err)
 	}
-	if _, err := FindModel("bb.onnx"); err == nil || !strings.Contains(err.Error(), `did you mean "b.onnx", "a.onnx"?`) {
+	if _, err := FindModel("bb.onnx"); err == nil ||
+		!strings.Contains(err.Error(), `did you mean "b.onnx", "a.onnx"?`) {
 		t.Errorf("nothing near is named: %v", err)
 	}
 	if names := GraphNames(); !slices.Equal(names, []string{"a.onnx", "b.onnx"}) {

@@ -29,7 +29,8 @@ func TestDispensableOutputFailsOnce(t *testing.T) {
 			t.Errorf("line %d: %d, %v", i, n, err)
 		}
 	}
-	if out.String() != "line 0\n" || stderr.String() != "train: warning: cannot print: broken pipe; training goes on\n" {
+	if out.String() != "line 0\n" ||
+		stderr.String() != "train: warning: cannot print: broken pipe; training goes on\n" {
 		t.Errorf("%q, %q", out.String(), stderr.String())
 	}
 }

@@ -22,18 +22,25 @@ type Pictures struct {
 // Define defines the flags.
 func (p *Pictures) Define(flags *flag.FlagSet) {
 	p.DefineReading(flags)
-	flags.StringVar(&p.memory, "memory", "2GB", "hold at most this `size` of pictures in memory: 500MB, 2GB; more are decoded into a file once, and read from there")
-	flags.StringVar(&p.cache, "picture-cache", "", "`folder` of such files, none to decode pictures anew in each epoch; that of the user if empty")
+	flags.StringVar(&p.memory, "memory", "2GB",
+		"hold at most this `size` of pictures in memory: 500MB, 2GB; more are decoded into a file once, and read from there")
+	flags.StringVar(&p.cache, "picture-cache", "",
+		"`folder` of such files, none to decode pictures anew in each epoch; that of the user if empty")
 }
 
 // DefineReading defines the flags for a command that keeps no pictures.
 func (p *Pictures) DefineReading(flags *flag.FlagSet) {
 	flags.StringVar(&p.resize, "resize", "", "bring pictures to this `size`: 224, or HEIGHTxWIDTH")
-	Suggest(flags, &p.fit, "fit", picture.Crop.String(), Words{picture.Crop.String(), picture.Pad.String(), picture.Squash.String(), picture.Crop.String() + "=0.875"},
+	Suggest(flags, &p.fit, "fit", picture.Crop.String(),
+		Words{picture.Crop.String(), picture.Pad.String(), picture.Squash.String(),
+			picture.Crop.String() + "=0.875"},
 		"how -resize keeps the proportion: crop the middle, crop=0.875 for that share of it, as networks of ImageNet are tested (resize 256, crop 224), pad with black, or squash")
-	Choice(flags, &p.filter, "filter", picture.Bilinear.String(), []string{picture.Bilinear.String(), picture.Bicubic.String()}, "how -resize interpolates, as Pillow does")
-	flags.BoolVar(&p.multiLabel, "multi-label", false, "a picture of a list has any number of labels: its label is several parted by | or ;, or empty (docs/multi-label.md)")
-	flags.BoolVar(&p.skipDamaged, "skip-damaged", false, "leave out pictures that cannot be read, and list them")
+	Choice(flags, &p.filter, "filter", picture.Bilinear.String(), []string{picture.Bilinear.String(),
+		picture.Bicubic.String()}, "how -resize interpolates, as Pillow does")
+	flags.BoolVar(&p.multiLabel, "multi-label", false,
+		"a picture of a list has any number of labels: its label is several parted by | or ;, or empty (docs/multi-label.md)")
+	flags.BoolVar(&p.skipDamaged, "skip-damaged", false,
+		"leave out pictures that cannot be read, and list them")
 }
 
 // Take turns what was given into what it means.
@@ -80,7 +87,8 @@ func (p *Pictures) SkipDamaged() bool { return p.skipDamaged }
 func (p *Pictures) Check(set dataset.Source) error {
 	if p.Sizing != nil && len(dataset.FileNames(set)) == 0 {
 		info := set.Info()
-		return fmt.Errorf("-resize is for sets of pictures; the images of %s are %d×%d as they are", info.Name, info.Height, info.Width)
+		return fmt.Errorf("-resize is for sets of pictures; the images of %s are %d×%d as they are",
+			info.Name, info.Height, info.Width)
 	}
 	return nil
 }

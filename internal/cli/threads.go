@@ -18,7 +18,8 @@ func CheckThreads(threads int) error {
 	case threads < 0:
 		return fmt.Errorf("-threads %d is negative", threads)
 	case threads > most:
-		return fmt.Errorf("-threads %d is more than %d, the most for the %d cores of this machine", threads, most, runtime.NumCPU())
+		return fmt.Errorf("-threads %d is more than %d, the most for the %d cores of this machine",
+			threads, most, runtime.NumCPU())
 	}
 	return nil
 }

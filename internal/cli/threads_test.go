@@ -15,7 +15,8 @@ func TestCheckThreads(t *testing.T) {
 	if err := CheckThreads(-1); err == nil || err.Error() != "-threads -1 is negative" {
 		t.Error(err)
 	}
-	if err := CheckThreads(100_000); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("-threads 100000 is more than %d", MostThreads())) {
+	if err := CheckThreads(100_000); err == nil ||
+		!strings.Contains(err.Error(), fmt.Sprintf("-threads 100000 is more than %d", MostThreads())) {
 		t.Error(err)
 	}
 }

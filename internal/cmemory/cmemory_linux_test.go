@@ -28,7 +28,8 @@ func TestHeld(t *testing.T) {
 		t.Errorf("%d bytes of Go count as %d", size, grown)
 	}
 	runtime.KeepAlive(ofGo)
-	outside, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	outside, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE,
+		syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,8 @@ func Held() (held int64, known bool) {
 	if err != nil {
 		return 0, false
 	}
-	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(samples)
 	for _, sample := range samples {
 		if sample.Value.Kind() != metrics.KindUint64 {

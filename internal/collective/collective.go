@@ -133,7 +133,8 @@ func Sum(ctx context.Context, c Communicator, x, other []float32,
 	}
 	for step := c.Size() / 2; step >= 1; step /= 2 {
 		theirs := beside(first, size, c.Rank()&step != 0)
-		err := c.Exchange(ctx, c.Rank()^step, bytesOf(x[theirs:theirs+size]), bytesOf(x[first:first+size]))
+		err := c.Exchange(ctx, c.Rank()^step, bytesOf(x[theirs:theirs+size]),
+			bytesOf(x[first:first+size]))
 		if err != nil {
 			return err
 		}

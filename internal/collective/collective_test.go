@@ -74,7 +74,8 @@ func TestSum(t *testing.T) {
 			want := tree(ranks, n)
 			on(t, ranks, func(c collective.Communicator) error {
 				x := numbers(c.Rank(), n)
-				if err := collective.Sum(context.Background(), c, x, make([]float32, (n+1)/2), add); err != nil {
+				if err := collective.Sum(context.Background(), c, x, make([]float32, (n+1)/2),
+					add); err != nil {
 					return err
 				}
 				if !slices.Equal(x, want) {
@@ -89,7 +90,8 @@ func TestSum(t *testing.T) {
 func TestSumRejectsLengths(t *testing.T) {
 	on(t, 2, func(c collective.Communicator) error {
 		for _, lengths := range [][2]int{{3, 2}, {4, 1}} {
-			err := collective.Sum(context.Background(), c, make([]float32, lengths[0]), make([]float32, lengths[1]), add)
+			err := collective.Sum(context.Background(), c, make([]float32, lengths[0]),
+				make([]float32, lengths[1]), add)
 			if err == nil || !strings.Contains(err.Error(), "numbers over 2 ranks") {
 				return fmt.Errorf("%v: %v", lengths, err)
 			}
@@ -191,7 +193,8 @@ func TestAFailedExchange(t *testing.T) {
 			cut := &cut{c, left}
 			x := make([]float32, 8)
 			err := collective.Sum(context.Background(), cut, x, make([]float32, 4), add)
-			if err == nil || !strings.Contains(err.Error(), "cut") && !strings.Contains(err.Error(), "has left") {
+			if err == nil || !strings.Contains(err.Error(), "cut") &&
+				!strings.Contains(err.Error(), "has left") {
 				return fmt.Errorf("after %d exchanges: %v", left, err)
 			}
 			return nil

@@ -180,7 +180,8 @@ func commandOf(words []string) string {
 func examplesIn(help, command string) []string {
 	var examples []string
 	for _, line := range strings.Split(help, "\n") {
-		if strings.HasPrefix(line, "  "+command) && (line == "  "+command || line[2+len(command)] == ' ') {
+		if strings.HasPrefix(line, "  "+command) &&
+			(line == "  "+command || line[2+len(command)] == ' ') {
 			examples = append(examples, strings.TrimSpace(line))
 		}
 	}
@@ -203,7 +204,9 @@ func TestUnknownFlag(t *testing.T) {
 			}
 			dir := t.TempDir()
 			r := runIn(t, dir, words[0], append(words[1:], "-"+wrong+"=1")...)
-			if r.code != 2 || r.stdout != "" || !regexp.MustCompile(`unknown flag -`+wrong+`; did you mean .*-`+name+`[,?]`).MatchString(r.stderr) {
+			if r.code != 2 || r.stdout != "" ||
+				!regexp.MustCompile(`unknown flag -`+wrong+`; did you mean .*-`+name+`[,?]`).
+					MatchString(r.stderr) {
 				t.Errorf("%s -%s: exit %d, %q", call, wrong, r.code, r.stderr)
 			}
 			if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
@@ -237,7 +240,8 @@ func TestWrongValue(t *testing.T) {
 	} {
 		words := strings.Fields(test.call)
 		r := runIn(t, t.TempDir(), words[0], words[1:]...)
-		if r.code != 2 || !strings.Contains(r.stderr, "did you mean") || !strings.Contains(r.stderr[strings.Index(r.stderr, "did you mean"):], test.want) {
+		if r.code != 2 || !strings.Contains(r.stderr, "did you mean") ||
+			!strings.Contains(r.stderr[strings.Index(r.stderr, "did you mean"):], test.want) {
 			t.Errorf("%s: exit %d, %q; want 2 and %s", test.call, r.code, r.stderr, test.want)
 		}
 	}

@@ -77,7 +77,8 @@ func shell(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	c := exec.Command(name, args...)
 	c.Dir = dir
-	c.Env = append(os.Environ(), "PATH="+commands(t)+string(os.PathListSeparator)+os.Getenv("PATH"), "HOME="+t.TempDir(), "TERM=dumb")
+	c.Env = append(os.Environ(), "PATH="+commands(t)+string(os.PathListSeparator)+os.Getenv("PATH"),
+		"HOME="+t.TempDir(), "TERM=dumb")
 	output, err := c.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, output)
@@ -136,7 +137,8 @@ func TestCompletionInFish(t *testing.T) {
 	dir := completionFolder(t)
 	for _, test := range completions {
 		command, _, _ := strings.Cut(test.line, " ")
-		output := shell(t, dir, "fish", "--no-config", "-c", command+" completion fish | source; complete -C "+quoted(test.line))
+		output := shell(t, dir, "fish", "--no-config", "-c",
+			command+" completion fish | source; complete -C "+quoted(test.line))
 		var offered []string
 		for _, line := range strings.Split(strings.TrimSpace(output), "\n") {
 			word, _, _ := strings.Cut(line, "\t")

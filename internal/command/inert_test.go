@@ -62,9 +62,11 @@ func TestStrangeNamesAreInert(t *testing.T) {
 	}
 	do("dataset", "show", "-data", "own", "-v", "-o", "sheet.png")
 	do("dataset", "pack", "-o", "packed.tar", "own")
-	do("train", "-data", "own", "-test", "own", "-network", "net.yaml", "-epochs", "2", "-batch", "4", "-pixels", "measured",
-		"-validation", "0.3", "-tensorboard", "events", "-name", "first", "-licence", strangeNames()[1])
-	do("train", "-data", "own", "-test", "own", "-network", "net.yaml", "-epochs", "1", "-batch", "4", "-pixels", "measured", "-name", "second")
+	do("train", "-data", "own", "-test", "own", "-network", "net.yaml", "-epochs", "2", "-batch", "4",
+		"-pixels", "measured", "-validation", "0.3", "-tensorboard", "events", "-name", "first",
+		"-licence", strangeNames()[1])
+	do("train", "-data", "own", "-test", "own", "-network", "net.yaml", "-epochs", "1", "-batch", "4",
+		"-pixels", "measured", "-name", "second")
 	do("experiment", "list")
 	do("experiment", "curves", "first", "second")
 	do("experiment", "compare", "first", "second", "-o", "compared")
@@ -79,13 +81,15 @@ func TestStrangeNamesAreInert(t *testing.T) {
 		do("inspect", "-json", model)
 		do("infer", "-model", model, "-data", "own", "-runtime", "native", "-report", model+"-report")
 		do("infer", "-model", model, "-data", "own", "-runtime", "native", "-json")
-		do("infer", "-model", model, "-runtime", "native", "-top", "3", "-o", model+"-predictions.csv", "own")
+		do("infer", "-model", model, "-runtime", "native", "-top", "3", "-o", model+"-predictions.csv",
+			"own")
 		do("infer", "-model", model, "-runtime", "native", "-json", "own")
-		do("infer", "robustness", "-model", model, "-data", "own", "-runtime", "native", "-corruptions", "brightness",
-			"-plot", model+"-robustness.svg", "-csv", model+"-robustness.csv")
+		do("infer", "robustness", "-model", model, "-data", "own", "-runtime", "native", "-corruptions",
+			"brightness", "-plot", model+"-robustness.svg", "-csv", model+"-robustness.csv")
 		do("sbom", "-o", model+".cdx.json", model)
 	}
-	r := runIn(t, dir, "infer", "compare", "second.onnx", "strange.onnx", "-data", "own", "-runtimes", "native,native", "-sheet", "changed.png")
+	r := runIn(t, dir, "infer", "compare", "second.onnx", "strange.onnx", "-data", "own", "-runtimes",
+		"native,native", "-sheet", "changed.png")
 	said["infer compare"], said["infer compare, standard error"] = r.stdout, r.stderr
 	for name, text := range said {
 		checkInert(t, name, text)
@@ -97,7 +101,9 @@ func TestStrangeNamesAreInert(t *testing.T) {
 func checkInert(t *testing.T, where, text string) {
 	t.Helper()
 	// JSON is a program's to read, and writes control characters as \u001b.
-	if json.Valid([]byte(text)) || everyLine(text, func(line string) bool { return json.Valid([]byte(line)) }) {
+	if json.Valid([]byte(text)) || everyLine(text, func(line string) bool {
+		return json.Valid([]byte(line))
+	}) {
 		return
 	}
 	for i, r := range text {
@@ -129,8 +135,8 @@ func checkFiles(t *testing.T, dir string) {
 		if name == "own" {
 			return filepath.SkipDir
 		}
-		if base := entry.Name(); strings.ContainsFunc(base, unicode.IsControl) || strings.ContainsAny(base, `<>:"|?*\`) ||
-			reservedName.MatchString(base) {
+		if base := entry.Name(); strings.ContainsFunc(base, unicode.IsControl) ||
+			strings.ContainsAny(base, `<>:"|?*\`) || reservedName.MatchString(base) {
 			t.Errorf("a file is called %q", name)
 		}
 		if entry.IsDir() {
@@ -193,11 +199,13 @@ func checkMarkup(t *testing.T, name string, raw []byte) {
 		if !ok {
 			continue
 		}
-		if slices.Contains([]string{"script", "img", "image", "foreignObject", "iframe"}, element.Name.Local) {
+		if slices.Contains([]string{"script", "img", "image", "foreignObject", "iframe"},
+			element.Name.Local) {
 			t.Errorf("%s has an element %s", name, element.Name.Local)
 		}
 		for _, attribute := range element.Attr {
-			if strings.HasPrefix(strings.ToLower(attribute.Name.Local), "on") || strings.Contains(attribute.Value, "javascript:") {
+			if strings.HasPrefix(strings.ToLower(attribute.Name.Local), "on") ||
+				strings.Contains(attribute.Value, "javascript:") {
 				t.Errorf("%s has the attribute %s=%q", name, attribute.Name.Local, attribute.Value)
 			}
 		}
@@ -208,7 +216,8 @@ func checkMarkup(t *testing.T, name string, raw []byte) {
 func checkPage(t *testing.T, name, text string) {
 	t.Helper()
 	for _, tag := range regexp.MustCompile(`<[a-zA-Z][^>]*>`).FindAllString(text, -1) {
-		if strings.Contains(tag, "alert(1)") || regexp.MustCompile(`(?i)\son[a-z]+\s*=`).MatchString(tag) ||
+		if strings.Contains(tag, "alert(1)") || regexp.MustCompile(`(?i)\son[a-z]+\s*=`).
+			MatchString(tag) ||
 			strings.Contains(tag, `="javascript:`) {
 			t.Errorf("%s has the tag %q", name, tag)
 		}
@@ -280,7 +289,8 @@ func writeStrangeSet(t *testing.T, dir string) {
 				t.Fatal(err)
 			}
 			base := strings.ReplaceAll(strangeNames()[(class+i)%len(strangeNames())], "/", "")
-			if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s%d.png", base, i)), file.Bytes(), 0o666); err != nil {
+			if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s%d.png", base, i)), file.Bytes(),
+				0o666); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -300,7 +310,8 @@ func writeStrangeStudy(t *testing.T, dir string) {
 	}
 	classes := len(strangeNames())
 	files := map[string]string{
-		"net.yaml": fmt.Sprintf("name: net\ninput: [1, 8, 8]\nlayers:\n- flatten\n- dense: {units: %d}\n", classes),
+		"net.yaml": fmt.Sprintf("name: net\ninput: [1, 8, 8]\nlayers:\n- flatten\n- dense: {units: %d}\n",
+			classes),
 		"study.yaml": fmt.Sprintf(`question: %s
 data: own
 test: own
@@ -359,9 +370,11 @@ func renameGraph(t *testing.T, from, to string) {
 		}
 	}
 	graph.Name, graph.DocString = proto.String(names[1]), proto.String(strings.Join(names, " "))
-	model.Proto.ProducerName, model.Proto.ProducerVersion = proto.String(names[0]), proto.String(names[2])
+	model.Proto.ProducerName, model.Proto.ProducerVersion = proto.String(names[0]), proto.String(
+		names[2])
 	for _, name := range names {
-		model.Proto.MetadataProps = append(model.Proto.MetadataProps, &onnxpb.StringStringEntryProto{Key: proto.String("key " + name), Value: proto.String(name)})
+		model.Proto.MetadataProps = append(model.Proto.MetadataProps,
+			&onnxpb.StringStringEntryProto{Key: proto.String("key " + name), Value: proto.String(name)})
 	}
 	if err := model.Write(to); err != nil {
 		t.Fatal(err)

@@ -40,7 +40,8 @@ func TestServeAnswersAsInfer(t *testing.T) {
 	}
 	dir := t.TempDir()
 	file := writeDigit(t, filepath.Join(dir, "digit.png"))
-	said := runIn(t, dir, "infer", "-model", model, "-runtime", "native", "-json", "-top", "10", "digit.png")
+	said := runIn(t, dir, "infer", "-model", model, "-runtime", "native", "-json", "-top", "10",
+		"digit.png")
 	type told struct {
 		Top []struct {
 			Class       int
@@ -68,12 +69,14 @@ func TestServeAnswersAsInfer(t *testing.T) {
 	if !lines.Scan() {
 		t.Fatalf("it does not say where it is: %s", &log)
 	}
-	response, err := http.Post(lines.Text()+"v2/models/e1/classify?top=10", "image/png", bytes.NewReader(file))
+	response, err := http.Post(lines.Text()+"v2/models/e1/classify?top=10", "image/png",
+		bytes.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if err := json.NewDecoder(response.Body).Decode(&got); err != nil || !reflect.DeepEqual(got, want) {
+	if err := json.NewDecoder(response.Body).
+		Decode(&got); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v: serve says %+v, infer %+v", err, got, want)
 	}
 	// It ends well when it is told to.

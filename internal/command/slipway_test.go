@@ -42,14 +42,16 @@ func TestSlipway(t *testing.T) {
 			t.Errorf("%s: exit %d, %q, %q", test.call, r.code, r.stdout, r.stderr)
 		}
 	}
-	asked, told := runIn(t, dir, "slipway", "infer", "compare", "-h"), runIn(t, dir, "slipway", "help", "infer", "compare")
+	asked, told := runIn(t, dir, "slipway", "infer", "compare", "-h"), runIn(t, dir, "slipway", "help",
+		"infer", "compare")
 	if asked != told {
-		t.Errorf("slipway infer compare -h and slipway help infer compare differ:\n%s\n%s", asked.stdout, told.stdout)
+		t.Errorf("slipway infer compare -h and slipway help infer compare differ:\n%s\n%s", asked.stdout,
+			told.stdout)
 	}
 }
 
-// A command line that is proposed is one that works: by the program's whole name where it was called
-// by that, by the link's where it was called by a link.
+// A command line that is proposed is one that works: by the program's whole name where it was
+// called by that, by the link's where it was called by a link.
 func TestProposedCommandLines(t *testing.T) {
 	bin := commands(t)
 	dir := t.TempDir()
@@ -78,7 +80,8 @@ func TestProposedCommandLines(t *testing.T) {
 		}
 	}
 	// The proposed ones do work.
-	for _, call := range []string{"slipway infer -h", "infer -h", "bin/slipway experiment run -h", "bin/infer compare -h"} {
+	for _, call := range []string{"slipway infer -h", "infer -h", "bin/slipway experiment run -h",
+		"bin/infer compare -h"} {
 		c := exec.CommandContext(t.Context(), "sh", "-c", call)
 		c.Dir = dir
 		if output, err := c.CombinedOutput(); err != nil {
@@ -138,7 +141,8 @@ func TestOneCommandAlone(t *testing.T) {
 		}
 	}
 	alone := filepath.Join(t.TempDir(), "dataset")
-	if output, err := exec.Command("go", "build", "-o", alone, "slipway/cmd/dataset").CombinedOutput(); err != nil {
+	if output, err := exec.Command("go", "build", "-o", alone, "slipway/cmd/dataset").
+		CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
 	output, err := exec.Command(alone, "-version").CombinedOutput()
@@ -154,10 +158,12 @@ func TestLinkCommands(t *testing.T) {
 		t.Skip("there is no sh")
 	}
 	dir := t.TempDir()
-	if output, err := exec.Command(script, dir).CombinedOutput(); err == nil || !strings.Contains(string(output), "has no program slipway") {
+	if output, err := exec.Command(script, dir).
+		CombinedOutput(); err == nil || !strings.Contains(string(output), "has no program slipway") {
 		t.Errorf("without a program: %v, %s", err, output)
 	}
-	if output, err := exec.Command(script).CombinedOutput(); err == nil || !strings.Contains(string(output), "usage:") {
+	if output, err := exec.Command(script).
+		CombinedOutput(); err == nil || !strings.Contains(string(output), "usage:") {
 		t.Errorf("without a folder: %v, %s", err, output)
 	}
 	program := filepath.Join(dir, "slipway")

@@ -1,5 +1,5 @@
-// Package device says what a trainer wants of a place that computes its steps instead of this CPU: a
-// GPU, with memory of its own. Package train drives it, internal/cuda is one.
+// Package device says what a trainer wants of a place that computes its steps instead of this CPU:
+// a GPU, with memory of its own. Package train drives it, internal/cuda is one.
 package device
 
 import (
@@ -101,7 +101,8 @@ type Session interface {
 	// Evaluate writes the logits of images first…first+images−1 of the set,
 	// images×classes, and returns their mean cross-entropy and how many are
 	// classified right.
-	Evaluate(set *dataset.Set, first, images int, logits []float32) (loss float64, correct int, err error)
+	Evaluate(set *dataset.Set, first, images int, logits []float32) (loss float64, correct int,
+		err error)
 	// Close frees what the session holds on the device.
 	Close() error
 }

@@ -29,9 +29,9 @@ func Lines(text string) string {
 	}, text)
 }
 
-// Cell makes a text fit for a CSV file that a spreadsheet opens: one that begins as a formula does gets an
-// apostrophe before it, which spreadsheets take for the mark of a text. Numbers stay, and what would
-// move a terminal's cursor does not.
+// Cell makes a text fit for a CSV file that a spreadsheet opens: one that begins as a formula does
+// gets an apostrophe before it, which spreadsheets take for the mark of a text. Numbers stay, and
+// what would move a terminal's cursor does not.
 func Cell(text string) string {
 	safe := Printable(text)
 	if text == "" || !strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {

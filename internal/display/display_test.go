@@ -4,8 +4,10 @@ import "testing"
 
 func TestBytes(t *testing.T) {
 	for n, want := range map[int64]string{
-		0: "0 bytes", 1: "1 byte", 999: "999 bytes", 1000: "1 kB", 1500: "1.5 kB", 9949: "9.9 kB", 9950: "10 kB",
-		47_040_016: "47 MB", 999_499_999: "999 MB", 999_500_000: "1 GB", 2_000_000_000: "2 GB", 1 << 62: "4.6 EB",
+		0: "0 bytes", 1: "1 byte", 999: "999 bytes", 1000: "1 kB", 1500: "1.5 kB", 9949: "9.9 kB",
+		9950:       "10 kB",
+		47_040_016: "47 MB", 999_499_999: "999 MB", 999_500_000: "1 GB", 2_000_000_000: "2 GB",
+		1 << 62: "4.6 EB",
 	} {
 		if got := Bytes(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
@@ -36,7 +38,8 @@ func TestCell(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "conv1": "conv1", "-0.5": "-0.5", "+3e-4": "+3e-4", "-Inf": "-Inf", "=1+1": "'=1+1",
 		`=HYPERLINK("http://x")`: `'=HYPERLINK("http://x")`, "+cmd|' /C calc'!A0": "'+cmd|' /C calc'!A0",
-		"@SUM(A1)": "'@SUM(A1)", "-2+3": "'-2+3", "\t=1": "'\uFFFD=1", "a\x1b[2J": "a\uFFFD[2J", "a=1": "a=1",
+		"@SUM(A1)": "'@SUM(A1)", "-2+3": "'-2+3", "\t=1": "'\uFFFD=1", "a\x1b[2J": "a\uFFFD[2J",
+		"a=1": "a=1",
 	} {
 		if got := Cell(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)

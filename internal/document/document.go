@@ -109,9 +109,11 @@ func (f Figure) files() []File {
 	return []File{picture, {f.Name + ".csv", f.Data}}
 }
 
-// inert makes one line of a text, and replaces what would move a terminal's cursor or turn the direction of reading.
+// inert makes one line of a text, and replaces what would move a terminal's cursor or turn the
+// direction of reading.
 func inert(text string) string {
-	return display.Printable(strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ").Replace(text))
+	return display.Printable(strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ").
+		Replace(text))
 }
 
 // CSV builds a CSV file row by row.

@@ -20,7 +20,8 @@ figcaption,.files{font-size:.88rem;color:#555}`
 // data are in it.
 func (d *Document) HTML() []byte {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>%s</title>\n<style>\n%s\n</style>\n</head>\n<body>\n<h1>%s</h1>\n",
+	fmt.Fprintf(&out,
+		"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>%s</title>\n<style>\n%s\n</style>\n</head>\n<body>\n<h1>%s</h1>\n",
 		escapeHTML(d.Title), style, escapeHTML(d.Title))
 	for _, b := range d.blocks {
 		switch b := b.(type) {
@@ -45,11 +46,13 @@ func (d *Document) HTML() []byte {
 		case Figure:
 			out.WriteString("<figure>\n")
 			if b.PNG != nil {
-				fmt.Fprintf(&out, "<img alt=\"%s\" src=\"data:image/png;base64,%s\">\n", escapeHTML(b.Caption), base64.StdEncoding.EncodeToString(b.PNG))
+				fmt.Fprintf(&out, "<img alt=\"%s\" src=\"data:image/png;base64,%s\">\n", escapeHTML(b.Caption),
+					base64.StdEncoding.EncodeToString(b.PNG))
 			} else {
 				out.Write(inline(b.SVG, b.Caption))
 			}
-			fmt.Fprintf(&out, "<figcaption>%s (%s)</figcaption>\n</figure>\n", escapeHTML(b.Caption), dataLink(b.files()[1]))
+			fmt.Fprintf(&out, "<figcaption>%s (%s)</figcaption>\n</figure>\n", escapeHTML(b.Caption),
+				dataLink(b.files()[1]))
 		}
 	}
 	out.WriteString("</body>\n</html>\n")
@@ -82,7 +85,8 @@ func dataLink(file File) string {
 		kind = "application/json"
 	}
 	return fmt.Sprintf("<a download=\"%s\" href=\"data:%s;base64,%s\">%s</a>",
-		escapeHTML(file.Name), kind, base64.StdEncoding.EncodeToString(file.Content), escapeHTML(file.Name))
+		escapeHTML(file.Name), kind, base64.StdEncoding.EncodeToString(file.Content),
+		escapeHTML(file.Name))
 }
 
 // inline returns the svg element without what precedes it in a file of its own, with

@@ -63,7 +63,9 @@ func WriteLeftTable(out *bytes.Buffer, t Table) {
 	out.WriteString(strings.Replace(aligned.String(), " ---:", " ---", len(t.Head)-1))
 }
 
-// EscapeMarkdown keeps names and questions, which people choose, from being markup, also of the line after.
+// EscapeMarkdown keeps names and questions, which people choose, from being markup, also of the
+// line after.
 func EscapeMarkdown(text string) string {
-	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "`", "\\`", "[", `\[`).Replace(inert(text))
+	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "`", "\\`",
+		"[", `\[`).Replace(inert(text))
 }

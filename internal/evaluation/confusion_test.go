@@ -56,7 +56,8 @@ func TestManyClassesAreGrouped(t *testing.T) {
 	answers = append(answers, metrics.Answer{Label: 9, Class: 8})
 	pairs := pairsOf(answers)
 	m := newMatrix(pairs, mostConfused(pairs), names(classes))
-	if got := fmt.Sprint(m.names); got != "[class-7 class-8 class-9 class-400 496 others]" || !m.grouped {
+	if got := fmt.Sprint(m.names); got != "[class-7 class-8 class-9 class-400 496 others]" ||
+		!m.grouped {
 		t.Errorf("rows %s", got)
 	}
 	if m.shares[0][3] != 0.75 || m.shares[2][1] != 0.5 || m.shares[4][4] != 1 {

@@ -12,8 +12,8 @@ import (
 	"slipway/internal/document"
 )
 
-// WrongLabel is the label of an image that is most confidently wrong: told though the image does not
-// have it, or not told though it does.
+// WrongLabel is the label of an image that is most confidently wrong: told though the image does
+// not have it, or not told though it does.
 type WrongLabel struct {
 	Image, Label int
 	Told         bool
@@ -52,15 +52,17 @@ func (r *Report) addWrongLabels(ctx context.Context, d *document.Document) error
 			sign = "+"
 		}
 		indices[k] = w.Image
-		captions[k] = fmt.Sprintf("%s%s %.0f%%", sign, shortName(r.ClassNames, w.Label), 100*w.Probability)
+		captions[k] = fmt.Sprintf("%s%s %.0f%%", sign, shortName(r.ClassNames, w.Label),
+			100*w.Probability)
 	}
 	sheet, err := Sheet(ctx, r.Set, indices, captions)
 	if err != nil {
 		return err
 	}
 	d.Add(document.Figure{Name: worst, PNG: sheet, Data: table,
-		Caption: fmt.Sprintf("The %s with the most confidently wrong label: + is told and not there, - is "+
-			"there and not told, and its probability. The data have all %d wrong ones.",
+		Caption: fmt.Sprintf(
+			"The %s with the most confidently wrong label: + is told and not there, - is "+
+				"there and not told, and its probability. The data have all %d wrong ones.",
 			display.Count(len(shown), "image"), len(wrong))})
 	return nil
 }

@@ -29,7 +29,8 @@ func write(t *testing.T, dir string, logits []float32, labels []int) *metrics.Me
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Report{Title: "A report", Extent: "Of two.", Metrics: m, Answers: answers, ClassNames: classes, Set: set}
+	r := &Report{Title: "A report", Extent: "Of two.", Metrics: m, Answers: answers,
+		ClassNames: classes, Set: set}
 	if err := r.Write(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,8 @@ func TestTheWorstImagesAreTheMostConfidentOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
-	for i, begins := range []string{"image,file,", "2,,bee,ant,0.993", "1,,ant,bee,0.95", "0,,bee,ant,0.73"} {
+	for i, begins := range []string{"image,file,", "2,,bee,ant,0.993", "1,,ant,bee,0.95",
+		"0,,bee,ant,0.73"} {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], begins) {
 			t.Errorf("line %d does not begin with %s:\n%s", i, begins, raw)
 		}
@@ -63,7 +65,8 @@ func TestTheWorstImagesAreTheMostConfidentOnes(t *testing.T) {
 		t.Errorf("the earlier report's sheet: %v", err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, document.MarkdownFile))
-	if err != nil || !strings.Contains(string(text), "No image has a wrong answer.") || strings.Contains(string(text), "NaN") {
+	if err != nil || !strings.Contains(string(text), "No image has a wrong answer.") ||
+		strings.Contains(string(text), "NaN") {
 		t.Errorf("%v:\n%s", err, text)
 	}
 }
@@ -74,7 +77,8 @@ func TestWhatIsNotDefinedIsLeftOut(t *testing.T) {
 	write(t, dir, []float32{1, 0, 2, 0}, []int{0, 0})
 	for _, name := range []string{document.MarkdownFile, document.HTMLFile, MetricsFile, classesFile} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil || strings.Contains(string(text), "NaN") || strings.Contains(string(text), "ROC AUC\n") {
+		if err != nil || strings.Contains(string(text), "NaN") ||
+			strings.Contains(string(text), "ROC AUC\n") {
 			t.Errorf("%s: %v\n%s", name, err, text)
 		}
 	}

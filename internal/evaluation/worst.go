@@ -56,7 +56,8 @@ func (r *Report) addWorst(ctx context.Context, d *document.Document) error {
 	}
 	d.Add(document.Figure{Name: worst, PNG: sheet, Data: table,
 		Caption: fmt.Sprintf("The %s with the highest confidence in a wrong answer: label > answer, "+
-			"and the confidence. The data have all %d wrong ones.", display.Count(len(shown), "image"), len(wrong))})
+			"and the confidence. The data have all %d wrong ones.", display.Count(len(shown), "image"),
+			len(wrong))})
 	return nil
 }
 

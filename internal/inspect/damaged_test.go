@@ -24,7 +24,8 @@ func TestDamagedModelsAreDescribed(t *testing.T) {
 		}
 	}
 	var described, refused int
-	for _, path := range []string{"../../infer/testdata/nhwc.onnx", "../../infer/testdata/small.onnx"} {
+	for _, path := range []string{"../../infer/testdata/nhwc.onnx",
+		"../../infer/testdata/small.onnx"} {
 		good, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -84,7 +84,8 @@ func (i *Inspection) Text() string {
 	b.WriteString("\nruntimes\n")
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, v := range i.Runtimes {
-		first := fmt.Sprintf("  %s\t%s\t%s\t", strings.TrimSpace(v.Runtime+" "+v.Version), v.Expectation, "")
+		first := fmt.Sprintf("  %s\t%s\t%s\t", strings.TrimSpace(v.Runtime+" "+v.Version), v.Expectation,
+			"")
 		if len(v.Reasons) == 0 {
 			fmt.Fprintln(table, first)
 		}

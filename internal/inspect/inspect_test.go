@@ -14,7 +14,8 @@ import (
 // The file and its content in memory are told of in the same words, which do not
 // depend on the folder.
 func TestFileAndBytes(t *testing.T) {
-	model := graphmaker.New(graphmaker.Free, 1, 8, 8).Weight("w", -1, 1, 2, 1, 3, 3).Node("y = Conv x w").Model()
+	model := graphmaker.New(graphmaker.Free, 1, 8, 8).Weight("w", -1, 1, 2, 1, 3, 3).
+		Node("y = Conv x w").Model()
 	encoded, err := onnx.Encode(model)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +56,8 @@ func TestFileAndBytes(t *testing.T) {
 }
 
 func TestNoModel(t *testing.T) {
-	if _, err := Bytes(t.Context(), "text.onnx", []byte("no model")); err == nil || !strings.HasPrefix(err.Error(), "text.onnx: ") {
+	if _, err := Bytes(t.Context(), "text.onnx", []byte("no model")); err == nil ||
+		!strings.HasPrefix(err.Error(), "text.onnx: ") {
 		t.Errorf("%v", err)
 	}
 	if _, err := File(t.Context(), filepath.Join(t.TempDir(), "none.onnx")); err == nil {

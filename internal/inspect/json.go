@@ -84,18 +84,23 @@ type reasonDocument struct {
 func (i *Inspection) JSON() ([]byte, error) {
 	r := i.Report
 	d := document{
-		File: i.File, SHA256: i.SHA256, Bytes: r.Bytes, ExternalBytes: r.ExternalBytes, IRVersion: r.IRVersion,
-		Producer: r.Producer, ProducerVersion: r.ProducerVersion, Graph: r.GraphName, Description: r.DocString,
-		Inputs: valuesOf(r.Inputs), Outputs: valuesOf(r.Outputs),
-		Parameters: r.Parameters, ParameterBytes: r.ParameterBytes, MultiplyAdds: r.MultiplyAdds, MultiplyAddsPartial: r.MultiplyAddsPartial,
-		Functions: r.Functions, NotChecked: []string{}, Metadata: map[string]string{}, Notes: append([]string{}, r.Notes...), Opsets: []opsetDocument{},
+		File: i.File, SHA256: i.SHA256, Bytes: r.Bytes, ExternalBytes: r.ExternalBytes,
+		IRVersion: r.IRVersion,
+		Producer:  r.Producer, ProducerVersion: r.ProducerVersion, Graph: r.GraphName,
+		Description: r.DocString,
+		Inputs:      valuesOf(r.Inputs), Outputs: valuesOf(r.Outputs),
+		Parameters: r.Parameters, ParameterBytes: r.ParameterBytes, MultiplyAdds: r.MultiplyAdds,
+		MultiplyAddsPartial: r.MultiplyAddsPartial,
+		Functions:           r.Functions, NotChecked: []string{}, Metadata: map[string]string{},
+		Notes: append([]string{}, r.Notes...), Opsets: []opsetDocument{},
 		Initializers: []initializerDocument{}, Nodes: []nodeDocument{}, Runtimes: []runtimeDocument{},
 	}
 	for _, set := range r.Opsets {
 		d.Opsets = append(d.Opsets, opsetDocument(set))
 	}
 	for _, line := range r.Initializers {
-		d.Initializers = append(d.Initializers, initializerDocument{line.Type, line.Tensors, line.Elements, line.Bytes})
+		d.Initializers = append(d.Initializers, initializerDocument{line.Type, line.Tensors,
+			line.Elements, line.Bytes})
 	}
 	for _, node := range r.Nodes {
 		d.Nodes = append(d.Nodes, nodeOf(node))
@@ -152,7 +157,8 @@ func valuesOf(values []onnx.Value) []valueDocument {
 
 func nodeOf(node onnx.NodeReport) nodeDocument {
 	d := nodeDocument{
-		Name: node.Name, Operator: node.Operator, Attributes: map[string]string{}, Inputs: valuesOf(node.Inputs), Outputs: valuesOf(node.Outputs),
+		Name: node.Name, Operator: node.Operator, Attributes: map[string]string{},
+		Inputs: valuesOf(node.Inputs), Outputs: valuesOf(node.Outputs),
 		Parameters: node.Parameters, MultiplyAdds: node.MultiplyAdds,
 	}
 	for _, a := range node.Attributes {

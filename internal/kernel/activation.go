@@ -1,7 +1,7 @@
 package kernel
 
-// Function is a function of one number, y = f(x), on whole slices of one length. Each result depends
-// on its own number alone.
+// Function is a function of one number, y = f(x), on whole slices of one length. Each result
+// depends on its own number alone.
 type Function struct {
 	// Forward writes y from x.
 	Forward func(y, x []float32) // y may be x
@@ -13,8 +13,8 @@ type Function struct {
 	vectors vectorLoops // nil if no Set has loops for it
 }
 
-// Activation is a plan for a Function on tensors of any length. Its methods must not run at the same
-// time as each other.
+// Activation is a plan for a Function on tensors of any length. Its methods must not run at the
+// same time as each other.
 type Activation struct {
 	engine        Engine
 	function      Function

@@ -41,20 +41,27 @@ func activationCases() []activationCase {
 	u := func(x float64) float64 { return math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x) }
 	return []activationCase{
 		leaky(0.01), leaky(-0.5),
-		{"ReLU6", ReLU6(), func(x float64) float64 { return clip(x, 0, 6) }, func(x float64) float64 { return inside(x, 0, 6) }},
+		{"ReLU6", ReLU6(), func(x float64) float64 { return clip(x, 0, 6) }, func(x float64) float64 {
+			return inside(x, 0, 6)
+		}},
 		{"HardSigmoid", HardSigmoid(), func(x float64) float64 { return clip(x/6+0.5, 0, 1) },
 			func(x float64) float64 { return inside(x, -3, 3) / 6 }},
 		{"HardSwish", HardSwish(), func(x float64) float64 { return x * clip(x/6+0.5, 0, 1) },
 			func(x float64) float64 { return inside(x, -3, 3)*(x/3+0.5) + inside(x, 3, math.Inf(1)) }},
-		{"ELU", ELU(0.7), func(x float64) float64 { return math.Max(x, 0) + 0.7*math.Expm1(math.Min(x, 0)) },
-			func(x float64) float64 { return math.Min(0.7*math.Exp(math.Min(x, 0))+inside(x, 0, math.Inf(1)), 1) }},
+		{"ELU", ELU(0.7), func(x float64) float64 {
+			return math.Max(x, 0) + 0.7*math.Expm1(math.Min(x, 0))
+		},
+			func(x float64) float64 {
+				return math.Min(0.7*math.Exp(math.Min(x, 0))+inside(x, 0, math.Inf(1)), 1)
+			}},
 		{"Sigmoid", Sigmoid(), logistic, func(x float64) float64 { return logistic(x) * logistic(-x) }},
 		{"Tanh", Tanh(), math.Tanh, func(x float64) float64 { return 1 - math.Tanh(x)*math.Tanh(x) }},
 		{"SiLU", SiLU(), func(x float64) float64 { return x * logistic(x) },
 			func(x float64) float64 { return logistic(x) + x*logistic(x)*logistic(-x) }},
 		{"Exponential", Exponential(), math.Exp, math.Exp},
-		{"Softplus", Softplus(), func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) },
-			logistic},
+		{"Softplus", Softplus(), func(x float64) float64 {
+			return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x)))
+		}, logistic},
 		{"GELU", GELU(), func(x float64) float64 { return x * normal(x) },
 			func(x float64) float64 { return normal(x) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi) }},
 		{"GELUTanh", GELUTanh(), func(x float64) float64 { return x * (1 + math.Tanh(u(x))) / 2 },
@@ -114,7 +121,8 @@ func TestActivationsOfNaN(t *testing.T) {
 				t.Errorf("%s of NaN is %v", c.name, y[0])
 			}
 			dx := make([]float32, 1)
-			if engine.ApplyGradient(c.function, dx, nan, []float32{1}); dx[0] == dx[0] && c.slopeAtOne() != 0 {
+			if engine.ApplyGradient(c.function, dx, nan, []float32{1}); dx[0] == dx[0] &&
+				c.slopeAtOne() != 0 {
 				t.Errorf("the gradient of %s of NaN is %v", c.name, dx[0])
 			}
 		}
@@ -128,8 +136,8 @@ func (c activationCase) slopeAtOne() float64 {
 	return float64(dx[0])
 }
 
-// All float32, one in so many, and the largest: each set's vectors are as near to the definition as a
-// float32's rounding leaves it, and nothing is infinite or NaN that is not so by its definition.
+// All float32, one in so many, and the largest: each set's vectors are as near to the definition as
+// a float32's rounding leaves it, and nothing is infinite or NaN that is not so by its definition.
 func TestActivationsOverAllNumbers(t *testing.T) {
 	var x []float32
 	stride := uint32(9973)
@@ -203,7 +211,10 @@ func TestActivationsAllocateNothing(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, c := range activationCases() {
 			f := c.function
-			if n := fewestAllocations(func() { engine.Apply(f, y, x); engine.ApplyGradient(f, y, x, x) }); n > 0 {
+			if n := fewestAllocations(func() {
+				engine.Apply(f, y, x)
+				engine.ApplyGradient(f, y, x, x)
+			}); n > 0 {
 				t.Errorf("%s: %v allocations", c.name, n)
 			}
 		}

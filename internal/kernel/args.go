@@ -2,11 +2,12 @@ package kernel
 
 import "unsafe"
 
-// productArgs describes one panel of a matrix product, C[r] (+)= Σ_k A[r][k]·B[k], where a row of B and of C is one
-// panel wide (two vectors; one in the narrow kernel). Row r of A starts at A+AOffsets[r], row r of C at C+COffsets[r].
-// The sum runs over Runs×Length steps: after each step A moves by AStep and B by BStep, after each run by AJump and
-// BJump more. That one loop serves a dense layer (one run), the taps of a convolution (a run a kernel row) and the
-// gradient of its weights (a run an output row). Offsets, steps and jumps are in bytes.
+// productArgs describes one panel of a matrix product, C[r] (+)= Σ_k A[r][k]·B[k], where a row of B
+// and of C is one panel wide (two vectors; one in the narrow kernel). Row r of A starts at
+// A+AOffsets[r], row r of C at C+COffsets[r]. The sum runs over Runs×Length steps: after each step
+// A moves by AStep and B by BStep, after each run by AJump and BJump more. That one loop serves a
+// dense layer (one run), the taps of a convolution (a run a kernel row) and the gradient of its
+// weights (a run an output row). Offsets, steps and jumps are in bytes.
 type productArgs struct {
 	A          unsafe.Pointer
 	AOffsets   *int64
@@ -35,8 +36,9 @@ type productArgs struct {
 	Panel      int            // of a pair of panels, how far the second lies from the first
 }
 
-// sparseArgs describes sums of scaled blocks: for each bucket, dst[r] += Σ value·src[offset][r] over its items, for the
-// rows r of a block, of each of some pieces of the whole. The kernel's name says how many rows and vectors a block has.
+// sparseArgs describes sums of scaled blocks: for each bucket, dst[r] += Σ value·src[offset][r]
+// over its items, for the rows r of a block, of each of some pieces of the whole. The kernel's name
+// says how many rows and vectors a block has.
 type sparseArgs struct {
 	Dst     unsafe.Pointer
 	Src     unsafe.Pointer
@@ -67,8 +69,8 @@ type item struct {
 	src   int32 // bytes
 }
 
-// sparseRowArgs describes rows of a product, C[r] = start + Σ value·B[src] over the items of the row's list. The kernel's
-// name says how many vectors a row has.
+// sparseRowArgs describes rows of a product, C[r] = start + Σ value·B[src] over the items of the
+// row's list. The kernel's name says how many vectors a row has.
 type sparseRowArgs struct {
 	C     unsafe.Pointer
 	CStep int // bytes from row to row
@@ -88,10 +90,10 @@ type list struct {
 	count int32
 }
 
-// gatherArgs describes the lists of the non-zero gradients of eight channels that lie side by side: of each window, the
-// gradient, unless its index is positionNone, and Base plus the window's Positions[index], which has eight elements or
-// fewer. Entries go to Items at the channel's cursor, which moves on; room for one more than are kept is needed. Sums
-// gains the gradients.
+// gatherArgs describes the lists of the non-zero gradients of eight channels that lie side by side:
+// of each window, the gradient, unless its index is positionNone, and Base plus the window's
+// Positions[index], which has eight elements or fewer. Entries go to Items at the channel's cursor,
+// which moves on; room for one more than are kept is needed. Sums gains the gradients.
 type gatherArgs struct {
 	Gradient     unsafe.Pointer
 	GradientStep int // bytes from window to window
@@ -107,8 +109,8 @@ type gatherArgs struct {
 	scratch      int // the assembly's
 }
 
-// poolArgs describes maxima over windows: Elements entries a window, read from Src+entry.src. The maximum is stored with
-// the entry's position, or with positionNone where it is not above Floor.
+// poolArgs describes maxima over windows: Elements entries a window, read from Src+entry.src. The
+// maximum is stored with the entry's position, or with positionNone where it is not above Floor.
 type poolArgs struct {
 	Src       unsafe.Pointer
 	Entries   *poolEntry
@@ -123,9 +125,9 @@ type poolArgs struct {
 	_         float32
 }
 
-// averageArgs describes means over windows, or, in the other direction, the equal parts of their gradients: Elements
-// entries a window, at X+entry.src, and the window's value at Y. Vectors of lanes are read and written, the last one
-// where Mask says.
+// averageArgs describes means over windows, or, in the other direction, the equal parts of their
+// gradients: Elements entries a window, at X+entry.src, and the window's value at Y. Vectors of
+// lanes are read and written, the last one where Mask says.
 type averageArgs struct {
 	X        unsafe.Pointer
 	Entries  *poolEntry
@@ -152,7 +154,8 @@ type adamConstants struct {
 	decayed                                                     int32
 }
 
-// lionConstants has the bounds of a sign, −1 and 1, and a number whose square takes any float32 but 0 to them.
+// lionConstants has the bounds of a sign, −1 and 1, and a number whose square takes any float32 but
+// 0 to them.
 type lionConstants struct {
 	keep, rate1, rate2, step, huge, low, high float32
 }
@@ -167,11 +170,13 @@ type rmspropConstants struct {
 	decayed, centred, buffered                  int32
 }
 
-// normaliseArgs describes a pass of batch normalisation over Rows rows of Vectors vectors of channels, RowStep bytes apart in
-// X, Y and Dy. With the vectors mean, scale, bias, a, b and c of Table, six for each vector of channels, and centred =
-// x − mean, the forward pass is y = clamp(centred·scale + bias); its gradient is Y = a·g + b·centred + c, where g is dy where
-// nothing was clamped and 0 elsewhere. The sums are, as float64, two vectors' worth for each vector of channels: of
-// centred and of its square or, for the gradient, of g and of g·centred. They are added to.
+// normaliseArgs describes a pass of batch normalisation over Rows rows of Vectors vectors of
+// channels, RowStep bytes apart in X, Y and Dy. With the vectors mean, scale, bias, a, b and c of
+// Table, six for each vector of channels, and centred = x − mean, the forward pass is y =
+// clamp(centred·scale + bias); its gradient is Y = a·g + b·centred + c, where g is dy where nothing
+// was clamped and 0 elsewhere. The sums are, as float64, two vectors' worth for each vector of
+// channels: of centred and of its square or, for the gradient, of g and of g·centred. They are
+// added to.
 type normaliseArgs struct {
 	X, Y, Dy  unsafe.Pointer
 	RowStep   int
@@ -188,8 +193,9 @@ type normaliseArgs struct {
 // normaliseTable is how many vectors of normaliseArgs.Table there are for each vector of channels.
 const normaliseTable = 6
 
-// depthwiseArgs describes a row of positions of a depthwise convolution: y[p] = bias + Σ w[tap]·x[p·XStep + tap], for
-// Vectors vectors of channels. Steps are in bytes, and may be those of every second position.
+// depthwiseArgs describes a row of positions of a depthwise convolution: y[p] = bias + Σ
+// w[tap]·x[p·XStep + tap], for Vectors vectors of channels. Steps are in bytes, and may be those of
+// every second position.
 type depthwiseArgs struct {
 	X         unsafe.Pointer
 	XStep     int
@@ -205,11 +211,12 @@ type depthwiseArgs struct {
 	Gate      unsafe.Pointer // a gate by which y is multiplied last, see Gate; nil: none
 }
 
-// depthwiseTap is where a tap's input lies, from a position's first, and where its weights; in bytes.
+// depthwiseTap is where a tap's input lies, from a position's first, and where its weights; in
+// bytes.
 type depthwiseTap struct{ x, w int }
 
-// affineArgs describes rows of Vectors vectors of channels: y = x·scale + shift, at least Low and at most High, NaN kept.
-// Steps are in bytes.
+// affineArgs describes rows of Vectors vectors of channels: y = x·scale + shift, at least Low and
+// at most High, NaN kept. Steps are in bytes.
 type affineArgs struct {
 	X, Y         unsafe.Pointer
 	XStep, YStep int
@@ -219,8 +226,8 @@ type affineArgs struct {
 	Low, High    float32 // NaN does not bound
 }
 
-// rowArgs describes one row of a product, y = max(x·B + bias, Floor), of Panels panels of B, two vectors wide and Panel bytes
-// apart. A NaN floor changes nothing.
+// rowArgs describes one row of a product, y = max(x·B + bias, Floor), of Panels panels of B, two
+// vectors wide and Panel bytes apart. A NaN floor changes nothing.
 type rowArgs struct {
 	X       unsafe.Pointer
 	Depth   int
@@ -232,8 +239,9 @@ type rowArgs struct {
 	_       float32
 }
 
-// depthwiseGradientArgs describes a part of the gradient of up to eight taps TapStep apart: dw[tap] += Σ over positions p of
-// rows r of dy[r][p]·x[r·XRow + p·XStep + tap·TapStep], for Vectors vectors of channels. The gradients are DwStep apart.
+// depthwiseGradientArgs describes a part of the gradient of up to eight taps TapStep apart: dw[tap]
+// += Σ over positions p of rows r of dy[r][p]·x[r·XRow + p·XStep + tap·TapStep], for Vectors
+// vectors of channels. The gradients are DwStep apart.
 type depthwiseGradientArgs struct {
 	X         unsafe.Pointer
 	XStep     int

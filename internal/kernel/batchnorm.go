@@ -6,7 +6,8 @@ import (
 	"unsafe"
 )
 
-// BatchNormConfig describes batch normalisation of rows of channels: a row for each position of each image.
+// BatchNormConfig describes batch normalisation of rows of channels: a row for each position of
+// each image.
 type BatchNormConfig struct {
 	Rows, Channels int
 	// Epsilon is added to the variance.
@@ -37,10 +38,11 @@ type BatchSync interface {
 	Sums(rows int, first, second []float64) error
 }
 
-// BatchNorm is a plan for y = clamp(γ·(x − μ)/√(σ² + ε) + β) and its gradients, rows of x and y being channels. Sums are
-// taken in float64, of the rows of an item in their order, and over the items in theirs, so that they do not depend on
-// the threads. A plan owns its scratch memory: its methods must not run at the same time as each other. Backward belongs to
-// the last Forward and must be given the same x and γ.
+// BatchNorm is a plan for y = clamp(γ·(x − μ)/√(σ² + ε) + β) and its gradients, rows of x and y
+// being channels. Sums are taken in float64, of the rows of an item in their order, and over the
+// items in theirs, so that they do not depend on the threads. A plan owns its scratch memory: its
+// methods must not run at the same time as each other. Backward belongs to the last Forward and
+// must be given the same x and γ.
 type BatchNorm struct {
 	engine Engine
 	config BatchNormConfig
@@ -75,8 +77,8 @@ type BatchNorm struct {
 	sumTask, rowTask, sumRowTask, reluTask func(worker, item int)
 }
 
-// taking says where a gradient's sums are before PrepareBackward: nowhere, in partial since its ReLU, or with the images since
-// the plan that reads what is normalised.
+// taking says where a gradient's sums are before PrepareBackward: nowhere, in partial since its
+// ReLU, or with the images since the plan that reads what is normalised.
 type taking int
 
 const (
@@ -129,7 +131,8 @@ func NewBatchNorm(engine Engine, config BatchNormConfig) (*BatchNorm, error) {
 		return [2][]float64{make([]float64, b.parts*f.Channels), make([]float64, b.parts*f.Channels)}
 	}
 	b.moments, b.centres, b.sums = pair(), make([]float32, b.parts*f.Channels), pair()
-	b.mean, b.variance, b.centre = b.moments[0][:f.Channels], b.moments[1][:f.Channels], b.centres[:f.Channels]
+	b.mean, b.variance, b.centre = b.moments[0][:f.Channels], b.moments[1][:f.Channels],
+		b.centres[:f.Channels]
 	b.allSums = b.sums
 	if f.Sync != nil {
 		b.allSums = pair()
@@ -145,16 +148,19 @@ func NewBatchNorm(engine Engine, config BatchNormConfig) (*BatchNorm, error) {
 	return b, nil
 }
 
-// Statistics returns the mean and the variance of each channel that the last Forward normalised with.
+// Statistics returns the mean and the variance of each channel that the last Forward normalised
+// with.
 func (b *BatchNorm) Statistics() (mean, variance []float64) { return b.mean, b.variance }
 
 // StatisticsRows returns of how many rows the statistics are: more than the plan's own where a Sync
 // has brought others.
 func (b *BatchNorm) StatisticsRows() int { return b.all }
 
-// Forward computes y from x. mean and variance are the statistics that a plan without the batch's own takes.
+// Forward computes y from x. mean and variance are the statistics that a plan without the batch's
+// own takes.
 func (b *BatchNorm) Forward(y, x, weight, bias, mean, variance []float32) error {
-	if err := lengths("batch normalisation", size{"y", len(y), b.config.Rows * b.config.Channels}); err != nil {
+	if err := lengths("batch normalisation",
+		size{"y", len(y), b.config.Rows * b.config.Channels}); err != nil {
 		return err
 	}
 	if err := b.Prepare(x, weight, bias, mean, variance); err != nil {
@@ -166,11 +172,13 @@ func (b *BatchNorm) Forward(y, x, weight, bias, mean, variance []float32) error 
 	return nil
 }
 
-// ForwardSum computes y = max(γ·(x − μ)/√(σ² + ε) + β + z, low), NaN for low bounding nothing: the end of a residual block.
-// A plan that clamps cannot. The gradients are those of the normalisation alone, of dy where y is above low.
+// ForwardSum computes y = max(γ·(x − μ)/√(σ² + ε) + β + z, low), NaN for low bounding nothing: the
+// end of a residual block. A plan that clamps cannot. The gradients are those of the normalisation
+// alone, of dy where y is above low.
 func (b *BatchNorm) ForwardSum(y, x, z, weight, bias, mean, variance []float32, low float32) error {
 	n := b.config.Rows * b.config.Channels
-	if err := lengths("batch normalisation with a sum", size{"y", len(y), n}, size{"z", len(z), n}); err != nil {
+	if err := lengths("batch normalisation with a sum", size{"y", len(y), n},
+		size{"z", len(z), n}); err != nil {
 		return err
 	}
 	if b.config.Low == b.config.Low || b.config.High == b.config.High {
@@ -185,12 +193,13 @@ func (b *BatchNorm) ForwardSum(y, x, z, weight, bias, mean, variance []float32, 
 	return nil
 }
 
-// Prepare takes the statistics of x, as Forward does, and leaves it to another plan to normalise its rows as it reads them
-// (see Conv2D.NormaliseBefore).
+// Prepare takes the statistics of x, as Forward does, and leaves it to another plan to normalise
+// its rows as it reads them (see Conv2D.NormaliseBefore).
 func (b *BatchNorm) Prepare(x, weight, bias, mean, variance []float32) error {
 	n, c := b.config.Rows*b.config.Channels, b.config.Channels
 	if err := lengths("batch normalisation", size{"x", len(x), n}, size{"weight", len(weight), c},
-		size{"bias", len(bias), c}, size{"mean", len(mean), c}, size{"variance", len(variance), c}); err != nil {
+		size{"bias", len(bias), c}, size{"mean", len(mean), c}, size{"variance", len(variance),
+			c}); err != nil {
 		return err
 	}
 	b.x, b.gradient = x, false
@@ -231,7 +240,8 @@ func (b *BatchNorm) Prepare(x, weight, bias, mean, variance []float32) error {
 
 // Backward computes the gradients of x, the weight and the bias from dy, each unless it is nil.
 func (b *BatchNorm) Backward(dx, dWeight, dBias, dy, x, weight []float32) error {
-	if err := lengths("gradient of batch normalisation", optional("dx", dx, b.config.Rows*b.config.Channels)); err != nil {
+	if err := lengths("gradient of batch normalisation",
+		optional("dx", dx, b.config.Rows*b.config.Channels)); err != nil {
 		return err
 	}
 	if err := b.PrepareBackward(dWeight, dBias, dy, x, weight); err != nil || dx == nil {
@@ -243,11 +253,13 @@ func (b *BatchNorm) Backward(dx, dWeight, dBias, dy, x, weight []float32) error 
 	return nil
 }
 
-// ReLUGradient computes g = dy where y, the result of ForwardSum with 0 for low, is positive or NaN, and 0 elsewhere: the
-// gradient of z, and what Backward or PrepareBackward must be given next, with the same x. It takes their sums on the way.
+// ReLUGradient computes g = dy where y, the result of ForwardSum with 0 for low, is positive or
+// NaN, and 0 elsewhere: the gradient of z, and what Backward or PrepareBackward must be given next,
+// with the same x. It takes their sums on the way.
 func (b *BatchNorm) ReLUGradient(g, dy, y, x []float32) error {
 	n := b.config.Rows * b.config.Channels
-	if err := lengths("gradient of ReLU", size{"g", len(g), n}, size{"dy", len(dy), n}, size{"y", len(y), n}, size{"x", len(x), n}); err != nil {
+	if err := lengths("gradient of ReLU", size{"g", len(g), n}, size{"dy", len(dy), n},
+		size{"y", len(y), n}, size{"x", len(x), n}); err != nil {
 		return err
 	}
 	b.x, b.y, b.z, b.dy, b.gradient = x, y, dy, g, true
@@ -268,12 +280,14 @@ func (b *BatchNorm) reluItem(worker, item int) {
 	}
 }
 
-// PrepareBackward computes the gradients of the weight and the bias, each unless it is nil, and leaves it to another plan to
-// compute that of x from dy and x as it reads them (see Conv2D.NormaliseBehind).
+// PrepareBackward computes the gradients of the weight and the bias, each unless it is nil, and
+// leaves it to another plan to compute that of x from dy and x as it reads them (see
+// Conv2D.NormaliseBehind).
 func (b *BatchNorm) PrepareBackward(dWeight, dBias, dy, x, weight []float32) error {
 	n, c := b.config.Rows*b.config.Channels, b.config.Channels
-	if err := lengths("gradient of batch normalisation", size{"dy", len(dy), n}, size{"x", len(x), n}, size{"weight", len(weight), c},
-		optional("dw", dWeight, c), optional("db", dBias, c)); err != nil {
+	if err := lengths("gradient of batch normalisation", size{"dy", len(dy), n}, size{"x", len(x), n},
+		size{"weight", len(weight), c}, optional("dw", dWeight, c), optional("db", dBias,
+			c)); err != nil {
 		return err
 	}
 	b.x, b.dy, b.gradient = x, dy, true
@@ -381,7 +395,8 @@ func (b *BatchNorm) sumRowItem(worker, item int) {
 	c := b.config.Channels
 	from, to := b.span(item)
 	from, to = from*c, to*c
-	b.pass(&b.work[worker].own, b.y[from:to], b.x[from:to], b.z[from:to], b.low, func(s *segment) func(*byte) { return s.passes.sum })
+	b.pass(&b.work[worker].own, b.y[from:to], b.x[from:to], b.z[from:to], b.low,
+		func(s *segment) func(*byte) { return s.passes.sum })
 }
 
 // some returns rows of x and, of a gradient, dy.
@@ -410,14 +425,16 @@ func (b *BatchNorm) differentiate(a *normaliseArgs, dx, dy, x []float32) {
 }
 
 // pass takes rows through a loop.
-func (b *BatchNorm) pass(a *normaliseArgs, y, x, dy []float32, low float32, loop func(*segment) func(*byte)) {
+func (b *BatchNorm) pass(a *normaliseArgs, y, x, dy []float32, low float32,
+	loop func(*segment) func(*byte)) {
 	for i := range b.segments {
 		s := &b.segments[i]
 		b.passSegment(a, s, y, x, dy, low, loop(s))
 	}
 }
 
-func (b *BatchNorm) passSegment(a *normaliseArgs, s *segment, y, x, dy []float32, low float32, loop func(*byte)) {
+func (b *BatchNorm) passSegment(a *normaliseArgs, s *segment, y, x, dy []float32, low float32,
+	loop func(*byte)) {
 	b.args(a, s, x, dy).Y = unsafe.Add(pointer(y), 4*s.first)
 	a.Low, a.Together = low, 4
 	if s.vectors == 1 {

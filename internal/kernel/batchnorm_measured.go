@@ -5,10 +5,11 @@ import (
 	"unsafe"
 )
 
-// measured are sums that the plan next to a normalisation takes, image by image, of what it has just stored and so finds in its
-// caches: passes over memory that the normalisation need not make. They are brought together in the order of the images,
-// whoever took them. Those of x are of what it differs from the image's first row by, so that values far from zero lose
-// nothing; those of the gradient of what the one mean is.
+// measured are sums that the plan next to a normalisation takes, image by image, of what it has
+// just stored and so finds in its caches: passes over memory that the normalisation need not make.
+// They are brought together in the order of the images, whoever took them. Those of x are of what
+// it differs from the image's first row by, so that values far from zero lose nothing; those of the
+// gradient of what the one mean is.
 type measured struct {
 	images, rows int         // rows of an image
 	sums         []float64   // by image, as partial
@@ -23,13 +24,15 @@ const measuredChannels = 64
 // fits reports an error where the normalisation is not of so many elements of so many channels.
 func (b *BatchNorm) fits(channels, elements int) error {
 	if f := b.config; f.Channels != channels || f.Rows*f.Channels != elements {
-		return fmt.Errorf("a normalisation of %d×%d for %d elements of %d channels", f.Rows, f.Channels, elements, channels)
+		return fmt.Errorf("a normalisation of %d×%d for %d elements of %d channels", f.Rows, f.Channels,
+			elements, channels)
 	}
 	return nil
 }
 
 func (b *BatchNorm) newMeasured(images int, task func(worker, item int)) *measured {
-	return &measured{images: images, rows: b.config.Rows / images, sums: make([]float64, 2*images*b.config.Channels), task: task}
+	return &measured{images: images, rows: b.config.Rows / images,
+		sums: make([]float64, 2*images*b.config.Channels), task: task}
 }
 
 // measureIn makes ready for so many images to be measured by another plan.
@@ -74,7 +77,8 @@ func (b *BatchNorm) sumRows(a *normaliseArgs, sums []float64, table, x, dy []flo
 		for i := range b.segments {
 			s := &b.segments[i]
 			b.args(a, s, x[:n], dy)
-			a.Table, a.Sums = unsafe.Pointer(&table[normaliseTable*s.first]), unsafe.Pointer(&sums[2*s.first])
+			a.Table, a.Sums = unsafe.Pointer(&table[normaliseTable*s.first]), unsafe.Pointer(
+				&sums[2*s.first])
 			if dy != nil {
 				s.passes.gradientSums((*byte)(unsafe.Pointer(a)))
 			} else {
@@ -93,8 +97,8 @@ func (b *BatchNorm) combine(m *measured) {
 	b.engine.Pool.Run(b.parts*ceil(b.config.Channels, measuredChannels), m.task)
 }
 
-// combineItem brings a part's images' sums of some channels together: with d the difference of an image's centre and the
-// mean, Σ (x − mean)² is Σ (x − centre)² + 2d·Σ (x − centre) + rows·d².
+// combineItem brings a part's images' sums of some channels together: with d the difference of an
+// image's centre and the mean, Σ (x − mean)² is Σ (x − centre)² + 2d·Σ (x − centre) + rows·d².
 func (b *BatchNorm) combineItem(_, item int) {
 	m, c := b.measured, b.config.Channels
 	images, from, to, at := b.measuredPart(m, item)
@@ -104,7 +108,9 @@ func (b *BatchNorm) combineItem(_, item int) {
 	n := float64(images.count * m.rows)
 	for image := images.first; image < images.first+images.count; image++ {
 		sums, centres := m.sums[2*image*c:], m.centres[image*c+from:image*c+to]
-		b.eachSum(from, to, func(i, at, _ int) { mean[i] += (float64(m.rows)*float64(centres[i]) + sums[at]) / n })
+		b.eachSum(from, to, func(i, at, _ int) {
+			mean[i] += (float64(m.rows)*float64(centres[i]) + sums[at]) / n
+		})
 	}
 	for image := images.first; image < images.first+images.count; image++ {
 		sums, centres := m.sums[2*image*c:], m.centres[image*c+from:image*c+to]
@@ -135,7 +141,8 @@ func (b *BatchNorm) combineGradientItem(_, item int) {
 
 // measuredPart returns the images of an item's part, its channels, and where they begin in what is
 // kept of all parts.
-func (b *BatchNorm) measuredPart(m *measured, item int) (images struct{ first, count int }, from, to, at int) {
+func (b *BatchNorm) measuredPart(m *measured, item int) (images struct{ first, count int }, from,
+	to, at int) {
 	across := ceil(b.config.Channels, measuredChannels)
 	part, c := item/across, b.config.Channels
 	from = item % across * measuredChannels

@@ -35,8 +35,8 @@ func (b *BatchNorm) span(item int) (from, to int) {
 	return from, min(from+b.rows, first+b.partRows())
 }
 
-// guess sets the parts' centres to the means of some of their rows: the sums of squares are of small
-// numbers then, of which the square of the mean may be subtracted.
+// guess sets the parts' centres to the means of some of their rows: the sums of squares are of
+// small numbers then, of which the square of the mean may be subtracted.
 func (b *BatchNorm) guess() {
 	rows, c := min(centreRows, b.partRows()), b.config.Channels
 	clear(b.centres)

@@ -70,7 +70,8 @@ func TestBatchNormOfParts(t *testing.T) {
 					total += rows
 				}
 				r := rand.New(rand.NewPCG(uint64(c), 6))
-				f := BatchNormConfig{Rows: total, Channels: c, Epsilon: 1e-3, Batch: true, Low: nan32, High: nan32}
+				f := BatchNormConfig{Rows: total, Channels: c, Epsilon: 1e-3, Batch: true, Low: nan32,
+					High: nan32}
 				x, dy, weight, bias := random(r, total*c), random(r, total*c), random(r, c), random(r, c)
 				none := make([]float32, c)
 				y, dx, dWeight, dBias := referenceBatchNorm(f, x, weight, bias, none, none, dy)
@@ -127,7 +128,8 @@ func TestBatchNormOfParts(t *testing.T) {
 
 // What the other parts cannot give is said on.
 func TestBatchNormOfPartsThatFail(t *testing.T) {
-	sync := &parts{mean: make([]float64, 2), squares: make([]float64, 2), err: errors.New("they have left")}
+	sync := &parts{mean: make([]float64, 2), squares: make([]float64, 2),
+		err: errors.New("they have left")}
 	b, err := NewBatchNorm(newEngine(t, "", 1),
 		BatchNormConfig{Rows: 3, Channels: 2, Epsilon: 1, Batch: true, Sync: sync})
 	must(t, err)

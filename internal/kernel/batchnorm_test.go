@@ -9,7 +9,8 @@ import (
 )
 
 // referenceBatchNorm is the plan in float64, two passes over the values.
-func referenceBatchNorm(f BatchNormConfig, x, weight, bias, mean, variance, dy []float32) (y, dx, dWeight, dBias []float32) {
+func referenceBatchNorm(f BatchNormConfig, x, weight, bias, mean, variance, dy []float32) (y, dx,
+	dWeight, dBias []float32) {
 	y, dx = make([]float32, len(x)), make([]float32, len(x))
 	dWeight, dBias = make([]float32, f.Channels), make([]float32, f.Channels)
 	m := float64(f.Rows)
@@ -59,10 +60,12 @@ func referenceBatchNorm(f BatchNormConfig, x, weight, bias, mean, variance, dy [
 
 func TestBatchNorm(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
-		for i, shape := range [][2]int{{1, 1}, {2, 3}, {7, 16}, {64, 17}, {1000, 8}, {513, 24}, {301, 33}, {40, 100}, {9, 1280}, {70000, 5}} {
+		for i, shape := range [][2]int{{1, 1}, {2, 3}, {7, 16}, {64, 17}, {1000, 8}, {513, 24}, {301, 33},
+			{40, 100}, {9, 1280}, {70000, 5}} {
 			for _, clamp := range [][2]float32{{nan32, nan32}, {0, nan32}, {0, 0.5}} {
 				for _, batch := range []bool{true, false} {
-					f := BatchNormConfig{Rows: shape[0], Channels: shape[1], Epsilon: 1e-3, Batch: batch, Low: clamp[0], High: clamp[1]}
+					f := BatchNormConfig{Rows: shape[0], Channels: shape[1], Epsilon: 1e-3, Batch: batch,
+						Low: clamp[0], High: clamp[1]}
 					r := rand.New(rand.NewPCG(uint64(i), 5))
 					n, c := f.Rows*f.Channels, f.Channels
 					x, dy, weight, bias := random(r, n), random(r, n), random(r, c), random(r, c)
@@ -75,7 +78,8 @@ func TestBatchNorm(t *testing.T) {
 					}
 					b, err := NewBatchNorm(engine, f)
 					must(t, err)
-					y, dx, dWeight, dBias := make([]float32, n), make([]float32, n), make([]float32, c), make([]float32, c)
+					y, dx, dWeight, dBias := make([]float32, n), make([]float32, n), make([]float32,
+						c), make([]float32, c)
 					run := func() {
 						must(t, b.Forward(y, x, weight, bias, mean, variance))
 						must(t, b.Backward(dx, dWeight, dBias, dy, x, weight))
@@ -85,7 +89,8 @@ func TestBatchNorm(t *testing.T) {
 					if allocations := fewestAllocations(run); allocations != 0 {
 						t.Errorf("%+v: %g allocations", f, allocations)
 					}
-					wantY, wantX, wantWeight, wantBias := referenceBatchNorm(f, x, weight, bias, mean, variance, dy)
+					wantY, wantX, wantWeight, wantBias := referenceBatchNorm(f, x, weight, bias, mean, variance,
+						dy)
 					name := fmt.Sprintf("%+v: ", f)
 					near(t, name+"y", y, wantY, 64)
 					near(t, name+"dx", dx, wantX, 4096)
@@ -106,7 +111,8 @@ func TestBatchNormOfValuesFarFromZero(t *testing.T) {
 		for i := range x {
 			x[i] = x[i]*0.01 + 1000
 		}
-		b, err := NewBatchNorm(engine, BatchNormConfig{Rows: rows, Channels: channels, Epsilon: 1e-9, Batch: true, Low: nan32, High: nan32})
+		b, err := NewBatchNorm(engine, BatchNormConfig{Rows: rows, Channels: channels, Epsilon: 1e-9,
+			Batch: true, Low: nan32, High: nan32})
 		must(t, err)
 		ones := make([]float32, channels)
 		for i := range ones {
@@ -124,7 +130,8 @@ func TestBatchNormOfValuesFarFromZero(t *testing.T) {
 				wantVariance += (float64(x[i]) - wantMean) * (float64(x[i]) - wantMean) / rows
 			}
 			if math.Abs(mean[c]-wantMean) > 1e-6 || math.Abs(variance[c]-wantVariance) > 1e-5*wantVariance {
-				t.Errorf("channel %d: mean %v, variance %v, want %v and %v", c, mean[c], variance[c], wantMean, wantVariance)
+				t.Errorf("channel %d: mean %v, variance %v, want %v and %v", c, mean[c], variance[c], wantMean,
+					wantVariance)
 			}
 		}
 	})
@@ -140,7 +147,8 @@ func TestBatchNormIsTheSameOnAnyThreads(t *testing.T) {
 			b, err := NewBatchNorm(newEngine(t, set, threads), f)
 			must(t, err)
 			x, dy, weight, bias := random(r, n), random(r, n), random(r, c), random(r, c)
-			got := [][]float32{make([]float32, n), make([]float32, n), make([]float32, c), make([]float32, c)}
+			got := [][]float32{make([]float32, n), make([]float32, n), make([]float32, c),
+				make([]float32, c)}
 			must(t, b.Forward(got[0], x, weight, bias, bias, bias))
 			must(t, b.Backward(got[1], got[2], got[3], dy, x, weight))
 			if first == nil {
@@ -153,12 +161,14 @@ func TestBatchNormIsTheSameOnAnyThreads(t *testing.T) {
 	}
 }
 
-// TestBatchNormSum holds the end of a residual block to its parts, one after the other: the same bits.
+// TestBatchNormSum holds the end of a residual block to its parts, one after the other: the same
+// bits.
 func TestBatchNormSum(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for i, shape := range [][2]int{{1, 1}, {7, 16}, {1000, 8}, {301, 33}, {9, 1280}} {
 			for _, low := range []float32{0, nan32} {
-				f := BatchNormConfig{Rows: shape[0], Channels: shape[1], Epsilon: 1e-3, Batch: i%2 == 0, Low: nan32, High: nan32}
+				f := BatchNormConfig{Rows: shape[0], Channels: shape[1], Epsilon: 1e-3, Batch: i%2 == 0,
+					Low: nan32, High: nan32}
 				r := rand.New(rand.NewPCG(uint64(i), 6))
 				n, c := f.Rows*f.Channels, f.Channels
 				x, z, weight, bias := random(r, n), random(r, n), random(r, c), random(r, c)
@@ -174,8 +184,10 @@ func TestBatchNormSum(t *testing.T) {
 				if !slices.Equal(got, want) {
 					t.Errorf("%+v, low %v: differs from normalisation and sum", f, low)
 				}
-				// Back through the ReLU: the sums of the next gradient are taken on the way, item by item as by itself.
-				dy, g, wantG, dx, wantX := random(r, n), make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+				// Back through the ReLU: the sums of the next gradient are taken on the way, item by item as by
+				// itself.
+				dy, g, wantG, dx, wantX := random(r, n), make([]float32, n), make([]float32, n), make([]float32,
+					n), make([]float32, n)
 				must(t, e.ReLUGradient(wantG, dy, want))
 				must(t, b.Backward(wantX, nil, nil, wantG, x, weight))
 				must(t, b.ReLUGradient(g, dy, got, x))
@@ -185,7 +197,8 @@ func TestBatchNormSum(t *testing.T) {
 				}
 			}
 		}
-		clamping, err := NewBatchNorm(engine, BatchNormConfig{Rows: 1, Channels: 1, Epsilon: 1, Low: 0, High: nan32})
+		clamping, err := NewBatchNorm(engine, BatchNormConfig{Rows: 1, Channels: 1, Epsilon: 1, Low: 0,
+			High: nan32})
 		must(t, err)
 		one := make([]float32, 1)
 		if clamping.ForwardSum(one, one, one, one, one, one, one, 0) == nil {
@@ -194,8 +207,9 @@ func TestBatchNormSum(t *testing.T) {
 	})
 }
 
-// TestMeasuredByConvolution holds the sums that a convolution takes of what it stores, and of its input's gradient, to those that
-// the normalisation takes by itself; also where the values lie far from zero, and on any number of threads to the same bits.
+// TestMeasuredByConvolution holds the sums that a convolution takes of what it stores, and of its
+// input's gradient, to those that the normalisation takes by itself; also where the values lie far
+// from zero, and on any number of threads to the same bits.
 func TestMeasuredByConvolution(t *testing.T) {
 	for _, set := range Available() {
 		for i, f := range []Conv2DConfig{
@@ -214,14 +228,17 @@ func TestMeasuredByConvolution(t *testing.T) {
 				c, err := NewConv2D(engine, f)
 				must(t, err)
 				normalisation := func(channels, size int) *BatchNorm {
-					n, err := NewBatchNorm(engine, BatchNormConfig{Rows: size / channels, Channels: channels, Epsilon: 1e-5, Batch: true, Low: 0, High: nan32})
+					n, err := NewBatchNorm(engine, BatchNormConfig{Rows: size / channels, Channels: channels,
+						Epsilon: 1e-5, Batch: true, Low: 0, High: nan32})
 					must(t, err)
 					return n
 				}
-				before, measured, alone := normalisation(f.Channels, c.sizeX()), normalisation(f.Filters, c.sizeY()), normalisation(f.Filters, c.sizeY())
+				before, measured, alone := normalisation(f.Channels, c.sizeX()), normalisation(f.Filters,
+					c.sizeY()), normalisation(f.Filters, c.sizeY())
 				must(t, c.NormaliseBefore(before))
 				must(t, c.Measure(measured))
-				x, w, b, dy := random(r, c.sizeX()), random(r, f.Filters*c.depth), random(r, f.Filters), random(r, c.sizeY())
+				x, w, b, dy := random(r, c.sizeX()), random(r, f.Filters*c.depth), random(r,
+					f.Filters), random(r, c.sizeY())
 				for k := range b {
 					b[k] += 1000 // times the values' spread, or so
 				}
@@ -241,11 +258,13 @@ func TestMeasuredByConvolution(t *testing.T) {
 				for k := range gradients {
 					for j, g := range gradients[k] {
 						if d := math.Abs(float64(g - want[k][j])); !(d <= 2e-6*math.Sqrt(float64(len(dx)))) {
-							t.Errorf("%s, %+v: gradient %d of channel %d is %v, by itself %v", set, f, k, j, g, want[k][j])
+							t.Errorf("%s, %+v: gradient %d of channel %d is %v, by itself %v", set, f, k, j, g,
+								want[k][j])
 						}
 					}
 				}
-				got := [][]float64{slices.Clone(measured.mean), slices.Clone(measured.variance), sums[0], sums[1]}
+				got := [][]float64{slices.Clone(measured.mean), slices.Clone(measured.variance), sums[0],
+					sums[1]}
 				for k, name := range []string{"mean", "variance"} {
 					for j, v := range got[k] {
 						of := [][]float64{alone.mean, alone.variance}[k][j]

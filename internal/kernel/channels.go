@@ -23,7 +23,8 @@ func (f ChannelsConfig) elements() int { return f.rows() * f.Channels }
 const blockRows = 64
 
 // Scale is a plan for y = s∘x and its gradients: x N×A×C, and s C numbers for all images, or, with
-// perImage, N×C of which each image has its own. Its methods must not run at the same time as each other.
+// perImage, N×C of which each image has its own. Its methods must not run at the same time as each
+// other.
 type Scale struct {
 	engine   Engine
 	config   ChannelsConfig
@@ -46,7 +47,8 @@ func NewScale(engine Engine, config ChannelsConfig, perImage bool) (*Scale, erro
 		return nil, err
 	}
 	engine.Set = engine.Set.forChannels(config.Channels)
-	s := &Scale{engine: engine, config: config, perImage: perImage, blocks: ceil(config.Area, blockRows)}
+	s := &Scale{engine: engine, config: config, perImage: perImage,
+		blocks: ceil(config.Area, blockRows)}
 	for range engine.Pool.Threads() {
 		s.products = append(s.products, aligned(config.Channels))
 		s.sums = append(s.sums, make([]float64, config.Channels))
@@ -73,7 +75,8 @@ func (s *Scale) of(factors []float32, image int) []float32 {
 // Forward computes y = s∘x; with dx for y and dy for x it is the gradient of the input.
 func (s *Scale) Forward(y, x, factors []float32) error {
 	n := s.config.elements()
-	if err := lengths("scale", size{"y", len(y), n}, size{"x", len(x), n}, size{"s", len(factors), s.factors()}); err != nil {
+	if err := lengths("scale", size{"y", len(y), n}, size{"x", len(x), n},
+		size{"s", len(factors), s.factors()}); err != nil {
 		return err
 	}
 	s.y, s.x, s.s = y, x, factors
@@ -102,7 +105,8 @@ func (s *Scale) forwardItem(_, item int) {
 // BackwardScale computes ds, the sums of x∘dy over the rows of each image, or of all.
 func (s *Scale) BackwardScale(ds, dy, x []float32) error {
 	n := s.config.elements()
-	if err := lengths("gradient of scale", size{"ds", len(ds), s.factors()}, size{"dy", len(dy), n}, size{"x", len(x), n}); err != nil {
+	if err := lengths("gradient of scale", size{"ds", len(ds), s.factors()}, size{"dy", len(dy), n},
+		size{"x", len(x), n}); err != nil {
 		return err
 	}
 	items := s.config.Batch * s.blocks
@@ -203,10 +207,13 @@ func (c *Concat) Join(y []float32, parts [][]float32) error {
 }
 
 // Cut writes the parts from y, but for those that are nil.
-func (c *Concat) Cut(parts [][]float32, y []float32) error { return c.run(y, parts, true, c.cutTask) }
+func (c *Concat) Cut(parts [][]float32, y []float32) error {
+	return c.run(y, parts, true, c.cutTask)
+}
 
 func (c *Concat) run(y []float32, parts [][]float32, some bool, task func(worker, item int)) error {
-	sizes := []size{{"the whole", len(y), c.rows * c.total}, {"list of parts", len(parts), len(c.channels)}}
+	sizes := []size{{"the whole", len(y), c.rows * c.total},
+		{"list of parts", len(parts), len(c.channels)}}
 	for i, n := range c.channels {
 		if i < len(parts) && (parts[i] != nil || !some) {
 			sizes = append(sizes, size{fmt.Sprintf("part %d", i), len(parts[i]), c.rows * n})

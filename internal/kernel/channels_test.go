@@ -96,8 +96,10 @@ func TestLayerNorm(t *testing.T) {
 			for i := range x {
 				x[i] += 3 // a mean that is to be taken off
 			}
-			y, dx, dw, db := make([]float32, rows*c), make([]float32, rows*c), make([]float32, c), make([]float32, c)
-			wantY, wantX, wantW, wantB := make([]float64, rows*c), make([]float64, rows*c), make([]float64, c), make([]float64, c)
+			y, dx, dw, db := make([]float32, rows*c), make([]float32, rows*c), make([]float32,
+				c), make([]float32, c)
+			wantY, wantX, wantW, wantB := make([]float64, rows*c), make([]float64, rows*c), make([]float64,
+				c), make([]float64, c)
 			for row := range rows {
 				at := func(i int) int { return row*c + i }
 				mean, variance, sum, product := 0.0, 0.0, 0.0, 0.0
@@ -107,7 +109,9 @@ func TestLayerNorm(t *testing.T) {
 				for i := range c {
 					variance += math.Pow(float64(x[at(i)])-mean, 2) / float64(c)
 				}
-				standard := func(i int) float64 { return (float64(x[at(i)]) - mean) / math.Sqrt(variance+epsilon) }
+				standard := func(i int) float64 {
+					return (float64(x[at(i)]) - mean) / math.Sqrt(variance+epsilon)
+				}
 				for i := range c {
 					wantY[at(i)] = standard(i)*float64(w[i]) + float64(b[i])
 					wantW[i] += float64(dy[at(i)]) * standard(i)

@@ -6,7 +6,8 @@ import (
 	"unsafe"
 )
 
-// Conv2DConfig describes a convolution with bias, followed, where asked for, by ReLU and by max pooling.
+// Conv2DConfig describes a convolution with bias, followed, where asked for, by ReLU and by max
+// pooling.
 type Conv2DConfig struct {
 	Batch, Height, Width, Channels int
 	Filters                        int
@@ -15,24 +16,26 @@ type Conv2DConfig struct {
 	PaddingHeight, PaddingWidth    int
 	ReLU                           bool
 	MaxPool                        *Window
-	// Direct computes every sum as it is written. Otherwise the forward pass may use Winograd's minimal filtering, whose
-	// rounding errors are a few times larger and differ between equal positions.
+	// Direct computes every sum as it is written. Otherwise the forward pass may use Winograd's
+	// minimal filtering, whose rounding errors are a few times larger and differ between equal
+	// positions.
 	Direct bool
-	// ConstantWeights promises that every Forward is given the same weights: a Direct plan keeps them as the first one packed
-	// them. The bias may change.
+	// ConstantWeights promises that every Forward is given the same weights: a Direct plan keeps them
+	// as the first one packed them. The bias may change.
 	ConstantWeights bool
 	// ExtraHeight and ExtraWidth are how much more padding there is below and to the right.
 	ExtraHeight, ExtraWidth int
-	// FilteredGradients lets the gradients use Winograd's minimal filtering, too; that of the weights does where db is nil.
-	// It also lets the weights' gradient be summed in another order than without it: over bands of positions where the
-	// kernel has one tap, and in more partial sums where they are small.
+	// FilteredGradients lets the gradients use Winograd's minimal filtering, too; that of the weights
+	// does where db is nil. It also lets the weights' gradient be summed in another order than without
+	// it: over bands of positions where the kernel has one tap, and in more partial sums where they
+	// are small.
 	FilteredGradients bool
 }
 
-// Conv2D is a plan for y = pool(relu(conv(x, w) + b)) and its gradients at one shape. Tensors are channels last: x
-// N×H×W×C, y N×OH×OW×O (of the pooled map, if there is pooling), weights O×KH×KW×C, bias O. A plan owns its scratch
-// memory: its methods must not run at the same time as each other. A backward method belongs to the last Forward and
-// must be given the same x.
+// Conv2D is a plan for y = pool(relu(conv(x, w) + b)) and its gradients at one shape. Tensors are
+// channels last: x N×H×W×C, y N×OH×OW×O (of the pooled map, if there is pooling), weights
+// O×KH×KW×C, bias O. A plan owns its scratch memory: its methods must not run at the same time as
+// each other. A backward method belongs to the last Forward and must be given the same x.
 type Conv2D struct {
 	engine             Engine
 	whole              Engine // the engine as it was given
@@ -98,8 +101,9 @@ type convWork struct {
 	lists     sparseLists
 }
 
-// blockPositions is how many positions a product call aims at: enough that a panel of weights, read from the second-level
-// cache, is used often; few enough that the results stay in the first. It is a multiple of every tile height.
+// blockPositions is how many positions a product call aims at: enough that a panel of weights, read
+// from the second-level cache, is used often; few enough that the results stay in the first. It is
+// a multiple of every tile height.
 const blockPositions = 96
 
 // NewConv2D returns a plan, or an error that says what is wrong with the configuration.
@@ -113,15 +117,17 @@ func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) 
 		return nil, err
 	}
 	f := config
-	if f.Batch < 1 || f.Height < 1 || f.Width < 1 || f.Channels < 1 || f.Filters < 1 || f.KernelHeight < 1 ||
-		f.KernelWidth < 1 || f.StrideHeight < 1 || f.StrideWidth < 1 || f.PaddingHeight < 0 || f.PaddingWidth < 0 {
-		return nil, fmt.Errorf("kernel: convolution %+v: sizes and strides must be positive, padding not negative", f)
+	if f.Batch < 1 || f.Height < 1 || f.Width < 1 || f.Channels < 1 || f.Filters < 1 ||
+		f.KernelHeight < 1 || f.KernelWidth < 1 || f.StrideHeight < 1 || f.StrideWidth < 1 ||
+		f.PaddingHeight < 0 || f.PaddingWidth < 0 {
+		return nil, fmt.Errorf(
+			"kernel: convolution %+v: sizes and strides must be positive, padding not negative", f)
 	}
 	if f.ExtraHeight < 0 || f.ExtraWidth < 0 {
 		return nil, fmt.Errorf("kernel: convolution %+v: padding must not be negative", f)
 	}
-	if tooLarge(f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth, f.StrideHeight, f.StrideWidth,
-		f.PaddingHeight, f.PaddingWidth, f.ExtraHeight, f.ExtraWidth) {
+	if tooLarge(f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth,
+		f.StrideHeight, f.StrideWidth, f.PaddingHeight, f.PaddingWidth, f.ExtraHeight, f.ExtraWidth) {
 		return nil, fmt.Errorf("kernel: convolution %+v: too large", f)
 	}
 	height, width := f.Height+2*f.PaddingHeight+f.ExtraHeight, f.Width+2*f.PaddingWidth+f.ExtraWidth // padded
@@ -139,7 +145,8 @@ func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) 
 		engine.Set = engine.Set.forChannels(f.KernelWidth * f.Channels)
 	}
 	c := &Conv2D{engine: engine, whole: whole, config: f}
-	c.output = [2]int{(padded[0]-f.KernelHeight)/f.StrideHeight + 1, (padded[1]-f.KernelWidth)/f.StrideWidth + 1}
+	c.output = [2]int{(padded[0]-f.KernelHeight)/f.StrideHeight + 1,
+		(padded[1]-f.KernelWidth)/f.StrideWidth + 1}
 	c.convHeight = (height-f.KernelHeight)/f.StrideHeight + 1
 	c.convWidth = (width-f.KernelWidth)/f.StrideWidth + 1
 	c.outHeight, c.outWidth = c.convHeight, c.convWidth
@@ -156,8 +163,9 @@ func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) 
 	c.depth = f.KernelHeight * c.run
 	c.rowSize = width * f.Channels
 	c.imageSize = height * c.rowSize
-	if c.imageSize > math.MaxInt32/64 || c.outHeight*c.outWidth*f.Filters > math.MaxInt32/64 || c.depth > math.MaxInt32/64/f.Filters ||
-		f.Batch > maxElements/max(c.imageSize, c.outHeight*c.outWidth*f.Filters) {
+	if c.imageSize > math.MaxInt32/64 || c.outHeight*c.outWidth*f.Filters > math.MaxInt32/64 ||
+		c.depth > math.MaxInt32/64/f.Filters || f.Batch > maxElements/max(c.imageSize,
+		c.outHeight*c.outWidth*f.Filters) {
 		return nil, fmt.Errorf("kernel: convolution %+v: image or weights too large", f)
 	}
 	set := engine.Set
@@ -190,20 +198,22 @@ func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) 
 	for i := range c.work {
 		c.work[i].own.scratch = aligned(scratch)
 	}
-	c.copyTask, c.packTask, c.blockTask, c.groupTask = c.copyImage, c.packPanel, c.forwardItem, c.forwardGroup
+	c.copyTask, c.packTask, c.blockTask, c.groupTask = c.copyImage, c.packPanel, c.forwardItem,
+		c.forwardGroup
 	return c, nil
 }
 
-// Follow has the backward methods of a plan for a share of a batch's images go by what the last Forward
-// of the plan for all of them kept: from which positions the maxima of the share came. The plans are
-// alike but for their batches.
+// Follow has the backward methods of a plan for a share of a batch's images go by what the last
+// Forward of the plan for all of them kept: from which positions the maxima of the share came. The
+// plans are alike but for their batches.
 func (c *Conv2D) Follow(whole *Conv2D, share int) error {
 	if c.config.MaxPool == nil && whole.config.MaxPool == nil {
 		return nil // nothing was kept
 	}
-	if f := whole.config; f.Batch%c.config.Batch != 0 || share < 0 || share >= f.Batch/c.config.Batch ||
-		len(whole.index) != f.Batch/c.config.Batch*len(c.index) {
-		return fmt.Errorf("kernel: share %d of %d images of a convolution of %d", share, c.config.Batch, f.Batch)
+	if f := whole.config; f.Batch%c.config.Batch != 0 || share < 0 ||
+		share >= f.Batch/c.config.Batch || len(whole.index) != f.Batch/c.config.Batch*len(c.index) {
+		return fmt.Errorf("kernel: share %d of %d images of a convolution of %d", share, c.config.Batch,
+			f.Batch)
 	}
 	c.index = whole.index[share*len(c.index):][:len(c.index)]
 	return nil
@@ -219,7 +229,8 @@ func (c *Conv2D) sizeX() int { return c.config.Batch * c.sizeImage() }
 
 func (c *Conv2D) sizeY() int { return c.config.Batch * c.outHeight * c.outWidth * c.config.Filters }
 
-// position returns where the input of output position (i, j) of the convolution starts in an image, in bytes.
+// position returns where the input of output position (i, j) of the convolution starts in an image,
+// in bytes.
 func (c *Conv2D) position(i, j int) int {
 	return 4 * (i*c.config.StrideHeight*c.rowSize + j*c.config.StrideWidth*c.config.Channels)
 }
@@ -246,7 +257,8 @@ func (c *Conv2D) Forward(y, x, w, b []float32) error {
 	return nil
 }
 
-// forwardDirectly shares the work by groups of images or, where there are too few for the threads, by blocks of them.
+// forwardDirectly shares the work by groups of images or, where there are too few for the threads,
+// by blocks of them.
 func (c *Conv2D) forwardDirectly() {
 	if !c.kept && !c.engine.held(&c.held) {
 		c.pack()
@@ -295,7 +307,8 @@ type Packed struct {
 // Pack packs the constant weights of a Direct plan before the first Forward, for others to Share.
 func (c *Conv2D) Pack(w []float32) (*Packed, error) {
 	if !c.config.Direct || !c.config.ConstantWeights {
-		return nil, fmt.Errorf("kernel: weights are packed once for plans that are Direct and of ConstantWeights")
+		return nil, fmt.Errorf(
+			"kernel: weights are packed once for plans that are Direct and of ConstantWeights")
 	}
 	if err := lengths("convolution", size{"w", len(w), c.config.Filters * c.depth}); err != nil {
 		return nil, err
@@ -328,7 +341,8 @@ func (c *Conv2D) forwardGroup(worker, group int) {
 	c.finished(worker, image, images)
 }
 
-// forwardItem computes some panels of one block of a group of images, all of which are copied, if they must be.
+// forwardItem computes some panels of one block of a group of images, all of which are copied, if
+// they must be.
 func (c *Conv2D) forwardItem(worker, item int) {
 	first, last := item%c.split*c.columns.count()/c.split, (item%c.split+1)*c.columns.count()/c.split
 	item /= c.split
@@ -337,7 +351,8 @@ func (c *Conv2D) forwardItem(worker, item int) {
 	if c.copied {
 		source = c.input
 	}
-	c.forwardBlock(worker, &c.blocks[item%len(c.blocks)], pointer(source[image*c.imageSize:]), image, min(c.images, c.config.Batch-image),
+	c.forwardBlock(worker, &c.blocks[item%len(c.blocks)], pointer(source[image*c.imageSize:]), image,
+		min(c.images, c.config.Batch-image),
 		first, last)
 }
 
@@ -360,7 +375,8 @@ func floor(relu bool) float32 {
 }
 
 // forwardBlock computes panels first to last of a block of some images, which start at source.
-func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointer, image, images, first, last int) {
+func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointer, image, images,
+	first, last int) {
 	ws := &c.work[worker].own
 	positions, pooled := len(block.aOffsets), c.config.MaxPool != nil
 	windows := 0
@@ -379,7 +395,8 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 				A: unsafe.Add(source, p.aShift), AOffsets: &block.aOffsets[0],
 				C: pointer(ws.scratch), COffsets: &block.cOffsets[0],
 				B: pointer(c.packed[c.columns.first(panel)*c.depth+p.bRow*width:]),
-				M: positions, Runs: p.runs, Length: p.length, AStep: 4, AJump: p.aJump, BStep: 4 * width, Floor: nan32,
+				M: positions, Runs: p.runs, Length: p.length, AStep: 4, AJump: p.aJump, BStep: 4 * width,
+				Floor: nan32,
 				Ahead: 4 * p.runs * p.length * width,
 			}
 			if k == 0 {
@@ -418,15 +435,17 @@ func (c *Conv2D) poolPanel(ws *convWork, entries []poolEntry, first, windows, pa
 	if vectors := columns / lanes; vectors > 0 {
 		ws.pool = poolArgs{
 			Src: pointer(ws.scratch), Entries: &entries[0],
-			Y: pointer(c.y[at:]), YStep: 4 * filters, Index: unsafe.Pointer(&c.index[at]), IndexStep: 2 * filters,
-			Windows: windows, Elements: elements, Vectors: vectors, Floor: floor,
+			Y: pointer(c.y[at:]), YStep: 4 * filters, Index: unsafe.Pointer(&c.index[at]),
+			IndexStep: 2 * filters,
+			Windows:   windows, Elements: elements, Vectors: vectors, Floor: floor,
 		}
 		c.engine.Set.poolMax(&ws.pool)
 	}
 	for channel := columns / lanes * lanes; channel < columns; channel++ {
 		for w := range windows {
 			i := at + w*filters + channel
-			c.y[i], c.index[i] = poolWindow(pointer(ws.scratch), entries[w*elements:(w+1)*elements], channel, floor)
+			c.y[i], c.index[i] = poolWindow(pointer(ws.scratch), entries[w*elements:(w+1)*elements], channel,
+				floor)
 		}
 	}
 }

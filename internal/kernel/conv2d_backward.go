@@ -1,10 +1,12 @@
 package kernel
 
-// BackwardParameters computes dw and, unless it is nil, db from dy and the x of Forward. y is Forward's output; only a
-// plan with ReLU and without pooling reads it.
+// BackwardParameters computes dw and, unless it is nil, db from dy and the x of Forward. y is
+// Forward's output; only a plan with ReLU and without pooling reads it.
 func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
-	if err := lengths("gradient of convolution parameters", size{"dw", len(dw), c.config.Filters * c.depth},
-		optional("db", db, c.config.Filters), size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()}); err != nil {
+	if err := lengths("gradient of convolution parameters",
+		size{"dw", len(dw), c.config.Filters * c.depth},
+		optional("db", db, c.config.Filters), size{"dy", len(dy), c.sizeY()}, size{"x", len(x),
+			c.sizeX()}); err != nil {
 		return err
 	}
 	if err := c.checkMask(y); err != nil {
@@ -28,8 +30,8 @@ func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 
 // BackwardInput computes dx from dy and w. y is as in BackwardParameters.
 func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
-	if err := lengths("gradient of convolution input", size{"dx", len(dx), c.sizeX()}, size{"dy", len(dy), c.sizeY()},
-		size{"w", len(w), c.config.Filters * c.depth}); err != nil {
+	if err := lengths("gradient of convolution input", size{"dx", len(dx), c.sizeX()},
+		size{"dy", len(dy), c.sizeY()}, size{"w", len(w), c.config.Filters * c.depth}); err != nil {
 		return err
 	}
 	if err := c.checkMask(y); err != nil {

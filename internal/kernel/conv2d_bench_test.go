@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// BenchmarkConv2DPasses times the three passes of the 3×3 convolutions of residual networks on one thread:
-// of ResNet-20, of ResNet-18 for 32×32, and of ResNet-18 for 224×224. It reports the shortest time, too. filtered says which gradients may use
-// Winograd's minimal filtering.
+// BenchmarkConv2DPasses times the three passes of the 3×3 convolutions of residual networks on one
+// thread: of ResNet-20, of ResNet-18 for 32×32, and of ResNet-18 for 224×224. It reports the
+// shortest time, too. filtered says which gradients may use Winograd's minimal filtering.
 func BenchmarkConv2DPasses(b *testing.B) {
 	for _, shape := range [][3]int{ // images, channels, side
 		{32, 16, 32}, {32, 32, 16}, {32, 64, 8}, {128, 16, 32}, {128, 32, 16}, {128, 64, 8},
@@ -42,9 +42,11 @@ func benchmarkConv2DPasses(b *testing.B, f Conv2DConfig) {
 	const others = 4
 	var x, y, dy, dx [others][]float32
 	for i := range others {
-		x[i], y[i], dy[i], dx[i] = random(r, plan.sizeX()), random(r, plan.sizeY()), random(r, plan.sizeY()), random(r, plan.sizeX())
+		x[i], y[i], dy[i], dx[i] = random(r, plan.sizeX()), random(r, plan.sizeY()), random(r,
+			plan.sizeY()), random(r, plan.sizeX())
 	}
-	w, dw, bias := random(r, f.Filters*plan.depth), random(r, f.Filters*plan.depth), random(r, f.Filters)
+	w, dw, bias := random(r, f.Filters*plan.depth), random(r, f.Filters*plan.depth), random(r,
+		f.Filters)
 	for _, pass := range []struct {
 		name string
 		run  func(i int) error

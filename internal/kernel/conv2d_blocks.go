@@ -13,28 +13,32 @@ func (c *Conv2D) planBlocks() {
 	}
 	c.images = min(max(1, most/positions), c.config.Batch)
 	total := c.images * positions
-	// As many positions each as near as tiles allow: a short last block would read all weights for few.
+	// As many positions each as near as tiles allow: a short last block would read all weights for
+	// few.
 	step := ceil(ceil(total, max(1, (total+most/2)/most)), tileRows) * tileRows
 	for first := 0; first < total; first += step {
 		var b convBlock
 		for p := first; p < min(first+step, total); p++ {
 			image, at := p/positions, p%positions
-			b.aOffsets = append(b.aOffsets, int64(4*image*c.imageSize+c.position(at/c.convWidth, at%c.convWidth)))
+			b.aOffsets = append(b.aOffsets,
+				int64(4*image*c.imageSize+c.position(at/c.convWidth, at%c.convWidth)))
 			b.cOffsets = append(b.cOffsets, int64(4*p*c.config.Filters))
 		}
 		c.blocks = append(c.blocks, b)
 	}
 }
 
-// Where weights are of more bytes than manyWeights, each block reads them from behind the second-level cache. So it has more
-// positions then, whose input, unlike all of the weights, stays in that cache.
+// Where weights are of more bytes than manyWeights, each block reads them from behind the
+// second-level cache. So it has more positions then, whose input, unlike all of the weights, stays
+// in that cache.
 const manyWeights, manyPositions = 768 << 10, 240
 
 // tileRows is a multiple of the heights of the sets' tiles, 6 and 8.
 const tileRows = 24
 
-// planPooledBlocks makes blocks of whole windows: the positions that they need, and for each window the table of its
-// elements. Positions that no window needs are not computed; those of windows that overlap are computed once a block.
+// planPooledBlocks makes blocks of whole windows: the positions that they need, and for each window
+// the table of its elements. Positions that no window needs are not computed; those of windows that
+// overlap are computed once a block.
 func (c *Conv2D) planPooledBlocks() {
 	windows := c.outHeight * c.outWidth
 	pool := c.config.MaxPool
@@ -78,13 +82,14 @@ func (c *Conv2D) addWindow(b *convBlock, window int, known map[int]int) {
 			b.aOffsets = append(b.aOffsets, int64(4*image*c.imageSize+c.position(i, j)))
 			b.cOffsets = append(b.cOffsets, int64(len(b.cOffsets)*rowBytes))
 		}
-		b.entries = append(b.entries, poolEntry{src: int32(known[key] * rowBytes), position: int32(position)})
+		b.entries = append(b.entries, poolEntry{src: int32(known[key] * rowBytes),
+			position: int32(position)})
 	})
 	b.entries = padWindow(b.entries, first+elements)
 }
 
-// padWindow repeats a window's last element up to the given number of entries, in place of positions outside: an equal
-// never wins, and NaN wins with the same position.
+// padWindow repeats a window's last element up to the given number of entries, in place of
+// positions outside: an equal never wins, and NaN wins with the same position.
 func padWindow(entries []poolEntry, end int) []poolEntry {
 	for len(entries) < end {
 		entries = append(entries, entries[len(entries)-1])
@@ -92,7 +97,8 @@ func padWindow(entries []poolEntry, end int) []poolEntry {
 	return entries
 }
 
-// visitWindow calls f for the positions of a pooling window that are inside the convolution's output.
+// visitWindow calls f for the positions of a pooling window that are inside the convolution's
+// output.
 func (c *Conv2D) visitWindow(window int, f func(position, i, j int)) {
 	pool := c.config.MaxPool
 	top := window/c.outWidth*pool.StrideHeight - pool.PaddingHeight
@@ -125,7 +131,8 @@ func splitDepth(set *Set, runs, length, rowBytes int) []part {
 		step := ceil(length, ceil(length, limit))
 		for r := range runs {
 			for k := 0; k < length; k += step {
-				parts = append(parts, part{aShift: r*rowBytes + 4*k, bRow: r*length + k, runs: 1, length: min(step, length-k)})
+				parts = append(parts, part{aShift: r*rowBytes + 4*k, bRow: r*length + k, runs: 1,
+					length: min(step, length-k)})
 			}
 		}
 		return parts

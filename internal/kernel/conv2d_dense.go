@@ -4,11 +4,13 @@ import "unsafe"
 
 // denseConv2D is the gradient of a convolution that no max pooling follows, by matrix products.
 //
-// The weights' gradient is, for a panel of output channels, Σ over positions of x[position+tap] · dy[position]: a row of
-// the product's A is a tap, a row of B the gradient of one position, read where it lies.
+// The weights' gradient is, for a panel of output channels, Σ over positions of x[position+tap] ·
+// dy[position]: a row of the product's A is a tap, a row of B the gradient of one position, read
+// where it lies.
 //
-// The input's gradient at (h, k) takes the taps (u, v) with u ≡ h+PH (mod SH), v ≡ k+PW (mod SW). For each of the
-// SH·SW phases it is a convolution of stride 1 of dy, zero-padded, with those taps in reverse order.
+// The input's gradient at (h, k) takes the taps (u, v) with u ≡ h+PH (mod SH), v ≡ k+PW (mod SW).
+// For each of the SH·SW phases it is a convolution of stride 1 of dy, zero-padded, with those taps
+// in reverse order.
 type denseConv2D struct {
 	conv *Conv2D
 
@@ -47,20 +49,24 @@ type phase struct {
 // tapBlock is how many taps' gradients are one item of work, a multiple of every tile height.
 const tapBlock = 96
 
-// gradientPositions is how many positions of small images a weight gradient's product sums at a time: enough to be worth
-// loading and storing the sums, few enough that both operands stay in the first-level cache.
+// gradientPositions is how many positions of small images a weight gradient's product sums at a
+// time: enough to be worth loading and storing the sums, few enough that both operands stay in the
+// first-level cache.
 const gradientPositions = 256
 
-// gradientPartials is how many partial sums of the weights' gradient there are: as many threads share it without reading
-// each other's images. The number of threads must not change it, as sums in another order are other sums.
+// gradientPartials is how many partial sums of the weights' gradient there are: as many threads
+// share it without reading each other's images. The number of threads must not change it, as sums
+// in another order are other sums.
 const gradientPartials = 4
 
-// gradientManyPartials is how many there are where they are small, of at most gradientSmall elements.
+// gradientManyPartials is how many there are where they are small, of at most gradientSmall
+// elements.
 const gradientManyPartials, gradientSmall = 16, 1 << 15
 
 func newDenseConv2D(c *Conv2D) *denseConv2D {
 	f := &c.config
-	d := &denseConv2D{conv: c, top: ceil(f.KernelHeight, f.StrideHeight) - 1, left: ceil(f.KernelWidth, f.StrideWidth) - 1}
+	d := &denseConv2D{conv: c, top: ceil(f.KernelHeight, f.StrideHeight) - 1,
+		left: ceil(f.KernelWidth, f.StrideWidth) - 1}
 	bottom := max(0, (f.Height-1+f.PaddingHeight)/f.StrideHeight-(c.convHeight-1))
 	right := max(0, (f.Width-1+f.PaddingWidth)/f.StrideWidth-(c.convWidth-1))
 	d.rowSize = (d.left + c.convWidth + right) * f.Filters
@@ -110,8 +116,9 @@ func (d *denseConv2D) reserve(images int) {
 	}
 }
 
-// gradients returns padded copies of some images' gradients, where ReLU let them through. As the copies of the images,
-// they are made anew for each use. Where nothing is to be padded or left out, it is the gradients themselves.
+// gradients returns padded copies of some images' gradients, where ReLU let them through. As the
+// copies of the images, they are made anew for each use. Where nothing is to be padded or left out,
+// it is the gradients themselves.
 func (d *denseConv2D) gradients(worker, image, images int) []float32 {
 	c := d.conv
 	if !c.config.ReLU && d.imageSize == c.convHeight*c.convWidth*c.config.Filters {
@@ -166,8 +173,8 @@ func (d *denseConv2D) backwardParameters() {
 	copy(c.db, d.biasSums)
 }
 
-// parametersItem sums some blocks of dw over some of the images, a few at a time, which stay in the second-level cache
-// from block to block.
+// parametersItem sums some blocks of dw over some of the images, a few at a time, which stay in the
+// second-level cache from block to block.
 func (d *denseConv2D) parametersItem(worker, item int) {
 	c := d.conv
 	part, split := item/d.splits, item%d.splits
@@ -188,14 +195,16 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 	}
 }
 
-// gradientRows are some images' gradients with what lies between their rows and between the images, in elements.
+// gradientRows are some images' gradients with what lies between their rows and between the images,
+// in elements.
 type gradientRows struct {
 	values           []float32
 	between, outside int
 }
 
-// gradientRows returns the gradients where they lie, unless ReLU has to be passed or the panels in which they are read would
-// end behind them; copies have the padding that is for the input's gradient.
+// gradientRows returns the gradients where they lie, unless ReLU has to be passed or the panels in
+// which they are read would end behind them; copies have the padding that is for the input's
+// gradient.
 func (d *denseConv2D) gradientRows(worker, image, images int) gradientRows {
 	c, f := d.conv, &d.conv.config
 	row := c.convWidth * f.Filters
@@ -208,14 +217,17 @@ func (d *denseConv2D) gradientRows(worker, image, images int) gradientRows {
 	}
 }
 
-// parametersBlock adds some images' part to a block of a partial sum of dw, and to that of db with the first taps.
-func (d *denseConv2D) parametersBlock(worker, part, block, images int, source unsafe.Pointer, gradient gradientRows, first bool) {
+// parametersBlock adds some images' part to a block of a partial sum of dw, and to that of db with
+// the first taps.
+func (d *denseConv2D) parametersBlock(worker, part, block, images int, source unsafe.Pointer,
+	gradient gradientRows, first bool) {
 	c, f := d.conv, &d.conv.config
 	tap, panel := block/c.columns.count()*tapBlock, block%c.columns.count()
 	a, width, column := &c.work[worker].own.product, c.columns.width(panel), c.columns.first(panel)
 	b := productArgs{
 		B:      pointer(gradient.values[column:]),
-		Groups: images, Runs: c.convHeight, Length: c.convWidth, BStep: 4 * f.Filters, BJump: 4 * gradient.between,
+		Groups: images, Runs: c.convHeight, Length: c.convWidth, BStep: 4 * f.Filters,
+		BJump:      4 * gradient.between,
 		BGroupJump: 4 * gradient.outside, Floor: nan32,
 	}
 	if first {
@@ -223,7 +235,8 @@ func (d *denseConv2D) parametersBlock(worker, part, block, images int, source un
 	}
 	*a = b
 	a.A, a.AOffsets = source, &d.tapOffsets[tap]
-	a.C, a.COffsets = pointer(d.transposed[part*c.depth*c.columns.padded()+column:]), &d.rowOffsets[tap]
+	a.C, a.COffsets = pointer(d.transposed[part*c.depth*c.columns.padded()+column:]),
+		&d.rowOffsets[tap]
 	a.M = min(tapBlock, c.depth-tap)
 	a.AStep = 4 * f.StrideWidth * f.Channels
 	a.AJump = 4 * (f.StrideHeight*c.rowSize - c.convWidth*f.StrideWidth*f.Channels)
@@ -254,7 +267,8 @@ func (d *denseConv2D) untransposePanel(_, panel int) {
 	taps, done := c.depth&^7, 0
 	for ; done+8 <= columns && taps > 0; done += 8 {
 		for tap := 0; tap < taps; tap += 8 {
-			c.engine.Set.transpose8(&c.dw[(first+done)*c.depth+tap], 4*c.depth, &d.transposed[tap*wide+first+done], 4*wide, 1)
+			c.engine.Set.transpose8(&c.dw[(first+done)*c.depth+tap], 4*c.depth,
+				&d.transposed[tap*wide+first+done], 4*wide, 1)
 		}
 		for o := done; o < done+8; o++ {
 			for tap := taps; tap < c.depth; tap++ {

@@ -21,7 +21,8 @@ func (d *denseConv2D) prepareInput() {
 	d.images = min(max(1, blockPositions*f.StrideHeight*f.StrideWidth/(f.Height*f.Width)), f.Batch)
 	for rowResidue := range f.StrideHeight {
 		for columnResidue := range f.StrideWidth {
-			p := phase{rowTaps: taps(rowResidue, f.KernelHeight, f.StrideHeight), columnTaps: taps(columnResidue, f.KernelWidth, f.StrideWidth)}
+			p := phase{rowTaps: taps(rowResidue, f.KernelHeight, f.StrideHeight),
+				columnTaps: taps(columnResidue, f.KernelWidth, f.StrideWidth)}
 			d.planPhase(&p, rowResidue, columnResidue)
 			if len(p.blocks) == 0 {
 				continue
@@ -81,9 +82,9 @@ func (d *denseConv2D) backwardInput() {
 	c.engine.Pool.Run(ceil(c.config.Batch, d.images), d.inputTask)
 }
 
-// backward computes all gradients, those of the input of some images right behind their part of the parameters' gradient,
-// while they are in the caches. It reports false, having done nothing, where the threads would not share that evenly or
-// another way is better.
+// backward computes all gradients, those of the input of some images right behind their part of the
+// parameters' gradient, while they are in the caches. It reports false, having done nothing, where
+// the threads would not share that evenly or another way is better.
 func (d *denseConv2D) backward() bool {
 	d.prepareParameters()
 	d.prepareInput()
@@ -98,7 +99,8 @@ func (d *denseConv2D) backward() bool {
 	return true
 }
 
-// packInput packs the weights as the input's gradient reads them, into memory that unpackInput gives back.
+// packInput packs the weights as the input's gradient reads them, into memory that unpackInput
+// gives back.
 func (d *denseConv2D) packInput() []float32 {
 	c := d.conv
 	if d.empty {
@@ -135,7 +137,8 @@ func (d *denseConv2D) packedSize() int {
 	return size
 }
 
-// packItem stores a panel of input channels of the weights of a phase, a row for each tap and output channel.
+// packItem stores a panel of input channels of the weights of a phase, a row for each tap and
+// output channel.
 func (d *denseConv2D) packItem(_, item int) {
 	c, f := d.conv, &d.conv.config
 	p, panel := &d.phases[item/d.columns.count()], item%d.columns.count()
@@ -168,7 +171,8 @@ func (d *denseConv2D) inputImages(worker, image, images int) {
 }
 
 // inputBlock computes a block of a phase of some images, whose padded gradients start at gradient.
-func (d *denseConv2D) inputBlock(worker int, p *phase, block *convBlock, gradient unsafe.Pointer, image, images int) {
+func (d *denseConv2D) inputBlock(worker int, p *phase, block *convBlock, gradient unsafe.Pointer,
+	image, images int) {
 	c, f := d.conv, &d.conv.config
 	positions := len(block.aOffsets)
 	if d.images > 1 {
@@ -183,7 +187,8 @@ func (d *denseConv2D) inputBlock(worker int, p *phase, block *convBlock, gradien
 				A: unsafe.Add(gradient, part.aShift), AOffsets: &block.aOffsets[0],
 				C: pointer(c.dx[image*f.Height*f.Width*f.Channels+first:]), COffsets: &block.cOffsets[0],
 				B: pointer(p.packed[first*depth+part.bRow*width:]), Mask: d.columns.mask(panel),
-				M: positions, Runs: part.runs, Length: part.length, AStep: 4, AJump: part.aJump, BStep: 4 * width, Floor: nan32,
+				M: positions, Runs: part.runs, Length: part.length, AStep: 4, AJump: part.aJump,
+				BStep: 4 * width, Floor: nan32,
 			}
 			if k == 0 {
 				a.Init = pointer(d.columns.zeros)

@@ -2,17 +2,19 @@ package kernel
 
 import "fmt"
 
-// GroupedConv2DConfig describes a convolution whose channels and filters are divided into groups, each of which sees
-// nothing of the others, or whose kernel is dilated. Channels and Filters are those of all groups. Nothing is fused.
+// GroupedConv2DConfig describes a convolution whose channels and filters are divided into groups,
+// each of which sees nothing of the others, or whose kernel is dilated. Channels and Filters are
+// those of all groups. Nothing is fused.
 type GroupedConv2DConfig struct {
 	Conv2DConfig
 	Groups                        int
 	DilationHeight, DilationWidth int
 }
 
-// GroupedConv2D is a plan for such a convolution. Tensors lie as Conv2D's; the weights are O×KH×KW×(C/Groups). Each group is
-// a Conv2D of its own on a copy of its channels, and a dilated kernel one with zeros between its taps. A plan owns its
-// scratch memory: its methods must not run at the same time as each other.
+// GroupedConv2D is a plan for such a convolution. Tensors lie as Conv2D's; the weights are
+// O×KH×KW×(C/Groups). Each group is a Conv2D of its own on a copy of its channels, and a dilated
+// kernel one with zeros between its taps. A plan owns its scratch memory: its methods must not run
+// at the same time as each other.
 type GroupedConv2D struct {
 	config          GroupedConv2DConfig
 	pool            *Pool
@@ -34,21 +36,27 @@ func NewGroupedConv2D(engine Engine, config GroupedConv2DConfig) (*GroupedConv2D
 }
 
 // newGroupedConv2D returns the plan for a batch that is so many shares.
-func newGroupedConv2D(engine Engine, config GroupedConv2DConfig, shares int) (*GroupedConv2D, error) {
+func newGroupedConv2D(engine Engine, config GroupedConv2DConfig, shares int) (*GroupedConv2D,
+	error) {
 	f := config
 	if f.ReLU || f.MaxPool != nil || f.ConstantWeights {
-		return nil, fmt.Errorf("kernel: grouped convolution %+v: nothing is fused, and weights may change", f)
+		return nil, fmt.Errorf(
+			"kernel: grouped convolution %+v: nothing is fused, and weights may change", f)
 	}
 	if f.Groups < 1 || f.Channels%f.Groups != 0 || f.Filters%f.Groups != 0 {
-		return nil, fmt.Errorf("kernel: %d groups of %d channels and %d filters", f.Groups, f.Channels, f.Filters)
+		return nil, fmt.Errorf("kernel: %d groups of %d channels and %d filters", f.Groups, f.Channels,
+			f.Filters)
 	}
-	if _, _, err := f.slide(f.ExtraHeight, f.ExtraWidth, f.DilationHeight, f.DilationWidth); err != nil {
+	if _, _, err := f.slide(f.ExtraHeight, f.ExtraWidth, f.DilationHeight,
+		f.DilationWidth); err != nil {
 		return nil, err
 	}
-	g := &GroupedConv2D{config: f, pool: engine.Pool, channels: f.Channels / f.Groups, filters: f.Filters / f.Groups}
+	g := &GroupedConv2D{config: f, pool: engine.Pool, channels: f.Channels / f.Groups,
+		filters: f.Filters / f.Groups}
 	inner := f.Conv2DConfig
 	inner.Channels, inner.Filters = g.channels, g.filters
-	inner.KernelHeight, inner.KernelWidth = f.DilationHeight*(f.KernelHeight-1)+1, f.DilationWidth*(f.KernelWidth-1)+1
+	inner.KernelHeight, inner.KernelWidth = f.DilationHeight*(f.KernelHeight-1)+
+		1, f.DilationWidth*(f.KernelWidth-1)+1
 	// Its images are copied one by one.
 	inner.FilteredGradients = inner.FilteredGradients && inner.KernelHeight*inner.KernelWidth > 1
 	if f.Groups > 1 {
@@ -118,7 +126,8 @@ func (g *GroupedConv2D) put(values, scratch []float32, group int, output bool) {
 	}
 }
 
-func (g *GroupedConv2D) move(to, from []float32, group int, output bool, task func(worker, image int)) {
+func (g *GroupedConv2D) move(to, from []float32, group int, output bool,
+	task func(worker, image int)) {
 	g.to, g.from, g.narrow, g.rows = to, from, g.channels, g.config.Height*g.config.Width
 	if output {
 		g.narrow, g.rows = g.filters, g.group.outHeight*g.group.outWidth
@@ -139,7 +148,8 @@ func (g *GroupedConv2D) weights(w []float32, group int) []float32 {
 	return g.w
 }
 
-// eachTap calls f with where each tap's channels lie in the weights of a group and in its dilated ones.
+// eachTap calls f with where each tap's channels lie in the weights of a group and in its dilated
+// ones.
 func (g *GroupedConv2D) eachTap(f func(at, dilated int)) {
 	at := 0
 	for o := range g.filters {
@@ -152,14 +162,16 @@ func (g *GroupedConv2D) eachTap(f func(at, dilated int)) {
 
 // Forward computes y from x, w and b.
 func (g *GroupedConv2D) Forward(y, x, w, b []float32) error {
-	if err := lengths("grouped convolution", size{"y", len(y), g.sizeY()}, size{"x", len(x), g.sizeX()},
-		size{"w", len(w), g.sizeW()}, size{"b", len(b), g.config.Filters}); err != nil {
+	if err := lengths("grouped convolution", size{"y", len(y), g.sizeY()},
+		size{"x", len(x), g.sizeX()}, size{"w", len(w), g.sizeW()}, size{"b", len(b),
+			g.config.Filters}); err != nil {
 		return err
 	}
 	for group := range g.config.Groups {
 		to := g.give(g.y, y)
 		bias := b[group*g.filters : (group+1)*g.filters]
-		if err := g.group.Forward(to, g.take(g.x, x, group, false), g.weights(w, group), bias); err != nil {
+		if err := g.group.Forward(to, g.take(g.x, x, group, false), g.weights(w, group),
+			bias); err != nil {
 			return err
 		}
 		g.put(y, to, group, true)
@@ -176,8 +188,9 @@ func (g *GroupedConv2D) haveGradients() {
 
 // BackwardParameters computes dw and, unless it is nil, db from dy and x; y is not read.
 func (g *GroupedConv2D) BackwardParameters(dw, db, dy, _, x []float32) error {
-	if err := lengths("gradient of grouped convolution parameters", size{"dw", len(dw), g.sizeW()}, optional("db", db, g.config.Filters),
-		size{"dy", len(dy), g.sizeY()}, size{"x", len(x), g.sizeX()}); err != nil {
+	if err := lengths("gradient of grouped convolution parameters", size{"dw", len(dw), g.sizeW()},
+		optional("db", db, g.config.Filters), size{"dy", len(dy), g.sizeY()}, size{"x", len(x),
+			g.sizeX()}); err != nil {
 		return err
 	}
 	g.haveGradients()
@@ -205,14 +218,15 @@ func (g *GroupedConv2D) BackwardParameters(dw, db, dy, _, x []float32) error {
 
 // BackwardInput computes dx from dy and w; y is not read.
 func (g *GroupedConv2D) BackwardInput(dx, dy, _, w []float32) error {
-	if err := lengths("gradient of grouped convolution input", size{"dx", len(dx), g.sizeX()}, size{"dy", len(dy), g.sizeY()},
-		size{"w", len(w), g.sizeW()}); err != nil {
+	if err := lengths("gradient of grouped convolution input", size{"dx", len(dx), g.sizeX()},
+		size{"dy", len(dy), g.sizeY()}, size{"w", len(w), g.sizeW()}); err != nil {
 		return err
 	}
 	g.haveGradients()
 	for group := range g.config.Groups {
 		to := g.give(g.dx, dx)
-		if err := g.group.BackwardInput(to, g.take(g.dy, dy, group, true), nil, g.weights(w, group)); err != nil {
+		if err := g.group.BackwardInput(to, g.take(g.dy, dy, group, true), nil,
+			g.weights(w, group)); err != nil {
 			return err
 		}
 		g.put(dx, to, group, false)

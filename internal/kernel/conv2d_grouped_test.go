@@ -25,16 +25,21 @@ func TestGroupedConv2D(t *testing.T) {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(uint64(i), 3))
 				c := reference.Conv2D{
-					Batch: f.Batch, Channels: f.Channels, Height: f.Height, Width: f.Width, Filters: f.Filters, Groups: f.Groups,
-					KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: f.StrideHeight, StrideWidth: f.StrideWidth,
-					PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth, ExtraHeight: f.ExtraHeight, ExtraWidth: f.ExtraWidth,
+					Batch: f.Batch, Channels: f.Channels, Height: f.Height, Width: f.Width, Filters: f.Filters,
+					Groups:       f.Groups,
+					KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: f.StrideHeight,
+					StrideWidth:   f.StrideWidth,
+					PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth, ExtraHeight: f.ExtraHeight,
+					ExtraWidth:     f.ExtraWidth,
 					DilationHeight: f.DilationHeight, DilationWidth: f.DilationWidth,
 				}
 				oh, ow := c.Output()
 				channels, area := f.Channels/f.Groups, f.KernelHeight*f.KernelWidth
-				x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r, f.Filters*area*channels), random(r, f.Filters)
+				x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r,
+					f.Filters*area*channels), random(r, f.Filters)
 				dy := random(r, f.Batch*oh*ow*f.Filters)
-				y, dx, dw, db := make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(b))
+				y, dx, dw, db := make([]float32, len(dy)), make([]float32, len(x)), make([]float32,
+					len(w)), make([]float32, len(b))
 				g, err := NewGroupedConv2D(engine, f)
 				must(t, err)
 				run := func() {
@@ -44,13 +49,17 @@ func TestGroupedConv2D(t *testing.T) {
 				}
 				run()
 				run() // finds the scratch memory used
-				xf, dyf := channelsFirst(x, f.Batch, f.Channels, f.Height, f.Width), channelsFirst(dy, f.Batch, f.Filters, oh, ow)
+				xf, dyf := channelsFirst(x, f.Batch, f.Channels, f.Height, f.Width), channelsFirst(dy, f.Batch,
+					f.Filters, oh, ow)
 				wf := channelsFirst(w, f.Filters, channels, f.KernelHeight, f.KernelWidth)
 				wantX, wantW, wantB := reference.Conv2DBackward(c, dyf, xf, wf)
 				positions := f.Batch * oh * ow
-				near(t, "y", y, channelsLast(reference.Conv2DForward(c, xf, wf, b), f.Batch, f.Filters, oh, ow), area*channels)
-				near(t, "dx", dx, channelsLast(wantX, f.Batch, f.Channels, f.Height, f.Width), area*f.Filters/f.Groups)
-				near(t, "dw", dw, channelsLast(wantW, f.Filters, channels, f.KernelHeight, f.KernelWidth), positions)
+				near(t, "y", y, channelsLast(reference.Conv2DForward(c, xf, wf, b), f.Batch, f.Filters, oh, ow),
+					area*channels)
+				near(t, "dx", dx, channelsLast(wantX, f.Batch, f.Channels, f.Height, f.Width),
+					area*f.Filters/f.Groups)
+				near(t, "dw", dw, channelsLast(wantW, f.Filters, channels, f.KernelHeight, f.KernelWidth),
+					positions)
 				near(t, "db", db, wantB, positions)
 			})
 		}

@@ -1,7 +1,8 @@
 package kernel
 
-// inputConv2D is the input's gradient as a convolution by Winograd's minimal filtering: of dy, with the kernel turned by
-// half a turn and channels and filters changing places. It rounds as the forward pass does.
+// inputConv2D is the input's gradient as a convolution by Winograd's minimal filtering: of dy, with
+// the kernel turned by half a turn and channels and filters changing places. It rounds as the
+// forward pass does.
 type inputConv2D struct {
 	conv    *Conv2D
 	plan    *Conv2D
@@ -12,14 +13,17 @@ type inputConv2D struct {
 // newInputConv2D returns nil where that is not the better way.
 func newInputConv2D(c *Conv2D) *inputConv2D {
 	f := &c.config
-	if f.Direct || f.ReLU || f.MaxPool != nil || f.StrideHeight != 1 || f.StrideWidth != 1 || f.ExtraHeight != 0 || f.ExtraWidth != 0 ||
-		f.PaddingHeight >= f.KernelHeight || f.PaddingWidth >= f.KernelWidth {
+	if f.Direct || f.ReLU || f.MaxPool != nil || f.StrideHeight != 1 || f.StrideWidth != 1 ||
+		f.ExtraHeight != 0 || f.ExtraWidth != 0 || f.PaddingHeight >= f.KernelHeight ||
+		f.PaddingWidth >= f.KernelWidth {
 		return nil
 	}
 	plan, err := NewConv2D(c.whole, Conv2DConfig{
-		Batch: f.Batch, Height: c.convHeight, Width: c.convWidth, Channels: f.Filters, Filters: f.Channels,
+		Batch: f.Batch, Height: c.convHeight, Width: c.convWidth, Channels: f.Filters,
+		Filters:      f.Channels,
 		KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: 1, StrideWidth: 1,
-		PaddingHeight: f.KernelHeight - 1 - f.PaddingHeight, PaddingWidth: f.KernelWidth - 1 - f.PaddingWidth,
+		PaddingHeight: f.KernelHeight - 1 - f.PaddingHeight,
+		PaddingWidth:  f.KernelWidth - 1 - f.PaddingWidth,
 	})
 	if err != nil || plan.winograd == nil {
 		return nil

@@ -2,10 +2,11 @@ package kernel
 
 import "fmt"
 
-// normalised are the normalisations next to a convolution. The image behind one is nowhere in memory: who reads it computes
-// it, from values that are read anyway, on their way to the thread's own copies. The gradient in front of one is computed
-// where that of its result lies, by who reads it first. A training step is bound by memory where there are few channels: an
-// element that is written once and read twice is as dear as hundreds of multiplications.
+// normalised are the normalisations next to a convolution. The image behind one is nowhere in
+// memory: who reads it computes it, from values that are read anyway, on their way to the thread's
+// own copies. The gradient in front of one is computed where that of its result lies, by who reads
+// it first. A training step is bound by memory where there are few channels: an element that is
+// written once and read twice is as dear as hundreds of multiplications.
 type normalised struct {
 	before *BatchNorm              // of x
 	behind *BatchNorm              // of y
@@ -15,8 +16,9 @@ type normalised struct {
 	differentiateTask func(worker, item int)
 }
 
-// NormaliseBefore says what normalises the image: from then on x is its input, and each pass normalises the rows that it
-// reads. It must have been prepared with the same x. dx is the gradient of the normalised values.
+// NormaliseBefore says what normalises the image: from then on x is its input, and each pass
+// normalises the rows that it reads. It must have been prepared with the same x. dx is the gradient
+// of the normalised values.
 func (c *Conv2D) NormaliseBefore(n *BatchNorm) error {
 	if err := n.fits(c.config.Channels, c.sizeX()); err != nil {
 		return fmt.Errorf("kernel: convolution %+v: before it: %w", c.config, err)
@@ -32,7 +34,8 @@ func (c *Conv2D) NormaliseBefore(n *BatchNorm) error {
 	return nil
 }
 
-// Measure lets Forward take the sums of y that n needs, so that it need not read y for them: it must be prepared with that y.
+// Measure lets Forward take the sums of y that n needs, so that it need not read y for them: it
+// must be prepared with that y.
 func (c *Conv2D) Measure(n *BatchNorm) error {
 	if err := n.fits(c.config.Filters, c.sizeY()); err != nil {
 		return fmt.Errorf("kernel: convolution %+v: behind it: %w", c.config, err)
@@ -70,14 +73,16 @@ func (c *Conv2D) finishInput(worker, image, images int) {
 	}
 }
 
-// NormaliseBehind says what normalises y: from then on Backward is given the gradient of its result, and must be the only
-// one to read it. It must have been prepared with it.
+// NormaliseBehind says what normalises y: from then on Backward is given the gradient of its
+// result, and must be the only one to read it. It must have been prepared with it.
 func (c *Conv2D) NormaliseBehind(n *BatchNorm) error {
 	if err := n.fits(c.config.Filters, c.sizeY()); err != nil {
 		return fmt.Errorf("kernel: convolution %+v: behind it: %w", c.config, err)
 	}
 	if c.config.ReLU || c.config.MaxPool != nil {
-		return fmt.Errorf("kernel: convolution %+v: a normalisation behind it cannot be taken up behind ReLU or pooling", c.config)
+		return fmt.Errorf(
+			"kernel: convolution %+v: a normalisation behind it cannot be taken up behind ReLU or pooling",
+			c.config)
 	}
 	for _, plan := range []*Conv2D{c, c.share} {
 		if plan != nil {
@@ -87,12 +92,13 @@ func (c *Conv2D) NormaliseBehind(n *BatchNorm) error {
 	return nil
 }
 
-// Backward computes the gradients of x, and of w and b, from dy, the x and w of Forward and its y, which is read as in
-// BackwardParameters, and where a normalisation is behind the convolution. Then dy is overwritten with the gradient of y. dx
-// may be nil, and so may dw with db, and db alone.
+// Backward computes the gradients of x, and of w and b, from dy, the x and w of Forward and its y,
+// which is read as in BackwardParameters, and where a normalisation is behind the convolution. Then
+// dy is overwritten with the gradient of y. dx may be nil, and so may dw with db, and db alone.
 func (c *Conv2D) Backward(dx, dw, db, dy, y, x, w []float32) error {
 	if c.behind != nil {
-		if err := lengths("gradient of convolution", size{"dy", len(dy), c.sizeY()}, size{"y", len(y), c.sizeY()}); err != nil {
+		if err := lengths("gradient of convolution", size{"dy", len(dy), c.sizeY()},
+			size{"y", len(y), c.sizeY()}); err != nil {
 			return err
 		}
 		if c.asItReads = dw != nil && c.readsGradientOnce(db); !c.asItReads {
@@ -136,13 +142,17 @@ func (c *Conv2D) inputMeasured() {
 	}
 }
 
-// backwardTogether computes all gradients of some images after the other's, where that is the better way.
+// backwardTogether computes all gradients of some images after the other's, where that is the
+// better way.
 func (c *Conv2D) backwardTogether(dx, dw, db, dy, y, x, w []float32) (done bool, err error) {
-	if dx == nil || dw == nil || c.sparse != nil || c.filtered != nil || c.filteredWeights != nil && db == nil {
+	if dx == nil || dw == nil || c.sparse != nil || c.filtered != nil || c.filteredWeights != nil &&
+		db == nil {
 		return false, nil
 	}
-	if err := lengths("gradient of convolution", size{"dx", len(dx), c.sizeX()}, size{"dw", len(dw), c.config.Filters * c.depth},
-		optional("db", db, c.config.Filters), size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()},
+	if err := lengths("gradient of convolution", size{"dx", len(dx), c.sizeX()},
+		size{"dw", len(dw), c.config.Filters * c.depth},
+		optional("db", db, c.config.Filters), size{"dy", len(dy), c.sizeY()},
+		size{"x", len(x), c.sizeX()},
 		size{"w", len(w), c.config.Filters * c.depth}); err != nil {
 		return false, err
 	}
@@ -157,7 +167,8 @@ func (c *Conv2D) backwardTogether(dx, dw, db, dy, y, x, w []float32) (done bool,
 	return done, nil
 }
 
-// readsGradientOnce reports whether each image's gradient is read by one item of the parameters' gradient, as a whole.
+// readsGradientOnce reports whether each image's gradient is read by one item of the parameters'
+// gradient, as a whole.
 func (c *Conv2D) readsGradientOnce(db []float32) bool {
 	if c.filteredWeights != nil && db == nil {
 		return c.filteredWeights.wholeImages()

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestConvolutionNormalisesAsItReads compares a convolution between two normalisations, which it takes up, with the three
-// one after another: the same numbers are multiplied, so the bits are the same.
+// TestConvolutionNormalisesAsItReads compares a convolution between two normalisations, which it
+// takes up, with the three one after another: the same numbers are multiplied, so the bits are the
+// same.
 func TestConvolutionNormalisesAsItReads(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		several := append(slices.Clone(convolutions), // of which Winograd's groups of tiles are and are not whole images
@@ -34,11 +35,13 @@ func TestConvolutionNormalisesAsItReads(t *testing.T) {
 				must(t, err)
 				return n
 			}
-			before, behind := normalisation(f.Channels, apart.sizeX()), normalisation(f.Filters, apart.sizeY())
+			before, behind := normalisation(f.Channels, apart.sizeX()), normalisation(f.Filters,
+				apart.sizeY())
 			must(t, together.NormaliseBefore(before))
 			must(t, together.NormaliseBehind(behind))
 
-			x, w, b, dz := random(r, apart.sizeX()), random(r, f.Filters*apart.depth), random(r, f.Filters), random(r, apart.sizeY())
+			x, w, b, dz := random(r, apart.sizeX()), random(r, f.Filters*apart.depth), random(r,
+				f.Filters), random(r, apart.sizeY())
 			scale, shift, variance := random(r, f.Channels), random(r, f.Channels), positive(r, f.Channels)
 			scale2, shift2, variance2 := random(r, f.Filters), random(r, f.Filters), positive(r, f.Filters)
 			must(t, before.Prepare(x, scale, shift, shift, variance))
@@ -72,7 +75,8 @@ func TestConvolutionNormalisesAsItReads(t *testing.T) {
 				got, want []float32
 			}{
 				{"y", got.y, want.y}, {"dw", got.dw, want.dw}, {"db", got.db, want.db}, {"dx", got.dx, want.dx},
-				{"dx alone", inputAlone.dx, want.dx}, {"dw alone", parametersAlone.dw, want.dw}, {"db alone", parametersAlone.db, want.db},
+				{"dx alone", inputAlone.dx, want.dx}, {"dw alone", parametersAlone.dw, want.dw},
+				{"db alone", parametersAlone.db, want.db},
 			} {
 				if !slices.Equal(pair.got, pair.want) {
 					t.Errorf("%+v: %s differs", f, pair.name)
@@ -97,15 +101,18 @@ func newConvolutionTensors(c *Conv2D) convolutionTensors {
 	}
 }
 
-// TestNormalisationOfOtherSizeIsRefused: a plan that is next to another one's tensor would read past it.
+// TestNormalisationOfOtherSizeIsRefused: a plan that is next to another one's tensor would read
+// past it.
 func TestNormalisationOfOtherSizeIsRefused(t *testing.T) {
 	engine := newEngine(t, "portable", 1)
 	c, err := NewConv2D(engine, Conv2DConfig{
-		Batch: 2, Height: 4, Width: 4, Channels: 3, Filters: 5, KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1,
+		Batch: 2, Height: 4, Width: 4, Channels: 3, Filters: 5, KernelHeight: 3, KernelWidth: 3,
+		StrideHeight: 1, StrideWidth: 1,
 	})
 	must(t, err)
 	for _, shape := range [][2]int{{31, 3}, {33, 3}, {24, 4}, {8, 4}, {7, 5}} {
-		n, err := NewBatchNorm(engine, BatchNormConfig{Rows: shape[0], Channels: shape[1], Epsilon: 1, Low: nan32, High: nan32})
+		n, err := NewBatchNorm(engine, BatchNormConfig{Rows: shape[0], Channels: shape[1], Epsilon: 1,
+			Low: nan32, High: nan32})
 		must(t, err)
 		if c.NormaliseBefore(n) == nil || c.NormaliseBehind(n) == nil {
 			t.Errorf("%v is taken", shape)

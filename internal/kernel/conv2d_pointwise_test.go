@@ -10,25 +10,30 @@ import (
 // pointwise is a convolution of one tap whose gradients may be summed in another order.
 func pointwise(batch, height, width, channels, filters int) Conv2DConfig {
 	return Conv2DConfig{
-		Batch: batch, Height: height, Width: width, Channels: channels, Filters: filters, KernelHeight: 1, KernelWidth: 1,
+		Batch: batch, Height: height, Width: width, Channels: channels, Filters: filters, KernelHeight: 1,
+		KernelWidth:  1,
 		StrideHeight: 1, StrideWidth: 1, FilteredGradients: true,
 	}
 }
 
-// togetherShapes are shapes whose gradients are computed at once: convolutions of one tap that are cut into bands, across images
-// and within them, and that cannot be, and others; where no position of x, or not every one, is seen.
+// togetherShapes are shapes whose gradients are computed at once: convolutions of one tap that are
+// cut into bands, across images and within them, and that cannot be, and others; where no position
+// of x, or not every one, is seen.
 func togetherShapes() []Conv2DConfig {
 	unseen := pointwise(3, 1, 1, 5, 17)
 	unseen.StrideHeight, unseen.StrideWidth, unseen.PaddingHeight, unseen.PaddingWidth = 2, 2, 1, 1
 	strided := pointwise(5, 9, 8, 16, 33)
 	strided.StrideHeight, strided.StrideWidth = 2, 3
 	windows := pointwise(6, 7, 5, 17, 5)
-	windows.KernelHeight, windows.KernelWidth, windows.StrideWidth, windows.PaddingHeight, windows.ExtraWidth = 3, 2, 2, 1, 1
+	windows.KernelHeight, windows.KernelWidth, windows.StrideWidth, windows.PaddingHeight,
+		windows.ExtraWidth = 3, 2, 2, 1, 1
 	plain := pointwise(4, 9, 9, 24, 40)
 	plain.FilteredGradients = false
 	return []Conv2DConfig{
-		pointwise(1, 1, 1, 1, 1), pointwise(257, 1, 1, 3, 2), pointwise(1, 53, 1, 16, 16), pointwise(3, 7, 7, 1, 48),
-		pointwise(2, 28, 28, 65, 31), pointwise(6, 8, 12, 16, 32), pointwise(257, 2, 2, 17, 16), pointwise(2, 16, 16, 480, 80),
+		pointwise(1, 1, 1, 1, 1), pointwise(257, 1, 1, 3, 2), pointwise(1, 53, 1, 16, 16),
+		pointwise(3, 7, 7, 1, 48),
+		pointwise(2, 28, 28, 65, 31), pointwise(6, 8, 12, 16, 32), pointwise(257, 2, 2, 17, 16),
+		pointwise(2, 16, 16, 480, 80),
 		pointwise(96, 1, 1, 5, 1), pointwise(1, 7, 67, 33, 64), unseen, strided, windows, plain,
 	}
 }
@@ -38,9 +43,11 @@ func TestBandsAreAllPositions(t *testing.T) {
 		f    Conv2DConfig
 		rows int // 0 if there are none
 	}{
-		{pointwise(8, 8, 8, 16, 16), 512}, {pointwise(8, 8, 8, 480, 80), 0}, {pointwise(8, 7, 7, 480, 80), 56}, {
+		{pointwise(8, 8, 8, 16, 16), 512}, {pointwise(8, 8, 8, 480, 80), 0},
+		{pointwise(8, 7, 7, 480, 80), 56}, {
 			pointwise(1, 53, 1, 16, 16), 53},
-		{pointwise(1, 47, 1, 16, 16), 0}, {pointwise(1, 521, 1, 16, 16), 0}, {pointwise(3, 7, 7, 1, 48), 147},
+		{pointwise(1, 47, 1, 16, 16), 0}, {pointwise(1, 521, 1, 16, 16), 0},
+		{pointwise(3, 7, 7, 1, 48), 147},
 	} {
 		got, ok := test.f.bands(1)
 		if ok != (test.rows > 0) || ok && (got.Height != 1 || got.Width != test.rows) {
@@ -52,8 +59,8 @@ func TestBandsAreAllPositions(t *testing.T) {
 	}
 }
 
-// All gradients at once are the reference's, and those one after the other, the same bits on any number of threads; and they
-// allocate nothing.
+// All gradients at once are the reference's, and those one after the other, the same bits on any
+// number of threads; and they allocate nothing.
 func TestConv2DGradientsAtOnce(t *testing.T) {
 	for _, name := range Available() {
 		for i, f := range togetherShapes() {

@@ -1,12 +1,15 @@
 package kernel
 
-// scatterConv2D is the input's gradient of a convolution, by adding each output position's part to the input positions
-// that it read: for kernel row u, the KW·C values Σ over o of dy[i,j,o]·w[o,u,:,:] lie in one row of dx.
+// scatterConv2D is the input's gradient of a convolution, by adding each output position's part to
+// the input positions that it read: for kernel row u, the KW·C values Σ over o of
+// dy[i,j,o]·w[o,u,:,:] lie in one row of dx.
 //
-// Summing instead all parts of each input position, as denseConv2D does, stores every element once. But its rows are C
-// wide, of which a vector may fill little, and it multiplies the zeros that dy is padded with.
+// Summing instead all parts of each input position, as denseConv2D does, stores every element once.
+// But its rows are C wide, of which a vector may fill little, and it multiplies the zeros that dy
+// is padded with.
 //
-// The rows of a product are the output rows i of some images at one column j, which no element of dx has in common.
+// The rows of a product are the output rows i of some images at one column j, which no element of
+// dx has in common.
 type scatterConv2D struct {
 	dense *denseConv2D
 
@@ -62,7 +65,8 @@ func (s *scatterConv2D) backwardInput() {
 func (s *scatterConv2D) packRow(_, row int) {
 	c, f := s.dense.conv, &s.dense.conv.config
 	for panel := range s.runs.count() {
-		s.runs.packRows(s.packed[(row*s.runs.padded()+s.runs.first(panel))*f.Filters:], c.w[row*c.run:], f.Filters, c.depth, panel)
+		s.runs.packRows(s.packed[(row*s.runs.padded()+s.runs.first(panel))*f.Filters:], c.w[row*c.run:],
+			f.Filters, c.depth, panel)
 	}
 }
 

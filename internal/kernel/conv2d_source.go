@@ -11,8 +11,9 @@ func (c *Conv2D) reserve(images int) {
 	}
 }
 
-// source returns some images as the kernels read them. Where that takes copies, they are the thread's and made right
-// before they are read, in each pass again: those of a whole batch would have to come from memory.
+// source returns some images as the kernels read them. Where that takes copies, they are the
+// thread's and made right before they are read, in each pass again: those of a whole batch would
+// have to come from memory.
 func (c *Conv2D) source(worker, image, images int) unsafe.Pointer {
 	if !c.copied {
 		return pointer(c.x[image*c.imageSize:])
@@ -48,7 +49,8 @@ func (c *Conv2D) copyImage(worker, item int) {
 	}
 }
 
-// pad copies rows first to last of an image into the middle of dst, normalised where that is asked for.
+// pad copies rows first to last of an image into the middle of dst, normalised where that is asked
+// for.
 func (c *Conv2D) pad(worker int, dst []float32, image, first, last int) {
 	f := &c.config
 	row := f.Width * f.Channels
@@ -63,8 +65,8 @@ func (c *Conv2D) pad(worker int, dst []float32, image, first, last int) {
 	}
 }
 
-// paddedGradients returns memory for the gradients of as many padded images, by worker, or nil where there is no padding and
-// they are summed in dx itself.
+// paddedGradients returns memory for the gradients of as many padded images, by worker, or nil
+// where there is no padding and they are summed in dx itself.
 func (c *Conv2D) paddedGradients(images int) [][]float32 {
 	if c.imageSize == c.config.Height*c.config.Width*c.config.Channels {
 		return nil

@@ -7,9 +7,9 @@ import (
 	"unsafe"
 )
 
-// sparseConv2D is the gradient of a convolution that max pooling follows. Of each window one position receives the
-// gradient, and none where ReLU cut it off; so the sums run over the positions that have one. That is exact: what is left
-// out are products with zero.
+// sparseConv2D is the gradient of a convolution that max pooling follows. Of each window one
+// position receives the gradient, and none where ReLU cut it off; so the sums run over the
+// positions that have one. That is exact: what is left out are products with zero.
 type sparseConv2D struct {
 	conv      *Conv2D
 	elements  int     // of a window
@@ -35,8 +35,8 @@ type sparseLists struct {
 	sums    [channelBlock]float32
 }
 
-// chunk is the parts of a filter that one kernel sums in registers: rows kernel rows by vectors each, at every shift. The
-// shifts' dst is in a filter, their src in an image.
+// chunk is the parts of a filter that one kernel sums in registers: rows kernel rows by vectors
+// each, at every shift. The shifts' dst is in a filter, their src in an image.
 type chunk struct {
 	rows, vectors int
 	partial       bool
@@ -88,7 +88,9 @@ func newSparseConv2D(c *Conv2D) *sparseConv2D {
 		for p := range s.elements {
 			s.positions[w*s.elements+p] = -1
 		}
-		c.visitWindow(w, func(position, i, j int) { s.positions[w*s.elements+position] = int32(c.position(i, j)) })
+		c.visitWindow(w, func(position, i, j int) {
+			s.positions[w*s.elements+position] = int32(c.position(i, j))
+		})
 	}
 	lanes := c.engine.Set.lanes
 	s.chunks = sparseChunks(c)
@@ -98,7 +100,8 @@ func newSparseConv2D(c *Conv2D) *sparseConv2D {
 			s.mask[i] = -1
 		}
 	}
-	// Small images are taken together, as far as they fit the first-level cache: that keeps the sums' traffic low.
+	// Small images are taken together, as far as they fit the first-level cache: that keeps the sums'
+	// traffic low.
 	s.images = min(max(1, (5<<10)/c.imageSize), c.config.Batch)
 	s.images = max(1, min(s.images, maxListed/s.listed()))
 	s.capacity = s.images*windows + 1
@@ -109,11 +112,12 @@ func newSparseConv2D(c *Conv2D) *sparseConv2D {
 	return s
 }
 
-// maxListed is how many items a thread's list may have: kernels find them by an offset in bytes of 32 bits.
+// maxListed is how many items a thread's list may have: kernels find them by an offset in bytes of
+// 32 bits.
 const maxListed = math.MaxInt32 / 8
 
-// listed is how many items the list for the input's gradient has of an image: for each position of each window, room for
-// all filters.
+// listed is how many items the list for the input's gradient has of an image: for each position of
+// each window, room for all filters.
 func (s *sparseConv2D) listed() int {
 	return len(s.positions) * s.conv.config.Filters
 }
@@ -141,8 +145,8 @@ func (s *sparseConv2D) grow(l *sparseLists, items, buckets int) {
 	}
 }
 
-// parametersItem computes the gradients of the weights and biases of some blocks of output channels, over as many images
-// at a time as stay in the second-level cache.
+// parametersItem computes the gradients of the weights and biases of some blocks of output
+// channels, over as many images at a time as stay in the second-level cache.
 func (s *sparseConv2D) parametersItem(worker, item int) {
 	c := s.conv
 	blocks := ceil(c.config.Filters, channelBlock)
@@ -157,14 +161,17 @@ func (s *sparseConv2D) parametersItem(worker, item int) {
 		source := c.source(worker, image, end-image)
 		for block := from; block < to; block++ {
 			for i := image; i < end; i += s.images {
-				s.parametersBlock(worker, block, unsafe.Add(source, 4*(i-image)*c.imageSize), i, min(s.images, end-i))
+				s.parametersBlock(worker, block, unsafe.Add(source, 4*(i-image)*c.imageSize), i,
+					min(s.images, end-i))
 			}
 		}
 	}
 }
 
-// parametersBlock adds the part of some images, which start at source, to the gradients of a block of output channels.
-func (s *sparseConv2D) parametersBlock(worker, block int, source unsafe.Pointer, image, images int) {
+// parametersBlock adds the part of some images, which start at source, to the gradients of a block
+// of output channels.
+func (s *sparseConv2D) parametersBlock(worker, block int, source unsafe.Pointer, image,
+	images int) {
 	c := s.conv
 	ws, first := &c.work[worker].own, block*channelBlock
 	channels := min(channelBlock, c.config.Filters-first)
@@ -174,14 +181,16 @@ func (s *sparseConv2D) parametersBlock(worker, block int, source unsafe.Pointer,
 		if c.db != nil {
 			c.db[first+k] += ws.lists.sums[k]
 		}
-		ws.lists.buckets[k] = bucket{dst: int32(4 * k * c.depth), count: int32(ws.lists.cursors[k] - start), start: int32(8 * start)}
+		ws.lists.buckets[k] = bucket{dst: int32(4 * k * c.depth),
+			count: int32(ws.lists.cursors[k] - start), start: int32(8 * start)}
 	}
 	for i := range s.chunks {
 		k := &s.chunks[i]
 		ws.sparse = sparseArgs{
 			Dst: pointer(c.dw[first*c.depth:]), Src: source,
 			Buckets: &ws.lists.buckets[0], Count: channels, Items: &ws.lists.items[0],
-			DstRow: 4 * c.run, SrcRow: 4 * c.rowSize, Mask: s.lanes(k), Shifts: &k.shifts[0], Pieces: len(k.shifts),
+			DstRow: 4 * c.run, SrcRow: 4 * c.rowSize, Mask: s.lanes(k), Shifts: &k.shifts[0],
+			Pieces: len(k.shifts),
 		}
 		c.engine.Set.sparse(k.rows, k.vectors, &ws.sparse)
 	}
@@ -195,8 +204,8 @@ func (s *sparseConv2D) lanes(k *chunk) unsafe.Pointer {
 	return nil
 }
 
-// listChannels lists the gradients of a block of channels of some images, channel k from item k·capacity on, and adds
-// them to the sums.
+// listChannels lists the gradients of a block of channels of some images, channel k from item
+// k·capacity on, and adds them to the sums.
 func (s *sparseConv2D) listChannels(ws *convWork, image, images, first, channels int) {
 	c := s.conv
 	l, windows, filters := &ws.lists, c.outHeight*c.outWidth, c.config.Filters
@@ -207,8 +216,10 @@ func (s *sparseConv2D) listChannels(ws *convWork, image, images, first, channels
 		at, base := (image+i)*windows*filters+first, 4*i*c.imageSize
 		if channels == channelBlock && s.elements <= 8 {
 			ws.gather = gatherArgs{
-				Gradient: pointer(c.dy[at:]), GradientStep: 4 * filters, Index: unsafe.Pointer(&c.index[at]), IndexStep: 2 * filters,
-				Positions: unsafe.Pointer(&s.positions[0]), PositionStep: 4 * s.elements, Windows: windows, Base: base,
+				Gradient: pointer(c.dy[at:]), GradientStep: 4 * filters, Index: unsafe.Pointer(&c.index[at]),
+				IndexStep: 2 * filters,
+				Positions: unsafe.Pointer(&s.positions[0]), PositionStep: 4 * s.elements, Windows: windows,
+				Base:  base,
 				Items: &l.items[0], Cursors: &l.cursors, Sums: &l.sums,
 			}
 			c.engine.Set.gather(&ws.gather)
@@ -232,7 +243,8 @@ func (s *sparseConv2D) backwardInput() error {
 	c := s.conv
 	windows := c.outHeight * c.outWidth
 	if s.listed() > maxListed {
-		return fmt.Errorf("kernel: gradient of convolution input: %d windows of %d elements times %d filters are more than %d; pool less, or with a larger stride",
+		return fmt.Errorf(
+			"kernel: gradient of convolution input: %d windows of %d elements times %d filters are more than %d; pool less, or with a larger stride",
 			windows, s.elements, c.config.Filters, maxListed)
 	}
 	if s.padded == nil {
@@ -252,8 +264,8 @@ func (s *sparseConv2D) backwardInput() error {
 	return nil
 }
 
-// inputItem computes the gradient of some images. The channels of a window that have a gradient are sorted by the
-// position that it goes to, so that the sum over them is taken in registers.
+// inputItem computes the gradient of some images. The channels of a window that have a gradient are
+// sorted by the position that it goes to, so that the sum over them is taken in registers.
 func (s *sparseConv2D) inputItem(worker, item int) {
 	c := s.conv
 	ws := &c.work[worker].own
@@ -288,8 +300,8 @@ func (s *sparseConv2D) inputItem(worker, item int) {
 	}
 }
 
-// sortByPosition fills the lists with a bucket for each position of each window that has gradients, and returns how many
-// there are.
+// sortByPosition fills the lists with a bucket for each position of each window that has gradients,
+// and returns how many there are.
 func (s *sparseConv2D) sortByPosition(ws *convWork, image, images int) int {
 	c := s.conv
 	windows, filters := c.outHeight*c.outWidth, c.config.Filters
@@ -302,7 +314,8 @@ func (s *sparseConv2D) sortByPosition(ws *convWork, image, images int) int {
 		region := i * s.elements * filters
 		for o, g := range gradients {
 			if p := index[o]; p != positionNone && g != 0 {
-				ws.lists.items[region+int(p)*filters+int(counts[p])] = item{value: g, src: int32(4 * o * c.depth)}
+				ws.lists.items[region+int(p)*filters+int(counts[p])] = item{value: g,
+					src: int32(4 * o * c.depth)}
 				counts[p]++
 			}
 		}

@@ -11,10 +11,12 @@ import (
 )
 
 func window(height, width, strideHeight, strideWidth, paddingHeight, paddingWidth int) *Window {
-	return &Window{Height: height, Width: width, StrideHeight: strideHeight, StrideWidth: strideWidth, PaddingHeight: paddingHeight, PaddingWidth: paddingWidth}
+	return &Window{Height: height, Width: width, StrideHeight: strideHeight, StrideWidth: strideWidth,
+		PaddingHeight: paddingHeight, PaddingWidth: paddingWidth}
 }
 
-// convolutions are ordinary and adversarial shapes: batch, height, width, channels, filters, kernel, stride, padding.
+// convolutions are ordinary and adversarial shapes: batch, height, width, channels, filters,
+// kernel, stride, padding.
 var convolutions = []Conv2DConfig{
 	{2, 8, 8, 16, 16, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, false},
 	{3, 28, 28, 1, 32, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false, 0, 0, false},
@@ -61,9 +63,11 @@ type convolutionTensors struct {
 
 // referenceConvolution computes a plan's results with package reference.
 func referenceConvolution(f Conv2DConfig, x, w, b, dy []float32) convolutionTensors {
-	c := reference.Conv2D{Batch: f.Batch, Channels: f.Channels, Height: f.Height, Width: f.Width, Filters: f.Filters,
-		KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: f.StrideHeight, StrideWidth: f.StrideWidth,
-		PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth, ExtraHeight: f.ExtraHeight, ExtraWidth: f.ExtraWidth}
+	c := reference.Conv2D{Batch: f.Batch, Channels: f.Channels, Height: f.Height, Width: f.Width,
+		Filters: f.Filters, KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth,
+		StrideHeight: f.StrideHeight, StrideWidth: f.StrideWidth,
+		PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth, ExtraHeight: f.ExtraHeight,
+		ExtraWidth: f.ExtraWidth}
 	oh, ow := c.Output()
 	xf := channelsFirst(x, f.Batch, f.Channels, f.Height, f.Width)
 	wf := channelsFirst(w, f.Filters, f.Channels, f.KernelHeight, f.KernelWidth)
@@ -75,8 +79,10 @@ func referenceConvolution(f Conv2DConfig, x, w, b, dy []float32) convolutionTens
 	ph, pw := oh, ow
 	var index []int
 	if p := f.MaxPool; p != nil {
-		pool := reference.Pool2D{Batch: f.Batch, Channels: f.Filters, Height: oh, Width: ow, KernelHeight: p.Height, KernelWidth: p.Width,
-			StrideHeight: p.StrideHeight, StrideWidth: p.StrideWidth, PaddingHeight: p.PaddingHeight, PaddingWidth: p.PaddingWidth}
+		pool := reference.Pool2D{Batch: f.Batch, Channels: f.Filters, Height: oh, Width: ow,
+			KernelHeight: p.Height, KernelWidth: p.Width,
+			StrideHeight: p.StrideHeight, StrideWidth: p.StrideWidth, PaddingHeight: p.PaddingHeight,
+			PaddingWidth: p.PaddingWidth}
 		ph, pw = pool.Output()
 		y, index = reference.MaxPool2DForward(pool, y)
 		g := reference.MaxPool2DBackward(pool, channelsFirst(dy, f.Batch, f.Filters, ph, pw), index)
@@ -95,12 +101,14 @@ func referenceConvolution(f Conv2DConfig, x, w, b, dy []float32) convolutionTens
 	}
 }
 
-func runConvolution(t testing.TB, engine Engine, f Conv2DConfig, x, w, b []float32, dy func(n int) []float32) convolutionTensors {
+func runConvolution(t testing.TB, engine Engine, f Conv2DConfig, x, w, b []float32,
+	dy func(n int) []float32) convolutionTensors {
 	t.Helper()
 	c, err := NewConv2D(engine, f)
 	must(t, err)
 	oh, ow := c.Output()
-	r := convolutionTensors{y: make([]float32, f.Batch*oh*ow*f.Filters), dx: make([]float32, len(x)), dw: make([]float32, len(w)), db: make([]float32, f.Filters)}
+	r := convolutionTensors{y: make([]float32, f.Batch*oh*ow*f.Filters), dx: make([]float32, len(x)),
+		dw: make([]float32, len(w)), db: make([]float32, f.Filters)}
 	r.dy = dy(len(r.y))
 	for range 2 { // the second time finds the scratch memory used
 		must(t, c.Forward(r.y, x, w, b))
@@ -113,7 +121,8 @@ func runConvolution(t testing.TB, engine Engine, f Conv2DConfig, x, w, b []float
 func compareConvolution(t *testing.T, engine Engine, f Conv2DConfig, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 7))
-	x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r, f.Filters*f.KernelHeight*f.KernelWidth*f.Channels), random(r, f.Filters)
+	x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r,
+		f.Filters*f.KernelHeight*f.KernelWidth*f.Channels), random(r, f.Filters)
 	got := runConvolution(t, engine, f, x, w, b, func(n int) []float32 { return random(r, n) })
 	want := referenceConvolution(f, x, w, b, got.dy)
 	depth := f.KernelHeight * f.KernelWidth * f.Channels
@@ -141,15 +150,17 @@ func TestConv2DChannels(t *testing.T) {
 		}
 		for n := 1; n <= 2*engine.Set.panel()+1; n += step {
 			for _, pool := range []*Window{nil, window(2, 2, 2, 2, 0, 0)} {
-				compareConvolution(t, engine, Conv2DConfig{2, 4, 5, n, 3, 3, 3, 1, 1, 1, 1, true, pool, false, false, 0, 0, false}, uint64(n))
-				compareConvolution(t, engine, Conv2DConfig{2, 5, 4, 3, n, 2, 3, 1, 1, 0, 1, true, pool, false, false, 0, 0, false}, uint64(n))
+				compareConvolution(t, engine, Conv2DConfig{2, 4, 5, n, 3, 3, 3, 1, 1, 1, 1, true, pool, false,
+					false, 0, 0, false}, uint64(n))
+				compareConvolution(t, engine, Conv2DConfig{2, 5, 4, 3, n, 2, 3, 1, 1, 0, 1, true, pool, false,
+					false, 0, 0, false}, uint64(n))
 			}
 		}
 	}
 }
 
-// TestConv2DInputGradientWays makes sure that the shapes above take both ways to the input's gradient, with padding and
-// without.
+// TestConv2DInputGradientWays makes sure that the shapes above take both ways to the input's
+// gradient, with padding and without.
 func TestConv2DInputGradientWays(t *testing.T) {
 	for _, name := range Available() {
 		ways := map[string]int{}
@@ -160,7 +171,8 @@ func TestConv2DInputGradientWays(t *testing.T) {
 			c, err := NewConv2D(newEngine(t, name, 1), f)
 			must(t, err)
 			c.dense.prepareInput()
-			ways[fmt.Sprintf("scatter %t, padding %t", c.dense.scatter != nil, f.PaddingHeight+f.PaddingWidth > 0)]++
+			ways[fmt.Sprintf("scatter %t, padding %t", c.dense.scatter != nil,
+				f.PaddingHeight+f.PaddingWidth > 0)]++
 		}
 		t.Log(name, ways)
 		if len(ways) != 4 {
@@ -177,7 +189,8 @@ func TestConv2DSameBitsOnAnyThreads(t *testing.T) {
 				continue // slow; the plans are the same for all shapes and sets
 			}
 			r := rand.New(rand.NewPCG(uint64(i), 3))
-			x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r, f.Filters*f.KernelHeight*f.KernelWidth*f.Channels), random(r, f.Filters)
+			x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r,
+				f.Filters*f.KernelHeight*f.KernelWidth*f.Channels), random(r, f.Filters)
 			var dy []float32
 			gradient := func(n int) []float32 {
 				if dy == nil {
@@ -209,7 +222,8 @@ func TestConv2DTies(t *testing.T) {
 			for i := range x {
 				x[i] = 1
 			}
-			w, b := make([]float32, f.Filters*f.KernelHeight*f.KernelWidth*f.Channels), make([]float32, f.Filters)
+			w, b := make([]float32, f.Filters*f.KernelHeight*f.KernelWidth*f.Channels), make([]float32,
+				f.Filters)
 			for i := range w {
 				w[i] = float32(r.IntN(9) - 4) // small integers: the reference's sums are exact, and equal where ours are
 			}
@@ -226,7 +240,8 @@ func TestConv2DNonFinite(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for i, f := range convolutions {
 			r := rand.New(rand.NewPCG(uint64(i), 9))
-			x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r, f.Filters*f.KernelHeight*f.KernelWidth*f.Channels), random(r, f.Filters)
+			x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r,
+				f.Filters*f.KernelHeight*f.KernelWidth*f.Channels), random(r, f.Filters)
 			x[r.IntN(len(x))] = float32(math.NaN())
 			x[r.IntN(len(x))] = float32(math.Inf(1))
 			x[r.IntN(len(x))] = 1e-42
@@ -244,7 +259,8 @@ func TestConv2DAllocatesNothing(t *testing.T) {
 		for _, f := range []Conv2DConfig{convolutions[1], convolutions[7], convolutions[14]} {
 			c, err := NewConv2D(engine, f)
 			must(t, err)
-			x, w, b := make([]float32, c.sizeX()), make([]float32, f.Filters*c.depth), make([]float32, f.Filters)
+			x, w, b := make([]float32, c.sizeX()), make([]float32, f.Filters*c.depth), make([]float32,
+				f.Filters)
 			y, dx := make([]float32, c.sizeY()), make([]float32, len(x))
 			if n := testing.AllocsPerRun(5, func() {
 				must(t, c.Forward(y, x, w, b))
@@ -279,32 +295,44 @@ func TestConv2DRejects(t *testing.T) {
 	}
 	c, err := NewConv2D(engine, good)
 	must(t, err)
-	if err := c.Forward(make([]float32, 4), make([]float32, 15), make([]float32, 9), make([]float32, 1)); err == nil {
+	if err := c.Forward(make([]float32, 4), make([]float32, 15), make([]float32, 9),
+		make([]float32, 1)); err == nil {
 		t.Error("a short x is no error")
 	}
 }
 
-// Lists that kernels would look for at wrong places are refused where they are needed: 4 windows of 65,025 elements and 1,040
-// filters are 2³¹ bytes and more. That is for the gradient of the input alone.
+// Lists that kernels would look for at wrong places are refused where they are needed: 4 windows of
+// 65,025 elements and 1,040 filters are 2³¹ bytes and more. That is for the gradient of the input
+// alone.
 func TestConv2DRejectsListsTooLong(t *testing.T) {
-	c, err := NewConv2D(newEngine(t, "portable", 1), Conv2DConfig{1, 256, 256, 1, 1040, 1, 1, 1, 1, 0, 0, false, window(255, 255, 1, 1, 0, 0), false, false, 0, 0, false})
+	c, err := NewConv2D(newEngine(t, "portable", 1), Conv2DConfig{1, 256, 256, 1, 1040, 1, 1, 1, 1, 0,
+		0, false, window(255, 255, 1, 1, 0, 0), false, false, 0, 0, false})
 	must(t, err)
 	dx, dy, w := make([]float32, 256*256), make([]float32, 4*1040), make([]float32, 1040)
-	if err := c.BackwardInput(dx, dy, nil, w); err == nil || !strings.Contains(err.Error(), "4 windows of 65025 elements times 1040 filters are more than") {
+	if err := c.BackwardInput(dx, dy, nil, w); err == nil ||
+		!strings.Contains(err.Error(), "4 windows of 65025 elements times 1040 filters are more than") {
 		t.Errorf("%v", err)
 	}
-	must(t, c.BackwardParameters(make([]float32, 1040), make([]float32, 1040), dy, nil, make([]float32, 256*256)))
+	must(t, c.BackwardParameters(make([]float32, 1040), make([]float32, 1040), dy, nil,
+		make([]float32, 256*256)))
 }
 
 func FuzzConv2D(f *testing.F) {
-	f.Add(uint8(2), uint8(7), uint8(6), uint8(3), uint8(5), uint8(3), uint8(2), uint8(1), uint8(1), uint8(2))
-	f.Add(uint8(1), uint8(28), uint8(28), uint8(1), uint8(17), uint8(5), uint8(5), uint8(1), uint8(0), uint8(2))
-	f.Add(uint8(3), uint8(9), uint8(8), uint8(9), uint8(33), uint8(1), uint8(3), uint8(2), uint8(1), uint8(0))
-	f.Fuzz(func(t *testing.T, batch, height, width, channels, filters, kernelHeight, kernelWidth, stride, padding, pool uint8) {
+	f.Add(uint8(2), uint8(7), uint8(6), uint8(3), uint8(5), uint8(3), uint8(2), uint8(1), uint8(1),
+		uint8(2))
+	f.Add(uint8(1), uint8(28), uint8(28), uint8(1), uint8(17), uint8(5), uint8(5), uint8(1), uint8(0),
+		uint8(2))
+	f.Add(uint8(3), uint8(9), uint8(8), uint8(9), uint8(33), uint8(1), uint8(3), uint8(2), uint8(1),
+		uint8(0))
+	f.Fuzz(func(t *testing.T, batch, height, width, channels, filters, kernelHeight, kernelWidth,
+		stride, padding, pool uint8) {
 		c := Conv2DConfig{
-			Batch: int(batch%4) + 1, Height: int(height%30) + 1, Width: int(width%30) + 1, Channels: int(channels%40) + 1,
-			Filters: int(filters%40) + 1, KernelHeight: int(kernelHeight%7) + 1, KernelWidth: int(kernelWidth%7) + 1,
-			StrideHeight: int(stride%4) + 1, StrideWidth: int(stride/4%4) + 1, PaddingHeight: int(padding % 4), PaddingWidth: int(padding / 4 % 4),
+			Batch: int(batch%4) + 1, Height: int(height%30) + 1, Width: int(width%30) + 1,
+			Channels: int(channels%40) + 1,
+			Filters:  int(filters%40) + 1, KernelHeight: int(kernelHeight%7) + 1,
+			KernelWidth:  int(kernelWidth%7) + 1,
+			StrideHeight: int(stride%4) + 1, StrideWidth: int(stride/4%4) + 1,
+			PaddingHeight: int(padding % 4), PaddingWidth: int(padding / 4 % 4),
 			ReLU: pool&1 == 0,
 		}
 		if k := int(pool / 2 % 4); k > 0 {
@@ -318,8 +346,9 @@ func FuzzConv2D(f *testing.F) {
 	})
 }
 
-// TestConstantWeights: a plan that packs its weights once gives the bits of one that packs them at every Forward, for other
-// images and another bias, whether the weights are then as they were or not.
+// TestConstantWeights: a plan that packs its weights once gives the bits of one that packs them at
+// every Forward, for other images and another bias, whether the weights are then as they were or
+// not.
 func TestConstantWeights(t *testing.T) {
 	for _, f := range convolutions {
 		f.Direct = true

@@ -5,14 +5,15 @@ import (
 	"unsafe"
 )
 
-// winogradConv2D is the forward pass of a convolution by Winograd's minimal filtering; winograd.go has the mathematics. It
-// takes the tiles of an item, a chunk at a time, through three steps: tiles are transformed, 36 matrix products of
-// tiles × channels by channels × filters multiply them with the transformed weights, and the products are transformed
-// back, a panel of filters at a time.
+// winogradConv2D is the forward pass of a convolution by Winograd's minimal filtering; winograd.go
+// has the mathematics. It takes the tiles of an item, a chunk at a time, through three steps: tiles
+// are transformed, 36 matrix products of tiles × channels by channels × filters multiply them with
+// the transformed weights, and the products are transformed back, a panel of filters at a time.
 //
-// It differs from the direct sum in two ways. Its rounding depends on the place in a tile, so that positions that are
-// equal are so only up to rounding, and the first of them need not win a maximum. And one element that is not finite
-// spoils its whole tile: where any result is not finite, the batch is computed again directly.
+// It differs from the direct sum in two ways. Its rounding depends on the place in a tile, so that
+// positions that are equal are so only up to rounding, and the first of them need not win a
+// maximum. And one element that is not finite spoils its whole tile: where any result is not
+// finite, the batch is computed again directly.
 type winogradConv2D struct {
 	conv           *Conv2D
 	transforms     *winogradTransforms
@@ -56,21 +57,23 @@ type winogradWork struct {
 const (
 	// winogradWeightsChannels is how many channels' weights are transformed together.
 	winogradWeightsChannels = 64
-	// winogradPanelTiles is how many tiles a batch has, at most, whose weights are transformed panel by panel. Of more tiles
-	// it would be the transformed input that takes longer to come, again for each panel.
+	// winogradPanelTiles is how many tiles a batch has, at most, whose weights are transformed panel
+	// by panel. Of more tiles it would be the transformed input that takes longer to come, again for
+	// each panel.
 	winogradPanelTiles = 128
-	// winogradMaxWeights is how many weights such a batch has, at most, that are transformed before they are read: 36 times
-	// as many, 2.4 MB, leave the second-level cache.
+	// winogradMaxWeights is how many weights such a batch has, at most, that are transformed before
+	// they are read: 36 times as many, 2.4 MB, leave the second-level cache.
 	winogradMaxWeights = 1 << 14
-	// winogradChunk is how many tiles a chunk has, at most: a multiple of tile heights; few enough that the transformed tiles
-	// and their products stay in the second-level cache, enough that the weights need not come from behind it too often.
+	// winogradChunk is how many tiles a chunk has, at most: a multiple of tile heights; few enough
+	// that the transformed tiles and their products stay in the second-level cache, enough that the
+	// weights need not come from behind it too often.
 	winogradChunk = 64
 	// winogradPooledTiles is how many tiles an item aims at where a pooling takes the results.
 	winogradPooledTiles = 32
 	// winogradMaxTiles bounds the tiles of an image: more would leave the cache.
 	winogradMaxTiles = 256
-	// winogradGap is the elements between the planes of a tile's elements, a cache line: without it, planes whose size is a
-	// power of two would compete for the same lines.
+	// winogradGap is the elements between the planes of a tile's elements, a cache line: without it,
+	// planes whose size is a power of two would compete for the same lines.
 	winogradGap = 16
 	// winogradMinChannels: with fewer, the transforms cost more than the products save.
 	winogradMinChannels = 16
@@ -83,7 +86,8 @@ const (
 // newWinogradConv2D returns nil where the direct sum is the better way.
 func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 	f, set := &c.config, c.engine.Set
-	if f.KernelHeight != f.KernelWidth || f.KernelHeight < winogradSmallest || f.KernelHeight > winogradLargest ||
+	if f.KernelHeight != f.KernelWidth || f.KernelHeight < winogradSmallest ||
+		f.KernelHeight > winogradLargest ||
 		f.StrideHeight != 1 || f.StrideWidth != 1 || min(f.Channels, f.Filters) < winogradMinChannels ||
 		f.Channels%set.lanes != 0 || f.Filters%set.lanes != 0 {
 		return nil
@@ -100,25 +104,28 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 		w.images = min(max(1, winogradPooledTiles/w.tiles), f.Batch)
 		w.chunk = w.images * w.tiles
 	}
-	if f.MaxPool == nil && f.Batch*w.tiles <= winogradPanelTiles && f.Channels*f.Filters > winogradMaxWeights {
+	if f.MaxPool == nil && f.Batch*w.tiles <= winogradPanelTiles &&
+		f.Channels*f.Filters > winogradMaxWeights {
 		w.byPanel, w.images, w.chunk = true, f.Batch, f.Batch*w.tiles
 	}
 	w.plan(down, across)
 	w.work = make([]apart[winogradWork], c.engine.Pool.Threads())
 	for i := range w.work {
 		w.work[i].own = winogradWork{
-			tile: aligned(winogradElements * set.lanes), check: aligned(set.lanes), zeros: aligned(set.lanes),
+			tile: aligned(winogradElements * set.lanes), check: aligned(set.lanes),
+			zeros: aligned(set.lanes),
 		}
 	}
-	w.inputTask, w.weightsTask, w.normaliseTask, w.forwardTask = w.inputItem, w.weightsItem, w.normaliseImage, w.forwardItem
+	w.inputTask, w.weightsTask, w.normaliseTask, w.forwardTask = w.inputItem, w.weightsItem,
+		w.normaliseImage, w.forwardItem
 	if w.byPanel {
 		w.forwardTask = w.panelItem
 	}
 	return w
 }
 
-// plan makes the tables of an item. The last tiles of a row or column are moved back to where they fit, over their
-// neighbours: what two tiles compute is stored twice.
+// plan makes the tables of an item. The last tiles of a row or column are moved back to where they
+// fit, over their neighbours: what two tiles compute is stored twice.
 func (w *winogradConv2D) plan(down, across int) {
 	c, f, panel := w.conv, &w.conv.config, w.conv.engine.Set.panel()
 	positions, step := c.convHeight*c.convWidth, 4*f.Filters
@@ -148,24 +155,28 @@ func (w *winogradConv2D) plan(down, across int) {
 	}
 }
 
-// planWindows lists the elements of all pooling windows of an image, whose positions lie in scratch in order.
+// planWindows lists the elements of all pooling windows of an image, whose positions lie in scratch
+// in order.
 func (w *winogradConv2D) planWindows(image, step int) {
 	c, pool := w.conv, w.conv.config.MaxPool
 	for window := range c.outHeight * c.outWidth {
 		end := len(w.entries) + pool.Height*pool.Width
 		c.visitWindow(window, func(position, i, j int) {
-			w.entries = append(w.entries, poolEntry{src: int32(image + (i*c.convWidth+j)*step), position: int32(position)})
+			w.entries = append(w.entries, poolEntry{src: int32(image + (i*c.convWidth+j)*step),
+				position: int32(position)})
 		})
 		w.entries = padWindow(w.entries, end)
 	}
 }
 
-// scratch returns the elements that a thread needs for the positions of an item before they are pooled.
+// scratch returns the elements that a thread needs for the positions of an item before they are
+// pooled.
 func (w *winogradConv2D) scratch() int {
 	return w.images * w.conv.convHeight * w.conv.convWidth * w.conv.engine.Set.panel()
 }
 
-// forward computes y, and reports whether all of it before pooling and ReLU is finite: if not, y is to be computed directly.
+// forward computes y, and reports whether all of it before pooling and ReLU is finite: if not, y is
+// to be computed directly.
 func (w *winogradConv2D) forward() (finite bool) {
 	c, f, pool := w.conv, &w.conv.config, w.conv.engine.Pool
 	memory := w.take()
@@ -213,7 +224,8 @@ func (w *winogradConv2D) take() []float32 {
 	c, f, panel := w.conv, &w.conv.config, w.conv.engine.Set.panel()
 	input := line(winogradElements * (w.chunk*f.Channels + winogradGap))
 	products := line(winogradElements * (w.chunk*panel + winogradGap))
-	weights, taps := line(winogradElements*w.plane()), line(f.KernelHeight*f.KernelWidth*len(w.filters)*panel)
+	weights, taps := line(winogradElements*w.plane()), line(
+		f.KernelHeight*f.KernelWidth*len(w.filters)*panel)
 	inputs, copies := len(w.work), 1 // the weights' copies: threads share one, or the input
 	switch {
 	case w.byPanel:
@@ -258,7 +270,8 @@ func (w *winogradConv2D) forwardItem(worker, item int) {
 }
 
 // normalised returns some images, or copies in the memory given where they are to be normalised.
-func (w *winogradConv2D) normalised(a *normaliseArgs, memory *[]float32, image, images int) unsafe.Pointer {
+func (w *winogradConv2D) normalised(a *normaliseArgs, memory *[]float32, image,
+	images int) unsafe.Pointer {
 	c := w.conv
 	x := c.x[image*c.sizeImage() : (image+images)*c.sizeImage()]
 	if c.before == nil {
@@ -271,7 +284,8 @@ func (w *winogradConv2D) normalised(a *normaliseArgs, memory *[]float32, image, 
 	return pointer(*memory)
 }
 
-// forwardChunk takes some tiles of an item, whose first image, where it lies, and first tile are given, through all steps.
+// forwardChunk takes some tiles of an item, whose first image, where it lies, and first tile are
+// given, through all steps.
 func (w *winogradConv2D) forwardChunk(worker int, source unsafe.Pointer, image, first, tiles int) {
 	c, f, ws := w.conv, &w.conv.config, &w.work[worker].own
 	w.transformInput(ws, source, first, 0, tiles)
@@ -285,30 +299,34 @@ func (w *winogradConv2D) forwardChunk(worker int, source unsafe.Pointer, image, 
 	}
 }
 
-// transformInput transforms some tiles of an item, whose images begin at source, to where the given one and those behind it
-// belong.
-func (w *winogradConv2D) transformInput(ws *winogradWork, source unsafe.Pointer, first, to, tiles int) {
+// transformInput transforms some tiles of an item, whose images begin at source, to where the given
+// one and those behind it belong.
+func (w *winogradConv2D) transformInput(ws *winogradWork, source unsafe.Pointer, first, to,
+	tiles int) {
 	c, f := w.conv, &w.conv.config
 	plane := 4 * (w.chunk*f.Channels + winogradGap)
 	ws.args = winogradArgs{
 		Src: source, SrcOffsets: &w.source[first],
-		SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels, Inside: &w.inside[first], Zeros: pointer(ws.zeros),
-		Dst: pointer(ws.input), DstOffsets: &w.rows[to], DstRow: winogradTile * plane, DstColumn: plane,
+		SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels, Inside: &w.inside[first],
+		Zeros: pointer(ws.zeros),
+		Dst:   pointer(ws.input), DstOffsets: &w.rows[to], DstRow: winogradTile * plane, DstColumn: plane,
 		Tiles: tiles, Vectors: f.Channels / c.engine.Set.lanes, Scratch: pointer(ws.tile),
 	}
 	w.transforms.input((*byte)(unsafe.Pointer(&ws.args)))
 }
 
-// transformOutput transforms the products of some tiles and a panel of filters into results, or into scratch where they
-// are to be pooled.
+// transformOutput transforms the products of some tiles and a panel of filters into results, or
+// into scratch where they are to be pooled.
 func (w *winogradConv2D) transformOutput(worker, image, first, panel, tiles int) {
 	c, f, set, ws := w.conv, &w.conv.config, w.conv.engine.Set, &w.work[worker].own
 	width := c.columns.width(panel)
 	plane := 4 * (w.chunk*width + winogradGap)
 	ws.args = winogradArgs{
-		Src: pointer(ws.products), SrcOffsets: &w.productRows(width)[0], SrcRow: winogradTile * plane, SrcColumn: plane,
-		DstOffsets: &w.output[first], Tiles: tiles, Vectors: c.columns.columns(panel) / set.lanes, Scratch: pointer(ws.tile),
-		Bias: pointer(c.bias[c.columns.first(panel):]), Check: pointer(ws.check), Floor: nan32,
+		Src: pointer(ws.products), SrcOffsets: &w.productRows(width)[0], SrcRow: winogradTile * plane,
+		SrcColumn:  plane,
+		DstOffsets: &w.output[first], Tiles: tiles, Vectors: c.columns.columns(panel) / set.lanes,
+		Scratch: pointer(ws.tile),
+		Bias:    pointer(c.bias[c.columns.first(panel):]), Check: pointer(ws.check), Floor: nan32,
 	}
 	if f.MaxPool == nil {
 		ws.args.Dst = pointer(c.y[image*c.convHeight*c.convWidth*f.Filters+c.columns.first(panel):])
@@ -329,8 +347,8 @@ func (w *winogradConv2D) productRows(width int) []int64 {
 	return w.narrowRows
 }
 
-// multiply computes the products of transformed tiles and a panel of filters, one for each element of a tile. Meanwhile
-// come the images of the next item, and where the results go.
+// multiply computes the products of transformed tiles and a panel of filters, one for each element
+// of a tile. Meanwhile come the images of the next item, and where the results go.
 func (w *winogradConv2D) multiply(worker, image, first, panel, tiles int) {
 	c, channels, set := w.conv, w.conv.config.Channels, w.conv.engine.Set
 	ws, width, weights := &w.work[worker].own, c.columns.width(panel), c.columns.first(panel)*channels
@@ -346,8 +364,8 @@ func (w *winogradConv2D) multiply(worker, image, first, panel, tiles int) {
 	}
 }
 
-// surroundings returns what is worth having near while the products of a chunk and a panel are computed: about where the
-// next one's elements lie in x, and where this one's results go.
+// surroundings returns what is worth having near while the products of a chunk and a panel are
+// computed: about where the next one's elements lie in x, and where this one's results go.
 func (w *winogradConv2D) surroundings(image, first, panel int) (next, results []float32) {
 	c, f := w.conv, &w.conv.config
 	at := image*w.tiles + first
@@ -360,7 +378,8 @@ func (w *winogradConv2D) surroundings(image, first, panel int) (next, results []
 	return next, results
 }
 
-// partOf returns the elements that belong to some of all tiles, those from first to end, if they lie in their order.
+// partOf returns the elements that belong to some of all tiles, those from first to end, if they
+// lie in their order.
 func partOf(values []float32, first, end, tiles int) []float32 {
 	first, end = min(first, tiles), min(end, tiles)
 	return values[len(values)/tiles*first : len(values)/tiles*end]

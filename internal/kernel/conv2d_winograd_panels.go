@@ -6,7 +6,9 @@ import "unsafe"
 const winogradInputTiles = 8
 
 // blocks returns how many blocks of channels there are.
-func (w *winogradConv2D) blocks() int { return ceil(w.conv.config.Channels, winogradWeightsChannels) }
+func (w *winogradConv2D) blocks() int {
+	return ceil(w.conv.config.Channels, winogradWeightsChannels)
+}
 
 // plane returns the distance of the weights of two elements.
 func (w *winogradConv2D) plane() int {
@@ -23,7 +25,8 @@ func (w *winogradConv2D) block(i int) (first, channels int) {
 	return first, min(winogradWeightsChannels, w.conv.config.Channels-first)
 }
 
-// weightsItem transforms the weights of a panel of filters and a block of channels to where the products read them.
+// weightsItem transforms the weights of a panel of filters and a block of channels to where the
+// products read them.
 func (w *winogradConv2D) weightsItem(worker, item int) {
 	c, ws := w.conv, &w.work[worker].own
 	panel, block := item/w.blocks(), item%w.blocks()
@@ -35,23 +38,27 @@ func (w *winogradConv2D) weightsItem(worker, item int) {
 	w.transformWeights(ws, ws.weights[at:], panel, channel, channels)
 }
 
-// transformWeights transforms the weights of a panel of filters and of some channels to where those of the first element
-// are given.
+// transformWeights transforms the weights of a panel of filters and of some channels to where those
+// of the first element are given.
 //
-// That takes vectors of filters. In turned weights, where a filter is a channel, they lie so, and the taps are read from the
-// last to the first. Others are transposed before the transform, which makes four times as many elements of them.
-func (w *winogradConv2D) transformWeights(ws *winogradWork, to []float32, panel, channel, channels int) {
+// That takes vectors of filters. In turned weights, where a filter is a channel, they lie so, and
+// the taps are read from the last to the first. Others are transposed before the transform, which
+// makes four times as many elements of them.
+func (w *winogradConv2D) transformWeights(ws *winogradWork, to []float32, panel, channel,
+	channels int) {
 	c, f := w.conv, &w.conv.config
 	width, filter, places := c.columns.width(panel), c.columns.first(panel), w.panelChannels
 	if width < c.engine.Set.panel() {
 		places = w.narrowChannels
 	}
 	ws.args = winogradArgs{
-		Dst: pointer(to), DstOffsets: &places[0], DstRow: 4 * winogradTile * w.plane(), DstColumn: 4 * w.plane(),
-		Tiles: channels, Vectors: width / c.engine.Set.lanes, Scratch: pointer(ws.tile),
+		Dst: pointer(to), DstOffsets: &places[0], DstRow: 4 * winogradTile * w.plane(),
+		DstColumn: 4 * w.plane(),
+		Tiles:     channels, Vectors: width / c.engine.Set.lanes, Scratch: pointer(ws.tile),
 	}
 	if taps := f.KernelHeight * f.KernelWidth; w.turned {
-		ws.args.Src, ws.args.SrcOffsets = pointer(c.w[(channel*taps+taps-1)*f.Filters+filter:]), &w.filters[0]
+		ws.args.Src, ws.args.SrcOffsets = pointer(c.w[(channel*taps+taps-1)*f.Filters+filter:]),
+			&w.filters[0]
 		ws.args.SrcRow, ws.args.SrcColumn = -4*f.KernelWidth*f.Filters, -4*f.Filters
 	} else {
 		w.transposeTaps(ws.taps, filter, width, channel, channels)
@@ -78,7 +85,8 @@ func (w *winogradConv2D) inputItem(worker, item int) {
 	if w.conv.before != nil {
 		source = w.normal
 	}
-	w.transformInput(&w.work[worker].own, pointer(source), first, first, min(winogradInputTiles, w.chunk-first))
+	w.transformInput(&w.work[worker].own, pointer(source), first, first,
+		min(winogradInputTiles, w.chunk-first))
 }
 
 // normaliseImage normalises an image to where inputItem reads it.
@@ -88,16 +96,17 @@ func (w *winogradConv2D) normaliseImage(worker, image int) {
 	c.before.normalise(&c.work[worker].own.normalise, w.normal[from:to], c.x[from:to])
 }
 
-// panelItem computes a panel of filters of all tiles. It transforms the weights of a block of channels and multiplies with
-// them while they are in the second-level cache: written to memory and read again, those of many channels and filters
-// would take longer than the products of few tiles.
+// panelItem computes a panel of filters of all tiles. It transforms the weights of a block of
+// channels and multiplies with them while they are in the second-level cache: written to memory and
+// read again, those of many channels and filters would take longer than the products of few tiles.
 func (w *winogradConv2D) panelItem(worker, panel int) {
 	c, set, ws := w.conv, w.conv.engine.Set, &w.work[worker].own
 	width := c.columns.width(panel)
 	for block := range w.blocks() {
 		channel, channels := w.block(block)
 		w.transformWeights(ws, ws.weights, panel, channel, channels)
-		ws.product = rowsArgs{ARow: 4 * c.config.Channels, CRow: 4 * width, M: w.chunk, Length: channels, Add: block}
+		ws.product = rowsArgs{ARow: 4 * c.config.Channels, CRow: 4 * width, M: w.chunk, Length: channels,
+			Add: block}
 		for element := range winogradElements {
 			ws.product.A = pointer(ws.input[element*(w.chunk*c.config.Channels+winogradGap)+channel:])
 			ws.product.B = pointer(ws.weights[element*w.plane():])

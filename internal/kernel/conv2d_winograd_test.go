@@ -8,7 +8,8 @@ import (
 
 // Where Winograd's minimal filtering applies, TestConv2D and its like run it; this says where.
 func TestWinogradApplies(t *testing.T) {
-	base := Conv2DConfig{Batch: 2, Height: 12, Width: 12, Channels: 32, Filters: 64, KernelHeight: 5, KernelWidth: 5, StrideHeight: 1, StrideWidth: 1}
+	base := Conv2DConfig{Batch: 2, Height: 12, Width: 12, Channels: 32, Filters: 64, KernelHeight: 5,
+		KernelWidth: 5, StrideHeight: 1, StrideWidth: 1}
 	for _, test := range []struct {
 		name   string
 		change func(f *Conv2DConfig)
@@ -18,7 +19,9 @@ func TestWinogradApplies(t *testing.T) {
 		{"3×3, padded", func(f *Conv2DConfig) {
 			f.KernelHeight, f.KernelWidth, f.PaddingHeight, f.PaddingWidth = 3, 3, 1, 1
 		}, true},
-		{"4×4, pooled", func(f *Conv2DConfig) { f.KernelHeight, f.KernelWidth, f.MaxPool = 4, 4, window(2, 2, 2, 2, 0, 0) }, true},
+		{"4×4, pooled", func(f *Conv2DConfig) {
+			f.KernelHeight, f.KernelWidth, f.MaxPool = 4, 4, window(2, 2, 2, 2, 0, 0)
+		}, true},
 		{"direct", func(f *Conv2DConfig) { f.Direct = true }, false},
 		{"stride", func(f *Conv2DConfig) { f.StrideWidth = 2 }, false},
 		{"oblong kernel", func(f *Conv2DConfig) { f.KernelWidth = 3 }, false},
@@ -41,10 +44,12 @@ func TestWinogradApplies(t *testing.T) {
 	}
 }
 
-// What is not finite, or becomes so in a transform, is computed directly: the same bits as without Winograd.
+// What is not finite, or becomes so in a transform, is computed directly: the same bits as without
+// Winograd.
 func TestWinogradLeavesTheInfiniteToTheDirectSum(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
-		f := Conv2DConfig{Batch: 5, Height: 8, Width: 9, Channels: 16, Filters: 32, KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1, ReLU: true}
+		f := Conv2DConfig{Batch: 5, Height: 8, Width: 9, Channels: 16, Filters: 32, KernelHeight: 3,
+			KernelWidth: 3, StrideHeight: 1, StrideWidth: 1, ReLU: true}
 		direct := f
 		direct.Direct = true
 		for name, plant := range map[string]func(x, w []float32){
@@ -53,7 +58,8 @@ func TestWinogradLeavesTheInfiniteToTheDirectSum(t *testing.T) {
 			"overflowing sums": func(x, _ []float32) { x[300] = math.MaxFloat32 / 2 },
 		} {
 			r := rand.New(rand.NewPCG(4, 4))
-			x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r, f.Filters*9*f.Channels), random(r, f.Filters)
+			x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r,
+				f.Filters*9*f.Channels), random(r, f.Filters)
 			plant(x, w)
 			var y [2][]float32
 			before := engine.Pool.again.Load()
@@ -71,13 +77,16 @@ func TestWinogradLeavesTheInfiniteToTheDirectSum(t *testing.T) {
 	})
 }
 
-// The errors of both ways, against sums in float64: Winograd's are a few times larger, and both are far below the values.
+// The errors of both ways, against sums in float64: Winograd's are a few times larger, and both are
+// far below the values.
 func TestWinogradIsNearlyAsExact(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for kernel := winogradSmallest; kernel <= winogradLargest; kernel++ {
-			f := Conv2DConfig{Batch: 3, Height: 12, Width: 11, Channels: 32, Filters: 32, KernelHeight: kernel, KernelWidth: kernel, StrideHeight: 1, StrideWidth: 1}
+			f := Conv2DConfig{Batch: 3, Height: 12, Width: 11, Channels: 32, Filters: 32,
+				KernelHeight: kernel, KernelWidth: kernel, StrideHeight: 1, StrideWidth: 1}
 			r := rand.New(rand.NewPCG(uint64(kernel), 4))
-			x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r, f.Filters*kernel*kernel*f.Channels), random(r, f.Filters)
+			x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r,
+				f.Filters*kernel*kernel*f.Channels), random(r, f.Filters)
 			var errors [2]float64
 			for i, direct := range []bool{false, true} {
 				f.Direct = direct
@@ -93,18 +102,21 @@ func TestWinogradIsNearlyAsExact(t *testing.T) {
 			if ratio := math.Sqrt(errors[0] / errors[1]); !(ratio < 10) {
 				t.Errorf("%d×%d: the error is %.1f times the direct sum's", kernel, kernel, ratio)
 			} else {
-				t.Logf("%d×%d: the error is %.1f times the direct sum's (root of mean squares %.1e and %.1e)", kernel, kernel, ratio, math.Sqrt(errors[0]), math.Sqrt(errors[1]))
+				t.Logf("%d×%d: the error is %.1f times the direct sum's (root of mean squares %.1e and %.1e)",
+					kernel, kernel, ratio, math.Sqrt(errors[0]), math.Sqrt(errors[1]))
 			}
 		}
 	})
 }
 
-// The input's gradient leaves what is not finite to the direct sum, too: one NaN spoils what it reaches and no more.
+// The input's gradient leaves what is not finite to the direct sum, too: one NaN spoils what it
+// reaches and no more.
 func TestWinogradInputLeavesTheInfiniteToTheDirectSum(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		f := Conv2DConfig{
-			Batch: 3, Height: 9, Width: 12, Channels: 16, Filters: 32, KernelHeight: 3, KernelWidth: 3, StrideHeight: 1,
-			StrideWidth: 1, PaddingHeight: 1, PaddingWidth: 1, FilteredGradients: true,
+			Batch: 3, Height: 9, Width: 12, Channels: 16, Filters: 32, KernelHeight: 3, KernelWidth: 3,
+			StrideHeight: 1,
+			StrideWidth:  1, PaddingHeight: 1, PaddingWidth: 1, FilteredGradients: true,
 		}
 		c, err := NewConv2D(engine, f)
 		must(t, err)
@@ -113,7 +125,8 @@ func TestWinogradInputLeavesTheInfiniteToTheDirectSum(t *testing.T) {
 		}
 		r := rand.New(rand.NewPCG(4, 5))
 		x, w, dx := random(r, c.sizeX()), random(r, f.Filters*c.depth), make([]float32, c.sizeX())
-		for name, value := range map[string]float64{"NaN": math.NaN(), "infinity": math.Inf(-1), "none": 1} {
+		for name, value := range map[string]float64{"NaN": math.NaN(), "infinity": math.Inf(-1),
+			"none": 1} {
 			dy := random(r, c.sizeY())
 			dy[2000] = float32(value)
 			before := engine.Pool.again.Load()
@@ -127,12 +140,14 @@ func TestWinogradInputLeavesTheInfiniteToTheDirectSum(t *testing.T) {
 	})
 }
 
-// A small batch, whose weights are transformed panel by panel, gives the bits that the same images have in a large one.
+// A small batch, whose weights are transformed panel by panel, gives the bits that the same images
+// have in a large one.
 func TestWinogradByPanelGivesTheSameBits(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		small := Conv2DConfig{
-			Batch: 3, Height: 8, Width: 9, Channels: 144, Filters: 144, KernelHeight: 3, KernelWidth: 3, StrideHeight: 1,
-			StrideWidth: 1, PaddingHeight: 1, PaddingWidth: 1, FilteredGradients: true,
+			Batch: 3, Height: 8, Width: 9, Channels: 144, Filters: 144, KernelHeight: 3, KernelWidth: 3,
+			StrideHeight: 1,
+			StrideWidth:  1, PaddingHeight: 1, PaddingWidth: 1, FilteredGradients: true,
 		}
 		large := small
 		large.Batch = 25

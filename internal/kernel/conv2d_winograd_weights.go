@@ -5,12 +5,14 @@ import (
 	"unsafe"
 )
 
-// winogradWeights is the gradient of a convolution's weights by Winograd's minimal filtering; winograd.go has the
-// mathematics. An item is a block of filters and channels over a part of the batch. Group by group of tiles, it
-// transforms the block's channels of x and filters of dy, and adds 36 products of filters × tiles by tiles × channels
-// to sums that stay in the second-level cache; at the end these are transformed back into rows of dw.
+// winogradWeights is the gradient of a convolution's weights by Winograd's minimal filtering;
+// winograd.go has the mathematics. An item is a block of filters and channels over a part of the
+// batch. Group by group of tiles, it transforms the block's channels of x and filters of dy, and
+// adds 36 products of filters × tiles by tiles × channels to sums that stay in the second-level
+// cache; at the end these are transformed back into rows of dw.
 //
-// It leaves to the direct sum what the forward pass does: where any result is not finite, all are computed again.
+// It leaves to the direct sum what the forward pass does: where any result is not finite, all are
+// computed again.
 type winogradWeights struct {
 	conv              *Conv2D
 	transforms        *winogradTransforms
@@ -47,11 +49,14 @@ type winogradWeightsWork struct {
 }
 
 const (
-	// winogradWeightsBlock is how many channels and filters there are at most in a block: 36 sums of them take 0.6 MB.
+	// winogradWeightsBlock is how many channels and filters there are at most in a block: 36 sums of
+	// them take 0.6 MB.
 	winogradWeightsBlock = 64
-	// winogradWeightsGroup is how many elements a group's transformed tiles have at most, each 36 times.
+	// winogradWeightsGroup is how many elements a group's transformed tiles have at most, each 36
+	// times.
 	winogradWeightsGroup = 4096
-	// winogradWeightsItems is how many items there are to share among threads, where there are tiles enough.
+	// winogradWeightsItems is how many items there are to share among threads, where there are tiles
+	// enough.
 	winogradWeightsItems = 4
 )
 
@@ -66,7 +71,8 @@ func newWinogradWeights(c *Conv2D) *winogradWeights {
 	}
 	size := winogradTile + 1 - f.KernelHeight
 	down, across := ceil(c.convHeight, size), ceil(c.convWidth, size)
-	w := &winogradWeights{conv: c, transforms: &set.winograd, size: size, across: across, tiles: down * across}
+	w := &winogradWeights{conv: c, transforms: &set.winograd, size: size, across: across,
+		tiles: down * across}
 	if min(c.convHeight, c.convWidth) < size || !w.pays() {
 		return nil
 	}
@@ -83,14 +89,16 @@ func newWinogradWeights(c *Conv2D) *winogradWeights {
 // winogradWeightsTiles is how many tiles the transform of the sums costs as much as.
 const winogradWeightsTiles = 8
 
-// pays reports whether the products are short enough: with maps that tiles cover badly and with few tiles they are not.
+// pays reports whether the products are short enough: with maps that tiles cover badly and with few
+// tiles they are not.
 func (w *winogradWeights) pays() bool {
 	c, f := w.conv, &w.conv.config
 	direct := f.Batch * c.convHeight * c.convWidth * f.KernelHeight * f.KernelWidth
 	return direct >= 2*winogradElements*(f.Batch*w.tiles+winogradWeightsTiles)
 }
 
-// plan makes the tables of an image's tiles. Tiles may reach beyond dy, and then beyond what of x it was computed from.
+// plan makes the tables of an image's tiles. Tiles may reach beyond dy, and then beyond what of x
+// it was computed from.
 func (w *winogradWeights) plan() {
 	c, f, size, across := w.conv, &w.conv.config, w.size, w.across
 	for t := range w.tiles {
@@ -121,7 +129,8 @@ func (w *winogradWeights) plan() {
 	}
 }
 
-// backward computes dw, and reports whether all of it is finite: if not, it is to be computed directly.
+// backward computes dw, and reports whether all of it is finite: if not, it is to be computed
+// directly.
 func (w *winogradWeights) backward() (finite bool) {
 	c, pool := w.conv, w.conv.engine.Pool
 	sizes := [...]int{w.group * w.channels, w.group * w.filters, w.filters * w.channels}
@@ -169,7 +178,8 @@ func (w *winogradWeights) computeItem(worker, item int) {
 	for group := first; group < (part+1)*w.groups/w.partials; group++ {
 		tiles := w.locate(ws, group)
 		w.differentiate(worker, group, tiles)
-		w.transform(ws, tiles, w.source(worker, group, tiles, channel, channels), w.gradient(group), filter, filters, channel, channels)
+		w.transform(ws, tiles, w.source(worker, group, tiles, channel, channels), w.gradient(group),
+			filter, filters, channel, channels)
 		w.multiply(worker, tiles, filters, channels, group == first)
 	}
 	dw := c.dw
@@ -179,13 +189,16 @@ func (w *winogradWeights) computeItem(worker, item int) {
 	plane := 4 * (w.filters*w.channels + winogradGap)
 	ws.args = winogradArgs{
 		Src: pointer(ws.total), SrcOffsets: &w.sums[0], SrcRow: winogradTile * plane, SrcColumn: plane,
-		Dst: pointer(dw[filter*c.depth+channel:]), DstOffsets: &w.results[0], DstRow: 4 * c.run, DstColumn: 4 * f.Channels,
-		Tiles: filters, Vectors: channels / c.engine.Set.lanes, Scratch: pointer(ws.tile), Check: pointer(ws.check),
+		Dst: pointer(dw[filter*c.depth+channel:]), DstOffsets: &w.results[0], DstRow: 4 * c.run,
+		DstColumn: 4 * f.Channels,
+		Tiles:     filters, Vectors: channels / c.engine.Set.lanes, Scratch: pointer(ws.tile),
+		Check: pointer(ws.check),
 	}
 	w.transforms.weightsGradient[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
 }
 
-// locate lists where the tiles of a group are, from the first image on, and returns how many they are.
+// locate lists where the tiles of a group are, from the first image on, and returns how many they
+// are.
 func (w *winogradWeights) locate(ws *winogradWeightsWork, group int) int {
 	c, f := w.conv, &w.conv.config
 	first := group * w.group
@@ -215,8 +228,8 @@ func (w *winogradWeights) differentiate(worker, group, tiles int) {
 	}
 }
 
-// source returns the group's first image. Where it is to be normalised, it is a copy, of the rows and channels that the
-// tiles see.
+// source returns the group's first image. Where it is to be normalised, it is a copy, of the rows
+// and channels that the tiles see.
 func (w *winogradWeights) source(worker, group, tiles, channel, channels int) []float32 {
 	c, f := w.conv, &w.conv.config
 	first, end := group*w.group, group*w.group+tiles
@@ -239,32 +252,40 @@ func (w *winogradWeights) source(worker, group, tiles, channel, channels int) []
 		}
 		at := (image-from)*c.sizeImage() + top*f.Width*f.Channels
 		n := (bottom - top) * f.Width * f.Channels
-		c.before.normaliseChannels(&c.work[worker].own.normalise, ws.normal[at:at+n], x[at:at+n], channel, channels)
+		c.before.normaliseChannels(&c.work[worker].own.normalise, ws.normal[at:at+n], x[at:at+n], channel,
+			channels)
 	}
 	return ws.normal
 }
 
 // transform transforms a group's tiles of a block.
-func (w *winogradWeights) transform(ws *winogradWeightsWork, tiles int, source, gradient []float32, filter, filters, channel, channels int) {
+func (w *winogradWeights) transform(ws *winogradWeightsWork, tiles int, source, gradient []float32,
+	filter, filters, channel, channels int) {
 	c, f, lanes := w.conv, &w.conv.config, w.conv.engine.Set.lanes
 	plane := 4 * (w.group*w.channels + winogradGap)
 	ws.args = winogradArgs{
-		Src: pointer(source[channel:]), SrcOffsets: &ws.images[0], SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels,
-		Dst: pointer(ws.input), DstOffsets: &w.imageRows[0], DstRow: winogradTile * plane, DstColumn: plane,
-		Tiles: tiles, Vectors: channels / lanes, Scratch: pointer(ws.tile), Inside: &ws.inside[0], Zeros: pointer(ws.zeros),
+		Src: pointer(source[channel:]), SrcOffsets: &ws.images[0], SrcRow: 4 * f.Width * f.Channels,
+		SrcColumn: 4 * f.Channels,
+		Dst:       pointer(ws.input), DstOffsets: &w.imageRows[0], DstRow: winogradTile * plane,
+		DstColumn: plane,
+		Tiles:     tiles, Vectors: channels / lanes, Scratch: pointer(ws.tile), Inside: &ws.inside[0],
+		Zeros: pointer(ws.zeros),
 	}
 	w.transforms.input((*byte)(unsafe.Pointer(&ws.args)))
 	plane = 4 * (w.group*w.filters + winogradGap)
 	ws.args = winogradArgs{
-		Src: pointer(gradient[filter:]), SrcOffsets: &ws.gradients[0], SrcRow: 4 * c.convWidth * f.Filters, SrcColumn: 4 * f.Filters,
-		Dst: pointer(ws.gradient), DstOffsets: &w.gradientRows[0], DstRow: winogradTile * plane, DstColumn: plane,
-		Tiles: tiles, Vectors: filters / lanes, Scratch: pointer(ws.tile), Inside: &ws.covered[0], Zeros: pointer(ws.zeros),
+		Src: pointer(gradient[filter:]), SrcOffsets: &ws.gradients[0],
+		SrcRow: 4 * c.convWidth * f.Filters, SrcColumn: 4 * f.Filters,
+		Dst: pointer(ws.gradient), DstOffsets: &w.gradientRows[0], DstRow: winogradTile * plane,
+		DstColumn: plane,
+		Tiles:     tiles, Vectors: filters / lanes, Scratch: pointer(ws.tile), Inside: &ws.covered[0],
+		Zeros: pointer(ws.zeros),
 	}
 	w.transforms.gradient[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
 }
 
-// multiply adds the products of a group's transformed tiles, one for each element of a tile, to the sums, which the first
-// group begins.
+// multiply adds the products of a group's transformed tiles, one for each element of a tile, to the
+// sums, which the first group begins.
 func (w *winogradWeights) multiply(worker, tiles, filters, channels int, first bool) {
 	c, set := w.conv, w.conv.engine.Set
 	ws, a := &w.work[worker].own, &c.work[worker].own.product

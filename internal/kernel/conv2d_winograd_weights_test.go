@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// filteredWeights are shapes of which the weights' gradient is computed by Winograd's minimal filtering: odd maps, all
-// paddings that are less than the kernel, blocks of channels and filters that are not full, one image and many.
+// filteredWeights are shapes of which the weights' gradient is computed by Winograd's minimal
+// filtering: odd maps, all paddings that are less than the kernel, blocks of channels and filters
+// that are not full, one image and many.
 func filteredWeights() []Conv2DConfig {
 	square := func(batch, height, width, channels, filters, kernel, padding int) Conv2DConfig {
 		return Conv2DConfig{
@@ -20,9 +21,11 @@ func filteredWeights() []Conv2DConfig {
 	oblong := square(3, 14, 11, 16, 32, 3, 0)
 	oblong.PaddingWidth, oblong.ExtraHeight, oblong.ExtraWidth = 2, 1, 2
 	return []Conv2DConfig{
-		square(4, 8, 8, 16, 16, 3, 1), square(5, 9, 13, 32, 16, 3, 0), square(3, 11, 10, 16, 48, 3, 2), oblong,
+		square(4, 8, 8, 16, 16, 3, 1), square(5, 9, 13, 32, 16, 3, 0), square(3, 11, 10, 16, 48, 3, 2),
+		oblong,
 		square(9, 8, 7, 80, 16, 3, 1), square(9, 8, 8, 16, 144, 3, 1), square(2, 21, 14, 80, 80, 3, 1),
-		square(4, 12, 10, 32, 32, 4, 2), square(4, 11, 9, 16, 32, 5, 2), square(4, 13, 8, 32, 16, 5, 0), square(5, 9, 9, 16, 16, 4, 3),
+		square(4, 12, 10, 32, 32, 4, 2), square(4, 11, 9, 16, 32, 5, 2), square(4, 13, 8, 32, 16, 5, 0),
+		square(5, 9, 9, 16, 16, 4, 3),
 		square(1, 32, 32, 16, 16, 3, 1), square(257, 8, 8, 16, 16, 3, 1), square(33, 4, 4, 64, 64, 3, 1),
 	}
 }
@@ -109,13 +112,15 @@ func TestWinogradWeightsSameBitsOnAnyThreads(t *testing.T) {
 			x, dy := filteredTensors(t, f, uint64(i))
 			want := weightsGradient(t, newEngine(t, name, 1), f, x, dy)
 			for _, threads := range []int{2, 3, 7} {
-				same(t, fmt.Sprintf("%s, %d threads: dw", name, threads), weightsGradient(t, newEngine(t, name, threads), f, x, dy), want)
+				same(t, fmt.Sprintf("%s, %d threads: dw", name, threads),
+					weightsGradient(t, newEngine(t, name, threads), f, x, dy), want)
 			}
 		}
 	}
 }
 
-// What is not finite, or becomes so in a transform, is computed directly: the same bits as without Winograd.
+// What is not finite, or becomes so in a transform, is computed directly: the same bits as without
+// Winograd.
 func TestWinogradWeightsLeaveTheInfiniteToTheDirectSum(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		f := filteredWeights()[1]
@@ -135,13 +140,16 @@ func TestWinogradWeightsLeaveTheInfiniteToTheDirectSum(t *testing.T) {
 	})
 }
 
-// The errors of both ways, against sums in float64: Winograd's are a few times larger, and both are far below the values.
+// The errors of both ways, against sums in float64: Winograd's are a few times larger, and both are
+// far below the values.
 func TestWinogradWeightsAreNearlyAsExact(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for kernel := winogradSmallest; kernel <= winogradLargest; kernel++ {
 			f := Conv2DConfig{
-				Batch: 16, Height: 12, Width: 12, Channels: 32, Filters: 16, KernelHeight: kernel, KernelWidth: kernel,
-				StrideHeight: 1, StrideWidth: 1, PaddingHeight: kernel / 2, PaddingWidth: kernel / 2, FilteredGradients: true,
+				Batch: 16, Height: 12, Width: 12, Channels: 32, Filters: 16, KernelHeight: kernel,
+				KernelWidth:  kernel,
+				StrideHeight: 1, StrideWidth: 1, PaddingHeight: kernel / 2, PaddingWidth: kernel / 2,
+				FilteredGradients: true,
 			}
 			x, dy := filteredTensors(t, f, uint64(kernel))
 			want := exactWeightsGradient(f, x, dy)

@@ -5,8 +5,9 @@ import (
 	"math"
 )
 
-// CrossEntropy is a plan for softmax cross-entropy of logits N×K with integer labels, averaged over the batch. Its
-// methods must not run at the same time as each other; Backward belongs to the last Forward.
+// CrossEntropy is a plan for softmax cross-entropy of logits N×K with integer labels, averaged over
+// the batch. Its methods must not run at the same time as each other; Backward belongs to the last
+// Forward.
 type CrossEntropy struct {
 	engine         Engine
 	batch, classes int
@@ -29,25 +30,30 @@ func NewCrossEntropy(engine Engine, batch, classes int) (*CrossEntropy, error) {
 		return nil, err
 	}
 	if batch < 1 || classes < 1 || batch > math.MaxInt32/classes {
-		return nil, fmt.Errorf("kernel: cross-entropy of %d×%d logits: sizes must be positive and not too large", batch, classes)
+		return nil, fmt.Errorf(
+			"kernel: cross-entropy of %d×%d logits: sizes must be positive and not too large", batch,
+			classes)
 	}
 	c := &CrossEntropy{
 		engine: engine, batch: batch, classes: classes,
-		probabilities: aligned(batch * classes), labels: make([]int32, batch), losses: make([]float64, batch),
+		probabilities: aligned(batch * classes), labels: make([]int32, batch),
+		losses: make([]float64, batch),
 	}
 	c.forwardTask, c.backwardTask = c.forwardItem, c.backwardItem
 	return c, nil
 }
 
-// Forward returns the mean over the batch of log Σ_k exp(z[n,k]) − z[n,label[n]], computed with each row's maximum taken
-// off first. A label outside [0, K) is an error.
+// Forward returns the mean over the batch of log Σ_k exp(z[n,k]) − z[n,label[n]], computed with
+// each row's maximum taken off first. A label outside [0, K) is an error.
 func (c *CrossEntropy) Forward(logits []float32, labels []int32) (float32, error) {
-	if err := lengths("cross-entropy", size{"logits", len(logits), c.batch * c.classes}, size{"labels", len(labels), c.batch}); err != nil {
+	if err := lengths("cross-entropy", size{"logits", len(logits), c.batch * c.classes},
+		size{"labels", len(labels), c.batch}); err != nil {
 		return 0, err
 	}
 	for n, label := range labels {
 		if label < 0 || int(label) >= c.classes {
-			return 0, fmt.Errorf("kernel: cross-entropy: label %d of row %d is not in [0, %d)", label, n, c.classes)
+			return 0, fmt.Errorf("kernel: cross-entropy: label %d of row %d is not in [0, %d)", label, n,
+				c.classes)
 		}
 	}
 	c.logits = logits
@@ -85,7 +91,8 @@ func (c *CrossEntropy) forwardItem(_, item int) {
 
 // Backward computes dlogits = dloss·(softmax(z) − onehot(label))/N.
 func (c *CrossEntropy) Backward(dlogits []float32, dloss float32) error {
-	if err := lengths("gradient of cross-entropy", size{"dlogits", len(dlogits), c.batch * c.classes}); err != nil {
+	if err := lengths("gradient of cross-entropy",
+		size{"dlogits", len(dlogits), c.batch * c.classes}); err != nil {
 		return err
 	}
 	c.dlogits, c.scale = dlogits, dloss/float32(c.batch)

@@ -11,11 +11,12 @@ type DenseConfig struct {
 	ReLU           bool
 }
 
-// Dense is a plan for y = relu(x·Wᵀ + b) and its gradients: x N×In, W Out×In, b Out, y N×Out. A plan owns its scratch
-// memory: its methods must not run at the same time as each other.
+// Dense is a plan for y = relu(x·Wᵀ + b) and its gradients: x N×In, W Out×In, b Out, y N×Out. A
+// plan owns its scratch memory: its methods must not run at the same time as each other.
 //
-// W is by far the largest operand of a small batch, so each pass reads it where it lies, once: forward as yᵀ = W·xᵀ, whose
-// rows of A are those of W, and for the gradient of the input as the B of dx = dy·W.
+// W is by far the largest operand of a small batch, so each pass reads it where it lies, once:
+// forward as yᵀ = W·xᵀ, whose rows of A are those of W, and for the gradient of the input as the B
+// of dx = dy·W.
 type Dense struct {
 	engine Engine
 	config DenseConfig
@@ -47,16 +48,18 @@ type Dense struct {
 
 	x, y, w, b, dy, dx, dw []float32
 
-	packTask, forwardTask, packWeightsTask, maskTask, inputTask, packInputTask, gradientTask, parametersTask func(worker, item int)
+	packTask, forwardTask, packWeightsTask, maskTask, inputTask, packInputTask, gradientTask,
+	parametersTask func(worker, item int)
 }
 
 const (
 	// denseRows is how many rows of the batch are one item of work.
 	denseRows = 96
-	// gradientOutputs is how many outputs are one item where elements are masked and moved: whole vectors, and a cache line or more.
+	// gradientOutputs is how many outputs are one item where elements are masked and moved: whole
+	// vectors, and a cache line or more.
 	gradientOutputs = 64
-	// An item has a multiple of outputStep outputs, which every tile height divides, and at most maxOutputs. More of them
-	// take fewer calls; fewer share a small layer's work among more threads.
+	// An item has a multiple of outputStep outputs, which every tile height divides, and at most
+	// maxOutputs. More of them take fewer calls; fewer share a small layer's work among more threads.
 	outputStep, maxOutputs = 24, 192
 )
 
@@ -73,7 +76,8 @@ func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
 		return nil, fmt.Errorf("kernel: dense layer %+v: too large", f)
 	}
 	set := engine.Set
-	d := &Dense{engine: engine, config: f, images: newPanels(set, f.Batch), inputs: newPanels(set, f.In)}
+	d := &Dense{engine: engine, config: f, images: newPanels(set, f.Batch),
+		inputs: newPanels(set, f.In)}
 	d.packed, d.columns = aligned(d.images.padded()*f.In), aligned(f.Out*f.Batch)
 	d.xOffsets, d.yOffsets = rowOffsets(f.Batch, f.In), rowOffsets(f.Batch, f.Out)
 	d.wOffsets, d.nOffsets = rowOffsets(f.Out, f.In), rowOffsets(f.Out, f.Batch)
@@ -91,10 +95,12 @@ func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
 	return d, nil
 }
 
-// NewDenseOfShares returns plans for a batch of equal shares and for one of them. The whole one's Forward and
-// BackwardInput give each share the bits that the other gives it. Whether zeros are left out, which sums in another
-// order, hangs on how many there are and in how many rows: the share's plan decides it.
-func NewDenseOfShares(engine Engine, config DenseConfig, shares int) (whole, share *Dense, err error) {
+// NewDenseOfShares returns plans for a batch of equal shares and for one of them. The whole one's
+// Forward and BackwardInput give each share the bits that the other gives it. Whether zeros are
+// left out, which sums in another order, hangs on how many there are and in how many rows: the
+// share's plan decides it.
+func NewDenseOfShares(engine Engine, config DenseConfig, shares int) (whole, share *Dense,
+	err error) {
 	if err := dealtEvenly(config.Batch, shares); err != nil {
 		return nil, nil, err
 	}
@@ -123,8 +129,9 @@ func rowOffsets(rows, elements int) []int64 {
 // Forward computes y from x, w and b.
 func (d *Dense) Forward(y, x, w, b []float32) error {
 	f := &d.config
-	if err := lengths("dense layer", size{"y", len(y), f.Batch * f.Out}, size{"x", len(x), f.Batch * f.In},
-		size{"w", len(w), f.Out * f.In}, size{"b", len(b), f.Out}); err != nil {
+	if err := lengths("dense layer", size{"y", len(y), f.Batch * f.Out},
+		size{"x", len(x), f.Batch * f.In}, size{"w", len(w), f.Out * f.In}, size{"b", len(b),
+			f.Out}); err != nil {
 		return err
 	}
 	if d.part != nil && d.part.sparseForward.densest > 0 {
@@ -145,7 +152,10 @@ func (d *Dense) Forward(y, x, w, b []float32) error {
 	return nil
 }
 
-func (d *Dense) release() { d.x, d.y, d.w, d.b, d.dy, d.dx, d.dw = nil, nil, nil, nil, nil, nil, nil }
+func (d *Dense) release() {
+	d.x, d.y, d.w, d.b, d.dy, d.dx, d.dw = nil, nil, nil, nil, nil, nil,
+		nil
+}
 
 func (d *Dense) packItem(_, panel int) {
 	d.images.packTransposed(d.packed[d.images.first(panel)*d.config.In:], d.x, d.config.In, panel)
@@ -166,8 +176,9 @@ func (d *Dense) forwardItem(worker, item int) {
 		for panel := range d.images.count() {
 			width, first := d.images.width(panel), d.images.first(panel)
 			*p = productArgs{
-				A: pointer(d.w[part.bRow:]), AOffsets: &d.wOffsets[output], C: pointer(d.columns[first:]), COffsets: &d.nOffsets[output],
-				B: pointer(d.packed[first*f.In+part.bRow*width:]), Mask: d.images.mask(panel),
+				A: pointer(d.w[part.bRow:]), AOffsets: &d.wOffsets[output], C: pointer(d.columns[first:]),
+				COffsets: &d.nOffsets[output],
+				B:        pointer(d.packed[first*f.In+part.bRow*width:]), Mask: d.images.mask(panel),
 				M: outputs, Runs: 1, Length: part.length, AStep: 4, BStep: 4 * width, Floor: nan32,
 			}
 			if k == len(d.forwardParts)-1 {
@@ -176,15 +187,16 @@ func (d *Dense) forwardItem(worker, item int) {
 			d.engine.Set.productPanel(p, width)
 		}
 	}
-	transposeMatrix(d.engine.Set, d.y[output:], f.Out, d.columns[output*f.Batch:], f.Batch, outputs, f.Batch)
+	transposeMatrix(d.engine.Set, d.y[output:], f.Out, d.columns[output*f.Batch:], f.Batch, outputs,
+		f.Batch)
 }
 
 // BackwardParameters computes dw, unless SumIn has left it to a tree, and, unless it is nil, db
 // from dy and x. y is Forward's output; only a plan with ReLU reads it.
 func (d *Dense) BackwardParameters(dw, db, dy, y, x []float32) error {
 	f := &d.config
-	if err := lengths("gradient of dense parameters", size{"dw", len(dw), f.Out * f.In}, optional("db", db, f.Out),
-		size{"x", len(x), f.Batch * f.In}); err != nil {
+	if err := lengths("gradient of dense parameters", size{"dw", len(dw), f.Out * f.In},
+		optional("db", db, f.Out), size{"x", len(x), f.Batch * f.In}); err != nil {
 		return err
 	}
 	if err := d.gradients(dy, y); err != nil {
@@ -231,8 +243,8 @@ func (d *Dense) gradients(dy, y []float32) error {
 	return nil
 }
 
-// gradientItem computes some rows of dyᵀ, which ReLU has let through, and their sums, those of the bias. Each sum is taken in the order of
-// the images, however the outputs are shared out.
+// gradientItem computes some rows of dyᵀ, which ReLU has let through, and their sums, those of the
+// bias. Each sum is taken in the order of the images, however the outputs are shared out.
 func (d *Dense) gradientItem(_, item int) {
 	f, set := &d.config, d.engine.Set
 	first := item * gradientOutputs
@@ -251,7 +263,8 @@ func (d *Dense) gradientItem(_, item int) {
 	if f.ReLU {
 		source = d.gradient
 	}
-	transposeMatrix(set, d.gradientColumns[first*f.Batch:], f.Batch, source[first:], f.Out, f.Batch, outputs)
+	transposeMatrix(set, d.gradientColumns[first*f.Batch:], f.Batch, source[first:], f.Out, f.Batch,
+		outputs)
 }
 
 // maskItem computes what ReLU lets through of some rows of dy.
@@ -272,7 +285,8 @@ func (d *Dense) prepare() {
 }
 
 func (d *Dense) packInputItem(_, panel int) {
-	d.inputs.packRows(d.packedInput[d.inputs.first(panel)*d.config.Batch:], d.x, d.config.Batch, d.config.In, panel)
+	d.inputs.packRows(d.packedInput[d.inputs.first(panel)*d.config.Batch:], d.x, d.config.Batch,
+		d.config.In, panel)
 }
 
 func (d *Dense) parametersItem(worker, item int) {
@@ -286,7 +300,8 @@ func (d *Dense) parametersItem(worker, item int) {
 				A: pointer(d.gradientColumns[part.bRow:]), AOffsets: &d.nOffsets[output],
 				C: pointer(d.dw[first:]), COffsets: &d.wOffsets[output],
 				B: pointer(d.packedInput[first*f.Batch+part.bRow*width:]), Mask: d.inputs.mask(panel),
-				M: min(d.outputs, f.Out-output), Runs: 1, Length: part.length, AStep: 4, BStep: 4 * width, Floor: nan32,
+				M: min(d.outputs, f.Out-output), Runs: 1, Length: part.length, AStep: 4, BStep: 4 * width,
+				Floor: nan32,
 			}
 			if k == 0 {
 				p.Init = pointer(d.inputs.zeros)
@@ -299,7 +314,8 @@ func (d *Dense) parametersItem(worker, item int) {
 // BackwardInput computes dx from dy and w. y is as in BackwardParameters.
 func (d *Dense) BackwardInput(dx, dy, y, w []float32) error {
 	f := &d.config
-	if err := lengths("gradient of dense input", size{"dx", len(dx), f.Batch * f.In}, size{"w", len(w), f.Out * f.In}); err != nil {
+	if err := lengths("gradient of dense input", size{"dx", len(dx), f.Batch * f.In},
+		size{"w", len(w), f.Out * f.In}); err != nil {
 		return err
 	}
 	if d.part != nil && d.part.sparseInput.densest > 0 {
@@ -351,11 +367,12 @@ func (d *Dense) share(values []float32, k int) []float32 {
 }
 
 func (d *Dense) packWeightsItem(_, panel int) {
-	d.inputs.packRows(d.packedInput[d.inputs.first(panel)*d.config.Out:], d.w, d.config.Out, d.config.In, panel)
+	d.inputs.packRows(d.packedInput[d.inputs.first(panel)*d.config.Out:], d.w, d.config.Out,
+		d.config.In, panel)
 }
 
-// whole reports whether rows of W are whole panels, which are read where they are; others are packed, since the last
-// panel of the last row would be read past its end.
+// whole reports whether rows of W are whole panels, which are read where they are; others are
+// packed, since the last panel of the last row would be read past its end.
 func (d *Dense) whole() bool { return d.config.In%d.engine.Set.panel() == 0 }
 
 // inputItem computes some rows of one panel of dx.
@@ -369,9 +386,11 @@ func (d *Dense) inputItem(worker, item int) {
 	}
 	for k, part := range d.inputParts {
 		*p = productArgs{
-			A: pointer(d.dy[part.bRow:]), AOffsets: &d.yOffsets[row], C: pointer(d.dx[first:]), COffsets: &d.xOffsets[row],
-			B: pointer(b[part.bRow*bRow:]), Mask: d.inputs.mask(panel),
-			M: min(denseRows, f.Batch-row), Runs: 1, Length: part.length, AStep: 4, BStep: 4 * bRow, Floor: nan32,
+			A: pointer(d.dy[part.bRow:]), AOffsets: &d.yOffsets[row], C: pointer(d.dx[first:]),
+			COffsets: &d.xOffsets[row],
+			B:        pointer(b[part.bRow*bRow:]), Mask: d.inputs.mask(panel),
+			M: min(denseRows, f.Batch-row), Runs: 1, Length: part.length, AStep: 4, BStep: 4 * bRow,
+			Floor: nan32,
 		}
 		if k == 0 {
 			p.Init = pointer(d.inputs.zeros)
@@ -380,8 +399,10 @@ func (d *Dense) inputItem(worker, item int) {
 	}
 }
 
-// transposeMatrix writes the transpose of a rows×columns matrix. Its rows are sourceStep elements apart, those of the transpose targetStep.
-func transposeMatrix(set *Set, target []float32, targetStep int, source []float32, sourceStep, rows, columns int) {
+// transposeMatrix writes the transpose of a rows×columns matrix. Its rows are sourceStep elements
+// apart, those of the transpose targetStep.
+func transposeMatrix(set *Set, target []float32, targetStep int, source []float32, sourceStep, rows,
+	columns int) {
 	whole := 0
 	if columns >= 8 {
 		for ; whole+8 <= rows; whole += 8 {

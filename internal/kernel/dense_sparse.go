@@ -1,7 +1,7 @@
 package kernel
 
-// What a dense layer reads is often zero: the background of an image, and what ReLU has cut off of the layer before or of
-// the gradient. Where there is enough of it, the passes leave it out.
+// What a dense layer reads is often zero: the background of an image, and what ReLU has cut off of
+// the layer before or of the gradient. Where there is enough of it, the passes leave it out.
 
 // sparsePass is a pass of a layer, a product C = A·B, that may leave A's zeros out.
 type sparsePass struct {
@@ -12,14 +12,15 @@ type sparsePass struct {
 	product              *sparseProduct // made the first time
 }
 
-// What it costs to fill a block, by what it saves for a row of C: measured on a Zen 5 with both kernel sets. Where every
-// row is worth little, that is most of the work.
+// What it costs to fill a block, by what it saves for a row of C: measured on a Zen 5 with both
+// kernel sets. Where every row is worth little, that is most of the work.
 const (
 	copiedBlock     = 2
 	transposedBlock = 9
 )
 
-func newSparsePass(engine Engine, rows, depth, columns int, fill fillBlock, fillCost float64) sparsePass {
+func newSparsePass(engine Engine, rows, depth, columns int, fill fillBlock,
+	fillCost float64) sparsePass {
 	p := sparsePass{engine: engine, rows: rows, depth: depth, columns: columns, fill: fill}
 	if sparseSize(engine.Set, rows, depth, columns) {
 		p.densest = 0.55 - fillCost/float64(rows)
@@ -27,8 +28,8 @@ func newSparsePass(engine Engine, rows, depth, columns int, fill fillBlock, fill
 	return p
 }
 
-// run computes C, if that is faster than with the zeros, and reports whether it has. This depends on nothing but the data,
-// so that results do not depend on the machine.
+// run computes C, if that is faster than with the zeros, and reports whether it has. This depends
+// on nothing but the data, so that results do not depend on the machine.
 func (p *sparsePass) run(c, a, start []float32, relu bool) bool {
 	if p.densest <= 0 || density(a, p.rows, p.depth) > p.densest {
 		return false

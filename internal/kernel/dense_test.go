@@ -17,12 +17,15 @@ func runDense(t testing.TB, engine Engine, f DenseConfig, x, w, b, dy []float32)
 	return r
 }
 
-// runDensePlan runs each pass twice, as what the first leaves behind must not be seen by the second.
-func runDensePlan(t testing.TB, engine Engine, f DenseConfig, x, w, b, dy []float32) (*Dense, denseTensors) {
+// runDensePlan runs each pass twice, as what the first leaves behind must not be seen by the
+// second.
+func runDensePlan(t testing.TB, engine Engine, f DenseConfig, x, w, b, dy []float32) (*Dense,
+	denseTensors) {
 	t.Helper()
 	d, err := NewDense(engine, f)
 	must(t, err)
-	r := denseTensors{make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(b))}
+	r := denseTensors{make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(w)),
+		make([]float32, len(b))}
 	for range 2 {
 		must(t, d.Forward(r.y, x, w, b))
 		must(t, d.BackwardParameters(r.dw, r.db, dy, r.y, x))
@@ -34,7 +37,8 @@ func runDensePlan(t testing.TB, engine Engine, f DenseConfig, x, w, b, dy []floa
 func compareDense(t *testing.T, engine Engine, f DenseConfig, spoil func(x []float32)) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(uint64(f.In), uint64(f.Out)))
-	x, w, b, dy := random(r, f.Batch*f.In), random(r, f.Out*f.In), random(r, f.Out), random(r, f.Batch*f.Out)
+	x, w, b, dy := random(r, f.Batch*f.In), random(r, f.Out*f.In), random(r, f.Out), random(r,
+		f.Batch*f.Out)
 	spoil(x)
 	compareDensePasses(t, engine, f, x, w, b, dy)
 }
@@ -58,7 +62,8 @@ func compareDensePasses(t *testing.T, engine Engine, f DenseConfig, x, w, b, dy 
 }
 
 var denses = []DenseConfig{
-	{32, 1024, 128, true}, {32, 128, 10, false}, {1, 1, 1, true}, {1, 300, 1, false}, {5, 7, 3, true}, {97, 33, 17, true},
+	{32, 1024, 128, true}, {32, 128, 10, false}, {1, 1, 1, true}, {1, 300, 1, false}, {5, 7, 3, true},
+	{97, 33, 17, true},
 	{200, 16, 16, false}, {3, 1000, 50, true}, {7, 8, 8, true}, {2, 500, 200, false},
 }
 
@@ -82,7 +87,8 @@ func TestDenseSameBitsOnAnyThreads(t *testing.T) {
 	for _, name := range Available() {
 		for _, f := range denses {
 			r := rand.New(rand.NewPCG(1, 1))
-			x, w, b, dy := random(r, f.Batch*f.In), random(r, f.Out*f.In), random(r, f.Out), random(r, f.Batch*f.Out)
+			x, w, b, dy := random(r, f.Batch*f.In), random(r, f.Out*f.In), random(r, f.Out), random(r,
+				f.Batch*f.Out)
 			want := runDense(t, newEngine(t, name, 1), f, x, w, b, dy)
 			for _, threads := range []int{2, 3, 7} {
 				got := runDense(t, newEngine(t, name, threads), f, x, w, b, dy)
@@ -99,7 +105,8 @@ func TestDenseAllocatesNothing(t *testing.T) {
 	engine := newEngine(t, "", 2)
 	d, err := NewDense(engine, DenseConfig{9, 33, 17, true})
 	must(t, err)
-	x, w, b, y := make([]float32, 9*33), make([]float32, 17*33), make([]float32, 17), make([]float32, 9*17)
+	x, w, b, y := make([]float32, 9*33), make([]float32, 17*33), make([]float32, 17), make([]float32,
+		9*17)
 	if n := testing.AllocsPerRun(5, func() {
 		must(t, d.Forward(y, x, w, b))
 		must(t, d.BackwardParameters(w, b, y, y, x))
@@ -111,14 +118,16 @@ func TestDenseAllocatesNothing(t *testing.T) {
 
 func TestDenseRejects(t *testing.T) {
 	engine := newEngine(t, "portable", 1)
-	for _, f := range []DenseConfig{{0, 1, 1, false}, {1, -1, 1, false}, {1, 1, 0, false}, {1, math.MaxInt / 2, 2, false}} {
+	for _, f := range []DenseConfig{{0, 1, 1, false}, {1, -1, 1, false}, {1, 1, 0, false},
+		{1, math.MaxInt / 2, 2, false}} {
 		if _, err := NewDense(engine, f); err == nil {
 			t.Errorf("%+v is no error", f)
 		}
 	}
 	d, err := NewDense(engine, DenseConfig{1, 2, 3, true})
 	must(t, err)
-	if err := d.BackwardInput(make([]float32, 2), make([]float32, 3), nil, make([]float32, 6)); err == nil {
+	if err := d.BackwardInput(make([]float32, 2), make([]float32, 3), nil,
+		make([]float32, 6)); err == nil {
 		t.Error("ReLU's gradient without y is no error")
 	}
 }
@@ -126,6 +135,7 @@ func TestDenseRejects(t *testing.T) {
 func FuzzDense(f *testing.F) {
 	f.Add(uint8(3), uint16(70), uint8(9), true)
 	f.Fuzz(func(t *testing.T, batch uint8, in uint16, out uint8, relu bool) {
-		compareDense(t, newEngine(t, "", 2), DenseConfig{int(batch%120) + 1, int(in%600) + 1, int(out%60) + 1, relu}, func([]float32) {})
+		compareDense(t, newEngine(t, "", 2), DenseConfig{int(batch%120) + 1, int(in%600) + 1,
+			int(out%60) + 1, relu}, func([]float32) {})
 	})
 }

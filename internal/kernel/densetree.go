@@ -49,7 +49,8 @@ func NewDenseTree(engine Engine, in, out, shards int) (*DenseTree, error) {
 		return nil, err
 	}
 	if in < 1 || out < 1 || shards < 1 || shards&(shards-1) != 0 {
-		return nil, fmt.Errorf("kernel: gradients of a dense layer of %d inputs and %d outputs over %d shards",
+		return nil, fmt.Errorf(
+			"kernel: gradients of a dense layer of %d inputs and %d outputs over %d shards",
 			in, out, shards)
 	}
 	set := engine.Set

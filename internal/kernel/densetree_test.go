@@ -26,7 +26,8 @@ func TestDenseTree(t *testing.T) {
 					}
 					d, err := NewDense(engine, DenseConfig{Batch: batch, In: in, Out: out})
 					must(t, err)
-					x, dy, db, later := random(r, batch*in), random(r, batch*out), make([]float32, out), make([]float32, out)
+					x, dy, db, later := random(r, batch*in), random(r, batch*out), make([]float32,
+						out), make([]float32, out)
 					must(t, d.BackwardParameters(rows[i], db, dy, nil, x))
 					must(t, d.SumIn(tree, i))
 					untouched := make([]float32, in*out)

@@ -21,15 +21,17 @@ type DepthwiseConfig struct {
 func (f DepthwiseConfig) output() (height, width int, err error) {
 	shape := Conv2DConfig{
 		Batch: f.Batch, Height: f.Height, Width: f.Width, Channels: f.Channels, Filters: 1,
-		KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: f.StrideHeight, StrideWidth: f.StrideWidth,
+		KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: f.StrideHeight,
+		StrideWidth:   f.StrideWidth,
 		PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth,
 	}
 	return shape.slide(f.ExtraHeight, f.ExtraWidth, f.DilationHeight, f.DilationWidth)
 }
 
-// Depthwise is a plan for a depthwise convolution with bias and its gradients. Tensors are channels last: x N×H×W×C, y
-// N×OH×OW×C, weights KH×KW×C, bias C. A plan owns its scratch memory: its methods must not run at the same time as each
-// other. Whole padded images are read, as rows of whole vectors of channels.
+// Depthwise is a plan for a depthwise convolution with bias and its gradients. Tensors are channels
+// last: x N×H×W×C, y N×OH×OW×C, weights KH×KW×C, bias C. A plan owns its scratch memory: its
+// methods must not run at the same time as each other. Whole padded images are read, as rows of
+// whole vectors of channels.
 type Depthwise struct {
 	engine      Engine
 	config      DepthwiseConfig
@@ -63,8 +65,8 @@ type paddedImage struct {
 	row, size                int // elements of the frame's rows, and of the frame
 }
 
-// depthwisePhase is the input positions of one residue of both coordinates, with the taps that reach them. row and
-// column are the first of them, x its place in the padded gradient in bytes.
+// depthwisePhase is the input positions of one residue of both coordinates, with the taps that
+// reach them. row and column are the first of them, x its place in the padded gradient in bytes.
 type depthwisePhase struct {
 	row, column, rows, columns int
 	x                          int
@@ -79,8 +81,8 @@ type depthwiseWork struct {
 	row          []float32 // of normalised positions
 }
 
-// depthwisePartials is how many partial sums of the weights' gradient there are, each over some of the images. The number of
-// threads must not change it.
+// depthwisePartials is how many partial sums of the weights' gradient there are, each over some of
+// the images. The number of threads must not change it.
 const depthwisePartials = 16
 
 // maxDepthwiseTaps is how many taps of a kernel row the gradient's loop takes.
@@ -100,16 +102,19 @@ func NewDepthwise(engine Engine, config DepthwiseConfig) (*Depthwise, error) {
 	d := &Depthwise{engine: engine, config: f, height: oh, width: ow}
 	d.vectors = ceil(f.Channels, engine.Set.lanes)
 	d.channels = d.vectors * engine.Set.lanes
-	d.x = d.frame(f.Height, f.Width, f.PaddingHeight, f.PaddingWidth, f.PaddingHeight+f.ExtraHeight, f.PaddingWidth+f.ExtraWidth)
+	d.x = d.frame(f.Height, f.Width, f.PaddingHeight, f.PaddingWidth, f.PaddingHeight+f.ExtraHeight,
+		f.PaddingWidth+f.ExtraWidth)
 	for u := range f.KernelHeight {
 		for v := range f.KernelWidth {
 			d.taps = append(d.taps, depthwiseTap{
-				x: 4 * (u*f.DilationHeight*d.x.row + v*f.DilationWidth*d.channels), w: 4 * (u*f.KernelWidth + v) * d.channels,
+				x: 4 * (u*f.DilationHeight*d.x.row + v*f.DilationWidth*d.channels),
+				w: 4 * (u*f.KernelWidth + v) * d.channels,
 			})
 		}
 	}
 	d.planInput()
-	if max(d.x.size, d.gradient.size, oh*ow*d.channels) > math.MaxInt32/64 || len(d.taps) > math.MaxInt32/64/d.channels ||
+	if max(d.x.size, d.gradient.size, oh*ow*d.channels) > math.MaxInt32/64 ||
+		len(d.taps) > math.MaxInt32/64/d.channels ||
 		f.Batch > maxElements/max(d.x.size, oh*ow*d.channels) {
 		return nil, fmt.Errorf("kernel: depthwise convolution %+v: image or weights too large", f)
 	}
@@ -119,24 +124,31 @@ func NewDepthwise(engine Engine, config DepthwiseConfig) (*Depthwise, error) {
 	d.bias, d.zeros = aligned(d.channels), aligned(d.channels)
 	d.partials = min(depthwisePartials, f.Batch)
 	d.work = make([]apart[depthwiseWork], engine.Pool.Threads())
-	d.forwardTask, d.parametersTask, d.inputTask, d.differentiateTask = d.forwardImage, d.parametersItem, d.inputImage, d.differentiateImage
+	d.forwardTask, d.parametersTask, d.inputTask, d.differentiateTask = d.forwardImage,
+		d.parametersItem, d.inputImage, d.differentiateImage
 	return d, nil
 }
 
-// slide returns the size of the output of a convolution with that much additional padding and that dilation, or an error.
-func (f Conv2DConfig) slide(extraHeight, extraWidth, dilationHeight, dilationWidth int) (oh, ow int, err error) {
-	if min(f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth, f.StrideHeight, f.StrideWidth,
-		dilationHeight, dilationWidth) < 1 || min(f.PaddingHeight, f.PaddingWidth, extraHeight, extraWidth) < 0 {
-		return 0, 0, fmt.Errorf("kernel: convolution %+v: sizes, strides and dilation must be positive, padding not negative", f)
+// slide returns the size of the output of a convolution with that much additional padding and that
+// dilation, or an error.
+func (f Conv2DConfig) slide(extraHeight, extraWidth, dilationHeight, dilationWidth int) (oh, ow int,
+	err error) {
+	if min(f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth,
+		f.StrideHeight, f.StrideWidth, dilationHeight, dilationWidth) < 1 ||
+		min(f.PaddingHeight, f.PaddingWidth, extraHeight, extraWidth) < 0 {
+		return 0, 0, fmt.Errorf(
+			"kernel: convolution %+v: sizes, strides and dilation must be positive, padding not negative", f)
 	}
-	if tooLarge(f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth, f.StrideHeight, f.StrideWidth,
-		f.PaddingHeight, f.PaddingWidth, extraHeight, extraWidth, dilationHeight, dilationWidth) {
+	if tooLarge(f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth,
+		f.StrideHeight, f.StrideWidth, f.PaddingHeight, f.PaddingWidth, extraHeight, extraWidth,
+		dilationHeight, dilationWidth) {
 		return 0, 0, fmt.Errorf("kernel: convolution %+v: too large", f)
 	}
 	height := f.Height + 2*f.PaddingHeight + extraHeight - dilationHeight*(f.KernelHeight-1) - 1
 	width := f.Width + 2*f.PaddingWidth + extraWidth - dilationWidth*(f.KernelWidth-1) - 1
 	if height < 0 || width < 0 {
-		return 0, 0, fmt.Errorf("kernel: convolution kernel %d×%d does not fit the padded image of %+v", f.KernelHeight, f.KernelWidth, f)
+		return 0, 0, fmt.Errorf("kernel: convolution kernel %d×%d does not fit the padded image of %+v",
+			f.KernelHeight, f.KernelWidth, f)
 	}
 	return height/f.StrideHeight + 1, width/f.StrideWidth + 1, nil
 }
@@ -144,11 +156,12 @@ func (f Conv2DConfig) slide(extraHeight, extraWidth, dilationHeight, dilationWid
 // frame describes an image of whole vectors of channels with that padding.
 func (d *Depthwise) frame(height, width, top, left, bottom, right int) paddedImage {
 	row := (left + width + right) * d.channels
-	return paddedImage{height: height, width: width, top: top, left: left, row: row, size: (top + height + bottom) * row}
+	return paddedImage{height: height, width: width, top: top, left: left, row: row,
+		size: (top + height + bottom) * row}
 }
 
-// planInput lists the phases of dx: input position h has tap u where h + padding − u·dilation is a multiple of the stride,
-// of the gradient at the quotient.
+// planInput lists the phases of dx: input position h has tap u where h + padding − u·dilation is a
+// multiple of the stride, of the gradient at the quotient.
 func (d *Depthwise) planInput() {
 	f := &d.config
 	type reach struct{ taps, at []int } // taps, and the places in dy that the first position sees through them
@@ -178,12 +191,14 @@ func (d *Depthwise) planInput() {
 	d.gradient = d.frame(d.height, d.width, top, left, bottom, right)
 	for h, row := range rows {
 		for k, column := range columns {
-			p := depthwisePhase{row: h, column: k, rows: ceil(f.Height-h, f.StrideHeight), columns: ceil(f.Width-k, f.StrideWidth)}
+			p := depthwisePhase{row: h, column: k, rows: ceil(f.Height-h, f.StrideHeight),
+				columns: ceil(f.Width-k, f.StrideWidth)}
 			p.x = 4 * (top*d.gradient.row + left*d.channels)
 			for i, u := range row.taps {
 				for j, v := range column.taps {
 					p.taps = append(p.taps, depthwiseTap{
-						x: 4 * (row.at[i]*d.gradient.row + column.at[j]*d.channels), w: 4 * (u*f.KernelWidth + v) * d.channels,
+						x: 4 * (row.at[i]*d.gradient.row + column.at[j]*d.channels),
+						w: 4 * (u*f.KernelWidth + v) * d.channels,
 					})
 				}
 			}
@@ -201,9 +216,10 @@ func (d *Depthwise) sizeX() int {
 func (d *Depthwise) sizeY() int { return d.config.Batch * d.height * d.width * d.config.Channels }
 func (d *Depthwise) sizeW() int { return len(d.taps) * d.config.Channels }
 
-// copied returns an image in its frame: the thread's copy, or, without a frame, the image itself. Unless it is nil, before
-// normalises what is copied.
-func (d *Depthwise) copied(ws *depthwiseWork, own *[]float32, p *paddedImage, from []float32, image int, before *BatchNorm) []float32 {
+// copied returns an image in its frame: the thread's copy, or, without a frame, the image itself.
+// Unless it is nil, before normalises what is copied.
+func (d *Depthwise) copied(ws *depthwiseWork, own *[]float32, p *paddedImage, from []float32,
+	image int, before *BatchNorm) []float32 {
 	c := d.config.Channels
 	size := p.height * p.width * c
 	from = from[image*size : (image+1)*size]
@@ -256,8 +272,9 @@ func (d *Depthwise) packed(w []float32) []float32 {
 
 // Forward computes y from x, w and b; b may be nil.
 func (d *Depthwise) Forward(y, x, w, b []float32) error {
-	if err := lengths("depthwise convolution", size{"y", len(y), d.sizeY()}, size{"x", len(x), d.sizeX()},
-		size{"w", len(w), d.sizeW()}, optional("b", b, d.config.Channels)); err != nil {
+	if err := lengths("depthwise convolution", size{"y", len(y), d.sizeY()},
+		size{"x", len(x), d.sizeX()}, size{"w", len(w), d.sizeW()}, optional("b", b,
+			d.config.Channels)); err != nil {
 		return err
 	}
 	clear(d.bias)
@@ -294,7 +311,8 @@ func (d *Depthwise) forwardImage(worker, image int) {
 	}
 }
 
-// row computes positions into to, step positions apart, by way of the thread's own row where channels are padded.
+// row computes positions into to, step positions apart, by way of the thread's own row where
+// channels are padded.
 func (d *Depthwise) row(ws *depthwiseWork, to []float32, positions, step int) {
 	a, c := &ws.args, d.config.Channels
 	a.Positions, a.Vectors, a.Low, a.High = positions, d.vectors, nan32, nan32

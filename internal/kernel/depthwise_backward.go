@@ -4,8 +4,8 @@ import "unsafe"
 
 // BackwardInput computes dx from dy and w.
 func (d *Depthwise) BackwardInput(dx, dy, w []float32) error {
-	if err := lengths("gradient of depthwise input", size{"dx", len(dx), d.sizeX()}, size{"dy", len(dy), d.sizeY()},
-		size{"w", len(w), d.sizeW()}); err != nil {
+	if err := lengths("gradient of depthwise input", size{"dx", len(dx), d.sizeX()},
+		size{"dy", len(dy), d.sizeY()}, size{"w", len(w), d.sizeW()}); err != nil {
 		return err
 	}
 	d.callDx, d.callDy = dx, dy
@@ -38,8 +38,9 @@ func (d *Depthwise) inputImage(worker, image int) {
 
 // BackwardParameters computes dw and, unless it is nil, db from dy and x.
 func (d *Depthwise) BackwardParameters(dw, db, dy, x []float32) error {
-	if err := lengths("gradient of depthwise parameters", size{"dw", len(dw), d.sizeW()}, size{"dy", len(dy), d.sizeY()},
-		size{"x", len(x), d.sizeX()}, optional("db", db, d.config.Channels)); err != nil {
+	if err := lengths("gradient of depthwise parameters", size{"dw", len(dw), d.sizeW()},
+		size{"dy", len(dy), d.sizeY()}, size{"x", len(x), d.sizeX()}, optional("db", db,
+			d.config.Channels)); err != nil {
 		return err
 	}
 	part := (len(d.taps) + 1) * d.channels
@@ -65,7 +66,8 @@ func (d *Depthwise) parametersItem(worker, item int) {
 	f, ws, part := &d.config, &d.work[worker].own, (len(d.taps)+1)*d.channels
 	sums := d.partial[item*part : (item+1)*part]
 	clear(sums)
-	plain := paddedImage{height: d.height, width: d.width, row: d.width * d.channels, size: d.height * d.width * d.channels}
+	plain := paddedImage{height: d.height, width: d.width, row: d.width * d.channels,
+		size: d.height * d.width * d.channels}
 	frame, places := &plain, 0
 	if d.channels != f.Channels {
 		frame, places = &d.gradient, d.gradient.top*d.gradient.row+d.gradient.left*d.channels
@@ -80,10 +82,12 @@ func (d *Depthwise) parametersItem(worker, item int) {
 				tap := u*f.KernelWidth + v
 				a := &ws.gradientArgs
 				*a = depthwiseGradientArgs{
-					X: unsafe.Add(pointer(x), d.taps[tap].x), XStep: 4 * f.StrideWidth * d.channels, XRow: 4 * f.StrideHeight * d.x.row,
+					X: unsafe.Add(pointer(x), d.taps[tap].x), XStep: 4 * f.StrideWidth * d.channels,
+					XRow:    4 * f.StrideHeight * d.x.row,
 					TapStep: 4 * f.DilationWidth * d.channels, Taps: min(maxDepthwiseTaps, f.KernelWidth-v),
-					Dy: pointer(dy[places:]), DyStep: 4 * d.channels, DyRow: 4 * frame.row, Rows: d.height, Positions: d.width,
-					Vectors: d.vectors, Dw: pointer(sums[tap*d.channels:]), DwStep: 4 * d.channels,
+					Dy: pointer(dy[places:]), DyStep: 4 * d.channels, DyRow: 4 * frame.row, Rows: d.height,
+					Positions: d.width,
+					Vectors:   d.vectors, Dw: pointer(sums[tap*d.channels:]), DwStep: 4 * d.channels,
 				}
 				d.engine.Set.depthwiseGradient((*byte)(unsafe.Pointer(a)))
 			}

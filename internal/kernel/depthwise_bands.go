@@ -55,7 +55,8 @@ const (
 
 // NewDepthwiseForward returns a plan, or an error that says what is wrong with the configuration.
 // Channels must be whole vectors of the engine's set, or of its half.
-func NewDepthwiseForward(engine Engine, config DepthwiseConfig, finish Finish) (*DepthwiseForward, error) {
+func NewDepthwiseForward(engine Engine, config DepthwiseConfig, finish Finish) (*DepthwiseForward,
+	error) {
 	if err := engine.check(); err != nil {
 		return nil, err
 	}
@@ -134,7 +135,8 @@ func (d *DepthwiseForward) taps(set *Set) [][]depthwiseTap {
 			row := (first + u*f.DilationHeight) % ring
 			for v := range f.KernelWidth {
 				all[first] = append(all[first], depthwiseTap{
-					x: 4 * set.lanes * (row*d.frameWidth() + v*f.DilationWidth), w: 4 * (u*f.KernelWidth + v) * f.Channels,
+					x: 4 * set.lanes * (row*d.frameWidth() + v*f.DilationWidth),
+					w: 4 * (u*f.KernelWidth + v) * f.Channels,
 				})
 			}
 		}
@@ -148,9 +150,11 @@ func (d *DepthwiseForward) Output() (height, width int) { return d.height, d.wid
 // Forward computes y from x, w (KH×KW×C) and b, which may be nil.
 func (d *DepthwiseForward) Forward(y, x, w, b []float32) error {
 	f := &d.config
-	if err := lengths("depthwise convolution", size{"y", len(y), f.Batch * d.height * d.width * f.Channels},
+	if err := lengths("depthwise convolution",
+		size{"y", len(y), f.Batch * d.height * d.width * f.Channels},
 		size{"x", len(x), f.Batch * f.Height * f.Width * f.Channels},
-		size{"w", len(w), f.KernelHeight * f.KernelWidth * f.Channels}, optional("b", b, f.Channels)); err != nil {
+		size{"w", len(w), f.KernelHeight * f.KernelWidth * f.Channels}, optional("b", b,
+			f.Channels)); err != nil {
 		return err
 	}
 	clear(d.constants)
@@ -174,8 +178,8 @@ func (d *DepthwiseForward) item(worker, item int) {
 	}
 }
 
-// fetch brings the input rows of a band into the second-level cache, one after the other: a vector of
-// channels is a line here and there of them, which no core foresees.
+// fetch brings the input rows of a band into the second-level cache, one after the other: a vector
+// of channels is a line here and there of them, which no core foresees.
 func (d *DepthwiseForward) fetch(image, first, last int) {
 	f := &d.config
 	from := max(first*f.StrideHeight-f.PaddingHeight, 0)
@@ -190,7 +194,8 @@ func (d *DepthwiseForward) piece(ws *depthwiseRing, p *depthwisePiece, image, fi
 	f, lanes := &d.config, p.set.lanes
 	a, ring := &ws.args, d.ringRows()
 	*a = depthwiseArgs{
-		X: pointer(ws.rows), XStep: 4 * f.StrideWidth * lanes, W: pointer(d.w[p.channel:]), Count: len(p.taps[0]),
+		X: pointer(ws.rows), XStep: 4 * f.StrideWidth * lanes, W: pointer(d.w[p.channel:]),
+		Count: len(p.taps[0]),
 		YStep: 4 * f.Channels, Positions: d.width, Bias: pointer(d.constants[p.channel:]),
 		Low: d.finish.Low, High: d.finish.High, Gate: pointer(p.gate),
 	}

@@ -24,10 +24,12 @@ func bounded() map[string]struct {
 		of     func(v float32) float32
 	}
 	return map[string]bound{
-		"plain":     {NoFinish(), func(v float32) float32 { return v }},
-		"ReLU6":     {Finish{Low: 0, High: 6}, func(v float32) float32 { return min(max(v, 0), 6) }},
-		"negative":  {Finish{Low: nan32, High: 0}, func(v float32) float32 { return min(v, 0) }},
-		"HardSwish": {Finish{Low: nan32, High: nan32, Gate: &Gate{1. / 6, 0.5}}, func(v float32) float32 { return v * min(max(v/6+0.5, 0), 1) }},
+		"plain":    {NoFinish(), func(v float32) float32 { return v }},
+		"ReLU6":    {Finish{Low: 0, High: 6}, func(v float32) float32 { return min(max(v, 0), 6) }},
+		"negative": {Finish{Low: nan32, High: 0}, func(v float32) float32 { return min(v, 0) }},
+		"HardSwish": {Finish{Low: nan32, High: nan32, Gate: &Gate{1. / 6, 0.5}}, func(v float32) float32 {
+			return v * min(max(v/6+0.5, 0), 1)
+		}},
 	}
 }
 
@@ -84,7 +86,8 @@ func TestDepthwiseForwardIsTheSameOnAnyThreads(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, 3))
 				d, err := NewDepthwiseForward(newEngine(t, set, threads), f, Finish{Low: 0, High: 6})
 				must(t, err)
-				x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r, f.KernelHeight*f.KernelWidth*f.Channels), random(r, f.Channels)
+				x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r,
+					f.KernelHeight*f.KernelWidth*f.Channels), random(r, f.Channels)
 				y := make([]float32, f.Batch*d.height*d.width*f.Channels)
 				must(t, d.Forward(y, x, w, b))
 				if first == nil {

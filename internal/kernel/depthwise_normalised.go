@@ -40,7 +40,8 @@ func (d *Depthwise) NormaliseBehind(n *BatchNorm) error {
 // Backward is Conv2D.Backward.
 func (d *Depthwise) Backward(dx, dw, db, dy, y, x, w []float32) error {
 	if d.behind != nil {
-		if err := lengths("gradient of depthwise convolution", size{"dy", len(dy), d.sizeY()}, size{"y", len(y), d.sizeY()}); err != nil {
+		if err := lengths("gradient of depthwise convolution", size{"dy", len(dy), d.sizeY()},
+			size{"y", len(y), d.sizeY()}); err != nil {
 			return err
 		}
 		d.callY = y
@@ -83,5 +84,6 @@ func (d *Depthwise) BackwardNormalised(dx, dy, x, w []float32) error {
 func (d *Depthwise) differentiateImage(worker, image int) {
 	n := d.height * d.width * d.config.Channels
 	from, to := image*n, (image+1)*n
-	d.behind.differentiate(&d.work[worker].own.normalise, d.callDy[from:to], d.callDy[from:to], d.callY[from:to])
+	d.behind.differentiate(&d.work[worker].own.normalise, d.callDy[from:to], d.callDy[from:to],
+		d.callY[from:to])
 }

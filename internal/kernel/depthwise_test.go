@@ -9,8 +9,8 @@ import (
 	"slipway/internal/reference"
 )
 
-// depthwises are ordinary and adversarial shapes: batch, height, width, channels, kernel, stride, padding, extra
-// padding, dilation.
+// depthwises are ordinary and adversarial shapes: batch, height, width, channels, kernel, stride,
+// padding, extra padding, dilation.
 var depthwises = []DepthwiseConfig{
 	{2, 8, 8, 32, 3, 3, 1, 1, 1, 1, 0, 0, 1, 1},
 	{3, 9, 7, 48, 3, 3, 2, 2, 1, 1, 0, 0, 1, 1},
@@ -34,16 +34,21 @@ func TestDepthwise(t *testing.T) {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(uint64(i), 3))
 				c := reference.Conv2D{
-					Batch: f.Batch, Channels: f.Channels, Height: f.Height, Width: f.Width, Filters: f.Channels, Groups: f.Channels,
-					KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: f.StrideHeight, StrideWidth: f.StrideWidth,
-					PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth, ExtraHeight: f.ExtraHeight, ExtraWidth: f.ExtraWidth,
+					Batch: f.Batch, Channels: f.Channels, Height: f.Height, Width: f.Width, Filters: f.Channels,
+					Groups:       f.Channels,
+					KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: f.StrideHeight,
+					StrideWidth:   f.StrideWidth,
+					PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth, ExtraHeight: f.ExtraHeight,
+					ExtraWidth:     f.ExtraWidth,
 					DilationHeight: f.DilationHeight, DilationWidth: f.DilationWidth,
 				}
 				oh, ow := c.Output()
 				area := f.KernelHeight * f.KernelWidth
-				x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r, area*f.Channels), random(r, f.Channels)
+				x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r, area*f.Channels), random(r,
+					f.Channels)
 				dy := random(r, f.Batch*oh*ow*f.Channels)
-				y, dx, dw, db := make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(b))
+				y, dx, dw, db := make([]float32, len(dy)), make([]float32, len(x)), make([]float32,
+					len(w)), make([]float32, len(b))
 				d, err := NewDepthwise(engine, f)
 				must(t, err)
 				run := func() {
@@ -55,7 +60,8 @@ func TestDepthwise(t *testing.T) {
 				if allocations := fewestAllocations(run); allocations != 0 { // the second time finds the scratch memory used
 					t.Errorf("%g allocations", allocations)
 				}
-				xf, dyf := channelsFirst(x, f.Batch, f.Channels, f.Height, f.Width), channelsFirst(dy, f.Batch, f.Channels, oh, ow)
+				xf, dyf := channelsFirst(x, f.Batch, f.Channels, f.Height, f.Width), channelsFirst(dy, f.Batch,
+					f.Channels, oh, ow)
 				wf := channelsFirst(w, 1, f.Channels, f.KernelHeight, f.KernelWidth)
 				want := reference.Conv2DForward(c, xf, wf, b)
 				wantX, wantW, wantB := reference.Conv2DBackward(c, dyf, xf, wf)
@@ -65,7 +71,9 @@ func TestDepthwise(t *testing.T) {
 				near(t, "dw", dw, channelsLast(wantW, 1, f.Channels, f.KernelHeight, f.KernelWidth), positions)
 				near(t, "db", db, wantB, positions)
 				must(t, d.Forward(y, x, w, nil))
-				near(t, "y without bias", y, channelsLast(reference.Conv2DForward(c, xf, wf, make([]float32, len(b))), f.Batch, f.Channels, oh, ow), area)
+				near(t, "y without bias", y,
+					channelsLast(reference.Conv2DForward(c, xf, wf, make([]float32, len(b))), f.Batch, f.Channels,
+						oh, ow), area)
 			})
 		}
 	})
@@ -79,8 +87,10 @@ func TestDepthwiseIsTheSameOnAnyThreads(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, 3))
 				d, err := NewDepthwise(newEngine(t, set, threads), f)
 				must(t, err)
-				x, w, b, dy := random(r, d.sizeX()), random(r, d.sizeW()), random(r, f.Channels), random(r, d.sizeY())
-				got := [][]float32{make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(b))}
+				x, w, b, dy := random(r, d.sizeX()), random(r, d.sizeW()), random(r, f.Channels), random(r,
+					d.sizeY())
+				got := [][]float32{make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(w)),
+					make([]float32, len(b))}
 				must(t, d.Forward(got[0], x, w, b))
 				must(t, d.BackwardInput(got[1], dy, w))
 				must(t, d.BackwardParameters(got[2], got[3], dy, x))
@@ -125,7 +135,8 @@ func TestDepthwiseNormalisesAsItReads(t *testing.T) {
 			must(t, err)
 			c := f.Channels
 			normalisation := func(size int) *BatchNorm {
-				n, err := NewBatchNorm(engine, BatchNormConfig{Rows: size / c, Channels: c, Epsilon: 1e-3, Batch: i%2 == 0, Low: 0, High: 1.5})
+				n, err := NewBatchNorm(engine, BatchNormConfig{Rows: size / c, Channels: c, Epsilon: 1e-3,
+					Batch: i%2 == 0, Low: 0, High: 1.5})
 				must(t, err)
 				return n
 			}
@@ -144,13 +155,15 @@ func TestDepthwiseNormalisesAsItReads(t *testing.T) {
 			dy, dx, dw := make([]float32, len(dz)), make([]float32, len(x)), make([]float32, len(w))
 			must(t, behind.Backward(dy, nil, nil, dz, y, scale))
 			must(t, apart.Backward(dx, dw, nil, dy, nil, normal, w))
-			gotDx, dxAlone, gotDw, db := make([]float32, len(x)), make([]float32, len(x)), make([]float32, len(w)), make([]float32, c)
+			gotDx, dxAlone, gotDw, db := make([]float32, len(x)), make([]float32, len(x)), make([]float32,
+				len(w)), make([]float32, c)
 			must(t, together.Backward(dxAlone, nil, nil, slices.Clone(dz), gotY, x, w))
 			must(t, together.Backward(gotDx, gotDw, db, dz, gotY, x, w))
 			for _, pair := range []struct {
 				name      string
 				got, want []float32
-			}{{"y", gotY, y}, {"dy", dz, dy}, {"dw", gotDw, dw}, {"dx", gotDx, dx}, {"dx alone", dxAlone, dx}} {
+			}{{"y", gotY, y}, {"dy", dz, dy}, {"dw", gotDw, dw}, {"dx", gotDx, dx},
+				{"dx alone", dxAlone, dx}} {
 				if !slices.Equal(pair.got, pair.want) {
 					t.Errorf("%+v: %s differs", f, pair.name)
 				}

@@ -2,7 +2,8 @@ package kernel
 
 import "unsafe"
 
-// The loops of a Set take whole vectors; these take slices of any length and give the rest to the portable loops.
+// The loops of a Set take whole vectors; these take slices of any length and give the rest to the
+// portable loops.
 
 func (s *Set) whole(n int) int { return n &^ (s.lanes - 1) }
 
@@ -16,8 +17,8 @@ func (s *Set) reluGradients(dx, dy, y []float32) {
 	}
 }
 
-// listSlice lists the elements of x that are not zero, each with step times its index, and returns how many there are.
-// Items past them are overwritten, up to a vector more than x has elements.
+// listSlice lists the elements of x that are not zero, each with step times its index, and returns
+// how many there are. Items past them are overwritten, up to a vector more than x has elements.
 func (s *Set) listSlice(items []item, x []float32, step int) int {
 	n, count := s.whole(len(x)), 0
 	if n > 0 {
@@ -51,12 +52,13 @@ func (s *Set) multiplySlice(z, x, y []float32) {
 	}
 }
 
-// span is how many elements an item of work of an elementwise operation has; sums of spans are added in their order, so
-// that they do not depend on the number of threads. It is a multiple of four of the widest vectors.
+// span is how many elements an item of work of an elementwise operation has; sums of spans are
+// added in their order, so that they do not depend on the number of threads. It is a multiple of
+// four of the widest vectors.
 const span = 16 << 10
 
-// Elementwise is a plan for operations on whole tensors, of any length. Its methods must not run at the same time as
-// each other.
+// Elementwise is a plan for operations on whole tensors, of any length. Its methods must not run at
+// the same time as each other.
 type Elementwise struct {
 	engine  Engine
 	rest    *Set // for what is left of a tensor after its whole vectors
@@ -102,7 +104,8 @@ func NewElementwise(engine Engine) (*Elementwise, error) {
 	if err := engine.check(); err != nil {
 		return nil, err
 	}
-	e := &Elementwise{engine: engine, rest: portableSet(), lanes: make([][]float32, engine.Pool.Threads())}
+	e := &Elementwise{engine: engine, rest: portableSet(),
+		lanes: make([][]float32, engine.Pool.Threads())}
 	for i := range e.lanes {
 		e.lanes[i] = aligned(2 * engine.Set.lanes)
 	}
@@ -128,9 +131,11 @@ func (e *Elementwise) ReLU(y, x []float32) error {
 	return nil
 }
 
-// ReLUGradient computes dx = dy where y, input or output of ReLU, is positive or NaN, and 0 elsewhere. dx may be dy.
+// ReLUGradient computes dx = dy where y, input or output of ReLU, is positive or NaN, and 0
+// elsewhere. dx may be dy.
 func (e *Elementwise) ReLUGradient(dx, dy, y []float32) error {
-	if err := lengths("gradient of ReLU", size{"dy", len(dy), len(dx)}, size{"y", len(y), len(dx)}); err != nil {
+	if err := lengths("gradient of ReLU", size{"dy", len(dy), len(dx)},
+		size{"y", len(y), len(dx)}); err != nil {
 		return err
 	}
 	e.run(job{kind: opReLUGradient, n: len(dx), z: dx, x: dy, y: y})
@@ -155,8 +160,8 @@ func (e *Elementwise) AddScaled(y, x []float32, scale float32) error {
 	return nil
 }
 
-// AddClamped computes z = x + y, at least low and at most high, as a sum and ReLU (0 and NaN) do; a bound of NaN does not
-// bound. z may be x or y.
+// AddClamped computes z = x + y, at least low and at most high, as a sum and ReLU (0 and NaN) do; a
+// bound of NaN does not bound. z may be x or y.
 func (e *Elementwise) AddClamped(z, x, y []float32, low, high float32) error {
 	if err := lengths("sum", size{"x", len(x), len(z)}, size{"y", len(y), len(z)}); err != nil {
 		return err
@@ -174,8 +179,8 @@ func (e *Elementwise) Bytes(y []float32, x []uint8, scale, offset float32) error
 	return nil
 }
 
-// Penalty computes g += l1·sign(p) + scale·p, with sign(0) = 0: the gradient of l1·Σ|p| + scale/2·Σp², and, with scale =
-// l2/‖p‖₂, of l1·Σ|p| + l2·‖p‖₂.
+// Penalty computes g += l1·sign(p) + scale·p, with sign(0) = 0: the gradient of l1·Σ|p| +
+// scale/2·Σp², and, with scale = l2/‖p‖₂, of l1·Σ|p| + l2·‖p‖₂.
 func (e *Elementwise) Penalty(g, p []float32, l1, scale float32) error {
 	if err := lengths("gradient of penalty", size{"p", len(p), len(g)}); err != nil {
 		return err

@@ -8,11 +8,13 @@ import (
 	"slipway/internal/reference"
 )
 
-var sizes = []int{1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 1000, span - 1, span + 9, 3*span + 5}
+var sizes = []int{1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 1000, span - 1, span + 9,
+	3*span + 5}
 
 func special(r *rand.Rand, n int) []float32 {
 	v := random(r, n)
-	for i, s := range []float32{float32(math.NaN()), float32(math.Inf(1)), 0, float32(math.Copysign(0, -1)), 1e-41, float32(math.Inf(-1))} {
+	for i, s := range []float32{float32(math.NaN()), float32(math.Inf(1)), 0,
+		float32(math.Copysign(0, -1)), 1e-41, float32(math.Inf(-1))} {
 		if at := i * 5; at < n {
 			v[at] = s
 		}
@@ -114,8 +116,10 @@ func TestOptimisers(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(n), 4))
 			start := random(r, n)
 			gradients := [][]float32{random(r, n), random(r, n), random(r, n)}
-			check := func(name string, step func(p, g, s1, s2, s3 []float32, t int), formula func(p, g, s1, s2, s3 float64, t int) (float64, float64, float64, float64)) {
-				p, s := append([]float32(nil), start...), [3][]float32{make([]float32, n), make([]float32, n), make([]float32, n)}
+			check := func(name string, step func(p, g, s1, s2, s3 []float32, t int),
+				formula func(p, g, s1, s2, s3 float64, t int) (float64, float64, float64, float64)) {
+				p, s := append([]float32(nil), start...), [3][]float32{make([]float32, n), make([]float32, n),
+					make([]float32, n)}
 				for i := 1; i <= 3; i++ {
 					step(p, gradients[i-1], s[0], s[1], s[2], i)
 				}
@@ -130,7 +134,8 @@ func TestOptimisers(t *testing.T) {
 				near(t, name, p, want, 3)
 			}
 			for _, c := range []AdamConfig{
-				{1e-2, 0.9, 0.999, 1e-8, 0, false, 0}, {1e-2, 0.8, 0.99, 1e-6, 0.1, false, 0}, {1e-2, 0.9, 0.999, 1e-8, 0.1, true, 0},
+				{1e-2, 0.9, 0.999, 1e-8, 0, false, 0}, {1e-2, 0.8, 0.99, 1e-6, 0.1, false, 0},
+				{1e-2, 0.9, 0.999, 1e-8, 0.1, true, 0},
 			} {
 				check("Adam", func(p, g, m, v, _ []float32, step int) {
 					c.Step = step
@@ -158,7 +163,8 @@ func TestOptimisers(t *testing.T) {
 				})
 			}
 			for _, c := range []SGDConfig{
-				{0.1, 0, 0, 0, false, false}, {0.1, 0.9, 0, 0.1, false, false}, {0.1, 0.9, 0.2, 0, false, false}, {0.1, 0.9, 0, 0.1, true, false},
+				{0.1, 0, 0, 0, false, false}, {0.1, 0.9, 0, 0.1, false, false},
+				{0.1, 0.9, 0.2, 0, false, false}, {0.1, 0.9, 0, 0.1, true, false},
 			} {
 				check("SGD", func(p, g, b, _, _ []float32, step int) {
 					c.First = step == 1
@@ -180,7 +186,8 @@ func TestOptimisers(t *testing.T) {
 				})
 			}
 			for _, c := range []RMSPropConfig{
-				{0.01, 0.99, 1e-8, 0, 0, false}, {0.01, 0.9, 1e-3, 0.1, 0.9, false}, {0.01, 0.9, 1e-2, 0, 0.5, true},
+				{0.01, 0.99, 1e-8, 0, 0, false}, {0.01, 0.9, 1e-3, 0.1, 0.9, false},
+				{0.01, 0.9, 1e-2, 0, 0.5, true},
 			} {
 				check("RMSProp", func(p, g, s, m, b []float32, _ int) {
 					must(t, e.RMSProp(p, g, s, m, b, c))
@@ -207,7 +214,8 @@ func TestLionTakesTheSignOfEverything(t *testing.T) {
 		e, err := NewElementwise(engine)
 		must(t, err)
 		smallest, largest := float32(math.SmallestNonzeroFloat32), float32(math.MaxFloat32)
-		values := []float32{0, smallest, -smallest, largest / 4, -largest / 4, 1, -1, float32(math.Copysign(0, -1))}
+		values := []float32{0, smallest, -smallest, largest / 4, -largest / 4, 1, -1,
+			float32(math.Copysign(0, -1))}
 		var g, want []float32
 		for len(g) < 3*64+5 { // some vectors of any kernel set, and a rest
 			for _, v := range values {
@@ -237,7 +245,8 @@ func TestLionTakesTheSignOfEverything(t *testing.T) {
 func TestElementwiseAllocatesNothing(t *testing.T) {
 	e, err := NewElementwise(newEngine(t, "", 2))
 	must(t, err)
-	x, y, m, v := make([]float32, 2*span), make([]float32, 2*span), make([]float32, 2*span), make([]float32, 2*span)
+	x, y, m, v := make([]float32, 2*span), make([]float32, 2*span), make([]float32,
+		2*span), make([]float32, 2*span)
 	if n := testing.AllocsPerRun(5, func() {
 		must(t, e.ReLU(y, x))
 		must(t, e.Adam(x, y, m, v, AdamConfig{Step: 1}))
@@ -264,7 +273,8 @@ func TestCrossEntropy(t *testing.T) {
 			must(t, err)
 			loss, err := c.Forward(z, labels)
 			must(t, err)
-			near(t, "loss", []float32{loss}, []float32{reference.CrossEntropyForward(batch, classes, z, labels)}, 1)
+			near(t, "loss", []float32{loss},
+				[]float32{reference.CrossEntropyForward(batch, classes, z, labels)}, 1)
 			must(t, c.Backward(dz, 1.5))
 			near(t, "gradient", dz, reference.CrossEntropyBackward(batch, classes, 1.5, z, labels), 1)
 			must(t, c.Probabilities(dz))

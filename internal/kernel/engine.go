@@ -14,8 +14,8 @@ type Engine struct {
 	Weights *Weights
 }
 
-// NewEngine returns an engine with the set of that name (see Select) and its own pool of threads (see NewPool). The
-// caller closes the pool.
+// NewEngine returns an engine with the set of that name (see Select) and its own pool of threads
+// (see NewPool). The caller closes the pool.
 func NewEngine(set string, threads int) (Engine, error) {
 	s, err := Select(set)
 	if err != nil {
@@ -31,10 +31,12 @@ func (e Engine) check() error {
 	return nil
 }
 
-// slack is how far past its last element a buffer may be read, in elements: a block of the widest vectors.
+// slack is how far past its last element a buffer may be read, in elements: a block of the widest
+// vectors.
 const slack = 64
 
-// aligned returns n zeroed elements that start on a cache line and may be read slack elements past the end.
+// aligned returns n zeroed elements that start on a cache line and may be read slack elements past
+// the end.
 func aligned(n int) []float32 {
 	b := make([]float32, n+slack+16)
 	skip := 0
@@ -80,7 +82,8 @@ func optional(name string, values []float32, want int) size {
 	return size{name, len(values), want}
 }
 
-// panels cuts n columns into panels of the product: all are wide, and the last one is narrow if that holds the rest.
+// panels cuts n columns into panels of the product: all are wide, and the last one is narrow if
+// that holds the rest.
 type panels struct {
 	set   *Set
 	n     int
@@ -89,7 +92,8 @@ type panels struct {
 }
 
 func newPanels(set *Set, n int) panels {
-	p := panels{set: set, n: n, masks: make([][]int32, ceil(n, set.panel())), zeros: aligned(set.panel())}
+	p := panels{set: set, n: n, masks: make([][]int32, ceil(n, set.panel())),
+		zeros: aligned(set.panel())}
 	last := len(p.masks) - 1
 	if rest := n - last*set.panel(); rest != p.width(last) {
 		p.masks[last] = make([]int32, p.width(last))
@@ -127,8 +131,9 @@ func (p panels) padded() int { return p.count() * p.set.panel() }
 // stored returns the number of columns that the product computes.
 func (p panels) stored() int { return p.first(p.count()-1) + p.width(p.count()-1) }
 
-// packTransposed stores columns of w, given as rows of depth elements (row r is column r of the product's B), as panel
-// i: depth rows of width(i). Columns that do not exist are left as they are in dst, zero since its allocation.
+// packTransposed stores columns of w, given as rows of depth elements (row r is column r of the
+// product's B), as panel i: depth rows of width(i). Columns that do not exist are left as they are
+// in dst, zero since its allocation.
 func (p panels) packTransposed(dst, w []float32, depth, i int) {
 	width, columns := p.width(i), p.columns(i)
 	w = w[p.first(i)*depth:]
@@ -151,7 +156,8 @@ func (p panels) packTransposed(dst, w []float32, depth, i int) {
 	}
 }
 
-// packRows stores panel i of a matrix of the given number of rows, rowStep elements apart, as rows of width(i).
+// packRows stores panel i of a matrix of the given number of rows, rowStep elements apart, as rows
+// of width(i).
 func (p panels) packRows(dst, m []float32, rows, rowStep, i int) {
 	width, columns, first := p.width(i), p.columns(i), p.first(i)
 	if columns == p.set.panel() {

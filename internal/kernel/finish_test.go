@@ -8,9 +8,11 @@ import (
 
 func TestConv2DFinish(t *testing.T) {
 	shapes := []Conv2DConfig{
-		{Batch: 2, Height: 7, Width: 9, Channels: 5, Filters: 24, KernelHeight: 3, KernelWidth: 3, PaddingHeight: 1, PaddingWidth: 1},
+		{Batch: 2, Height: 7, Width: 9, Channels: 5, Filters: 24, KernelHeight: 3, KernelWidth: 3,
+			PaddingHeight: 1, PaddingWidth: 1},
 		{Batch: 1, Height: 14, Width: 14, Channels: 96, Filters: 37, KernelHeight: 1, KernelWidth: 1},
-		{Batch: 3, Height: 5, Width: 4, Channels: 160, Filters: 64, KernelHeight: 3, KernelWidth: 3, PaddingHeight: 1, PaddingWidth: 1},
+		{Batch: 3, Height: 5, Width: 4, Channels: 160, Filters: 64, KernelHeight: 3, KernelWidth: 3,
+			PaddingHeight: 1, PaddingWidth: 1},
 		{Batch: 1, Height: 6, Width: 6, Channels: 8, Filters: 3, KernelHeight: 2, KernelWidth: 2},
 	}
 	eachEngine(t, func(t *testing.T, engine Engine) {
@@ -22,7 +24,8 @@ func TestConv2DFinish(t *testing.T) {
 					plain, err := NewConv2D(engine, f)
 					must(t, err)
 					x, w, b := random(r, plain.sizeX()), random(r, f.Filters*plain.depth), random(r, f.Filters)
-					want, got, z := make([]float32, plain.sizeY()), make([]float32, plain.sizeY()), random(r, plain.sizeY())
+					want, got, z := make([]float32, plain.sizeY()), make([]float32, plain.sizeY()), random(r,
+						plain.sizeY())
 					must(t, plain.Forward(want, x, w, b))
 					c, err := NewConv2D(engine, f)
 					must(t, err)

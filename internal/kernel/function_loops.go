@@ -3,8 +3,8 @@ package kernel
 import "unsafe"
 
 // functionLoops are a Set's loops over whole vectors for Functions; a Set has all or none, which
-// leaves them to the Functions' own loops. Those with an exponential are computed in float64 by polynomials and rounded
-// once, as the Functions are; the others round as these do.
+// leaves them to the Functions' own loops. Those with an exponential are computed in float64 by
+// polynomials and rounded once, as the Functions are; the others round as these do.
 type functionLoops struct {
 	exponential, sigmoid, tanh, silu, gelu, geluTanh, hardSigmoid, hardSwish func(y, x *float32, n int)
 
@@ -50,8 +50,8 @@ func (e Engine) ApplyGradient(f Function, dx, dy, from []float32) {
 	f.Backward(dx, dy, from)
 }
 
-// A functionTail is where the last elements, less than a vector, are made a whole one. It is lent by
-// the Set, since what is handed to a loop would be allocated by each call.
+// A functionTail is where the last elements, less than a vector, are made a whole one. It is lent
+// by the Set, since what is handed to a loop would be allocated by each call.
 type functionTail struct{ to, of, gradient [widest]float32 }
 
 // widest is the number of float32 in a vector of the widest Set.

@@ -23,13 +23,15 @@ func LeakyReLU(slope float32) Function {
 		FromOutput: slope > 0, // the output has the input's sign
 		vectors: vectorLoops{
 			func(s *Set, y, x *float32, n int) { s.functions.leakyReLU(y, x, n, slope) },
-			func(s *Set, dx, dy, from *float32, n int) { s.functions.leakyReLUGradient(dx, dy, from, n, slope) },
+			func(s *Set, dx, dy, from *float32, n int) {
+				s.functions.leakyReLUGradient(dx, dy, from, n, slope)
+			},
 		},
 	}
 }
 
-// ifPositive is a where x > 0, and b elsewhere. The words are chosen, not the way, which a CPU would
-// have to guess.
+// ifPositive is a where x > 0, and b elsewhere. The words are chosen, not the way, which a CPU
+// would have to guess.
 func ifPositive(x, a, b float32) float32 {
 	bits, positive := math.Float32bits(b), math.Float32bits(a)
 	if x > 0 {
@@ -145,7 +147,9 @@ func ELU(alpha float64) Function {
 		FromOutput: true,
 		vectors: vectorLoops{
 			func(s *Set, y, x *float32, n int) { s.functions.elu(y, x, n, alpha) },
-			func(s *Set, dx, dy, y *float32, n int) { s.functions.eluGradient(dx, dy, y, n, float32(alpha)) },
+			func(s *Set, dx, dy, y *float32, n int) {
+				s.functions.eluGradient(dx, dy, y, n, float32(alpha))
+			},
 		},
 	}
 }
@@ -267,7 +271,8 @@ func GELU() Function {
 	}
 }
 
-// GELUTanh is x·σ(2u), u = √(2/π)·(x + 0.044715·x³), with the logistic function σ: x·(1 + tanh(u))/2.
+// GELUTanh is x·σ(2u), u = √(2/π)·(x + 0.044715·x³), with the logistic function σ: x·(1 +
+// tanh(u))/2.
 func GELUTanh() Function {
 	return Function{
 		Forward: func(y, x []float32) {

@@ -9,13 +9,14 @@ import (
 	"testing"
 )
 
-// TestGeneratedAssembly generates the assembly anew and compares it with the committed files. The directives write to the
-// folder above asm, so it works on a copy of both.
+// TestGeneratedAssembly generates the assembly anew and compares it with the committed files. The
+// directives write to the folder above asm, so it works on a copy of both.
 func TestGeneratedAssembly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts the go command")
 	}
-	if out, err := exec.Command("go", "list", "-C", "asm", "-mod=readonly", "-deps", ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "list", "-C", "asm", "-mod=readonly", "-deps", ".").
+		CombinedOutput(); err != nil {
 		t.Skipf("the generator's modules are not at hand (run go mod download in asm): %s", out)
 	}
 	dir := t.TempDir()

@@ -5,13 +5,14 @@ import (
 	"math"
 )
 
-// LayerNorm is a plan for y = γ∘x̂ + β, x̂ = (x − μ)/√(σ² + ε), with the mean μ and the variance σ² of each
-// row, and its gradients: x N×C, γ and β C. With g = γ∘dy these are dγ = Σ dy∘x̂, dβ = Σ dy and
+// LayerNorm is a plan for y = γ∘x̂ + β, x̂ = (x − μ)/√(σ² + ε), with the mean μ and the variance σ²
+// of each row, and its gradients: x N×C, γ and β C. With g = γ∘dy these are dγ = Σ dy∘x̂, dβ = Σ dy
+// and
 //
 //	dx = (g − Σg/C − x̂·Σ(g∘x̂)/C)/√(σ² + ε).
 //
-// Sums over a row are float64. Backward belongs to the last Forward, whose means it uses. The methods of a plan must
-// not run at the same time as each other.
+// Sums over a row are float64. Backward belongs to the last Forward, whose means it uses. The
+// methods of a plan must not run at the same time as each other.
 type LayerNorm struct {
 	engine         Engine
 	rows, channels int
@@ -92,7 +93,8 @@ func sumOf(x []float32) float64 {
 func squaresOf(x []float32, shift float64) float64 {
 	var s0, s1, s2, s3 float64
 	for ; len(x) >= 4; x = x[4:] {
-		d0, d1, d2, d3 := float64(x[0])-shift, float64(x[1])-shift, float64(x[2])-shift, float64(x[3])-shift
+		d0, d1, d2, d3 := float64(x[0])-shift, float64(x[1])-shift, float64(x[2])-shift, float64(
+			x[3])-shift
 		s0 += d0 * d0
 		s1 += d1 * d1
 		s2 += d2 * d2
@@ -108,7 +110,8 @@ func squaresOf(x []float32, shift float64) float64 {
 func (l *LayerNorm) Backward(dx, dw, db, dy, x, w []float32) error {
 	n := l.rows * l.channels
 	sizes := []size{{"dy", len(dy), n}, {"x", len(x), n}, {"w", len(w), l.channels}}
-	for _, wanted := range []size{{"dx", len(dx), n}, {"dw", len(dw), l.channels}, {"db", len(db), l.channels}} {
+	for _, wanted := range []size{{"dx", len(dx), n}, {"dw", len(dw), l.channels},
+		{"db", len(db), l.channels}} {
 		if wanted.got > 0 {
 			sizes = append(sizes, wanted)
 		}

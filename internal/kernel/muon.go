@@ -2,14 +2,14 @@ package kernel
 
 import "math"
 
-// MuonConfig is a step of Muon (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024) with
-// Nesterov's momentum, as PyTorch computes it.
+// MuonConfig is a step of Muon (Jordan et al., "Muon: An optimizer for hidden layers in neural
+// networks", 2024) with Nesterov's momentum, as PyTorch computes it.
 type MuonConfig struct {
 	LearningRate, Momentum, WeightDecay float64
 }
 
-// Muon updates matrices of one size. A plan owns its scratch memory: its methods must not run at the same time as each
-// other.
+// Muon updates matrices of one size. A plan owns its scratch memory: its methods must not run at
+// the same time as each other.
 type Muon struct {
 	orthogonal *Orthogonal
 	direction  []float32
@@ -25,8 +25,9 @@ func NewMuon(engine Engine, rows, columns int) (*Muon, error) {
 	return &Muon{orthogonal, aligned(rows * columns), MuonScale(rows, columns)}, nil
 }
 
-// MuonScale makes the mean square of Muon's step that of AdamW's, so that both take the same learning rate: 0.2·√max(rows,
-// columns) (Liu et al., "Muon is Scalable for LLM Training", 2025; match_rms_adamw in PyTorch).
+// MuonScale makes the mean square of Muon's step that of AdamW's, so that both take the same
+// learning rate: 0.2·√max(rows, columns) (Liu et al., "Muon is Scalable for LLM Training", 2025;
+// match_rms_adamw in PyTorch).
 func MuonScale(rows, columns int) float64 { return 0.2 * math.Sqrt(float64(max(rows, columns))) }
 
 // Update updates the matrix p from its gradient g and the mean of it, buffer:
@@ -35,7 +36,8 @@ func MuonScale(rows, columns int) float64 { return 0.2 * math.Sqrt(float64(max(r
 //	p ← p·(1 − lr·decay) − lr·MuonScale·orthogonal(d)
 func (m *Muon) Update(p, g, buffer []float32, c MuonConfig) error {
 	n := len(m.direction)
-	if err := lengths("Muon", size{"p", len(p), n}, size{"g", len(g), n}, size{"buffer", len(buffer), n}); err != nil {
+	if err := lengths("Muon", size{"p", len(p), n}, size{"g", len(g), n},
+		size{"buffer", len(buffer), n}); err != nil {
 		return err
 	}
 	pass := m.orthogonal.pass
@@ -53,5 +55,6 @@ func (m *Muon) Update(p, g, buffer []float32, c MuonConfig) error {
 	if rate == 0 {
 		return nil
 	}
-	return pass.SGD(p, m.direction, nil, SGDConfig{LearningRate: rate, WeightDecay: c.WeightDecay / m.scale})
+	return pass.SGD(p, m.direction, nil,
+		SGDConfig{LearningRate: rate, WeightDecay: c.WeightDecay / m.scale})
 }

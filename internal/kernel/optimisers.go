@@ -47,8 +47,8 @@ func (j *job) apply(set *Set, first, n int) {
 	}
 }
 
-// AdamConfig is a step of Adam (Kingma & Ba, 2015) or, with Decoupled, of AdamW (Loshchilov & Hutter, 2019), as PyTorch
-// computes them.
+// AdamConfig is a step of Adam (Kingma & Ba, 2015) or, with Decoupled, of AdamW (Loshchilov &
+// Hutter, 2019), as PyTorch computes them.
 type AdamConfig struct {
 	LearningRate, Beta1, Beta2, Epsilon float64
 	WeightDecay                         float64
@@ -62,11 +62,13 @@ type AdamConfig struct {
 //	m ← m + (g − m)·(1 − β₁)    v ← β₂·v + (1 − β₂)·g²
 //	p ← p − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε)
 func (e *Elementwise) Adam(p, g, m, v []float32, c AdamConfig) error {
-	if err := lengths("Adam", size{"g", len(g), len(p)}, size{"m", len(m), len(p)}, size{"v", len(v), len(p)}); err != nil {
+	if err := lengths("Adam", size{"g", len(g), len(p)}, size{"m", len(m), len(p)},
+		size{"v", len(v), len(p)}); err != nil {
 		return err
 	}
 	k := adamConstants{
-		keep: 1, rate1: float32(1 - c.Beta1), beta2: float32(c.Beta2), rate2: float32(1 - c.Beta2), epsilon: float32(c.Epsilon),
+		keep: 1, rate1: float32(1 - c.Beta1), beta2: float32(c.Beta2), rate2: float32(1 - c.Beta2),
+		epsilon:    float32(c.Epsilon),
 		step:       float32(c.LearningRate / (1 - math.Pow(c.Beta1, float64(c.Step)))),
 		correction: float32(1 / math.Sqrt(1-math.Pow(c.Beta2, float64(c.Step)))),
 	}
@@ -79,7 +81,8 @@ func (e *Elementwise) Adam(p, g, m, v []float32, c AdamConfig) error {
 	return nil
 }
 
-// LionConfig is a step of Lion (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023).
+// LionConfig is a step of Lion (Chen et al., "Symbolic Discovery of Optimization Algorithms",
+// 2023).
 type LionConfig struct {
 	LearningRate, Beta1, Beta2, WeightDecay float64
 }
@@ -94,8 +97,9 @@ func (e *Elementwise) Lion(p, g, m []float32, c LionConfig) error {
 		return err
 	}
 	e.run(job{kind: opLion, n: len(p), z: p, x: g, m: m, lion: lionConstants{
-		keep: float32(1 - c.LearningRate*c.WeightDecay), rate1: float32(1 - c.Beta1), rate2: float32(1 - c.Beta2),
-		step: float32(c.LearningRate), huge: 1e38, low: -1, high: 1,
+		keep: float32(1 - c.LearningRate*c.WeightDecay), rate1: float32(1 - c.Beta1),
+		rate2: float32(1 - c.Beta2),
+		step:  float32(c.LearningRate), huge: 1e38, low: -1, high: 1,
 	}})
 	return nil
 }
@@ -107,7 +111,8 @@ type SGDConfig struct {
 	First                                          bool // the first step: the buffer starts as the gradient
 }
 
-// SGD updates the parameters p from their gradient g, in one pass; buffer may be nil if Momentum is 0:
+// SGD updates the parameters p from their gradient g, in one pass; buffer may be nil if Momentum is
+// 0:
 //
 //	g ← g + decay·p    buffer ← momentum·buffer + (1 − dampening)·g
 //	p ← p − lr·buffer, or, with Nesterov, p ← p − lr·(g + momentum·buffer)
@@ -135,19 +140,21 @@ type RMSPropConfig struct {
 	Centered                                            bool
 }
 
-// RMSProp updates the parameters p from their gradient g and the mean of its square, in one pass; mean, of the gradient,
-// may be nil unless Centered, buffer if Momentum is 0:
+// RMSProp updates the parameters p from their gradient g and the mean of its square, in one pass;
+// mean, of the gradient, may be nil unless Centered, buffer if Momentum is 0:
 //
 //	g ← g + decay·p    square ← α·square + (1 − α)·g²    Centered: mean ← mean + (g − mean)·(1 − α)
 //	g ← g / (√(square [− mean²]) + ε)
 //	p ← p − lr·g, or, with momentum, buffer ← momentum·buffer + g, p ← p − lr·buffer
 func (e *Elementwise) RMSProp(p, g, square, mean, buffer []float32, c RMSPropConfig) error {
-	if err := lengths("RMSProp", size{"g", len(g), len(p)}, size{"square", len(square), len(p)}); err != nil {
+	if err := lengths("RMSProp", size{"g", len(g), len(p)},
+		size{"square", len(square), len(p)}); err != nil {
 		return err
 	}
 	k := rmspropConstants{
-		decay: float32(c.WeightDecay), alpha: float32(c.Alpha), rest: float32(1 - c.Alpha), momentum: float32(c.Momentum),
-		rate: float32(c.LearningRate), epsilon: float32(c.Epsilon),
+		decay: float32(c.WeightDecay), alpha: float32(c.Alpha), rest: float32(1 - c.Alpha),
+		momentum: float32(c.Momentum),
+		rate:     float32(c.LearningRate), epsilon: float32(c.Epsilon),
 		decayed: flag(c.WeightDecay != 0), centred: flag(c.Centered), buffered: flag(c.Momentum != 0),
 	}
 	if !c.Centered {
@@ -157,7 +164,8 @@ func (e *Elementwise) RMSProp(p, g, square, mean, buffer []float32, c RMSPropCon
 	}
 	if c.Momentum == 0 {
 		buffer = nil
-	} else if err := lengths("RMSProp with momentum", size{"buffer", len(buffer), len(p)}); err != nil {
+	} else if err := lengths("RMSProp with momentum", size{"buffer", len(buffer),
+		len(p)}); err != nil {
 		return err
 	}
 	e.run(job{kind: opRMSProp, n: len(p), z: p, x: g, y: mean, m: buffer, v: square, rmsprop: k})

@@ -5,14 +5,15 @@ import (
 	"math"
 )
 
-// Orthogonal makes matrices nearly orthogonal: of X = U·S·Vᵀ, its singular value decomposition, it makes about U·Vᵀ. With
-// X ← X/‖X‖ first, it takes five of Jordan's steps after Newton and Schulz ("Muon: An optimizer for hidden layers in neural
-// networks", 2024):
+// Orthogonal makes matrices nearly orthogonal: of X = U·S·Vᵀ, its singular value decomposition, it
+// makes about U·Vᵀ. With X ← X/‖X‖ first, it takes five of Jordan's steps after Newton and Schulz
+// ("Muon: An optimizer for hidden layers in neural networks", 2024):
 //
 //	G ← X·Xᵀ    X ← a·X + (b·G + c·G²)·X,  a = 3.4445, b = −4.775, c = 2.0315
 //
-// They take every singular value to one between 0.68 and 1.13, about, but for those below a thousandth of the norm. A plan
-// owns its scratch memory: its methods must not run at the same time as each other.
+// They take every singular value to one between 0.68 and 1.13, about, but for those below a
+// thousandth of the norm. A plan owns its scratch memory: its methods must not run at the same time
+// as each other.
 type Orthogonal struct {
 	rows, columns int
 	set           *Set
@@ -29,7 +30,8 @@ const (
 	smallestNorm                = 1e-7
 )
 
-// NewOrthogonal returns a plan for matrices of that size, or an error that says what is wrong with it.
+// NewOrthogonal returns a plan for matrices of that size, or an error that says what is wrong with
+// it.
 func NewOrthogonal(engine Engine, rows, columns int) (*Orthogonal, error) {
 	if rows < 1 || columns < 1 {
 		return nil, fmt.Errorf("kernel: matrix %d×%d: sizes must be positive", rows, columns)
@@ -64,7 +66,8 @@ func (o *Orthogonal) Run(x []float32) error {
 		copy(o.next, x)
 	}
 	clear(o.x)
-	if err := o.pass.AddScaled(o.x, o.next, float32(1/max(math.Sqrt(squares), smallestNorm))); err != nil {
+	if err := o.pass.AddScaled(o.x, o.next,
+		float32(1/max(math.Sqrt(squares), smallestNorm))); err != nil {
 		return err
 	}
 	for range orthogonalSteps {
@@ -98,8 +101,8 @@ func (o *Orthogonal) step() error {
 	return nil
 }
 
-// combine computes z ← keep·z + share·x. It is a step of SGD on z with the gradient x, the rate −share and a decay that keeps
-// so much: z + share·(x + z·(keep − 1)/share).
+// combine computes z ← keep·z + share·x. It is a step of SGD on z with the gradient x, the rate
+// −share and a decay that keeps so much: z + share·(x + z·(keep − 1)/share).
 func (o *Orthogonal) combine(z, x []float32, keep, share float64) {
 	o.pass.run(job{kind: opSGD, n: len(z), z: z, x: x, sgd: sgdConstants{
 		decay: float32((keep - 1) / share), decayed: flag(keep != 1), rate: float32(-share),

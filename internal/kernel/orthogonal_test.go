@@ -52,7 +52,8 @@ func orthogonalReference(x []float32, rows, columns int) []float64 {
 }
 
 func TestOrthogonal(t *testing.T) {
-	sizes := [][2]int{{1, 1}, {1, 7}, {9, 1}, {3, 5}, {16, 27}, {27, 16}, {32, 9}, {64, 64}, {24, 288}, {100, 33}}
+	sizes := [][2]int{{1, 1}, {1, 7}, {9, 1}, {3, 5}, {16, 27}, {27, 16}, {32, 9}, {64, 64}, {24, 288},
+		{100, 33}}
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, size := range sizes {
 			rows, columns := size[0], size[1]
@@ -67,7 +68,8 @@ func TestOrthogonal(t *testing.T) {
 				want := orthogonalReference(x, rows, columns)
 				must(t, o.Run(x))
 				for i, v := range x {
-					// A step takes a small singular value, and its rounding, to 3.4 times as much: five of them to 485.
+					// A step takes a small singular value, and its rounding, to 3.4 times as much: five of them to
+					// 485.
 					if difference := math.Abs(float64(v) - want[i]); !(difference < 485*3e-7) {
 						t.Fatalf("%d×%d, scale %g: element %d is %g, want %g", rows, columns, scale, i, v, want[i])
 					}
@@ -88,7 +90,8 @@ func TestOrthogonal(t *testing.T) {
 	}
 }
 
-// The rows of what comes out are orthogonal, about: each of length 1, none in the direction of another.
+// The rows of what comes out are orthogonal, about: each of length 1, none in the direction of
+// another.
 func TestOrthogonalRowsAreOrthogonal(t *testing.T) {
 	const rows, columns = 8, 400
 	o, err := NewOrthogonal(newEngine(t, "", 2), rows, columns)

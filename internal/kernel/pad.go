@@ -2,9 +2,10 @@ package kernel
 
 import "fmt"
 
-// Pad is a plan that makes maps of others, row by row and column by column: N×H×W×C to N×OH×OW×C, where row
-// i of the output is row Rows[i] of the input, and column j its column Columns[j]; −1 stands for zeros. The gradient of a
-// value is the sum of those of its copies, in reading order. Its methods must not run at the same time as each other.
+// Pad is a plan that makes maps of others, row by row and column by column: N×H×W×C to N×OH×OW×C,
+// where row i of the output is row Rows[i] of the input, and column j its column Columns[j]; −1
+// stands for zeros. The gradient of a value is the sum of those of its copies, in reading order.
+// Its methods must not run at the same time as each other.
 type Pad struct {
 	engine                  Engine
 	batch, channels         int
@@ -27,7 +28,8 @@ func NewPad(engine Engine, batch, height, width, channels int, rows, columns []i
 			return nil, err
 		}
 	}
-	p := &Pad{engine: engine, batch: batch, channels: channels, height: height, width: width, rows: rows, columns: columns}
+	p := &Pad{engine: engine, batch: batch, channels: channels, height: height, width: width,
+		rows: rows, columns: columns}
 	var err error
 	if p.rowCopies, err = copies(rows, height); err != nil {
 		return nil, err

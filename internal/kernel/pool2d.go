@@ -48,7 +48,8 @@ func newPool2D(engine Engine, config Pool2DConfig) (*pool2D, error) {
 	if p.height, p.width, err = config.Window.output(config.Height, config.Width); err != nil {
 		return nil, err
 	}
-	if p.imageX() > 1<<28 || p.imageY() > 1<<28 || config.Batch > maxElements/p.imageX() || config.Batch > maxElements/p.imageY() {
+	if p.imageX() > 1<<28 || p.imageY() > 1<<28 || config.Batch > maxElements/p.imageX() ||
+		config.Batch > maxElements/p.imageY() {
 		return nil, fmt.Errorf("kernel: pooling %+v: image too large", config)
 	}
 	p.divisor = float32(p.elements)
@@ -60,7 +61,9 @@ func newPool2D(engine Engine, config Pool2DConfig) (*pool2D, error) {
 				for v := range w.Width {
 					h, k := i*w.StrideHeight+u-w.PaddingHeight, j*w.StrideWidth+v-w.PaddingWidth
 					if h >= 0 && h < config.Height && k >= 0 && k < config.Width {
-						p.entries = append(p.entries, poolEntry{src: int32(4 * (h*config.Width + k) * config.Channels), position: int32(u*w.Width + v)})
+						p.entries = append(p.entries,
+							poolEntry{src: int32(4 * (h*config.Width + k) * config.Channels),
+								position: int32(u*w.Width + v)})
 					}
 				}
 			}
@@ -82,8 +85,10 @@ func (p *pool2D) run(operation string, x, y []float32, task func(worker, image i
 	return p.runItems(operation, x, y, p.config.Batch, task)
 }
 
-func (p *pool2D) runItems(operation string, x, y []float32, items int, task func(worker, item int)) error {
-	if err := lengths(operation, size{"input", len(x), p.config.Batch * p.imageX()}, size{"output", len(y), p.config.Batch * p.imageY()}); err != nil {
+func (p *pool2D) runItems(operation string, x, y []float32, items int,
+	task func(worker, item int)) error {
+	if err := lengths(operation, size{"input", len(x), p.config.Batch * p.imageX()},
+		size{"output", len(y), p.config.Batch * p.imageY()}); err != nil {
 		return err
 	}
 	p.x, p.y = x, y
@@ -92,8 +97,9 @@ func (p *pool2D) runItems(operation string, x, y []float32, items int, task func
 	return nil
 }
 
-// MaxPool2D is a plan for max pooling, N×H×W×C to N×OH×OW×C, by PyTorch's rules: the first of equal maxima wins, padding
-// never does, NaN does. Its methods must not run at the same time as each other; Backward belongs to the last Forward.
+// MaxPool2D is a plan for max pooling, N×H×W×C to N×OH×OW×C, by PyTorch's rules: the first of equal
+// maxima wins, padding never does, NaN does. Its methods must not run at the same time as each
+// other; Backward belongs to the last Forward.
 type MaxPool2D struct{ *pool2D }
 
 // NewMaxPool2D returns a plan, or an error that says what is wrong with the configuration.
@@ -131,7 +137,8 @@ func (p *pool2D) maxBand(worker, item int) {
 	}
 	channels, lanes := p.config.Channels, p.engine.Set.lanes
 	at := image*p.imageY() + first*channels
-	x, y, index, entries := p.x[image*p.imageX():], p.y[at:], p.index[at:], p.entries[first*p.elements:]
+	x, y, index, entries := p.x[image*p.imageX():], p.y[at:], p.index[at:],
+		p.entries[first*p.elements:]
 	if vectors := channels / lanes; vectors > 0 {
 		a := &p.work[worker].own
 		*a = poolArgs{
@@ -143,7 +150,8 @@ func (p *pool2D) maxBand(worker, item int) {
 	}
 	for c := channels / lanes * lanes; c < channels; c++ {
 		for w := range last - first {
-			y[w*channels+c], index[w*channels+c] = poolWindow(pointer(x), entries[w*p.elements:(w+1)*p.elements], c, nan32)
+			y[w*channels+c], index[w*channels+c] = poolWindow(pointer(x),
+				entries[w*p.elements:(w+1)*p.elements], c, nan32)
 		}
 	}
 }
@@ -155,7 +163,8 @@ func (p *pool2D) maxGradientImage(_, image int) {
 	for w := range p.height * p.width {
 		at := image*p.imageY() + w*channels
 		dy, index := p.y[at:at+channels], p.index[at:at+channels]
-		top, left := w/p.width*window.StrideHeight-window.PaddingHeight, w%p.width*window.StrideWidth-window.PaddingWidth
+		top, left := w/p.width*window.StrideHeight-window.PaddingHeight,
+			w%p.width*window.StrideWidth-window.PaddingWidth
 		for c, g := range dy {
 			u, v := int(index[c])/window.Width, int(index[c])%window.Width
 			dx[((top+u)*p.config.Width+left+v)*channels+c] += g
@@ -163,8 +172,9 @@ func (p *pool2D) maxGradientImage(_, image int) {
 	}
 }
 
-// AvgPool2D is a plan for average pooling, N×H×W×C to N×OH×OW×C; padding counts as zeros (count_include_pad, PyTorch's
-// default), unless the window excludes it. Its methods must not run at the same time as each other.
+// AvgPool2D is a plan for average pooling, N×H×W×C to N×OH×OW×C; padding counts as zeros
+// (count_include_pad, PyTorch's default), unless the window excludes it. Its methods must not run
+// at the same time as each other.
 type AvgPool2D struct{ *pool2D }
 
 // NewAvgPool2D returns a plan, or an error that says what is wrong with the configuration.
@@ -213,9 +223,11 @@ func (p *pool2D) averageGradientImage(worker, image int) {
 func (p *pool2D) averages(worker, image int, loop func(args *byte)) {
 	a := &p.averageWork[worker].own
 	*a = averageArgs{
-		X: pointer(p.x[image*p.imageX():]), Entries: &p.entries[0], Y: pointer(p.y[image*p.imageY():]), YStep: 4 * p.config.Channels,
-		Windows: p.height * p.width, Elements: p.elements, Vectors: ceil(p.config.Channels, p.engine.Set.lanes),
-		Mask: unsafe.Pointer(&p.mask[0]), Divisor: p.divisor,
+		X: pointer(p.x[image*p.imageX():]), Entries: &p.entries[0], Y: pointer(p.y[image*p.imageY():]),
+		YStep:   4 * p.config.Channels,
+		Windows: p.height * p.width, Elements: p.elements,
+		Vectors: ceil(p.config.Channels, p.engine.Set.lanes),
+		Mask:    unsafe.Pointer(&p.mask[0]), Divisor: p.divisor,
 	}
 	loop((*byte)(unsafe.Pointer(a)))
 }

@@ -16,12 +16,17 @@ func portableSet() *Set {
 		name: "portable", lanes: portableLanes,
 		productWide: portableProduct, productNarrow: portableProductNarrow,
 		rowsWide: portableRowsWide, rowsNarrow: portableRowsNarrow,
-		poolMaximum: portablePoolMax, poolAverage: portablePoolAverage, poolSpread: portablePoolSpread, gather8: portableGather8, list: portableList, transpose8: portableTranspose8, copyPanel: portableCopyPanel,
-		relu: portableReLU, reluGradient: portableReLUGradient, multiply: portableMultiply,
+		poolMaximum: portablePoolMax, poolAverage: portablePoolAverage, poolSpread: portablePoolSpread,
+		gather8: portableGather8, list: portableList, transpose8: portableTranspose8,
+		copyPanel: portableCopyPanel,
+		relu:      portableReLU, reluGradient: portableReLUGradient, multiply: portableMultiply,
 		addScaled: portableAddScaled, bytes: portableBytes, sums: portableSums, penalty: portablePenalty,
-		prefetch: func(*float32, int) {}, winograd: portableWinograd(), normalise: portableNormalise(portableLanes),
-		depthwise: portableDepthwise, depthwiseGradient: portableDepthwiseGradient, addClamped: portableAddClamped,
-		gateBy: portableGateBy, clamp: portableClamp, copyVectors: portableCopyVectors, affine: portableAffine, row: portableRow,
+		prefetch: func(*float32, int) {}, winograd: portableWinograd(),
+		normalise: portableNormalise(portableLanes),
+		depthwise: portableDepthwise, depthwiseGradient: portableDepthwiseGradient,
+		addClamped: portableAddClamped,
+		gateBy:     portableGateBy, clamp: portableClamp, copyVectors: portableCopyVectors,
+		affine: portableAffine, row: portableRow,
 		adam: portableAdam, sgd: portableSGD, lion: portableLion, rmsprop: portableRMSProp,
 	}
 	for rows := 1; rows <= 5; rows++ {
@@ -50,15 +55,18 @@ func portableProductPanel(args *byte, width int) {
 		var sums [portablePanel]float32
 		portableStart(a, sums[:width], cOffsets[r])
 		for first := 0; first < width; first += portableLanes {
-			portableProductColumns(a, unsafe.Add(a.A, aOffsets[r]), 4*first, (*[portableLanes]float32)(sums[first:]))
+			portableProductColumns(a, unsafe.Add(a.A, aOffsets[r]), 4*first,
+				(*[portableLanes]float32)(sums[first:]))
 		}
 		portableFinish(a, sums[:width], cOffsets[r])
 	}
 }
 
 // portableProductColumns adds to eight columns' sums, which stay in registers.
-func portableProductColumns(a *productArgs, row unsafe.Pointer, column int, sums *[portableLanes]float32) {
-	s0, s1, s2, s3, s4, s5, s6, s7 := sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7]
+func portableProductColumns(a *productArgs, row unsafe.Pointer, column int,
+	sums *[portableLanes]float32) {
+	s0, s1, s2, s3, s4, s5, s6, s7 := sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6],
+		sums[7]
 	index, b := 0, column
 	for range max(1, a.Groups) {
 		for range a.Runs {
@@ -189,7 +197,8 @@ func portablePoolMax(args *byte) {
 }
 
 // poolWindow is the maximum over a window of one channel.
-func poolWindow(src unsafe.Pointer, window []poolEntry, channel int, floor float32) (float32, uint16) {
+func poolWindow(src unsafe.Pointer, window []poolEntry, channel int, floor float32) (float32,
+	uint16) {
 	top, where := *floatAt(src, int(window[0].src)+4*channel), window[0].position
 	for _, e := range window[1:] {
 		if v := *floatAt(src, int(e.src)+4*channel); v > top || v != v {
@@ -247,7 +256,8 @@ func portableGather8(args *byte) {
 				continue
 			}
 			position := *(*int32)(unsafe.Add(a.Positions, w*a.PositionStep+4*int(index[k])))
-			*(*item)(unsafe.Add(unsafe.Pointer(a.Items), 8*a.Cursors[k])) = item{value: g, src: int32(a.Base) + position}
+			*(*item)(unsafe.Add(unsafe.Pointer(a.Items), 8*a.Cursors[k])) = item{value: g,
+				src: int32(a.Base) + position}
 			a.Cursors[k]++
 			a.Sums[k] += g
 		}

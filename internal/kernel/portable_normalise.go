@@ -2,8 +2,9 @@ package kernel
 
 import "unsafe"
 
-// portableNormalise returns the passes of batch normalisation with vectors of that many channels: those of the
-// portable set, and of one channel for what is left of rows that are not whole vectors.
+// portableNormalise returns the passes of batch normalisation with vectors of that many channels:
+// those of the portable set, and of one channel for what is left of rows that are not whole
+// vectors.
 func portableNormalise(lanes int) normalisePasses {
 	return normalisePasses{
 		sums:         func(args *byte) { portableNormaliseSums(args, lanes, false) },
@@ -26,7 +27,8 @@ func portableNormaliseSums(args *byte, lanes int, gradient bool) {
 		sums := unsafe.Slice((*float64)(unsafe.Add(a.Sums, 16*v*lanes)), 2*lanes)
 		for lane := range lanes {
 			c := 4 * (v*lanes + lane)
-			mean, scale, bias := *floatAt(table, 4*lane), *floatAt(table, 4*(lanes+lane)), *floatAt(table, 4*(2*lanes+lane))
+			mean, scale, bias := *floatAt(table, 4*lane), *floatAt(table, 4*(lanes+lane)), *floatAt(table,
+				4*(2*lanes+lane))
 			first, second := sums[lane], sums[lanes+lane]
 			for r := range a.Rows {
 				centred := *floatAt(a.X, r*a.RowStep+c) - mean
@@ -87,7 +89,8 @@ func portableDepthwise(args *byte) {
 		y := floats(floatAt(a.Y, p*a.YStep), n)
 		copy(y, bias)
 		for _, tap := range unsafe.Slice(a.Taps, a.Count) {
-			x, w := floats(floatAt(a.X, p*a.XStep+tap.x), n)[:len(y)], floats(floatAt(a.W, tap.w), n)[:len(y)]
+			x, w := floats(floatAt(a.X, p*a.XStep+tap.x), n)[:len(y)], floats(floatAt(a.W, tap.w),
+				n)[:len(y)]
 			for c := range y {
 				y[c] += x[c] * w[c]
 			}

@@ -1,8 +1,8 @@
 package kernel
 
-// PReLU is a plan for y = x where x > 0 and w·x elsewhere, and its gradients: x N×C, and w C numbers, or a single
-// one. Backward computes dx = dy where x > 0 and w·dy elsewhere, and dw, the sums of x·dy where not. Its methods must
-// not run at the same time as each other.
+// PReLU is a plan for y = x where x > 0 and w·x elsewhere, and its gradients: x N×C, and w C
+// numbers, or a single one. Backward computes dx = dy where x > 0 and w·dy elsewhere, and dw, the
+// sums of x·dy where not. Its methods must not run at the same time as each other.
 type PReLU struct {
 	engine         Engine
 	rows, channels int
@@ -22,7 +22,8 @@ func NewPReLU(engine Engine, rows, channels int, shared bool) (*PReLU, error) {
 	if err := (ChannelsConfig{rows, 1, channels}).check("PReLU"); err != nil {
 		return nil, err
 	}
-	p := &PReLU{engine: engine, rows: rows, channels: channels, shared: shared, slopes: make([]float32, channels)}
+	p := &PReLU{engine: engine, rows: rows, channels: channels, shared: shared,
+		slopes: make([]float32, channels)}
 	p.forwardTask, p.backTask = p.forwardItem, p.backItem
 	return p, nil
 }

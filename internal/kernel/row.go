@@ -30,7 +30,8 @@ func NewRow(engine Engine, in, out int, low float32, w []float32) (*Row, error) 
 		return nil, err
 	}
 	if in < 1 || out < 1 || in > math.MaxInt32/64/out {
-		return nil, fmt.Errorf("kernel: product of a matrix %d×%d and a vector: sizes must be positive, and the matrix of less than %d elements",
+		return nil, fmt.Errorf(
+			"kernel: product of a matrix %d×%d and a vector: sizes must be positive, and the matrix of less than %d elements",
 			out, in, math.MaxInt32/64)
 	}
 	if err := lengths("product of a matrix and a vector", size{"w", len(w), in * out}); err != nil {
@@ -57,7 +58,8 @@ func (r *Row) Share(engine Engine) (*Row, error) {
 		return nil, err
 	}
 	if engine.Set != r.engine.Set {
-		return nil, fmt.Errorf("kernel: a matrix packed for %s is not for %s", r.engine.Set.Name(), engine.Set.Name())
+		return nil, fmt.Errorf("kernel: a matrix packed for %s is not for %s", r.engine.Set.Name(),
+			engine.Set.Name())
 	}
 	s := &Row{engine: engine, in: r.in, out: r.out, low: r.low, columns: r.columns, packed: r.packed}
 	s.bias, s.y = aligned(len(r.bias)), aligned(len(r.y))
@@ -68,8 +70,8 @@ func (r *Row) Share(engine Engine) (*Row, error) {
 
 // Forward computes y from x and b.
 func (r *Row) Forward(y, x, b []float32) error {
-	if err := lengths("product of a matrix and a vector", size{"y", len(y), r.out}, size{"x", len(x), r.in},
-		size{"b", len(b), r.out}); err != nil {
+	if err := lengths("product of a matrix and a vector", size{"y", len(y), r.out},
+		size{"x", len(x), r.in}, size{"b", len(b), r.out}); err != nil {
 		return err
 	}
 	copy(r.bias, b)

@@ -9,7 +9,8 @@ import (
 
 func TestRow(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
-		for i, shape := range [][2]int{{1, 1}, {7, 3}, {16, 4}, {33, 5}, {48, 66}, {1024, 130}, {95, 64}} {
+		for i, shape := range [][2]int{{1, 1}, {7, 3}, {16, 4}, {33, 5}, {48, 66}, {1024, 130},
+			{95, 64}} {
 			in, out := shape[0], shape[1]
 			t.Run(fmt.Sprint(shape), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(uint64(i), 8))

@@ -2,8 +2,9 @@ package kernel
 
 import "unsafe"
 
-// rowsArgs describes a panel of a product C (+)= A·B of M rows: row r of A, of Length elements, a multiple of four, is at
-// A + r·ARow, row r of C, a panel wide, at C + r·CRow. B is packed: Length rows of a panel. Distances are in bytes.
+// rowsArgs describes a panel of a product C (+)= A·B of M rows: row r of A, of Length elements, a
+// multiple of four, is at A + r·ARow, row r of C, a panel wide, at C + r·CRow. B is packed: Length
+// rows of a panel. Distances are in bytes.
 type rowsArgs struct {
 	A      unsafe.Pointer
 	ARow   int

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// The product of rows gives the bits of the general one, for every remainder of the tiles' heights, and writes nothing else.
+// The product of rows gives the bits of the general one, for every remainder of the tiles' heights,
+// and writes nothing else.
 func TestRowsProduct(t *testing.T) {
 	for _, name := range Available() {
 		set, err := Select(name)
@@ -25,7 +26,8 @@ func TestRowsProduct(t *testing.T) {
 					got := random(r, m*cRow)
 					want := append([]float32(nil), got...)
 					set.rowsProduct(&rowsArgs{
-						A: pointer(a), ARow: 4 * aRow, B: pointer(b), C: pointer(got), CRow: 4 * cRow, M: m, Length: length, Add: add,
+						A: pointer(a), ARow: 4 * aRow, B: pointer(b), C: pointer(got), CRow: 4 * cRow, M: m,
+						Length: length, Add: add,
 					}, width)
 					var aOffsets, cOffsets []int64
 					for i := range m {

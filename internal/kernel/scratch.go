@@ -2,15 +2,17 @@ package kernel
 
 import "sync"
 
-// scratch is memory that a plan needs during a call alone: it is taken and given back, so that the plans of a network, of which one
-// computes at a time, share what the most demanding one needs. What is taken holds whatever was written there last.
+// scratch is memory that a plan needs during a call alone: it is taken and given back, so that the
+// plans of a network, of which one computes at a time, share what the most demanding one needs.
+// What is taken holds whatever was written there last.
 type scratch struct {
 	mutex sync.Mutex
 	free  [][]float32
 }
 
-// take returns n elements that start on a cache line and may be read slack elements past the end: the smallest piece that
-// is large enough. Where there is none, a new piece takes the place of the largest.
+// take returns n elements that start on a cache line and may be read slack elements past the end:
+// the smallest piece that is large enough. Where there is none, a new piece takes the place of the
+// largest.
 func (s *scratch) take(n int) []float32 {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -33,8 +35,8 @@ func (s *scratch) take(n int) []float32 {
 	return piece
 }
 
-// better reports whether a piece of the first size serves n elements better than one of the second: the smaller of
-// those that are large enough, else the larger.
+// better reports whether a piece of the first size serves n elements better than one of the second:
+// the smaller of those that are large enough, else the larger.
 func (*scratch) better(size, than, n int) bool {
 	if size >= n && than >= n {
 		return size < than
@@ -49,5 +51,6 @@ func (s *scratch) give(piece []float32) {
 	s.free = append(s.free, piece)
 }
 
-// line rounds a number of elements up to whole cache lines, so that what follows them in a piece starts on one.
+// line rounds a number of elements up to whole cache lines, so that what follows them in a piece
+// starts on one.
 func line(n int) int { return (n + 15) &^ 15 }

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Pieces are handed out again: the smallest that is large enough; and a larger one takes the place of one that is not.
+// Pieces are handed out again: the smallest that is large enough; and a larger one takes the place
+// of one that is not.
 func TestScratchIsUsedAgain(t *testing.T) {
 	var s scratch
 	first, second := s.take(100), s.take(300)
@@ -40,7 +41,8 @@ func TestConv2DDoesNotReadWhatScratchHeld(t *testing.T) {
 				continue // slow; the plans are the same for all shapes and sets
 			}
 			r := rand.New(rand.NewPCG(uint64(i), 5))
-			x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r, f.Filters*f.KernelHeight*f.KernelWidth*f.Channels), random(r, f.Filters)
+			x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r,
+				f.Filters*f.KernelHeight*f.KernelWidth*f.Channels), random(r, f.Filters)
 			var dy []float32
 			compute := func(poison bool) (results [][]float32) {
 				engine := newEngine(t, name, 1)

@@ -10,8 +10,9 @@ import (
 // EnvironmentVariable names the variable that Select reads when it is given no name.
 const EnvironmentVariable = "SLIPWAY_KERNEL"
 
-// Set is one implementation of the numeric loops: "avx512", "avx2" or "portable". Sets differ in speed and, as sums are
-// taken in other orders, in rounding; each gives the same bits on any number of threads.
+// Set is one implementation of the numeric loops: "avx512", "avx2" or "portable". Sets differ in
+// speed and, as sums are taken in other orders, in rounding; each gives the same bits on any number
+// of threads.
 type Set struct {
 	name  string
 	lanes int  // float32 elements of a vector
@@ -62,8 +63,9 @@ func (s *Set) Name() string { return s.name }
 // panel returns the width of a panel of the matrix product, in elements.
 func (s *Set) panel() int { return 2 * s.lanes }
 
-// Select returns the set of that name, or, given "", the one that the environment variable SLIPWAY_KERNEL names, or the
-// one preferred of those that this CPU has the instructions for. An unknown name and a set that the CPU cannot run are errors.
+// Select returns the set of that name, or, given "", the one that the environment variable
+// SLIPWAY_KERNEL names, or the one preferred of those that this CPU has the instructions for. An
+// unknown name and a set that the CPU cannot run are errors.
 func Select(name string) (*Set, error) {
 	origin := "kernel set"
 	if name == "" {
@@ -81,7 +83,8 @@ func Select(name string) (*Set, error) {
 	}
 	switch name {
 	case "avx512", "avx2":
-		return nil, fmt.Errorf("kernel: %s %q: this CPU does not have it; available: %s", origin, name, Available())
+		return nil, fmt.Errorf("kernel: %s %q: this CPU does not have it; available: %s", origin, name,
+			Available())
 	}
 	return nil, fmt.Errorf("kernel: unknown %s %q; available: %s", origin, name, Available())
 }
@@ -95,7 +98,8 @@ func Available() []string {
 	return names
 }
 
-// forChannels returns the set whose vectors suit rows of that many channels best: wide ones would be half empty.
+// forChannels returns the set whose vectors suit rows of that many channels best: wide ones would
+// be half empty.
 func (s *Set) forChannels(channels int) *Set {
 	if s.half != nil && channels <= s.half.lanes {
 		return s.half
@@ -103,7 +107,8 @@ func (s *Set) forChannels(channels int) *Set {
 	return s
 }
 
-// forWholeVectors returns the set whose vectors rows of that many channels are made of, if there is one.
+// forWholeVectors returns the set whose vectors rows of that many channels are made of, if there is
+// one.
 func (s *Set) forWholeVectors(channels int) *Set {
 	if s.half != nil && (channels < s.lanes || channels%s.lanes != 0 && channels%s.half.lanes == 0) {
 		return s.half
@@ -111,7 +116,8 @@ func (s *Set) forWholeVectors(channels int) *Set {
 	return s
 }
 
-// ahead brings one of so many parts of some values into the second-level cache, where a loop reads them soon.
+// ahead brings one of so many parts of some values into the second-level cache, where a loop reads
+// them soon.
 func (s *Set) ahead(values []float32, part, parts int) {
 	const line = 16
 	lines := ceil(len(values), line)

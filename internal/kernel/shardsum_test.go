@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A sum as shards come is that of TreeSum, to the bit, and holds no more gradients beside it than the
-// tree is high.
+// A sum as shards come is that of TreeSum, to the bit, and holds no more gradients beside it than
+// the tree is high.
 func TestShardSum(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		tree, err := NewTreeSum(engine)

@@ -128,8 +128,8 @@ func TestBatchNormInUnequalParts(t *testing.T) {
 	}
 }
 
-// A share in which something is not finite is computed again without Winograd's filtering, each way,
-// and the others are not.
+// A share in which something is not finite is computed again without Winograd's filtering, each
+// way, and the others are not.
 func TestConvolutionsInSharesThatAreNotFinite(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		f := Conv2DConfig{Batch: 16, Height: 8, Width: 8, Channels: 16, Filters: 16,

@@ -44,8 +44,8 @@ func sameInShares(t *testing.T, name string, whole, part layerPlan, x, dy, w, b 
 	same(t, name+": dx", dx, wantX)
 }
 
-// A convolution gives each share of a batch the bits that it has in a batch of its own, whatever way
-// it takes.
+// A convolution gives each share of a batch the bits that it has in a batch of its own, whatever
+// way it takes.
 func TestConvolutionsInShares(t *testing.T) {
 	rounds := 24
 	if testing.Short() {

@@ -14,7 +14,8 @@ func TestSoftmaxLoss(t *testing.T) {
 				batch, classes := size[0], size[1]
 				r := rand.New(rand.NewPCG(1, 6))
 				z, dz := random(r, batch*classes), make([]float32, batch*classes)
-				targets := SoftmaxTargets{Labels: make([]int32, batch), Others: make([]int32, batch), Shares: make([]float32, batch)}
+				targets := SoftmaxTargets{Labels: make([]int32, batch), Others: make([]int32, batch),
+					Shares: make([]float32, batch)}
 				for i := range targets.Labels {
 					targets.Labels[i], targets.Others[i] = int32(r.IntN(classes)), int32(r.IntN(classes))
 					targets.Shares[i] = r.Float32()
@@ -28,7 +29,8 @@ func TestSoftmaxLoss(t *testing.T) {
 				l, err := NewSoftmaxLoss(engine, batch, classes, config)
 				must(t, err)
 				want := reference.SoftmaxLoss{Batch: batch, Classes: classes, Gamma: gamma}
-				want.Coefficients, want.Divisor = reference.Targets(classes, targets.Labels, targets.Others, targets.Shares, 0.1, weights)
+				want.Coefficients, want.Divisor = reference.Targets(classes, targets.Labels, targets.Others,
+					targets.Shares, 0.1, weights)
 				loss, err := l.Forward(z, targets)
 				must(t, err)
 				near(t, "loss", []float32{loss}, []float32{reference.SoftmaxLossForward(want, z)}, 1)

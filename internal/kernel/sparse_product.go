@@ -5,13 +5,14 @@ import (
 	"unsafe"
 )
 
-// sparseProduct is a plan for C = start + A·B, row by row, where many elements of A are zero: it lists those that are
-// not and leaves the products with the others out. A is rows×depth, B depth×columns, C rows×columns.
+// sparseProduct is a plan for C = start + A·B, row by row, where many elements of A are zero: it
+// lists those that are not and leaves the products with the others out. A is rows×depth, B
+// depth×columns, C rows×columns.
 //
-// B is gone through in blocks that stay in the first-level cache: some of its rows, by a strip of its columns as wide as
-// a row of C has registers for. Each thread copies a block together, and takes all its rows of C through it. So an
-// element of A that is not zero costs a load of its place and value, and one multiply-add with a vector from the
-// cache for each vector of the strip.
+// B is gone through in blocks that stay in the first-level cache: some of its rows, by a strip of
+// its columns as wide as a row of C has registers for. Each thread copies a block together, and
+// takes all its rows of C through it. So an element of A that is not zero costs a load of its place
+// and value, and one multiply-add with a vector from the cache for each vector of the strip.
 //
 // Zero times infinity or NaN is NaN: a block that has one is multiplied in full.
 type sparseProduct struct {
@@ -36,7 +37,8 @@ type sparseProduct struct {
 	listTask, productTask func(worker, item int)
 }
 
-// fillBlock copies depth rows of B from row k on, a strip of columns of each, to rows of a block that are pitch elements apart.
+// fillBlock copies depth rows of B from row k on, a strip of columns of each, to rows of a block
+// that are pitch elements apart.
 type fillBlock func(block []float32, pitch, k, depth int, s *strip)
 
 // strip is some columns of B and C.
@@ -61,11 +63,13 @@ const (
 	listSlack = 16
 )
 
-// sparseSize reports whether a product of that size could gain from leaving zeros out, if there were many.
+// sparseSize reports whether a product of that size could gain from leaving zeros out, if there
+// were many.
 func sparseSize(set *Set, rows, depth, columns int) bool {
 	const smallestRows, smallestDepth, smallestVectors, smallestProducts = 16, 16, 4, 2 << 20
 	return rows >= smallestRows && depth >= smallestDepth && columns >= smallestVectors*set.lanes &&
-		int64(rows)*int64(depth)*int64(columns) >= smallestProducts && 8*int64(rows)*int64(depth+listSlack) <= math.MaxInt32
+		int64(rows)*int64(depth)*int64(columns) >= smallestProducts &&
+		8*int64(rows)*int64(depth+listSlack) <= math.MaxInt32
 }
 
 func newSparseProduct(engine Engine, rows, depth, columns int, fill fillBlock) *sparseProduct {
@@ -77,7 +81,8 @@ func newSparseProduct(engine Engine, rows, depth, columns int, fill fillBlock) *
 	count := ceil(vectors, stripVectors)
 	for i := range count {
 		first, end := i*vectors/count, (i+1)*vectors/count
-		s := strip{first: first * lanes, columns: min(end*lanes, columns) - first*lanes, vectors: end - first}
+		s := strip{first: first * lanes, columns: min(end*lanes, columns) - first*lanes,
+			vectors: end - first}
 		if rest := s.columns % lanes; rest != 0 {
 			s.mask = make([]int32, lanes)
 			for l := range rest {
@@ -99,7 +104,8 @@ func newSparseProduct(engine Engine, rows, depth, columns int, fill fillBlock) *
 	p.zeros, p.bias = aligned(columns), aligned(columns)
 	p.threads = make([]apart[sparseThread], threads)
 	for i := range p.threads {
-		p.threads[i].own.block, p.threads[i].own.sums = aligned(p.blockDepth*p.pitch+4*lanes), aligned(2*lanes)
+		p.threads[i].own.block, p.threads[i].own.sums = aligned(p.blockDepth*p.pitch+4*lanes), aligned(
+			2*lanes)
 	}
 	p.listTask, p.productTask = p.listItem, p.productItem
 	return p
@@ -125,7 +131,8 @@ func nonZero(v float32) int {
 	return int(uint32(bits|-bits) >> 31)
 }
 
-// run computes C, each row of which begins with bias, or with zeros if that is nil, and is rectified if relu says so.
+// run computes C, each row of which begins with bias, or with zeros if that is nil, and is
+// rectified if relu says so.
 func (p *sparseProduct) run(c, a, bias []float32, relu bool) {
 	p.c, p.a, p.start, p.relu = c, a, p.zeros, relu
 	if bias != nil {
@@ -137,8 +144,8 @@ func (p *sparseProduct) run(c, a, bias []float32, relu bool) {
 	p.c, p.a, p.start = nil, nil, nil
 }
 
-// listItem lists the elements of some rows of A that are not zero, with the places of the block's rows that they scale. A
-// row's lists lie side by side, in as little memory as they take.
+// listItem lists the elements of some rows of A that are not zero, with the places of the block's
+// rows that they scale. A row's lists lie side by side, in as little memory as they take.
 func (p *sparseProduct) listItem(_, at int) {
 	for row := at * listRows; row < min((at+1)*listRows, p.rows); row++ {
 		start := row * (p.depth + listSlack)
@@ -162,7 +169,8 @@ func (p *sparseProduct) productItem(worker, at int) {
 		p.clearRest(thread.block, depth, s)
 		args := &thread.args
 		*args = sparseRowArgs{
-			C: pointer(p.c[row*p.columns+s.first:]), CStep: 4 * p.columns, B: pointer(thread.block), Lists: &p.lists[block], Items: &p.items[0],
+			C: pointer(p.c[row*p.columns+s.first:]), CStep: 4 * p.columns, B: pointer(thread.block),
+			Lists: &p.lists[block], Items: &p.items[0],
 			Rows: rows, Mask: unsafe.Pointer(unsafe.SliceData(s.mask)), Floor: nan32,
 		}
 		if k == 0 {
@@ -179,8 +187,8 @@ func (p *sparseProduct) productItem(worker, at int) {
 	}
 }
 
-// clearRest clears what finite reads of a block beyond its elements. What an earlier block has left there depends on which
-// thread computed which.
+// clearRest clears what finite reads of a block beyond its elements. What an earlier block has left
+// there depends on which thread computed which.
 func (p *sparseProduct) clearRest(block []float32, depth int, s *strip) {
 	if s.columns < p.pitch {
 		for r := range depth {
@@ -196,8 +204,8 @@ func (p *sparseProduct) summed(depth int) int {
 	return ceil(depth*p.pitch, step) * step
 }
 
-// finite reports whether a block has neither infinities nor NaN, with which the sum of magnitudes would not be finite. A sum
-// of finite numbers that overflows is taken for one with them.
+// finite reports whether a block has neither infinities nor NaN, with which the sum of magnitudes
+// would not be finite. A sum of finite numbers that overflows is taken for one with them.
 func (p *sparseProduct) finite(thread *sparseThread, depth int) bool {
 	p.engine.Set.sums(&thread.sums[0], &thread.block[0], p.summed(depth))
 	for _, sum := range thread.sums[:p.engine.Set.lanes] {

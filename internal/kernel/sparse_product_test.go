@@ -19,11 +19,13 @@ func sparsely(r *rand.Rand, n int, share float64) []float32 {
 	return v
 }
 
-// TestListSlice lists rows of every length about a few vectors, with what is nearly zero and what is no number.
+// TestListSlice lists rows of every length about a few vectors, with what is nearly zero and what
+// is no number.
 func TestListSlice(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		r := rand.New(rand.NewPCG(1, 2))
-		special := []float32{0, float32(math.Copysign(0, -1)), 1e-45, float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), math.MaxFloat32}
+		special := []float32{0, float32(math.Copysign(0, -1)), 1e-45, float32(math.NaN()),
+			float32(math.Inf(1)), float32(math.Inf(-1)), math.MaxFloat32}
 		for n := range 3*engine.Set.lanes + 2 {
 			for _, share := range []float64{0, 0.3, 1} {
 				x := sparsely(r, n, share)
@@ -85,7 +87,8 @@ func TestSparseRow(t *testing.T) {
 				c := random(r, rows*step+pitch)
 				for _, args := range []sparseRowArgs{{Floor: nan32}, {Floor: 0, Start: pointer(start)}} {
 					got, want := append([]float32(nil), c...), append([]float32(nil), c...)
-					args.CStep, args.B, args.Lists, args.Items, args.Rows = 4*step, pointer(b), &lists[0], &items[0], rows
+					args.CStep, args.B, args.Lists, args.Items, args.Rows = 4*step, pointer(
+						b), &lists[0], &items[0], rows
 					if kept < set.lanes {
 						args.Mask = unsafe.Pointer(&mask[0])
 					}
@@ -94,25 +97,30 @@ func TestSparseRow(t *testing.T) {
 					// The portable kernel's vectors may be shorter: one column at a time then.
 					for j := range width {
 						column := args
-						column.C, column.B, column.Mask = pointer(want[j:]), pointer(b[j:]), unsafe.Pointer(&[portableLanes]int32{-1})
+						column.C, column.B, column.Mask = pointer(want[j:]), pointer(b[j:]), unsafe.Pointer(
+							&[portableLanes]int32{-1})
 						if args.Start != nil {
 							column.Start = pointer(start[j:])
 						}
 						portable.sparseRow(1, &column)
 					}
-					near(t, fmt.Sprintf("%d vectors, %d of the last, floor %g", vectors, kept, args.Floor), got, want, depth)
+					near(t, fmt.Sprintf("%d vectors, %d of the last, floor %g", vectors, kept, args.Floor), got,
+						want, depth)
 				}
 			}
 		}
 	})
 }
 
-// sparseDenses are layers with a pass that leaves zeros out, in sizes that fill no vector, strip, block or tile.
+// sparseDenses are layers with a pass that leaves zeros out, in sizes that fill no vector, strip,
+// block or tile.
 var sparseDenses = []DenseConfig{
-	{96, 200, 129, true}, {301, 97, 75, false}, {70, 784, 100, true}, {180, 81, 300, true}, {17, 1000, 513, true}, {2100, 16, 64, false},
+	{96, 200, 129, true}, {301, 97, 75, false}, {70, 784, 100, true}, {180, 81, 300, true},
+	{17, 1000, 513, true}, {2100, 16, 64, false},
 }
 
-// TestDenseLeavesZerosOut compares passes over operands of many zeros with the reference, and wants those to have left them out that may.
+// TestDenseLeavesZerosOut compares passes over operands of many zeros with the reference, and wants
+// those to have left them out that may.
 func TestDenseLeavesZerosOut(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		passes := 0
@@ -127,7 +135,9 @@ func TestDenseLeavesZerosOut(t *testing.T) {
 					}
 					passes++
 					if pass.product == nil {
-						t.Errorf("%+v with %g %% left: the product of %d×%d with %d columns has not left the zeros out", f, 100*share, pass.rows, pass.depth, pass.columns)
+						t.Errorf(
+							"%+v with %g %% left: the product of %d×%d with %d columns has not left the zeros out", f,
+							100*share, pass.rows, pass.depth, pass.columns)
 					}
 				}
 			}
@@ -138,7 +148,8 @@ func TestDenseLeavesZerosOut(t *testing.T) {
 	})
 }
 
-// TestDenseZeroTimesInfinity puts numbers that are none beside zeros: their products are NaN, and must not be left out.
+// TestDenseZeroTimesInfinity puts numbers that are none beside zeros: their products are NaN, and
+// must not be left out.
 func TestDenseZeroTimesInfinity(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, f := range sparseDenses {
@@ -156,14 +167,15 @@ func TestDenseZeroTimesInfinity(t *testing.T) {
 	})
 }
 
-// TestSparseDenseSameBitsOnAnyThreads: nor do the bits depend on what a thread computed before, where some blocks have
-// numbers that are none, or too large to be summed.
+// TestSparseDenseSameBitsOnAnyThreads: nor do the bits depend on what a thread computed before,
+// where some blocks have numbers that are none, or too large to be summed.
 func TestSparseDenseSameBitsOnAnyThreads(t *testing.T) {
 	for _, name := range Available() {
 		for _, f := range sparseDenses {
 			for _, bad := range []float32{0, float32(math.Inf(1)), math.MaxFloat32} {
 				r := rand.New(rand.NewPCG(1, 1))
-				x, w, b, dy := sparsely(r, f.Batch*f.In, 0.2), random(r, f.Out*f.In), random(r, f.Out), sparsely(r, f.Batch*f.Out, 0.2)
+				x, w, b, dy := sparsely(r, f.Batch*f.In, 0.2), random(r, f.Out*f.In), random(r,
+					f.Out), sparsely(r, f.Batch*f.Out, 0.2)
 				for range 4 {
 					w[r.IntN(len(w))] = bad
 				}
@@ -185,8 +197,10 @@ func TestSparseDenseAllocatesNothing(t *testing.T) {
 	d, err := NewDense(newEngine(t, "", 2), f)
 	must(t, err)
 	r := rand.New(rand.NewPCG(1, 1))
-	x, w, b, dy := sparsely(r, f.Batch*f.In, 0.2), random(r, f.Out*f.In), random(r, f.Out), sparsely(r, f.Batch*f.Out, 0.2)
-	y, dx, dw, db := make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(b))
+	x, w, b, dy := sparsely(r, f.Batch*f.In, 0.2), random(r, f.Out*f.In), random(r, f.Out), sparsely(r,
+		f.Batch*f.Out, 0.2)
+	y, dx, dw, db := make([]float32, len(dy)), make([]float32, len(x)), make([]float32,
+		len(w)), make([]float32, len(b))
 	if n := testing.AllocsPerRun(5, func() {
 		must(t, d.Forward(y, x, w, b))
 		must(t, d.BackwardParameters(dw, db, dy, y, x))
@@ -207,13 +221,16 @@ func FuzzSparseDense(f *testing.F) {
 	})
 }
 
-// BenchmarkDensePasses measures each pass of a dense layer over the share of its operand that is not zero.
+// BenchmarkDensePasses measures each pass of a dense layer over the share of its operand that is
+// not zero.
 func BenchmarkDensePasses(b *testing.B) {
-	for _, f := range []DenseConfig{{32, 784, 512, false}, {256, 784, 512, false}, {32, 1024, 128, false}, {32, 400, 120, false}, {256, 400, 120, false}} {
+	for _, f := range []DenseConfig{{32, 784, 512, false}, {256, 784, 512, false},
+		{32, 1024, 128, false}, {32, 400, 120, false}, {256, 400, 120, false}} {
 		for _, share := range []float64{0.1, 0.2, 0.4, 0.5, 0.7, 1} {
 			r := rand.New(rand.NewPCG(1, 2))
 			x, dy := sparsely(r, f.Batch*f.In, share), sparsely(r, f.Batch*f.Out, share)
-			w, bias, y, dx, dw, db := random(r, f.In*f.Out), random(r, f.Out), make([]float32, len(dy)), make([]float32, len(x)), make([]float32, f.In*f.Out), make([]float32, f.Out)
+			w, bias, y, dx, dw, db := random(r, f.In*f.Out), random(r, f.Out), make([]float32,
+				len(dy)), make([]float32, len(x)), make([]float32, f.In*f.Out), make([]float32, f.Out)
 			d, err := NewDense(newEngine(b, "", 1), f)
 			must(b, err)
 			for _, pass := range []struct {
@@ -224,12 +241,13 @@ func BenchmarkDensePasses(b *testing.B) {
 				{"dw", func() error { return d.BackwardParameters(dw, db, dy, y, x) }},
 				{"dx", func() error { return d.BackwardInput(dx, dy, y, w) }},
 			} {
-				b.Run(fmt.Sprintf("%dx%dx%d/%g/%s", f.Batch, f.In, f.Out, share, pass.name), func(b *testing.B) {
-					for range b.N {
-						must(b, pass.run())
-					}
-					b.ReportMetric(2*float64(f.Batch*f.In*f.Out*b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
-				})
+				b.Run(fmt.Sprintf("%dx%dx%d/%g/%s", f.Batch, f.In, f.Out, share, pass.name),
+					func(b *testing.B) {
+						for range b.N {
+							must(b, pass.run())
+						}
+						b.ReportMetric(2*float64(f.Batch*f.In*f.Out*b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+					})
 			}
 		}
 	}

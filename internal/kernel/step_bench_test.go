@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// network is a training step assembled from plans, for benchmarks: layers in their order, cross-entropy, Adam over all
-// parameters in one tensor.
+// network is a training step assembled from plans, for benchmarks: layers in their order,
+// cross-entropy, Adam over all parameters in one tensor.
 type network struct {
 	layers      []*layer
 	loss        *CrossEntropy
@@ -51,14 +51,17 @@ type networkBuilder struct {
 }
 
 func newNetwork(t testing.TB, engine Engine, batch, height, width, channels int) *networkBuilder {
-	return &networkBuilder{t: t, engine: engine, n: &network{batch: batch}, at: shape{batch, height, width, channels}}
+	return &networkBuilder{t: t, engine: engine, n: &network{batch: batch},
+		at: shape{batch, height, width, channels}}
 }
 
 func (b *networkBuilder) conv(filters, kernel, stride, padding int, pool *Window) *networkBuilder {
-	c, err := NewConv2D(b.engine, Conv2DConfig{b.at.batch, b.at.height, b.at.width, b.at.channels, filters, kernel, kernel, stride, stride, padding, padding, true, pool, false, false, 0, 0, false})
+	c, err := NewConv2D(b.engine, Conv2DConfig{b.at.batch, b.at.height, b.at.width, b.at.channels,
+		filters, kernel, kernel, stride, stride, padding, padding, true, pool, false, false, 0, 0, false})
 	must(b.t, err)
 	flops := 2 * float64(b.at.batch*c.convHeight*c.convWidth*filters*c.depth)
-	b.n.layers = append(b.n.layers, &layer{name: fmt.Sprintf("conv%d", len(b.n.layers)+1), conv: c, forwardFlops: flops})
+	b.n.layers = append(b.n.layers, &layer{name: fmt.Sprintf("conv%d", len(b.n.layers)+1), conv: c,
+		forwardFlops: flops})
 	b.sizes = append(b.sizes, [2]int{filters * c.depth, filters})
 	b.at.height, b.at.width = c.Output()
 	b.at.channels = filters
@@ -69,14 +72,16 @@ func (b *networkBuilder) dense(out int, relu bool) *networkBuilder {
 	in := b.at.height * b.at.width * b.at.channels
 	d, err := NewDense(b.engine, DenseConfig{b.at.batch, in, out, relu})
 	must(b.t, err)
-	b.n.layers = append(b.n.layers, &layer{name: fmt.Sprintf("dense%d", len(b.n.layers)+1), dense: d, forwardFlops: 2 * float64(b.at.batch*in*out)})
+	b.n.layers = append(b.n.layers, &layer{name: fmt.Sprintf("dense%d", len(b.n.layers)+1), dense: d,
+		forwardFlops: 2 * float64(b.at.batch*in*out)})
 	b.sizes = append(b.sizes, [2]int{in * out, out})
 	b.at = shape{b.at.batch, 1, 1, out}
 	return b
 }
 
 func (b *networkBuilder) avg(size int) *networkBuilder {
-	p, err := NewAvgPool2D(b.engine, Pool2DConfig{b.at.batch, b.at.height, b.at.width, b.at.channels, *window(size, size, size, size, 0, 0)})
+	p, err := NewAvgPool2D(b.engine, Pool2DConfig{b.at.batch, b.at.height, b.at.width, b.at.channels,
+		*window(size, size, size, size, 0, 0)})
 	must(b.t, err)
 	b.n.layers = append(b.n.layers, &layer{name: fmt.Sprintf("avg%d", len(b.n.layers)+1), avg: p})
 	b.sizes = append(b.sizes, [2]int{})
@@ -90,7 +95,8 @@ func (b *networkBuilder) build(height, width, channels int) *network {
 	for _, s := range b.sizes {
 		total += s[0] + s[1]
 	}
-	n.p, n.g, n.m, n.v = make([]float32, total), make([]float32, total), make([]float32, total), make([]float32, total)
+	n.p, n.g, n.m, n.v = make([]float32, total), make([]float32, total), make([]float32,
+		total), make([]float32, total)
 	n.x = make([]float32, n.batch*height*width*channels)
 	for i := range n.x {
 		if v := r.Float32(); v > 0.8 { // as MNIST: four fifths of the pixels are background
@@ -188,7 +194,8 @@ func (n *network) train(t testing.TB) float32 {
 		}
 		start = n.lap(start, l.name+".dx")
 	}
-	must(t, n.elements.Adam(n.p, n.g, n.m, n.v, AdamConfig{LearningRate: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Step: n.step}))
+	must(t, n.elements.Adam(n.p, n.g, n.m, n.v, AdamConfig{LearningRate: 1e-3, Beta1: 0.9,
+		Beta2: 0.999, Epsilon: 1e-8, Step: n.step}))
 	n.lap(start, "adam")
 	return loss
 }
@@ -200,18 +207,24 @@ var networks = []struct {
 	layers                  func(b *networkBuilder)
 }{
 	{"E1", 28, 28, 1, func(b *networkBuilder) {
-		b.conv(32, 5, 1, 0, window(2, 2, 2, 2, 0, 0)).conv(64, 5, 1, 0, window(2, 2, 2, 2, 0, 0)).dense(128, true).dense(10, false)
+		b.conv(32, 5, 1, 0, window(2, 2, 2, 2, 0, 0)).conv(64, 5, 1, 0, window(2, 2, 2, 2, 0, 0)).
+			dense(128, true).dense(10, false)
 	}},
 	{"LeNet5", 28, 28, 1, func(b *networkBuilder) {
-		b.conv(6, 5, 1, 2, nil).avg(2).conv(16, 5, 1, 0, nil).avg(2).dense(120, true).dense(84, true).dense(10, false)
+		b.conv(6, 5, 1, 2, nil).avg(2).conv(16, 5, 1, 0, nil).avg(2).dense(120, true).dense(84, true).
+			dense(10, false)
 	}},
 	{"Conv3x3", 28, 28, 1, func(b *networkBuilder) {
-		b.conv(32, 3, 1, 1, nil).conv(32, 3, 1, 1, window(2, 2, 2, 2, 0, 0)).conv(64, 3, 1, 1, nil).conv(64, 3, 1, 1, window(2, 2, 2, 2, 0, 0)).dense(10, false)
+		b.conv(32, 3, 1, 1, nil).conv(32, 3, 1, 1, window(2, 2, 2, 2, 0, 0)).conv(64, 3, 1, 1, nil).
+			conv(64, 3, 1, 1, window(2, 2, 2, 2, 0, 0)).dense(10, false)
 	}},
 	{"Strided", 32, 32, 3, func(b *networkBuilder) {
 		b.conv(32, 3, 2, 1, nil).conv(64, 3, 2, 1, nil).conv(128, 3, 2, 1, nil).dense(10, false)
 	}},
-	{"MLP", 28, 28, 1, func(b *networkBuilder) { b.dense(512, true).dense(512, true).dense(10, false) }},
+	{"MLP", 28, 28, 1, func(b *networkBuilder) {
+		b.dense(512, true).dense(512, true).
+			dense(10, false)
+	}},
 }
 
 func makeNetwork(t testing.TB, engine Engine, name string, batch int) *network {
@@ -267,7 +280,8 @@ func BenchmarkStepConv3x3(b *testing.B) { benchmarkStep(b, "Conv3x3") }
 func BenchmarkStepStrided(b *testing.B) { benchmarkStep(b, "Strided") }
 func BenchmarkStepMLP(b *testing.B)     { benchmarkStep(b, "MLP") }
 
-// TestNetworksLearn trains each network on one batch: the loss must fall, and not depend on the number of threads.
+// TestNetworksLearn trains each network on one batch: the loss must fall, and not depend on the
+// number of threads.
 func TestNetworksLearn(t *testing.T) {
 	for _, shape := range networks {
 		if raceDetector && shape.name != "LeNet5" {
@@ -281,7 +295,8 @@ func TestNetworksLearn(t *testing.T) {
 				losses[i] = n.train(t)
 			}
 			if !(losses[i] < 0.8*first) {
-				t.Errorf("%s, %d threads: loss %g after 41 steps, %g at first", shape.name, threads, losses[i], first)
+				t.Errorf("%s, %d threads: loss %g after 41 steps, %g at first", shape.name, threads, losses[i],
+					first)
 			}
 		}
 		if losses[0] != losses[1] {

@@ -42,7 +42,8 @@ func TestTreeSum(t *testing.T) {
 			}
 		}
 		if plan.Run([][]float32{{1}, {2}, {3}}, []float32{1, 1, 1}, 1) == nil ||
-			plan.Run([][]float32{{1}, {2, 3}}, []float32{1, 1}, 1) == nil || plan.Run([][]float32{{1}}, nil, 1) == nil {
+			plan.Run([][]float32{{1}, {2, 3}}, []float32{1, 1}, 1) == nil ||
+			plan.Run([][]float32{{1}}, nil, 1) == nil {
 			t.Error("rows that make no tree are no error")
 		}
 	})

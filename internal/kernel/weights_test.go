@@ -12,8 +12,9 @@ func TestHeldWeights(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, kernel := range []int{1, 3, 5} {
 			for _, batch := range []int{2, 16} {
-				f := Conv2DConfig{Batch: batch, Height: 12, Width: 12, Channels: 16, Filters: 16, KernelHeight: kernel,
-					KernelWidth: kernel, StrideHeight: 1, StrideWidth: 1, FilteredGradients: true}
+				f := Conv2DConfig{Batch: batch, Height: 12, Width: 12, Channels: 16, Filters: 16,
+					KernelHeight: kernel, KernelWidth: kernel, StrideHeight: 1, StrideWidth: 1,
+					FilteredGradients: true}
 				held := engine
 				held.Weights = new(Weights)
 				engine.Weights = nil
@@ -60,7 +61,8 @@ func TestHeldWeightsOfGroups(t *testing.T) {
 		for _, kernel := range []int{1, 3} {
 			f := GroupedConv2DConfig{Groups: 2, DilationHeight: 1, DilationWidth: 1}
 			f.Conv2DConfig = Conv2DConfig{Batch: 3, Height: 12, Width: 12, Channels: 32, Filters: 32,
-				KernelHeight: kernel, KernelWidth: kernel, StrideHeight: 1, StrideWidth: 1, FilteredGradients: true}
+				KernelHeight: kernel, KernelWidth: kernel, StrideHeight: 1, StrideWidth: 1,
+				FilteredGradients: true}
 			held := engine
 			held.Weights = new(Weights)
 			engine.Weights = nil

@@ -5,24 +5,27 @@ import (
 	"unsafe"
 )
 
-// Winograd's minimal filtering computes an m×m tile of a K×K convolution from the 6×6 elements that it sees, m = 7−K, with
-// 36 multiplications a channel where m²K² are usual: 2.8 times fewer for 5×5, 4 times for 3×3.
+// Winograd's minimal filtering computes an m×m tile of a K×K convolution from the 6×6 elements that
+// it sees, m = 7−K, with 36 multiplications a channel where m²K² are usual: 2.8 times fewer for
+// 5×5, 4 times for 3×3.
 //
 //	Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
 //
-// That is linear in g, so that the weights' gradient is the transpose, with as few multiplications: of the tiles' gradients
-// dY, summed over all tiles before the last transform,
+// That is linear in g, so that the weights' gradient is the transpose, with as few multiplications:
+// of the tiles' gradients dY, summed over all tiles before the last transform,
 //
 //	dg = Gᵀ [Σ (A dY Aᵀ) ⊙ (Bᵀ d B)] G
 //
-// In one dimension, polynomials are multiplied by way of their values at the points pᵢ = 0, ±√½, ±√2 and ∞: row i of G is
-// (1, p, p², …)/Nᵢ with Nᵢ = Π(pᵢ−pⱼ) over the other finite points, row i of Bᵀ the coefficients of Π(x−pⱼ), column i of Aᵀ
-// (1, p, p², …); ∞ stands for the highest coefficient. The points are each other's reciprocals and negatives, which keeps
-// the matrices' elements, and so the rounding errors, small; and the rows of ±p share their even and odd halves.
+// In one dimension, polynomials are multiplied by way of their values at the points pᵢ = 0, ±√½,
+// ±√2 and ∞: row i of G is (1, p, p², …)/Nᵢ with Nᵢ = Π(pᵢ−pⱼ) over the other finite points, row i
+// of Bᵀ the coefficients of Π(x−pⱼ), column i of Aᵀ (1, p, p², …); ∞ stands for the highest
+// coefficient. The points are each other's reciprocals and negatives, which keeps the matrices'
+// elements, and so the rounding errors, small; and the rows of ±p share their even and odd halves.
 //
-// S. Winograd, Arithmetic Complexity of Computations, SIAM, 1980; A. Lavin and S. Gray, Fast Algorithms for Convolutional
-// Neural Networks, CVPR 2016; on points, B. Barabasz et al., Error Analysis and Improving the Accuracy of Winograd
-// Convolution for Deep Neural Networks, ACM TOMS 46, 2020.
+// S. Winograd, Arithmetic Complexity of Computations, SIAM, 1980; A. Lavin and S. Gray, Fast
+// Algorithms for Convolutional Neural Networks, CVPR 2016; on points, B. Barabasz et al., Error
+// Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks, ACM TOMS
+// 46, 2020.
 const winogradTile = 6
 
 // winogradElements is the number of elements of a tile.
@@ -31,12 +34,14 @@ const winogradElements = winogradTile * winogradTile
 // The kernel sizes that there are transforms for.
 const winogradSmallest, winogradLargest = 3, 5
 
-// winogradArgs describes transforms of tiles, each of Vectors vectors of channels side by side. Element (i, j) of tile t is
-// read from Src + SrcOffsets[t] + i·SrcRow + j·SrcColumn, and likewise written. Offsets are in bytes.
+// winogradArgs describes transforms of tiles, each of Vectors vectors of channels side by side.
+// Element (i, j) of tile t is read from Src + SrcOffsets[t] + i·SrcRow + j·SrcColumn, and likewise
+// written. Offsets are in bytes.
 //
-// The transforms of the input and of the gradient read Zeros in place of an element that lies outside the image: bit
-// j·rows + i of Inside[t] is set where (i, j) is inside. Those of the output and of the weights' gradient make each lane of
-// Check that saw a result that is not finite NaN, and that of the output adds Bias and rectifies by Floor.
+// The transforms of the input and of the gradient read Zeros in place of an element that lies
+// outside the image: bit j·rows + i of Inside[t] is set where (i, j) is inside. Those of the output
+// and of the weights' gradient make each lane of Check that saw a result that is not finite NaN,
+// and that of the output adds Bias and rectifies by Floor.
 type winogradArgs struct {
 	Src        unsafe.Pointer
 	SrcOffsets *int64
@@ -65,7 +70,8 @@ type winogradTransforms struct {
 	gradient, weightsGradient [winogradLargest + 1]func(args *byte)
 }
 
-// winogradInside returns the bits of the elements of a tile of size² whose first one is (top, left) that are inside an image.
+// winogradInside returns the bits of the elements of a tile of size² whose first one is (top, left)
+// that are inside an image.
 func winogradInside(size, top, left, height, width int) uint64 {
 	var inside uint64
 	for j := range size {
@@ -95,7 +101,8 @@ func winogradInputLine(x *[winogradTile]float32) {
 // winogradPair stands for the points ±√square; what is computed with them is divided by divisor.
 type winogradPair struct{ square, divisor float64 }
 
-// winogradPairs returns the points of the matrix A, or of G, whose rows are divided by the products of differences.
+// winogradPairs returns the points of the matrix A, or of G, whose rows are divided by the products
+// of differences.
 func winogradPairs(divided bool) [2]winogradPair {
 	if divided {
 		return [2]winogradPair{{0.5, -1.5}, {2, 6}}
@@ -128,7 +135,8 @@ func winogradPointsLine(size int, divided bool) winogradLine {
 	}
 }
 
-// winogradPowersLine gives the sums over the points of the values times the point's power, of the first size powers.
+// winogradPowersLine gives the sums over the points of the values times the point's power, of the
+// first size powers.
 func winogradPowersLine(size int, divided bool) winogradLine {
 	pairs := winogradPairs(divided)
 	powers := [2][winogradTile]float32{pairs[0].powers(), pairs[1].powers()}

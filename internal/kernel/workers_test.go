@@ -32,11 +32,12 @@ func TestPoolRunsEveryItemOnce(t *testing.T) {
 	}
 }
 
-// A helper that the operating system does not let run must not hold a run up, and comes in when it can. Here it is a
-// goroutine that is not started until the pool has run without it.
+// A helper that the operating system does not let run must not hold a run up, and comes in when it
+// can. Here it is a goroutine that is not started until the pool has run without it.
 func TestPoolDoesNotWaitForHelpersThatHaveNotBegun(t *testing.T) {
 	late := &parker{wake: make(chan struct{}, 1)}
-	p := &Pool{caller: parker{wake: make(chan struct{}, 1)}, helpers: []*parker{late}, shares: make([]apart[share], 2)}
+	p := &Pool{caller: parker{wake: make(chan struct{}, 1)}, helpers: []*parker{late},
+		shares: make([]apart[share], 2)}
 	p.joined.Store(runClosed)
 	run := func(items int, task func(worker, item int)) {
 		t.Helper()

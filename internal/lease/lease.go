@@ -4,9 +4,9 @@
 //
 // An operating system's lock (package lockfile) ends with its process, but does not hold on every
 // network mount, and two machines may both have it. A lease is a file that its owner touches again
-// and again. Who finds one that has not changed for long, by its own clock, takes it over. Clocks of
-// machines are not compared, and what is read is what was last written, since a file is opened anew
-// for each look (NFS keeps its caches from close to open).
+// and again. Who finds one that has not changed for long, by its own clock, takes it over. Clocks
+// of machines are not compared, and what is read is what was last written, since a file is opened
+// anew for each look (NFS keeps its caches from close to open).
 //
 // Leases of a name are numbered: who takes over makes the file of the next number, which one
 // process alone can do, and the highest number counts. An owner that was stopped for long sees a
@@ -79,8 +79,8 @@ func Open(path string, beat, lost time.Duration) *Folder {
 type Owner struct {
 	Process int    `json:"process"`
 	Host    string `json:"host"`
-	// Boot tells this run of the kernel from all others; empty where it is not known, or where the file
-	// is not locked.
+	// Boot tells this run of the kernel from all others; empty where it is not known, or where the
+	// file is not locked.
 	Boot string `json:"boot,omitempty"`
 	// Token tells this lease from all others of the name, also from one of the same number that
 	// was made once all were given up.
@@ -199,8 +199,8 @@ func highest(folder string) (int, error) {
 	return most, nil
 }
 
-// gone reports who the owner of a lease is, whether it has touched the lease since it was first seen,
-// and whether it is no more.
+// gone reports who the owner of a lease is, whether it has touched the lease since it was first
+// seen, and whether it is no more.
 func (f *Folder) gone(name, folder string, number int) (owner Owner, alive, gone bool, err error) {
 	path := filepath.Join(folder, strconv.Itoa(number))
 	owner, touched, err := read(path)
@@ -221,8 +221,8 @@ func (f *Folder) gone(name, folder string, number int) (owner Owner, alive, gone
 	return owner, false, now.Sub(last.since) >= f.lost, nil
 }
 
-// unlocked reports whether nobody on this machine has the file locked. An owner that gives its lease up
-// removes the file before it unlocks it.
+// unlocked reports whether nobody on this machine has the file locked. An owner that gives its
+// lease up removes the file before it unlocks it.
 func unlocked(path string) bool {
 	lock := flock.New(path, flock.SetFlag(os.O_RDWR))
 	defer lock.Close()
@@ -280,8 +280,8 @@ func (f *Folder) create(folder string, number int) (*Lease, error) {
 	return l, nil
 }
 
-// follows reports whether the lease is the highest, and what it took over, if anything, is still there:
-// otherwise another has taken that over, too, and perhaps given it up.
+// follows reports whether the lease is the highest, and what it took over, if anything, is still
+// there: otherwise another has taken that over, too, and perhaps given it up.
 func (l *Lease) follows(number int, before Owner) bool {
 	if l.Check() != nil {
 		return false
@@ -369,8 +369,8 @@ func (l *Lease) Check() error {
 // Lost is closed once the lease is known to be another process's.
 func (l *Lease) Lost() <-chan struct{} { return l.lost }
 
-// Context returns a context that ends with the given one, with the lease, or by its function, which must
-// be called.
+// Context returns a context that ends with the given one, with the lease, or by its function, which
+// must be called.
 func (l *Lease) Context(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {

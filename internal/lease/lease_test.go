@@ -56,7 +56,8 @@ func TestALeaseIsOnes(t *testing.T) {
 	dir := t.TempDir()
 	one, other := Open(dir, beat, lost), Open(dir, beat, lost)
 	lease := take(t, one, "run")
-	if says := held(t, other, "run").Error(); !strings.Contains(says, fmt.Sprint("run is process ", os.Getpid())) {
+	if says := held(t, other, "run").
+		Error(); !strings.Contains(says, fmt.Sprint("run is process ", os.Getpid())) {
 		t.Errorf("%s", says)
 	}
 	held(t, one, "run")
@@ -119,7 +120,9 @@ func owned(t *testing.T, dir string, number int) string {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(`{"process": 7, "host": "elsewhere", "boot": "another", "token": "x"}`), 0o666); err != nil {
+	if err := os.WriteFile(path,
+		[]byte(`{"process": 7, "host": "elsewhere", "boot": "another", "token": "x"}`),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -170,10 +173,13 @@ func TestWhatDoesNotChangeIsTakenOver(t *testing.T) {
 	lease.Release()
 }
 
-// An owner that finds a higher number, another's file, or none, has lost its lease and leaves others' alone.
+// An owner that finds a higher number, another's file, or none, has lost its lease and leaves
+// others' alone.
 func TestALostLease(t *testing.T) {
 	for name, happens := range map[string]func(dir string) error{
-		"a higher number": func(dir string) error { return os.WriteFile(filepath.Join(dir, "2"), nil, 0o666) },
+		"a higher number": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "2"), nil, 0o666)
+		},
 		"another's of the number": func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "1"), []byte("another's"), 0o666)
 		},

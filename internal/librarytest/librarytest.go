@@ -1,6 +1,6 @@
-// Package librarytest shows tests the onnxruntime library that `make setup` put into the repository.
-// The commands do not look into the working folder, and a test's executable lies outside the
-// repository.
+// Package librarytest shows tests the onnxruntime library that `make setup` put into the
+// repository. The commands do not look into the working folder, and a test's executable lies
+// outside the repository.
 package librarytest
 
 import (

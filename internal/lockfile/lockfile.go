@@ -30,7 +30,8 @@ func (o Owner) String() string {
 	if o.Process == 0 {
 		return "a process that has not said which" // it has just taken the lock
 	}
-	return fmt.Sprintf("process %d on %s since %s", o.Process, o.Host, o.Since.Local().Format(time.DateTime))
+	return fmt.Sprintf("process %d on %s since %s", o.Process, o.Host, o.Since.Local().
+		Format(time.DateTime))
 }
 
 // HeldError says that another one has the lock.

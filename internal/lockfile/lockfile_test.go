@@ -36,7 +36,8 @@ func TestOnlyOneHasTheLock(t *testing.T) {
 	}
 	_, err = Acquire(path)
 	var held *HeldError
-	if !errors.As(err, &held) || held.Owner.Process != os.Getpid() || held.Owner.Since.IsZero() || held.Owner.Host == "" {
+	if !errors.As(err, &held) || held.Owner.Process != os.Getpid() || held.Owner.Since.IsZero() ||
+		held.Owner.Host == "" {
 		t.Fatalf("the second one: %v", err)
 	}
 	if want := fmt.Sprintf("process %d on ", os.Getpid()); !strings.Contains(err.Error(), want) {
@@ -137,7 +138,8 @@ func TestAFolderThatIsAFile(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Acquire(filepath.Join(path, "lock")); err == nil || !strings.Contains(err.Error(), "not a directory") {
+	if _, err := Acquire(filepath.Join(path, "lock")); err == nil ||
+		!strings.Contains(err.Error(), "not a directory") {
 		t.Error(err)
 	}
 }

@@ -14,7 +14,8 @@ func (t *Tracker) LogEpoch(epoch train.Epoch) {
 	now := time.Now()
 	var metrics []Metric
 	for _, figure := range epoch.Figures() {
-		metrics = append(metrics, Metric{Name: figure.Name, Value: figure.Value, Step: epoch.Epoch, Time: now})
+		metrics = append(metrics, Metric{Name: figure.Name, Value: figure.Value, Step: epoch.Epoch,
+			Time: now})
 	}
 	t.Log(metrics...)
 }

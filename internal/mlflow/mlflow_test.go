@@ -71,10 +71,12 @@ func startServer(t *testing.T) string {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	server := exec.CommandContext(ctx, python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port, "--workers", "1",
+	server := exec.CommandContext(ctx, python, "-m", "mlflow", "server", "--host", "127.0.0.1",
+		"--port", port, "--workers", "1",
 		"--backend-store-uri", "sqlite:///"+dir+"/mlflow.db", "--artifacts-destination", dir+"/artifacts")
 	server.Dir, server.Stdout, server.Stderr = dir, log, log
-	server.Env = append(os.Environ(), "MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false")
+	server.Env = append(os.Environ(), "MLFLOW_DISABLE_TELEMETRY=true",
+		"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false")
 	endGroup(server)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
@@ -102,9 +104,11 @@ func startServer(t *testing.T) string {
 // track tells of a run of three epochs that was interrupted after the second.
 func track(t *testing.T, uri string) {
 	t.Helper()
-	options := Options{URI: uri, Experiment: "Tests of Slipway", Name: "e1 again", StateFile: filepath.Join(t.TempDir(), "mlflow.json"),
-		Params: map[string]string{"optimizer.name": "adam", "epochs": "3"}, Tags: map[string]string{"slipway.network": "e1"},
-		Patience: time.Minute}
+	options := Options{URI: uri, Experiment: "Tests of Slipway", Name: "e1 again",
+		StateFile: filepath.Join(t.TempDir(), "mlflow.json"),
+		Params:    map[string]string{"optimizer.name": "adam", "epochs": "3"},
+		Tags:      map[string]string{"slipway.network": "e1"},
+		Patience:  time.Minute}
 	for i := range 130 { // more than MLflow takes in one request
 		options.Params[fmt.Sprintf("penalty.layer%d", i)] = "0.1"
 	}
@@ -118,9 +122,11 @@ func track(t *testing.T, uri string) {
 			t.Fatal(err)
 		}
 		for _, step := range part.steps {
-			tracker.Log(Metric{"mean_loss", 1 / float64(step), step, time.Now()}, Metric{"test_accuracy", 0.9, step, time.Now()})
+			tracker.Log(Metric{"mean_loss", 1 / float64(step), step, time.Now()},
+				Metric{"test_accuracy", 0.9, step, time.Now()})
 		}
-		if err := tracker.Close(part.status, map[string][]byte{"history.csv": []byte(part.file)}); err != nil {
+		if err := tracker.Close(part.status,
+			map[string][]byte{"history.csv": []byte(part.file)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,10 +138,12 @@ func checkTracked(t *testing.T, runs []readRun) {
 		t.Fatalf("%d runs", len(runs))
 	}
 	run := runs[0]
-	if run.Name != "e1 again" || run.Status != "FINISHED" || !run.Ended || run.Tags["slipway.network"] != "e1" {
+	if run.Name != "e1 again" || run.Status != "FINISHED" || !run.Ended ||
+		run.Tags["slipway.network"] != "e1" {
 		t.Errorf("%+v", run)
 	}
-	if len(run.Params) != 132 || run.Params["optimizer.name"] != "adam" || run.Params["penalty.layer129"] != "0.1" {
+	if len(run.Params) != 132 || run.Params["optimizer.name"] != "adam" ||
+		run.Params["penalty.layer129"] != "0.1" {
 		t.Errorf("%d parameters: %v", len(run.Params), run.Params)
 	}
 	loss := run.Metrics["mean_loss"]

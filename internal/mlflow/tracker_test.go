@@ -76,7 +76,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			missing()
 			return
 		}
-		fmt.Fprintf(w, `{"run": {"info": {"run_id": %q, "artifact_uri": "mlflow-artifacts:/7/%s/artifacts"}}}`, id, id)
+		fmt.Fprintf(w,
+			`{"run": {"info": {"run_id": %q, "artifact_uri": "mlflow-artifacts:/7/%s/artifacts"}}}`, id, id)
 	case what == "mlflow/runs/update":
 		f.status = append(f.status, body.RunID+" "+body.Status)
 		fmt.Fprint(w, "{}")
@@ -121,7 +122,8 @@ func start(t *testing.T, options Options) *Tracker {
 func TestARunIsToldAndGoesOn(t *testing.T) {
 	f, options := serve(t)
 	first := start(t, options)
-	first.Log(Metric{Name: "loss", Value: 0.5, Step: 1}, Metric{Name: "accuracy", Value: math.NaN(), Step: 1})
+	first.Log(Metric{Name: "loss", Value: 0.5, Step: 1}, Metric{Name: "accuracy", Value: math.NaN(),
+		Step: 1})
 	if err := first.Close(Killed, map[string][]byte{"history.csv": []byte("a")}); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +135,8 @@ func TestARunIsToldAndGoesOn(t *testing.T) {
 	if err := second.Close(Finished, map[string][]byte{"history.csv": []byte("b")}); err != nil {
 		t.Fatal(err)
 	}
-	if f.created != 1 || fmt.Sprint(f.metrics) != "[loss@1=0.5 loss@2=0.25]" || f.files["7/run1/artifacts/history.csv"] != "b" {
+	if f.created != 1 || fmt.Sprint(f.metrics) != "[loss@1=0.5 loss@2=0.25]" ||
+		f.files["7/run1/artifacts/history.csv"] != "b" {
 		t.Errorf("%+v", f)
 	}
 	if fmt.Sprint(f.params) != "map[layer_0_:x optimizer.name:adam]" {
@@ -198,11 +201,13 @@ func TestASilentServerEndsNothing(t *testing.T) {
 	}))
 	defer s.Close()
 	defer close(release)
-	tracker := start(t, Options{URI: s.URL, Experiment: "x", StateFile: t.TempDir() + "/mlflow.json", Patience: 50 * time.Millisecond})
+	tracker := start(t, Options{URI: s.URL, Experiment: "x", StateFile: t.TempDir() + "/mlflow.json",
+		Patience: 50 * time.Millisecond})
 	tracker.Log(Metric{Name: "loss", Value: 1, Step: 1})
 	began := time.Now()
 	err := tracker.Close(Finished, nil)
-	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "not all was told within 50ms") || took > 5*time.Second {
+	if took := time.Since(began); err == nil ||
+		!strings.Contains(err.Error(), "not all was told within 50ms") || took > 5*time.Second {
 		t.Errorf("%v after %v", err, took)
 	}
 }
@@ -217,16 +222,20 @@ func TestWhoAsksIsToldTheServerAlone(t *testing.T) {
 		t.Errorf("authorization %q", f.auth)
 	}
 	raw, err := os.ReadFile(options.StateFile)
-	if err != nil || strings.Contains(string(raw), "secret") || !strings.Contains(string(raw), `"run_id": "run1"`) {
+	if err != nil || strings.Contains(string(raw), "secret") ||
+		!strings.Contains(string(raw), `"run_id": "run1"`) {
 		t.Errorf("%s, %v", raw, err)
 	}
 }
 
 func TestAnotherPageIsNoServer(t *testing.T) {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "<html>")
+	}))
 	defer s.Close()
 	tracker := start(t, Options{URI: s.URL, Experiment: "x", StateFile: t.TempDir() + "/mlflow.json"})
-	if err := tracker.Close(Finished, nil); err == nil || !strings.Contains(err.Error(), "no MLflow server") {
+	if err := tracker.Close(Finished, nil); err == nil ||
+		!strings.Contains(err.Error(), "no MLflow server") {
 		t.Errorf("%v", err)
 	}
 }
@@ -241,7 +250,8 @@ func TestCheck(t *testing.T) {
 		"file://elsewhere/x": "no folder of this machine", file: "is a file",
 		"mlruns": "", "file:///tmp/mlruns": "", "https://example.org/mlflow": "",
 	} {
-		if err := Check(uri); (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+		if err := Check(uri); (err == nil) != (says == "") || err != nil &&
+			!strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", uri, err)
 		}
 	}
@@ -253,7 +263,8 @@ func TestAFolderThatCannotBeMade(t *testing.T) {
 	if err := os.WriteFile(dir+"/file", nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	tracker := start(t, Options{URI: dir + "/file/mlruns", Experiment: "x", StateFile: dir + "/mlflow.json"})
+	tracker := start(t, Options{URI: dir + "/file/mlruns", Experiment: "x",
+		StateFile: dir + "/mlflow.json"})
 	if err := tracker.Close(Finished, nil); err == nil {
 		t.Error("a folder in a file was made")
 	}

@@ -17,8 +17,8 @@ import (
 	"unsafe"
 )
 
-// Comm is the world of the processes that a launcher started. Its methods exclude each other and may
-// be called from any goroutine.
+// Comm is the world of the processes that a launcher started. Its methods exclude each other and
+// may be called from any goroutine.
 type Comm struct {
 	mutex      sync.Mutex
 	rank, size int
@@ -63,8 +63,9 @@ func load() (Library, error) {
 	if len(reasons) == 0 {
 		reasons = []string{"none of " + strings.Join(names, ", ") + " is found"}
 	}
-	return Library{}, fmt.Errorf("no MPI library can be loaded: %s; install Open MPI or MPICH, or name "+
-		"the library's file with %s", strings.Join(reasons, "; "), LibraryVariable)
+	return Library{}, fmt.Errorf(
+		"no MPI library can be loaded: %s; install Open MPI or MPICH, or name "+
+			"the library's file with %s", strings.Join(reasons, "; "), LibraryVariable)
 }
 
 // Find loads the library that Open takes, and joins nobody.
@@ -120,8 +121,9 @@ const most = 1 << 30
 // looks, so that ranks that wait for a slow one leave it their core.
 const patience = 20 * time.Millisecond
 
-// Exchange sends from to the peer and fills to with what the peer sends at the same time, which has to
-// be as long: the error of another length names both. When the context ends first it returns its error, and no exchange can follow.
+// Exchange sends from to the peer and fills to with what the peer sends at the same time, which has
+// to be as long: the error of another length names both. When the context ends first it returns its
+// error, and no exchange can follow.
 func (c *Comm) Exchange(ctx context.Context, peer int, to, from []byte) error {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -180,11 +182,12 @@ func (c *Comm) message(ctx context.Context, peer int, to, from []byte) error {
 	return nil
 }
 
-// handOn is what a launcher is given to hand on what was printed: it may drop the rest of a job that
-// it ends.
+// handOn is what a launcher is given to hand on what was printed: it may drop the rest of a job
+// that it ends.
 const handOn = 500 * time.Millisecond
 
-// Abort ends all processes, this one included, with that exit status where the launcher hands it on.
+// Abort ends all processes, this one included, with that exit status where the launcher hands it
+// on.
 func (c *Comm) Abort(code int) {
 	time.Sleep(handOn)
 	C.slipway_mpi_abort(C.int(code))

@@ -4,8 +4,8 @@ import (
 	"strconv"
 )
 
-// LibraryVariable names the environment variable with the file of the MPI library to load. Without it
-// the system's loader looks for the names that Open MPI and MPICH have.
+// LibraryVariable names the environment variable with the file of the MPI library to load. Without
+// it the system's loader looks for the names that Open MPI and MPICH have.
 const LibraryVariable = "SLIPWAY_MPI"
 
 // Launch is what a launcher told this process. The zero value is of a process that was started by

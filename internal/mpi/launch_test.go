@@ -10,12 +10,17 @@ func TestLaunched(t *testing.T) {
 		environment map[string]string
 		want        Launch
 	}{
-		"by itself":              {nil, Launch{}},
-		"mpirun of Open MPI":     {map[string]string{"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "2"}, Launch{"OMPI_COMM_WORLD_SIZE", 4, 2}},
-		"mpiexec of MPICH":       {map[string]string{"PMI_SIZE": "2", "PMI_RANK": "1"}, Launch{"PMI_SIZE", 2, 1}},
-		"srun":                   {map[string]string{"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "8", "SLURM_NTASKS": "8", "SLURM_PROCID": "5"}, Launch{"SLURM_STEP_NUM_TASKS", 8, 5}},
-		"srun of an old Slurm":   {map[string]string{"SLURM_STEP_ID": "0", "SLURM_NTASKS": "8", "SLURM_PROCID": "5"}, Launch{"SLURM_NTASKS", 8, 5}},
-		"a job's script":         {map[string]string{"SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7"}, Launch{}},
+		"by itself": {nil, Launch{}},
+		"mpirun of Open MPI": {map[string]string{"OMPI_COMM_WORLD_SIZE": "4",
+			"OMPI_COMM_WORLD_RANK": "2"}, Launch{"OMPI_COMM_WORLD_SIZE", 4, 2}},
+		"mpiexec of MPICH": {map[string]string{"PMI_SIZE": "2", "PMI_RANK": "1"},
+			Launch{"PMI_SIZE", 2, 1}},
+		"srun": {map[string]string{"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "8",
+			"SLURM_NTASKS": "8", "SLURM_PROCID": "5"}, Launch{"SLURM_STEP_NUM_TASKS", 8, 5}},
+		"srun of an old Slurm": {map[string]string{"SLURM_STEP_ID": "0", "SLURM_NTASKS": "8",
+			"SLURM_PROCID": "5"}, Launch{"SLURM_NTASKS", 8, 5}},
+		"a job's script": {map[string]string{"SLURM_NTASKS": "8", "SLURM_PROCID": "0",
+			"SLURM_JOB_ID": "7"}, Launch{}},
 		"a PMIx launcher":        {map[string]string{"PMIX_RANK": "3"}, Launch{"PMIX_RANK", 4, 3}},
 		"what is not understood": {map[string]string{"PMI_SIZE": "many"}, Launch{}},
 	} {
@@ -32,7 +37,8 @@ func TestLibraries(t *testing.T) {
 		"/opt/mpi/libmpi.x": {"PMI_SIZE": "2", LibraryVariable: "/opt/mpi/libmpi.x"},
 	} {
 		got := libraries(func(key string) string { return environment[key] })
-		if got[0] != want || environment[LibraryVariable] == "" && !slices.Contains(got, "libmpi_abi.so.1") {
+		if got[0] != want || environment[LibraryVariable] == "" &&
+			!slices.Contains(got, "libmpi_abi.so.1") {
 			t.Errorf("%v: %v, want %s first", environment, got, want)
 		}
 	}

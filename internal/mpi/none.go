@@ -8,8 +8,9 @@ import (
 	"os"
 )
 
-var errWithoutCgo = errors.New("this program was built without cgo, and cannot load an MPI library; " +
-	"build it with a C compiler and CGO_ENABLED=1")
+var errWithoutCgo = errors.New(
+	"this program was built without cgo, and cannot load an MPI library; " +
+		"build it with a C compiler and CGO_ENABLED=1")
 
 // Comm is the world of the processes that a launcher started; a program without cgo has none.
 type Comm struct{}

@@ -114,12 +114,13 @@ func sum(c *mpi.Comm) error {
 	for i := range x {
 		x[i] = float32(source.NormFloat64())
 	}
-	err := collective.Sum(context.Background(), c, x, make([]float32, len(x)/2), func(total, part []float32) error {
-		for i, v := range part {
-			total[i] += v
-		}
-		return nil
-	})
+	err := collective.Sum(context.Background(), c, x, make([]float32, len(x)/2),
+		func(total, part []float32) error {
+			for i, v := range part {
+				total[i] += v
+			}
+			return nil
+		})
 	if err != nil {
 		return err
 	}

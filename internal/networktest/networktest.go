@@ -28,14 +28,17 @@ func Residual(t testing.TB, input builder.Shape, classes int) *builder.Network {
 }
 
 // residual returns a network of three stages of so many blocks.
-func residual(t testing.TB, name string, input builder.Shape, width, blocks, classes int) *builder.Network {
+func residual(t testing.TB, name string, input builder.Shape, width, blocks,
+	classes int) *builder.Network {
 	t.Helper()
 	g := builder.NewGraph(name, input)
 	conv := func(name string, filters, kernel, stride int) builder.Conv2D {
-		return builder.Conv2D{Name: name, Filters: filters, Kernel: builder.Square(kernel), Stride: builder.Square(stride),
+		return builder.Conv2D{Name: name, Filters: filters, Kernel: builder.Square(kernel),
+			Stride:  builder.Square(stride),
 			Padding: builder.Square(kernel / 2), NoBias: true, Init: builder.KaimingNormal}
 	}
-	x := g.Then(g.Input(), conv("conv1", width, 3, 1), builder.BatchNorm{Name: "bn1"}, builder.ReLU{Name: "relu"})
+	x := g.Then(g.Input(), conv("conv1", width, 3, 1), builder.BatchNorm{Name: "bn1"},
+		builder.ReLU{Name: "relu"})
 	for stage := range 3 {
 		for block := range blocks {
 			leave := g.Scope(fmt.Sprintf("layer%d.%d", stage+1, block))
@@ -43,8 +46,8 @@ func residual(t testing.TB, name string, input builder.Shape, width, blocks, cla
 			if stage > 0 && block == 0 {
 				stride = 2
 			}
-			y := g.Then(x, conv("conv1", filters, 3, stride), builder.BatchNorm{Name: "bn1"}, builder.ReLU{Name: "relu1"},
-				conv("conv2", filters, 3, 1), builder.BatchNorm{Name: "bn2"})
+			y := g.Then(x, conv("conv1", filters, 3, stride), builder.BatchNorm{Name: "bn1"},
+				builder.ReLU{Name: "relu1"}, conv("conv2", filters, 3, 1), builder.BatchNorm{Name: "bn2"})
 			if stride > 1 {
 				x = g.Then(x, conv("downsample.0", filters, 1, stride), builder.BatchNorm{Name: "downsample.1"})
 			}
@@ -89,7 +92,8 @@ func Weights(network *builder.Network, seed uint64) builder.Weights {
 // Model returns the ONNX model of the network with Weights.
 func Model(t testing.TB, network *builder.Network) *onnx.Model {
 	t.Helper()
-	model, err := convert.FromNetwork(network, Weights(network, 1), onnx.TrainingRecord{}, convert.Options{})
+	model, err := convert.FromNetwork(network, Weights(network, 1), onnx.TrainingRecord{},
+		convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,12 +116,17 @@ func Mobile() *onnx.Model {
 	g.Weight("w3", -0.8, 0.8, 4, 8, 1, 1).Weight("b3", -0.1, 0.1, 4)
 	g.Weight("w4", -0.8, 0.8, 8, 4, 1, 1).Weight("b4", -0.1, 0.1, 8)
 	g.Weight("w5", -0.6, 0.6, 6, 8, 1, 1).Weight("w6", -0.5, 0.5, 10, 14).Weight("b6", -0.1, 0.1, 10)
-	g.Node("c1 = Conv x w1", same).Node("b1 = BatchNormalization c1 n1g n1b n1m n1v").Node("r1 = Relu b1")
-	g.Node("c2 = Conv r1 w2", same, graphmaker.Int("group", 8)).Node("b2 = BatchNormalization c2 n2g n2b n2m n2v")
-	g.Node("s2 = HardSigmoid b2", graphmaker.Float("alpha", 1.0/6), graphmaker.Float("beta", 0.5)).Node("h2 = Mul b2 s2")
-	g.Node("p = GlobalAveragePool h2").Node("c3 = Conv p w3 b3").Node("r3 = Relu c3").Node("c4 = Conv r3 w4 b4")
+	g.Node("c1 = Conv x w1", same).Node("b1 = BatchNormalization c1 n1g n1b n1m n1v").
+		Node("r1 = Relu b1")
+	g.Node("c2 = Conv r1 w2", same, graphmaker.Int("group", 8)).
+		Node("b2 = BatchNormalization c2 n2g n2b n2m n2v")
+	g.Node("s2 = HardSigmoid b2", graphmaker.Float("alpha", 1.0/6), graphmaker.Float("beta", 0.5)).
+		Node("h2 = Mul b2 s2")
+	g.Node("p = GlobalAveragePool h2").Node("c3 = Conv p w3 b3").Node("r3 = Relu c3").
+		Node("c4 = Conv r3 w4 b4")
 	g.Node("e = Sigmoid c4").Node("m = Mul h2 e").Node("a = Add m r1")
 	g.Node("c5 = Conv a w5").Node("r5 = Relu c5").Node("k = Concat a r5", graphmaker.Int("axis", 1))
-	g.Node("q = GlobalAveragePool k").Node("f = Flatten q", graphmaker.Int("axis", 1)).Node("y = Gemm f w6 b6", graphmaker.Int("transB", 1))
+	g.Node("q = GlobalAveragePool k").Node("f = Flatten q", graphmaker.Int("axis", 1)).
+		Node("y = Gemm f w6 b6", graphmaker.Int("transB", 1))
 	return g.Model()
 }

@@ -1,3 +1,3 @@
-// Package nonblock has files of anybody's opened to be looked at: what is a pipe is refused then, and
-// not waited for.
+// Package nonblock has files of anybody's opened to be looked at: what is a pipe is refused then,
+// and not waited for.
 package nonblock

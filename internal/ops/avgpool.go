@@ -16,14 +16,16 @@ func AvgPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
 		return nil, err
 	}
 	return Apply(Computation{
-		Name: "AvgPool2D", Output: outputShape, Description: Description{Kind: AvgPoolForward, Window: window},
+		Name: "AvgPool2D", Output: outputShape, Description: Description{Kind: AvgPoolForward,
+			Window: window},
 		Forward: func(y []float32, in [][]float32) error {
 			copy(y, reference.AvgPool2DForward(pool, in[0]))
 			return nil
 		},
 		Gradients: []Gradient{{
 			// The output and the input are for executors that ask for them.
-			Of: []int{0}, ReadsOutput: true, Reads: []int{0}, Description: Description{Kind: AvgPoolGradient, Window: window},
+			Of: []int{0}, ReadsOutput: true, Reads: []int{0}, Description: Description{Kind: AvgPoolGradient,
+				Window: window},
 			Run: func(d [][]float32, dy, _ []float32, _ [][]float32) error {
 				copy(d[0], reference.AvgPool2DBackward(pool, dy))
 				return nil

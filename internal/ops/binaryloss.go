@@ -23,8 +23,9 @@ type BinaryLossConfig struct {
 //	L = 1/(N·K) · Σₙ Σₖ (wₖ·tₙₖ·(−log σ(xₙₖ)) + (1−tₙₖ)·(−log(1−σ(xₙₖ))))
 //	tₙ = (1−ε)·(s·onehot(a) + (1−s)·onehot(b)) + ε/K
 //
-// With Targets.Combinations a and b are 1 at each label of an image, and ε/K is ε/2. It is PyTorch's
-// BCEWithLogitsLoss(pos_weight=w) of such targets, and timm's BinaryCrossEntropy. The gradient by xₙₖ is ((1 − tₙₖ + wₖ·tₙₖ)·σ(xₙₖ) − wₖ·tₙₖ) / (N·K). The mean is one over images
+// With Targets.Combinations a and b are 1 at each label of an image, and ε/K is ε/2. It is
+// PyTorch's BCEWithLogitsLoss(pos_weight=w) of such targets, and timm's BinaryCrossEntropy. The
+// gradient by xₙₖ is ((1 − tₙₖ + wₖ·tₙₖ)·σ(xₙₖ) − wₖ·tₙₖ) / (N·K). The mean is one over images
 // alike, so that Targets.Divisor has no part in it.
 func BinaryLoss(logits, labels *gorgonia.Node, targets *Targets, config BinaryLossConfig) (
 	*gorgonia.Node, error,
@@ -54,8 +55,8 @@ func BinaryLoss(logits, labels *gorgonia.Node, targets *Targets, config BinaryLo
 	})
 }
 
-// NativeBinaryLoss is BinaryLoss on the kernels. Where the batch lies in several shards, each has a loss
-// of its own (ShardLossesOf).
+// NativeBinaryLoss is BinaryLoss on the kernels. Where the batch lies in several shards, each has a
+// loss of its own (ShardLossesOf).
 func NativeBinaryLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, targets *Targets,
 	config BinaryLossConfig, shards int) (*gorgonia.Node, error) {
 	shape, err := lossShape(logits, labels, targets, SoftmaxLossConfig{Weights: config.Weights})

@@ -12,7 +12,8 @@ import (
 	"slipway/scripts/golden/goldentest"
 )
 
-func binaryLoss(kernels *kernel.Engine, labels []int32, targets *ops.Targets, config ops.BinaryLossConfig) build {
+func binaryLoss(kernels *kernel.Engine, labels []int32, targets *ops.Targets,
+	config ops.BinaryLossConfig) build {
 	return func(in gorgonia.Nodes) (*gorgonia.Node, error) {
 		node, values := ops.NewLabels(in[0].Graph(), len(labels))
 		copy(values, labels)
@@ -27,7 +28,8 @@ func TestBinaryLossAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "binaryloss", func(t *testing.T, c goldentest.Case) {
 		eachLossEngine(t, func(t *testing.T, kernels *kernel.Engine) {
 			labels, targets, config := lossCase(t, c)
-			apply := binaryLoss(kernels, labels, targets, ops.BinaryLossConfig{Smoothing: config.Smoothing, Weights: config.Weights})
+			apply := binaryLoss(kernels, labels, targets, ops.BinaryLossConfig{Smoothing: config.Smoothing,
+				Weights: config.Weights})
 			checkGolden(t, channelsFirst(t, c), apply, []string{"x"}, []string{"dx"}, summed)
 		})
 	})
@@ -44,7 +46,8 @@ func TestBinaryLossGradientIsTheFiniteDifference(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachLossEngine(t, func(t *testing.T, kernels *kernel.Engine) {
-				checkFiniteDifferences(t, binaryLoss(kernels, []int32{0, 3, 1}, test.targets, test.config), spaced(3, 4))
+				checkFiniteDifferences(t, binaryLoss(kernels, []int32{0, 3, 1}, test.targets, test.config),
+					spaced(3, 4))
 			})
 		})
 	}
@@ -57,9 +60,11 @@ func TestBinaryLossRejects(t *testing.T) {
 			config  ops.BinaryLossConfig
 			want    string
 		}{
-			"no targets":       {nil, ops.BinaryLossConfig{}, "no targets"},
-			"too many weights": {new(ops.Targets), ops.BinaryLossConfig{Weights: make([]float64, 4)}, "4 weights of 3 classes"},
-			"no such an other": {&ops.Targets{Others: []int32{1, 3}, Shares: []float32{1, 1}}, ops.BinaryLossConfig{}, "outside 0…2"},
+			"no targets": {nil, ops.BinaryLossConfig{}, "no targets"},
+			"too many weights": {new(ops.Targets), ops.BinaryLossConfig{Weights: make([]float64, 4)},
+				"4 weights of 3 classes"},
+			"no such an other": {&ops.Targets{Others: []int32{1, 3}, Shares: []float32{1, 1}},
+				ops.BinaryLossConfig{}, "outside 0…2"},
 		} {
 			g := gorgonia.NewGraph()
 			logits := gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(2, 3), gorgonia.WithName("x"),

@@ -24,10 +24,12 @@ type Computation struct {
 	Description Description
 
 	scratch []*rearrangement // what Forward works in; nil ones are none
-	// deferred, if not nil, is computed by who reads the result: y is nil, and the node's value is the first input's.
+	// deferred, if not nil, is computed by who reads the result: y is nil, and the node's value is the
+	// first input's.
 	deferred *kernel.BatchNorm
-	// takesDeferred says that the inputs may be deferred; together, unless nil, is asked for what stands in for Gradients
-	// where the first input is, or the gradient of the output, by the normalisation that is given, or nil.
+	// takesDeferred says that the inputs may be deferred; together, unless nil, is asked for what
+	// stands in for Gradients where the first input is, or the gradient of the output, by the
+	// normalisation that is given, or nil.
 	takesDeferred bool
 	together      func(behind *kernel.BatchNorm) (Gradient, error)
 	// dense, unless nil, can leave the gradient of its weights, input 1, to a tree.
@@ -55,7 +57,8 @@ type Gradient struct {
 	scratch []*rearrangement // what Run works in
 	// shards, unless nil, says that Run sums over the shards of a batch.
 	shards *Shards
-	// deferred, if not nil, computes the gradient of the first input for who reads it, from dy and that input: its d is nil.
+	// deferred, if not nil, computes the gradient of the first input for who reads it, from dy and
+	// that input: its d is nil.
 	deferred *kernel.BatchNorm
 }
 
@@ -76,7 +79,8 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	values := make([][]float32, len(inputs))
 	op := &operator{
 		name: c.Name, output: tensorType(c.Output.Dims()), shape: y.shape, result: y, inside: -1,
-		differentiable: make([]bool, len(inputs)), description: c.Description, others: buffersOf(c.scratch),
+		differentiable: make([]bool, len(inputs)), description: c.Description,
+		others:   buffersOf(c.scratch),
 		deferred: c.deferred, takesDeferred: c.takesDeferred, measure: c.measure,
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			if err := allFloat32s(values, inputs); err != nil {
@@ -100,7 +104,8 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 		}
 	}
 	if len(c.Gradients) > 0 {
-		op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) (gorgonia.Nodes, error) {
+		op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node,
+			wanted []bool) (gorgonia.Nodes, error) {
 			gradients, all := make(gorgonia.Nodes, len(inputs)), c.Gradients
 			if n := deferredBy(grad); c.together != nil && (n != nil || deferredBy(inputs[0]) != nil) {
 				together, err := c.together(n)
@@ -122,7 +127,8 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 
 // apply adds the gradient's node, and one for each further gradient that it computes, to those by
 // input.
-func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) error {
+func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output,
+	grad *gorgonia.Node, wanted []bool) error {
 	name := c.Name
 	results := make([]*buffer, len(inputs))
 	first := -1
@@ -157,8 +163,10 @@ func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output
 	values := make([][]float32, len(operands))
 	d, in := make([][]float32, len(inputs)), make([][]float32, len(inputs))
 	op := &operator{
-		name: gradientName(name, g.Of, len(inputs)), output: tensorType(inputs[first].Dims()), shape: results[first].shape,
-		result: results[first], inside: -1, description: description(g.Description.Kind, first), others: buffersOf(g.scratch), takesDeferred: c.takesDeferred,
+		name: gradientName(name, g.Of, len(inputs)), output: tensorType(inputs[first].Dims()),
+		shape:  results[first].shape,
+		result: results[first], inside: -1, description: description(g.Description.Kind, first),
+		others: buffersOf(g.scratch), takesDeferred: c.takesDeferred,
 		run: func(operands []gorgonia.Value) (gorgonia.Value, error) {
 			if err := allFloat32s(values, operands); err != nil {
 				return nil, err
@@ -210,7 +218,8 @@ func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output
 		}
 		// It hands on what the node before has computed.
 		other := &operator{
-			name: gradientName(name, []int{i}, len(inputs)), output: tensorType(result.shape.Dims()), shape: result.shape,
+			name: gradientName(name, []int{i}, len(inputs)), output: tensorType(result.shape.Dims()),
+			shape:  result.shape,
 			result: result, inside: -1, takesDeferred: true, description: description(HandedOn, i),
 			run: func([]gorgonia.Value) (gorgonia.Value, error) { return result.value(), nil },
 		}
@@ -222,7 +231,8 @@ func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output
 	return nil
 }
 
-// deferredBy returns the normalisation that who reads the node's values has to compute, nil if there is none.
+// deferredBy returns the normalisation that who reads the node's values has to compute, nil if
+// there is none.
 func deferredBy(node *gorgonia.Node) *kernel.BatchNorm {
 	if op, ours := node.Op().(*operator); ours {
 		return op.deferred

@@ -13,16 +13,19 @@ import (
 //
 //	(x ∗ w)[n,o,i,j] = Σ_{c,u,v} x[n, c, i·s+u·d−p, j·s+v·d−p] · w[o,c,u,v]:
 //
-// x N×C×H×W, w O×C×KH×KW, b O, y N×O×H'×W'. Strides s, padding p, more of it below and to the right, dilation d and groups, whose
-// filters see the channels of their group alone, are the options'; nothing is fused; b may be nil. Its gradients are the same sum read the other way:
+// x N×C×H×W, w O×C×KH×KW, b O, y N×O×H'×W'. Strides s, padding p, more of it below and to the
+// right, dilation d and groups, whose filters see the channels of their group alone, are the
+// options'; nothing is fused; b may be nil. Its gradients are the same sum read the other way:
 //
 //	dw[o,c,u,v] = Σ dy[n,o,i,j]·x[n,c,i·s+u·d−p,j·s+v·d−p],  db[o] = Σ dy[n,o,i,j],
 //	dx[n,c,i·s+u·d−p,j·s+v·d−p] = Σ dy[n,o,i,j]·w[o,c,u,v].
 func Conv2D(x, w, b *gorgonia.Node, options Conv2DOptions) (*gorgonia.Node, error) {
 	in, filters := x.Shape(), w.Shape()
 	groups := max(1, options.Groups)
-	if in.Dims() != 4 || filters.Dims() != 4 || filters[1]*groups != in[1] || filters[0]%groups != 0 || b != nil && b.Shape().TotalSize() != filters[0] {
-		return nil, fmt.Errorf("convolution: x %v, w %v, b %v; want N×C×H×W, O×C×KH×KW and O", in, filters, shapeOf(b))
+	if in.Dims() != 4 || filters.Dims() != 4 || filters[1]*groups != in[1] || filters[0]%groups != 0 ||
+		b != nil && b.Shape().TotalSize() != filters[0] {
+		return nil, fmt.Errorf("convolution: x %v, w %v, b %v; want N×C×H×W, O×C×KH×KW and O", in,
+			filters, shapeOf(b))
 	}
 	window := Window{
 		KernelHeight: filters[2], KernelWidth: filters[3],
@@ -33,7 +36,8 @@ func Conv2D(x, w, b *gorgonia.Node, options Conv2DOptions) (*gorgonia.Node, erro
 	switch {
 	case options.ReLU || options.MaxPool != nil:
 		return nil, fmt.Errorf("convolution: the plain operator fuses nothing")
-	case window.StrideHeight < 1 || window.StrideWidth < 1 || window.PaddingHeight < 0 || window.PaddingWidth < 0,
+	case window.StrideHeight < 1 || window.StrideWidth < 1 || window.PaddingHeight < 0 ||
+		window.PaddingWidth < 0,
 		window.ExtraHeight < 0 || window.ExtraWidth < 0:
 		return nil, fmt.Errorf("convolution: strides %d×%d and padding %d×%d; want at least 1 and 0",
 			window.StrideHeight, window.StrideWidth, window.PaddingHeight, window.PaddingWidth)
@@ -53,9 +57,11 @@ func Conv2D(x, w, b *gorgonia.Node, options Conv2DOptions) (*gorgonia.Node, erro
 			Window: window, Groups: groups,
 			DilationHeight: max(1, options.DilationHeight), DilationWidth: max(1, options.DilationWidth),
 		},
-		kinds:    [4]Kind{Conv2DForward, Conv2DWeightGradient, Conv2DBiasGradient, Conv2DInputGradient},
-		forward:  func(x, w, b []float32) []float32 { return reference.Conv2DForward(conv, x, w, b) },
-		backward: func(dy, x, w []float32) (dx, dw, db []float32) { return reference.Conv2DBackward(conv, dy, x, w) },
+		kinds:   [4]Kind{Conv2DForward, Conv2DWeightGradient, Conv2DBiasGradient, Conv2DInputGradient},
+		forward: func(x, w, b []float32) []float32 { return reference.Conv2DForward(conv, x, w, b) },
+		backward: func(dy, x, w []float32) (dx, dw, db []float32) {
+			return reference.Conv2DBackward(conv, dy, x, w)
+		},
 	}, x, w, b)
 }
 
@@ -63,15 +69,19 @@ func Conv2D(x, w, b *gorgonia.Node, options Conv2DOptions) (*gorgonia.Node, erro
 // are dw = dyᵀ·x, db = Σₙ dy and dx = dy·w.
 func Dense(x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 	in, weight := x.Shape(), w.Shape()
-	if in.Dims() != 2 || weight.Dims() != 2 || weight[1] != in[1] || b != nil && b.Shape().TotalSize() != weight[0] {
-		return nil, fmt.Errorf("dense: x %v, w %v, b %v; want N×In, Out×In and Out", in, weight, shapeOf(b))
+	if in.Dims() != 2 || weight.Dims() != 2 || weight[1] != in[1] || b != nil && b.Shape().
+		TotalSize() != weight[0] {
+		return nil, fmt.Errorf("dense: x %v, w %v, b %v; want N×In, Out×In and Out", in, weight,
+			shapeOf(b))
 	}
 	dense := reference.Dense{Batch: in[0], In: in[1], Out: weight[0]}
 	return plainAffine(plainAffineConfig{
 		name: "Dense", output: tensor.Shape{in[0], weight[0]},
-		kinds:    [4]Kind{DenseForward, DenseWeightGradient, DenseBiasGradient, DenseInputGradient},
-		forward:  func(x, w, b []float32) []float32 { return reference.DenseForward(dense, x, w, b) },
-		backward: func(dy, x, w []float32) (dx, dw, db []float32) { return reference.DenseBackward(dense, dy, x, w) },
+		kinds:   [4]Kind{DenseForward, DenseWeightGradient, DenseBiasGradient, DenseInputGradient},
+		forward: func(x, w, b []float32) []float32 { return reference.DenseForward(dense, x, w, b) },
+		backward: func(dy, x, w []float32) (dx, dw, db []float32) {
+			return reference.DenseBackward(dense, dy, x, w)
+		},
 	}, x, w, b)
 }
 
@@ -85,10 +95,11 @@ type plainAffineConfig struct {
 	backward func(dy, x, w []float32) (dx, dw, db []float32)
 }
 
-// plainAffine applies it to x, w and b, which may be nil: zeros then. Each gradient is a node of its
-// own, so that an executor can compute it alone; as plain loops each computes all three.
+// plainAffine applies it to x, w and b, which may be nil: zeros then. Each gradient is a node of
+// its own, so that an executor can compute it alone; as plain loops each computes all three.
 func plainAffine(c plainAffineConfig, x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
-	zeroX, zeroW, zeroB := make([]float32, x.Shape().TotalSize()), make([]float32, w.Shape().TotalSize()), make([]float32, w.Shape()[0])
+	zeroX, zeroW, zeroB := make([]float32, x.Shape().TotalSize()), make([]float32, w.Shape().
+		TotalSize()), make([]float32, w.Shape()[0])
 	describe := func(kind Kind) Description {
 		d := c.like
 		d.Kind = kind

@@ -15,7 +15,8 @@ import (
 func NewLabels(g *gorgonia.ExprGraph, batch int) (*gorgonia.Node, []int32) {
 	labels := make([]int32, batch)
 	value := tensor.New(tensor.WithShape(batch), tensor.WithBacking(labels))
-	return gorgonia.NewVector(g, tensor.Int32, gorgonia.WithShape(batch), gorgonia.WithName("labels"), gorgonia.WithValue(value)), labels
+	return gorgonia.NewVector(g, tensor.Int32, gorgonia.WithShape(batch), gorgonia.WithName("labels"),
+		gorgonia.WithValue(value)), labels
 }
 
 // SoftmaxCrossEntropy applies the mean over the batch of the cross-entropy of
@@ -48,7 +49,8 @@ func SoftmaxCrossEntropy(logits, labels *gorgonia.Node) (*gorgonia.Node, error) 
 		gradient: func(inputs gorgonia.Nodes, _, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
 			dx := newBuffer(shape...)
 			backward := &operator{
-				name: "SoftmaxCrossEntropyGradient", output: tensorType(2), shape: shape, result: dx, inside: -1,
+				name: "SoftmaxCrossEntropyGradient", output: tensorType(2), shape: shape, result: dx,
+				inside:      -1,
 				description: Description{Kind: CrossEntropyGradient},
 				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 					x, targets, err := logitsAndLabels(inputs, classes)
@@ -92,7 +94,8 @@ func logitsAndLabels(inputs []gorgonia.Value, classes int) ([]float32, []int32, 
 func crossEntropyShape(logits, labels *gorgonia.Node) (tensor.Shape, error) {
 	shape := logits.Shape().Clone()
 	if shape.Dims() != 2 || labels.Shape().Dims() != 1 || labels.Shape()[0] != shape[0] {
-		return nil, fmt.Errorf("softmax cross-entropy: logits %v and labels %v, want N×K and N", shape, labels.Shape())
+		return nil, fmt.Errorf("softmax cross-entropy: logits %v and labels %v, want N×K and N", shape,
+			labels.Shape())
 	}
 	return shape, nil
 }

@@ -35,8 +35,9 @@ const (
 	SoftmaxLossGradient                       // logits, labels, dL, the loss
 	Addition                                  // x₁, x₂, …: their sum, all of one shape
 
-	// A layer's own computation: what goes in are its inputs, then its tensors; its gradient, which follows it here, takes dy,
-	// y and the same, and computes that of each input and tensor at once: see Description.Of.
+	// A layer's own computation: what goes in are its inputs, then its tensors; its gradient, which
+	// follows it here, takes dy, y and the same, and computes that of each input and tensor at once:
+	// see Description.Of.
 	BatchNormForward  // x, γ, β, running mean, running variance
 	BatchNormGradient // dy, y, x, γ, β, running mean, running variance
 	SetNormForward    // x, γ, β: normalised over sets of the values of an image
@@ -74,8 +75,8 @@ type Description struct {
 	Window Window
 	// DilationHeight, DilationWidth and Groups are a convolution's, at least 1.
 	DilationHeight, DilationWidth, Groups int
-	// P is the probability of dropout, Masks what draws it. Each is how many neighbouring values DropSets keep or drop
-	// together.
+	// P is the probability of dropout, Masks what draws it. Each is how many neighbouring values
+	// DropSets keep or drop together.
 	P     float64
 	Masks *Masks
 	Each  int
@@ -90,20 +91,21 @@ type Description struct {
 	Alpha    float64
 	// Padding is that of Pad.
 	Padding Padding
-	// Of is, of a gradient of several values, the place of the input that its own value is the gradient of. The others are
-	// nodes of kind HandedOn, each with a place of its own, whose only input it is.
+	// Of is, of a gradient of several values, the place of the input that its own value is the
+	// gradient of. The others are nodes of kind HandedOn, each with a place of its own, whose only
+	// input it is.
 	Of int
 }
 
 // Norm is a normalisation: y = γ·(x − μ)/√(σ² + Epsilon) + β.
 type Norm struct {
 	Epsilon float64
-	// Batch says of a batch normalisation that it takes the batch's own statistics, of which Momentum goes into the
-	// running ones when the step is done.
+	// Batch says of a batch normalisation that it takes the batch's own statistics, of which Momentum
+	// goes into the running ones when the step is done.
 	Batch    bool
 	Momentum float64
-	// Groups is into how many sets a SetNorm divides the channels of an image, each with the whole map; 0 makes a set of
-	// all channels at each place of the map.
+	// Groups is into how many sets a SetNorm divides the channels of an image, each with the whole
+	// map; 0 makes a set of all channels at each place of the map.
 	Groups int
 }
 
@@ -116,7 +118,8 @@ type Padding struct {
 // Function is an activation's.
 type Function int
 
-// The functions. Alpha is the slope of LeakyReLU below 0, and ELU's factor; SELU's scale and alpha are its own.
+// The functions. Alpha is the slope of LeakyReLU below 0, and ELU's factor; SELU's scale and alpha
+// are its own.
 const (
 	FunctionReLU6 Function = iota + 1
 	FunctionLeakyReLU

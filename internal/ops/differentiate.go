@@ -19,7 +19,8 @@ import (
 // (gorgonia.Backpropagate adds up with its stock Add, which writes over its first operand. That may
 // be the memory of a value that is still needed: an operator that gives a view of its input has no
 // memory of its own, and the TapeMachine judges by node.)
-func Differentiate(cost, dCost *gorgonia.Node, wrt gorgonia.Nodes, kernels *kernel.Engine) (gorgonia.Nodes, error) {
+func Differentiate(cost, dCost *gorgonia.Node, wrt gorgonia.Nodes,
+	kernels *kernel.Engine) (gorgonia.Nodes, error) {
 	order := dependencies(cost)
 	wanted := make(map[*gorgonia.Node]bool, len(order))
 	for _, node := range wrt {

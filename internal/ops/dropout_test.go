@@ -29,8 +29,9 @@ func TestMasksDependOnSeedLayerAndStepAlone(t *testing.T) {
 		t.Error("a shorter mask is not the longer one's beginning")
 	}
 	for name, other := range map[string][]float32{
-		"seed": drawn(ops.NewMasks(2, "dropout"), 5, 1000, 0.5), "layer": drawn(ops.NewMasks(1, "dropout2"), 5, 1000, 0.5),
-		"step": drawn(masks, 6, 1000, 0.5), "step over 2³²": drawn(masks, 5+1<<32, 1000, 0.5),
+		"seed":  drawn(ops.NewMasks(2, "dropout"), 5, 1000, 0.5),
+		"layer": drawn(ops.NewMasks(1, "dropout2"), 5, 1000, 0.5),
+		"step":  drawn(masks, 6, 1000, 0.5), "step over 2³²": drawn(masks, 5+1<<32, 1000, 0.5),
 	} {
 		if slices.Equal(other, first) {
 			t.Errorf("another %s gave the same mask", name)
@@ -76,7 +77,8 @@ func TestDropoutOfBothLayoutsDropsTheSameValues(t *testing.T) {
 			for position := range height * width {
 				a, b := first[(n*channels+c)*height*width+position], last[(n*height*width+position)*channels+c]
 				if a != b {
-					t.Fatalf("image %d, channel %d, position %d: factor %v channels first, %v channels last", n, c, position, a, b)
+					t.Fatalf("image %d, channel %d, position %d: factor %v channels first, %v channels last", n, c,
+						position, a, b)
 				}
 			}
 		}
@@ -112,7 +114,8 @@ func TestTwoDropoutsOfOneInputStayTwo(t *testing.T) {
 	}
 }
 
-// A graph that takes a part of a batch draws that part of the batch's mask, whether or not the images before it fill whole words.
+// A graph that takes a part of a batch draws that part of the batch's mask, whether or not the
+// images before it fill whole words.
 func TestMasksOfPartsAreThoseOfTheBatch(t *testing.T) {
 	const step, p = 5, 0.5
 	for _, features := range []int{1, 3, 8, 10} {

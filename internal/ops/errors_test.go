@@ -14,7 +14,8 @@ import (
 
 func TestOperatorsRejectWrongShapes(t *testing.T) {
 	node := func(shape ...int) *gorgonia.Node {
-		return gorgonia.NewTensor(gorgonia.NewGraph(), tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName("x"))
+		return gorgonia.NewTensor(gorgonia.NewGraph(), tensor.Float32, len(shape),
+			gorgonia.WithShape(shape...), gorgonia.WithName("x"))
 	}
 	good := ops.Window{KernelHeight: 2, KernelWidth: 2, StrideHeight: 2, StrideWidth: 2}
 	window := func(change func(*ops.Window)) ops.Window {
@@ -59,7 +60,8 @@ func TestOperatorsRejectWrongShapes(t *testing.T) {
 			return ops.NativeLayerNorm(kernels, node(2, 3, 4), node(4), node(4), 1)
 		}, "N×H×W×C or N×C"},
 		{"dropping channels of a cube", func() (*gorgonia.Node, error) {
-			return ops.NativeDropChannels(kernels, "Dropout2D", node(2, 3, 4), 0.5, ops.NewMasks(1, "dropout"), false)
+			return ops.NativeDropChannels(kernels, "Dropout2D", node(2, 3, 4), 0.5,
+				ops.NewMasks(1, "dropout"), false)
 		}, "N×H×W×C or N×C"},
 		{"joining maps of other sizes", func() (*gorgonia.Node, error) {
 			return ops.NativeConcat(kernels, node(2, 3, 4, 5), node(2, 3, 3, 5))
@@ -72,15 +74,22 @@ func TestOperatorsRejectWrongShapes(t *testing.T) {
 		}, "concatenation"},
 		{"pooling a matrix", pool(node(2, 3), good), "N×C×H×W"},
 		{"window larger than the input", pool(node(1, 1, 1, 5), good), "larger than the input"},
-		{"kernel of 0", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.KernelWidth = 0 })), "kernel"},
-		{"negative kernel", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.KernelHeight = -1 })), "kernel"},
-		{"stride of 0", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.StrideHeight = 0 })), "stride"},
-		{"negative stride", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.StrideWidth = -2 })), "stride"},
-		{"negative padding", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.PaddingWidth = -1 })), "padding"},
-		{"padding over half the kernel", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.PaddingHeight = 2 })), "padding"},
+		{"kernel of 0", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.KernelWidth = 0 })),
+			"kernel"},
+		{"negative kernel", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.KernelHeight = -1 })),
+			"kernel"},
+		{"stride of 0", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.StrideHeight = 0 })),
+			"stride"},
+		{"negative stride", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.StrideWidth = -2 })),
+			"stride"},
+		{"negative padding", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.PaddingWidth = -1 })),
+			"padding"},
+		{"padding over half the kernel",
+			pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.PaddingHeight = 2 })), "padding"},
 		{"logits of four dimensions", crossEntropy(node(2, 3, 1, 1), 2), "want N×K and N"},
 		{"more labels than logits", crossEntropy(node(2, 3), 3), "want N×K and N"},
-		{"reshape to another size", func() (*gorgonia.Node, error) { return ops.Reshape(node(2, 3), 7) }, "other number of values"},
+		{"reshape to another size", func() (*gorgonia.Node, error) { return ops.Reshape(node(2, 3), 7) },
+			"other number of values"},
 		{"dropout of probability 1", dropout(1), "0 ≤ p < 1"},
 		{"dropout of negative probability", dropout(-0.1), "0 ≤ p < 1"},
 		{"dropout of probability NaN", dropout(math.NaN()), "0 ≤ p < 1"},
@@ -95,7 +104,9 @@ func TestOperatorsRejectWrongShapes(t *testing.T) {
 			labels, _ := ops.NewLabels(logits.Graph(), 3)
 			return ops.NativeSoftmaxCrossEntropy(kernels, logits, labels, 2)
 		}, "3 images in 2 shards"},
-		{"penalty of no parameters", func() (*gorgonia.Node, error) { return ops.ParameterPenalty(ops.Penalty{L1: 1}) }, "no parameters"},
+		{"penalty of no parameters", func() (*gorgonia.Node, error) {
+			return ops.ParameterPenalty(ops.Penalty{L1: 1})
+		}, "no parameters"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if _, err := test.apply(); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -110,7 +121,8 @@ func TestSoftmaxCrossEntropyRejectsLabelsOutOfRange(t *testing.T) {
 		tr := newTrial(t, crossEntropy(0, label), spaced(2, 3))
 		tr.machine.Reset()
 		err := tr.machine.RunAll()
-		if err == nil || !strings.Contains(err.Error(), "label 1 of the batch") || !strings.Contains(err.Error(), "0…2") {
+		if err == nil || !strings.Contains(err.Error(), "label 1 of the batch") ||
+			!strings.Contains(err.Error(), "0…2") {
 			t.Errorf("label %d: error is %v, want one that names the label and the range", label, err)
 		}
 	}
@@ -118,7 +130,8 @@ func TestSoftmaxCrossEntropyRejectsLabelsOutOfRange(t *testing.T) {
 
 func TestSoftmaxCrossEntropyRejectsLabelsThatAreNotIntegers(t *testing.T) {
 	tr := newTrial(t, func(in gorgonia.Nodes) (*gorgonia.Node, error) {
-		labels := gorgonia.NewVector(in[0].Graph(), tensor.Float32, gorgonia.WithShape(2), gorgonia.WithName("labels"),
+		labels := gorgonia.NewVector(in[0].Graph(), tensor.Float32, gorgonia.WithShape(2),
+			gorgonia.WithName("labels"),
 			gorgonia.WithValue(tensor.New(tensor.WithShape(2), tensor.WithBacking([]float32{0, 1}))))
 		return ops.SoftmaxCrossEntropy(in[0], labels)
 	}, spaced(2, 3))

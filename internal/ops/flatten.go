@@ -21,7 +21,8 @@ func Flatten(x *gorgonia.Node) (*gorgonia.Node, error) {
 // reshape is a view of x in another shape. (Gorgonia's Reshape changes the shape
 // of its input's own value when it may write over it, which an operator that
 // keeps its output cannot allow.)
-func reshape(name string, x *gorgonia.Node, shape tensor.Shape, gradient func(*gorgonia.Node) (*gorgonia.Node, error)) (*gorgonia.Node, error) {
+func reshape(name string, x *gorgonia.Node, shape tensor.Shape,
+	gradient func(*gorgonia.Node) (*gorgonia.Node, error)) (*gorgonia.Node, error) {
 	var view *tensor.Dense
 	var of []float32
 	op := &operator{

@@ -87,7 +87,8 @@ func TestDropoutAgreesWithPyTorchUnderTheSameMask(t *testing.T) {
 
 func TestSoftmaxCrossEntropyAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "crossentropy", func(t *testing.T, c goldentest.Case) {
-		checkGolden(t, channelsFirst(t, c), crossEntropy(c.Ints(t, "labels")...), []string{"x"}, []string{"dx"}, rounded)
+		checkGolden(t, channelsFirst(t, c), crossEntropy(c.Ints(t, "labels")...), []string{"x"},
+			[]string{"dx"}, rounded)
 	})
 }
 
@@ -124,7 +125,8 @@ func TestActivationPenaltyAgreesWithPyTorch(t *testing.T) {
 
 func TestStockConv2DAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "conv2d", func(t *testing.T, c goldentest.Case) {
-		checkGolden(t, channelsFirst(t, c), stockConv2D(window(c)), []string{"x", "weight", "bias"}, []string{"dx", "dweight", "dbias"}, summed)
+		checkGolden(t, channelsFirst(t, c), stockConv2D(window(c)), []string{"x", "weight", "bias"},
+			[]string{"dx", "dweight", "dbias"}, summed)
 	})
 }
 
@@ -145,7 +147,8 @@ func stockConv2D(w ops.Window) build {
 
 func TestStockDenseAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "dense", func(t *testing.T, c goldentest.Case) {
-		checkGolden(t, channelsFirst(t, c), stockDense, []string{"x", "weight", "bias"}, []string{"dx", "dweight", "dbias"}, summed)
+		checkGolden(t, channelsFirst(t, c), stockDense, []string{"x", "weight", "bias"},
+			[]string{"dx", "dweight", "dbias"}, summed)
 	})
 }
 

@@ -17,7 +17,8 @@ func MaxPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
 	}
 	var winners []int
 	return Apply(Computation{
-		Name: "MaxPool2D", Output: outputShape, Description: Description{Kind: MaxPoolForward, Window: window},
+		Name: "MaxPool2D", Output: outputShape, Description: Description{Kind: MaxPoolForward,
+			Window: window},
 		Forward: func(y []float32, in [][]float32) error {
 			values, index := reference.MaxPool2DForward(pool, in[0])
 			copy(y, values)
@@ -26,7 +27,8 @@ func MaxPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
 		},
 		Gradients: []Gradient{{
 			// The output and the input are for executors that look for the winners again.
-			Of: []int{0}, ReadsOutput: true, Reads: []int{0}, Description: Description{Kind: MaxPoolGradient, Window: window},
+			Of: []int{0}, ReadsOutput: true, Reads: []int{0}, Description: Description{Kind: MaxPoolGradient,
+				Window: window},
 			Run: func(d [][]float32, dy, _ []float32, _ [][]float32) error {
 				copy(d[0], reference.MaxPool2DBackward(pool, dy, winners))
 				return nil

@@ -10,10 +10,9 @@ import (
 )
 
 // PlanMemory lets the operators of a graph share memory: what an operator writes may lie where
-// something lay that nobody reads any more. It counts real memory, so that a view keeps what it looks at, in
-// the order in which the TapeMachine runs the nodes. The values of the nodes in keep stay until
-// the next run. Call it before the graph's
-// first run, once no operator will be added.
+// something lay that nobody reads any more. It counts real memory, so that a view keeps what it
+// looks at, in the order in which the TapeMachine runs the nodes. The values of the nodes in keep
+// stay until the next run. Call it before the graph's first run, once no operator will be added.
 func PlanMemory(g *gorgonia.ExprGraph, keep gorgonia.Nodes) (*Memory, error) {
 	order, err := gorgonia.Sort(g)
 	if err != nil {

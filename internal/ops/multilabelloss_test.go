@@ -14,8 +14,8 @@ import (
 	"slipway/scripts/golden/goldentest"
 )
 
-// combinationsOf makes combinations of rows of 0 and 1, each its own, in another order than the images
-// have: a label is a place among them.
+// combinationsOf makes combinations of rows of 0 and 1, each its own, in another order than the
+// images have: a label is a place among them.
 func combinationsOf(rows []int32, classes int) (labels []int32, combinations [][]int32) {
 	batch := len(rows) / classes
 	combinations = make([][]int32, batch)
@@ -45,14 +45,16 @@ func TestMultiLabelLossAgreesWithPyTorch(t *testing.T) {
 				targets.Others, targets.Shares = slices.Clone(labels), c.Floats(t, "shares")
 				slices.Reverse(targets.Others)
 			}
-			checkGolden(t, channelsFirst(t, c), binaryLoss(kernels, labels, targets, config), []string{"x"}, []string{"dx"}, summed)
+			checkGolden(t, channelsFirst(t, c), binaryLoss(kernels, labels, targets, config), []string{"x"},
+				[]string{"dx"}, summed)
 		})
 	})
 }
 
 func TestMultiLabelLossGradientIsTheFiniteDifference(t *testing.T) {
 	combinations := [][]int32{{}, {0, 2, 3}, {1}, {0, 1, 2, 3}}
-	mixed := &ops.Targets{Others: []int32{1, 3, 0}, Shares: []float32{0.75, 0.5, 1}, Combinations: combinations}
+	mixed := &ops.Targets{Others: []int32{1, 3, 0}, Shares: []float32{0.75, 0.5, 1},
+		Combinations: combinations}
 	for name, test := range map[string]struct {
 		targets *ops.Targets
 		config  ops.BinaryLossConfig
@@ -62,7 +64,8 @@ func TestMultiLabelLossGradientIsTheFiniteDifference(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachLossEngine(t, func(t *testing.T, kernels *kernel.Engine) {
-				checkFiniteDifferences(t, binaryLoss(kernels, []int32{0, 1, 2}, test.targets, test.config), spaced(3, 4))
+				checkFiniteDifferences(t, binaryLoss(kernels, []int32{0, 1, 2}, test.targets, test.config),
+					spaced(3, 4))
 			})
 		})
 	}
@@ -77,17 +80,22 @@ func TestMultiLabelLossRejects(t *testing.T) {
 			targets *ops.Targets
 			want    string
 		}{
-			"more than classes":      {[]int32{3, 2}, &ops.Targets{Combinations: many}, ""},
-			"no such combination":    {[]int32{0, 4}, &ops.Targets{Combinations: many}, "outside 0…3"},
-			"no such other":          {[]int32{0, 1}, &ops.Targets{Combinations: many, Others: []int32{4, 0}, Shares: []float32{1, 1}}, "outside 0…3"},
-			"no such label":          {[]int32{0, 1}, &ops.Targets{Combinations: [][]int32{{0}, {2}}}, "2 is outside 0…1"},
-			"a label below 0":        {[]int32{0, 1}, &ops.Targets{Combinations: [][]int32{{0}, {-1}}}, "-1 is outside 0…1"},
-			"no such label, another": {[]int32{0, 0}, &ops.Targets{Combinations: [][]int32{{0}, {2}}, Others: []int32{1, 0}, Shares: []float32{1, 1}}, "2 is outside 0…1"},
+			"more than classes":   {[]int32{3, 2}, &ops.Targets{Combinations: many}, ""},
+			"no such combination": {[]int32{0, 4}, &ops.Targets{Combinations: many}, "outside 0…3"},
+			"no such other": {[]int32{0, 1}, &ops.Targets{Combinations: many, Others: []int32{4, 0},
+				Shares: []float32{1, 1}}, "outside 0…3"},
+			"no such label": {[]int32{0, 1}, &ops.Targets{Combinations: [][]int32{{0}, {2}}},
+				"2 is outside 0…1"},
+			"a label below 0": {[]int32{0, 1}, &ops.Targets{Combinations: [][]int32{{0}, {-1}}},
+				"-1 is outside 0…1"},
+			"no such label, another": {[]int32{0, 0}, &ops.Targets{Combinations: [][]int32{{0}, {2}},
+				Others: []int32{1, 0}, Shares: []float32{1, 1}}, "2 is outside 0…1"},
 		} {
 			g := gorgonia.NewGraph()
 			logits := gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(2, 2), gorgonia.WithName("x"),
 				gorgonia.WithValue(tensor.New(tensor.WithShape(2, 2), tensor.WithBacking(make([]float32, 4)))))
-			_, err := binaryLoss(kernels, test.labels, test.targets, ops.BinaryLossConfig{})(gorgonia.Nodes{logits})
+			_, err := binaryLoss(kernels, test.labels, test.targets,
+				ops.BinaryLossConfig{})(gorgonia.Nodes{logits})
 			if err == nil {
 				machine := gorgonia.NewTapeMachine(g)
 				err = machine.RunAll()

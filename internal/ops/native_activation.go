@@ -8,21 +8,26 @@ import (
 	"slipway/internal/kernel"
 )
 
-// NativeActivation applies y = f(x), element by element, on any layout. Its gradient is dy·f′(x), which
-// reads the output or the input, as the function says.
-func NativeActivation(kernels kernel.Engine, name string, x *gorgonia.Node, f kernel.Function) (*gorgonia.Node, error) {
+// NativeActivation applies y = f(x), element by element, on any layout. Its gradient is dy·f′(x),
+// which reads the output or the input, as the function says.
+func NativeActivation(kernels kernel.Engine, name string, x *gorgonia.Node,
+	f kernel.Function) (*gorgonia.Node, error) {
 	plan, err := kernel.NewActivation(kernels, f)
 	if err != nil {
 		return nil, err
 	}
 	gradient := Gradient{
 		Of: []int{0}, Reads: []int{0},
-		Run: func(d [][]float32, dy, _ []float32, in [][]float32) error { return plan.Backward(d[0], dy, in[0]) },
+		Run: func(d [][]float32, dy, _ []float32, in [][]float32) error {
+			return plan.Backward(d[0], dy, in[0])
+		},
 	}
 	if f.FromOutput {
 		gradient = Gradient{
 			Of: []int{0}, ReadsOutput: true,
-			Run: func(d [][]float32, dy, y []float32, _ [][]float32) error { return plan.Backward(d[0], dy, y) },
+			Run: func(d [][]float32, dy, y []float32, _ [][]float32) error {
+				return plan.Backward(d[0], dy, y)
+			},
 		}
 	}
 	return Apply(Computation{
@@ -31,8 +36,8 @@ func NativeActivation(kernels kernel.Engine, name string, x *gorgonia.Node, f ke
 	}, x)
 }
 
-// NativePReLU applies y = x where x > 0 and w·x elsewhere: x N×H×W×C or N×C, and w C numbers or a single one.
-// kernel.PReLU has the gradients.
+// NativePReLU applies y = x where x > 0 and w·x elsewhere: x N×H×W×C or N×C, and w C numbers or a
+// single one. kernel.PReLU has the gradients.
 func NativePReLU(kernels kernel.Engine, x, w *gorgonia.Node) (*gorgonia.Node, error) {
 	config, err := channelsOf(x)
 	if err != nil {

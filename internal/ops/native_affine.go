@@ -17,8 +17,8 @@ type affinePlan interface {
 	BackwardInput(dx, dy, y, w []float32) error
 }
 
-// normalisedPlan is one that computes the normalisations next to it as it reads what they normalise. Behind a
-// NormaliseBehind, Backward overwrites dy.
+// normalisedPlan is one that computes the normalisations next to it as it reads what they
+// normalise. Behind a NormaliseBehind, Backward overwrites dy.
 type normalisedPlan interface {
 	affinePlan
 	NormaliseBefore(*kernel.BatchNorm) error
@@ -64,9 +64,9 @@ func newAffineLayer[P affinePlan](kernels kernel.Engine, name string, batch, sha
 	return l, plan, err
 }
 
-// apply applies the layer to x, w and b; b may be nil: zeros then. One node computes dw and, in the same
-// pass, db; another one dx. Where the plan takes up a normalisation before it, or the gradient of one
-// behind it, one node computes all three.
+// apply applies the layer to x, w and b; b may be nil: zeros then. One node computes dw and, in the
+// same pass, db; another one dx. Where the plan takes up a normalisation before it, or the gradient
+// of one behind it, one node computes all three.
 func (l affineLayer) apply(x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 	name, plan, output, outputs, readsOutput := l.name, l.plan, l.output, l.outputs, l.readsOutput
 	inputs, all, noBias := gorgonia.Nodes{x, w}, []int{0, 1}, make([]float32, outputs)
@@ -90,7 +90,8 @@ func (l affineLayer) apply(x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 		if b == nil {
 			return scratch(d, 1, &unwantedWeight, w.Shape().TotalSize()), nil
 		}
-		return scratch(d, 1, &unwantedWeight, w.Shape().TotalSize()), scratch(d, 2, &unwantedBias, outputs)
+		return scratch(d, 1, &unwantedWeight, w.Shape().TotalSize()), scratch(d, 2, &unwantedBias,
+			outputs)
 	}
 	c := Computation{
 		Name: name, Output: output,

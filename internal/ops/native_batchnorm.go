@@ -16,19 +16,22 @@ type BatchNormOptions struct {
 	// Clamped bounds the result by Low and High, as ReLU (0 and NaN) and ReLU6 (0 and 6) do.
 	Clamped   bool
 	Low, High float32
-	// Deferred leaves it to who reads y to compute it: a convolution alone. DeferredGradient, which wants that too, leaves it
-	// to who made x, a convolution that nothing else reads, to compute the gradient of x where that of y lies.
+	// Deferred leaves it to who reads y to compute it: a convolution alone. DeferredGradient, which
+	// wants that too, leaves it to who made x, a convolution that nothing else reads, to compute the
+	// gradient of x where that of y lies.
 	Deferred, DeferredGradient bool
 	// Sync, unless nil, makes of the statistics those of a batch of which x is a part.
 	Sync kernel.BatchSync
-	// Shards, where they are several, are equal shares of the rows, each of which is summed by itself (Shards).
+	// Shards, where they are several, are equal shares of the rows, each of which is summed by itself
+	// (Shards).
 	Shards int
 }
 
-// NativeBatchNorm applies y = clamp(γ·(x − μ)/√(σ² + ε) + β) to x, N×H×W×C or N×C, whose last dimension is that of
-// the channels; γ, β and the statistics that may be given are C. Only x, γ and β have gradients. The
-// plan knows the statistics of the last run.
-func NativeBatchNorm(kernels kernel.Engine, x, weight, bias, mean, variance *gorgonia.Node, options BatchNormOptions) (*gorgonia.Node, *kernel.BatchNorm, error) {
+// NativeBatchNorm applies y = clamp(γ·(x − μ)/√(σ² + ε) + β) to x, N×H×W×C or N×C, whose last
+// dimension is that of the channels; γ, β and the statistics that may be given are C. Only x, γ and
+// β have gradients. The plan knows the statistics of the last run.
+func NativeBatchNorm(kernels kernel.Engine, x, weight, bias, mean, variance *gorgonia.Node,
+	options BatchNormOptions) (*gorgonia.Node, *kernel.BatchNorm, error) {
 	plan, err := newBatchNorm(kernels, x, options)
 	if err != nil {
 		return nil, nil, err
@@ -50,14 +53,16 @@ func NativeBatchNorm(kernels kernel.Engine, x, weight, bias, mean, variance *gor
 	return y, plan, err
 }
 
-// newBatchNorm returns the plan for x. Where an operator that can take the sums of x computes it, it does: its one reader
-// that normalises by the batch's own statistics.
-func newBatchNorm(kernels kernel.Engine, x *gorgonia.Node, options BatchNormOptions) (*kernel.BatchNorm, error) {
+// newBatchNorm returns the plan for x. Where an operator that can take the sums of x computes it,
+// it does: its one reader that normalises by the batch's own statistics.
+func newBatchNorm(kernels kernel.Engine, x *gorgonia.Node,
+	options BatchNormOptions) (*kernel.BatchNorm, error) {
 	shape := x.Shape()
 	channels := shape[shape.Dims()-1]
 	config := kernel.BatchNormConfig{
-		Rows: shape.TotalSize() / channels, Channels: channels, Epsilon: options.Epsilon, Batch: options.Batch,
-		Low: nan, High: nan, Sync: options.Sync, Shards: options.Shards,
+		Rows: shape.TotalSize() / channels, Channels: channels, Epsilon: options.Epsilon,
+		Batch: options.Batch,
+		Low:   nan, High: nan, Sync: options.Sync, Shards: options.Shards,
 	}
 	if options.Clamped {
 		config.Low, config.High = options.Low, options.High
@@ -94,12 +99,15 @@ func batchNormGradient(plan *kernel.BatchNorm, options BatchNormOptions) Gradien
 	return g
 }
 
-// NativeBatchNormSum applies y = f(γ·(x − μ)/√(σ² + ε) + β + z), where f is ReLU or nothing: the end of a residual block in
-// one pass. x and z have one shape. With g = dy where y > 0, or dy if there is no ReLU, g is the gradient of z, and x, γ and β have those of NativeBatchNorm
-// for g. Neither may options clamp, nor defer the result.
-func NativeBatchNormSum(kernels kernel.Engine, x, z, weight, bias, mean, variance *gorgonia.Node, relu bool, options BatchNormOptions) (*gorgonia.Node, *kernel.BatchNorm, error) {
+// NativeBatchNormSum applies y = f(γ·(x − μ)/√(σ² + ε) + β + z), where f is ReLU or nothing: the
+// end of a residual block in one pass. x and z have one shape. With g = dy where y > 0, or dy if
+// there is no ReLU, g is the gradient of z, and x, γ and β have those of NativeBatchNorm for g.
+// Neither may options clamp, nor defer the result.
+func NativeBatchNormSum(kernels kernel.Engine, x, z, weight, bias, mean, variance *gorgonia.Node,
+	relu bool, options BatchNormOptions) (*gorgonia.Node, *kernel.BatchNorm, error) {
 	if options.Clamped || options.Deferred || !x.Shape().Eq(z.Shape()) {
-		return nil, nil, fmt.Errorf("batch normalisation with a sum of %v and %v, options %+v", x.Shape(), z.Shape(), options)
+		return nil, nil, fmt.Errorf("batch normalisation with a sum of %v and %v, options %+v", x.Shape(),
+			z.Shape(), options)
 	}
 	plan, err := newBatchNorm(kernels, x, options)
 	if err != nil {
@@ -119,12 +127,15 @@ func NativeBatchNormSum(kernels kernel.Engine, x, z, weight, bias, mean, varianc
 	}
 	op, gradient := y.Op().(*operator), batchNormGradient(plan, options)
 	op.differentiable = []bool{true, true, true, false, false, true}
-	op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) (gorgonia.Nodes, error) {
+	op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node,
+		wanted []bool) (gorgonia.Nodes, error) {
 		if relu {
 			var err error
 			if grad, err = Apply(Computation{
 				Name: "ReLUGradient", Output: output.Shape().Clone(),
-				Forward: func(d []float32, in [][]float32) error { return plan.ReLUGradient(d, in[0], in[1], in[2]) },
+				Forward: func(d []float32, in [][]float32) error {
+					return plan.ReLUGradient(d, in[0], in[1], in[2])
+				},
 			}, grad, output, inputs[0]); err != nil {
 				return nil, err
 			}

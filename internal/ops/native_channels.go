@@ -17,11 +17,13 @@ func channelsOf(x *gorgonia.Node) (kernel.ChannelsConfig, error) {
 		return kernel.ChannelsConfig{}, fmt.Errorf("rows of channels: %v; want N×H×W×C or N×C", shape)
 	}
 	batch, channels := shape[0], shape[shape.Dims()-1]
-	return kernel.ChannelsConfig{Batch: batch, Area: shape.TotalSize() / (batch * channels), Channels: channels}, nil
+	return kernel.ChannelsConfig{Batch: batch, Area: shape.TotalSize() / (batch * channels),
+		Channels: channels}, nil
 }
 
-// NativeScale applies y = s∘x: x N×H×W×C or N×C, and s C numbers, or N×1×1×C of which each image has its
-// own. The gradients are dx = s∘dy, and ds the sum of x∘dy over what each number multiplies.
+// NativeScale applies y = s∘x: x N×H×W×C or N×C, and s C numbers, or N×1×1×C of which each image
+// has its own. The gradients are dx = s∘dy, and ds the sum of x∘dy over what each number
+// multiplies.
 func NativeScale(kernels kernel.Engine, name string, x, s *gorgonia.Node) (*gorgonia.Node, error) {
 	config, err := channelsOf(x)
 	if err != nil {
@@ -37,7 +39,9 @@ func NativeScale(kernels kernel.Engine, name string, x, s *gorgonia.Node) (*gorg
 		Forward: func(y []float32, in [][]float32) error { return plan.Forward(y, in[0], in[1]) },
 		Gradients: []Gradient{{
 			Of: []int{0}, Reads: []int{1},
-			Run: func(d [][]float32, dy, _ []float32, in [][]float32) error { return plan.Forward(d[0], dy, in[1]) },
+			Run: func(d [][]float32, dy, _ []float32, in [][]float32) error {
+				return plan.Forward(d[0], dy, in[1])
+			},
 		}, {
 			Of: []int{1}, Reads: []int{0},
 			Run: func(d [][]float32, dy, _ []float32, in [][]float32) error {
@@ -68,19 +72,23 @@ func nativeProduct(kernels kernel.Engine, a, b *gorgonia.Node) (*gorgonia.Node, 
 		Forward: func(y []float32, in [][]float32) error { return plan.Multiply(y, in[0], in[1]) },
 		Gradients: []Gradient{{
 			Of: []int{0}, Reads: []int{1},
-			Run: func(d [][]float32, dy, _ []float32, in [][]float32) error { return plan.Multiply(d[0], dy, in[1]) },
+			Run: func(d [][]float32, dy, _ []float32, in [][]float32) error {
+				return plan.Multiply(d[0], dy, in[1])
+			},
 		}, {
 			Of: []int{1}, Reads: []int{0},
-			Run: func(d [][]float32, dy, _ []float32, in [][]float32) error { return plan.Multiply(d[1], dy, in[0]) },
+			Run: func(d [][]float32, dy, _ []float32, in [][]float32) error {
+				return plan.Multiply(d[1], dy, in[0])
+			},
 		}},
 	}, a, b)
 }
 
-// NativeDropChannels multiplies x, N×H×W×C or N×C, by factors that are 0 with probability p and 1/(1−p)
-// otherwise: one for each channel of each image, or, with whole, one for each image. Its gradient is dy
-// times the same factors.
-func NativeDropChannels(kernels kernel.Engine, name string, x *gorgonia.Node, p float64, masks *Masks,
-	whole bool) (*gorgonia.Node, error) {
+// NativeDropChannels multiplies x, N×H×W×C or N×C, by factors that are 0 with probability p and
+// 1/(1−p) otherwise: one for each channel of each image, or, with whole, one for each image. Its
+// gradient is dy times the same factors.
+func NativeDropChannels(kernels kernel.Engine, name string, x *gorgonia.Node, p float64,
+	masks *Masks, whole bool) (*gorgonia.Node, error) {
 	config, err := channelsOf(x)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -104,14 +112,16 @@ func NativeDropChannels(kernels kernel.Engine, name string, x *gorgonia.Node, p 
 			return plan.Forward(y, in[0], factors)
 		},
 		Gradients: []Gradient{{
-			Of:  []int{0},
-			Run: func(d [][]float32, dy, _ []float32, _ [][]float32) error { return plan.Forward(d[0], dy, factors) },
+			Of: []int{0},
+			Run: func(d [][]float32, dy, _ []float32, _ [][]float32) error {
+				return plan.Forward(d[0], dy, factors)
+			},
 		}},
 	}, x)
 }
 
-// NativeConcat joins the channels of N×H×W×C maps of one size, or the features of N×C, in the order of
-// the inputs. The gradient of each is its share of dy.
+// NativeConcat joins the channels of N×H×W×C maps of one size, or the features of N×C, in the order
+// of the inputs. The gradient of each is its share of dy.
 func NativeConcat(kernels kernel.Engine, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	output := inputs[0].Shape().Clone()
 	last := output.Dims() - 1
@@ -139,9 +149,10 @@ func NativeConcat(kernels kernel.Engine, inputs ...*gorgonia.Node) (*gorgonia.No
 	}, inputs...)
 }
 
-// NativeLayerNorm normalises x, N×H×W×C or N×C, over the channels of each position: y = w∘x̂ + b with C
-// numbers each, x̂ = (x − μ)/√(σ² + ε). kernel.LayerNorm has the gradients.
-func NativeLayerNorm(kernels kernel.Engine, x, w, b *gorgonia.Node, epsilon float64) (*gorgonia.Node, error) {
+// NativeLayerNorm normalises x, N×H×W×C or N×C, over the channels of each position: y = w∘x̂ + b
+// with C numbers each, x̂ = (x − μ)/√(σ² + ε). kernel.LayerNorm has the gradients.
+func NativeLayerNorm(kernels kernel.Engine, x, w, b *gorgonia.Node,
+	epsilon float64) (*gorgonia.Node, error) {
 	config, err := channelsOf(x)
 	if err != nil {
 		return nil, fmt.Errorf("layer normalisation: %w", err)
@@ -162,9 +173,11 @@ func NativeLayerNorm(kernels kernel.Engine, x, w, b *gorgonia.Node, epsilon floa
 	}, x, w, b)
 }
 
-// NativePad makes N×OH×OW×C of N×H×W×C: row i of the output is row rows[i] of the input, and column j its
-// column columns[j]; −1 stands for zeros. The gradient of a value is the sum of those of its copies.
-func NativePad(kernels kernel.Engine, x *gorgonia.Node, rows, columns []int) (*gorgonia.Node, error) {
+// NativePad makes N×OH×OW×C of N×H×W×C: row i of the output is row rows[i] of the input, and column
+// j its column columns[j]; −1 stands for zeros. The gradient of a value is the sum of those of its
+// copies.
+func NativePad(kernels kernel.Engine, x *gorgonia.Node, rows, columns []int) (*gorgonia.Node,
+	error) {
 	shape := x.Shape()
 	if shape.Dims() != 4 {
 		return nil, fmt.Errorf("padding takes N×H×W×C, not %v", shape)
@@ -177,8 +190,10 @@ func NativePad(kernels kernel.Engine, x *gorgonia.Node, rows, columns []int) (*g
 		Name: "Pad", Output: tensor.Shape{shape[0], len(rows), len(columns), shape[3]},
 		Forward: func(y []float32, in [][]float32) error { return plan.Forward(y, in[0]) },
 		Gradients: []Gradient{{
-			Of:  []int{0},
-			Run: func(d [][]float32, dy, _ []float32, _ [][]float32) error { return plan.Backward(d[0], dy) },
+			Of: []int{0},
+			Run: func(d [][]float32, dy, _ []float32, _ [][]float32) error {
+				return plan.Backward(d[0], dy)
+			},
 		}},
 	}, x)
 }

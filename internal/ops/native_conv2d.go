@@ -20,16 +20,16 @@ type Conv2DOptions struct {
 	DilationHeight, DilationWidth int
 	// Groups is how many groups channels and filters are divided into, 1 if 0.
 	Groups int
-	// FilteredGradients lets the gradients use Winograd's minimal filtering, that of the weights where there is no bias,
-	// and sum in another order; see kernel.Conv2DConfig.
+	// FilteredGradients lets the gradients use Winograd's minimal filtering, that of the weights where
+	// there is no bias, and sum in another order; see kernel.Conv2DConfig.
 	FilteredGradients bool
 	// ReLU rectifies the output; MaxPool, if not nil, then pools it.
 	ReLU    bool
 	MaxPool *Window
 	// Direct asks for each sum as it is written; see kernel.Conv2DConfig.
 	Direct bool
-	// Shards, where they are several, are equal shares of the batch over which the gradients of w and b
-	// are summed (Shards).
+	// Shards, where they are several, are equal shares of the batch over which the gradients of w and
+	// b are summed (Shards).
 	Shards int
 }
 
@@ -38,18 +38,21 @@ type Conv2DOptions struct {
 //	(x ∗ w)[n,i,j,o] = Σ_{u,v,c} x[n, i·s+u−p, j·s+v−p, c] · w[o,u,v,c]
 //
 // and ReLU and pooling are left out unless asked for, and b where it is nil: x N×H×W×C, w
-// O×KH×KW×(C/groups), b O, y N×H'×W'×O. Where there are groups, or the kernel is dilated, nothing is fused. Its gradients are those of the three one after
-// another:
+// O×KH×KW×(C/groups), b O, y N×H'×W'×O. Where there are groups, or the kernel is dilated, nothing
+// is fused. Its gradients are those of the three one after another:
 //
 //	dw[o,u,v,c] = Σ dz[n,i,j,o]·x[n,i·s+u−p,j·s+v−p,c],  db[o] = Σ dz[n,i,j,o],
 //	dx[n,i·s+u−p,j·s+v−p,c] = Σ dz[n,i,j,o]·w[o,u,v,c],
 //
 // where dz is dy at the position that each window's maximum came from if that
 // is above 0, and 0 everywhere else.
-func NativeConv2D(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv2DOptions) (*gorgonia.Node, error) {
+func NativeConv2D(kernels kernel.Engine, x, w, b *gorgonia.Node,
+	options Conv2DOptions) (*gorgonia.Node, error) {
 	in, filters := x.Shape(), w.Shape()
-	if in.Dims() != 4 || filters.Dims() != 4 || filters[3]*max(1, options.Groups) != in[3] || b != nil && b.Shape().TotalSize() != filters[0] {
-		return nil, fmt.Errorf("convolution: x %v, w %v, b %v; want N×H×W×C, O×KH×KW×(C/groups) and O", in, filters, shapeOf(b))
+	if in.Dims() != 4 || filters.Dims() != 4 || filters[3]*max(1, options.Groups) != in[3] ||
+		b != nil && b.Shape().TotalSize() != filters[0] {
+		return nil, fmt.Errorf("convolution: x %v, w %v, b %v; want N×H×W×C, O×KH×KW×(C/groups) and O",
+			in, filters, shapeOf(b))
 	}
 	config := kernel.Conv2DConfig{
 		Batch: in[0], Height: in[1], Width: in[2], Channels: in[3],
@@ -88,7 +91,8 @@ type conv2DPlan interface {
 	Output() (height, width int)
 }
 
-func newConv2DPlan(kernels kernel.Engine, config kernel.Conv2DConfig, options Conv2DOptions) (conv2DPlan, error) {
+func newConv2DPlan(kernels kernel.Engine, config kernel.Conv2DConfig,
+	options Conv2DOptions) (conv2DPlan, error) {
 	if grouped, ok := options.grouped(config); ok {
 		return kernel.NewGroupedConv2D(kernels, grouped)
 	}
@@ -96,7 +100,8 @@ func newConv2DPlan(kernels kernel.Engine, config kernel.Conv2DConfig, options Co
 }
 
 // newConv2DPlans returns those for a batch of equal shares and for one of them.
-func newConv2DPlans(kernels kernel.Engine, config kernel.Conv2DConfig, options Conv2DOptions, shares int) (
+func newConv2DPlans(kernels kernel.Engine, config kernel.Conv2DConfig, options Conv2DOptions,
+	shares int) (
 	whole, share conv2DPlan, err error) {
 	if grouped, ok := options.grouped(config); ok {
 		return kernel.NewGroupedConv2DOfShares(kernels, grouped, shares)
@@ -116,6 +121,7 @@ func (w Window) kernel() kernel.Window {
 		Height: w.KernelHeight, Width: w.KernelWidth,
 		StrideHeight: w.StrideHeight, StrideWidth: w.StrideWidth,
 		PaddingHeight: w.PaddingHeight, PaddingWidth: w.PaddingWidth,
-		ExtraHeight: w.ExtraHeight, ExtraWidth: w.ExtraWidth, CeilMode: w.CeilMode, ExcludePadding: w.ExcludePadding,
+		ExtraHeight: w.ExtraHeight, ExtraWidth: w.ExtraWidth, CeilMode: w.CeilMode,
+		ExcludePadding: w.ExcludePadding,
 	}
 }

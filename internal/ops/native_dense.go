@@ -13,12 +13,15 @@ import (
 // b Out, or nil for none, y N×Out. Its gradients are dw = dzᵀ·x, db = Σₙ dz and dx = dz·w, where
 // dz is dy where the rectifier let the output pass.
 //
-// Where the batch is several shards, the gradients of w and b are sums over them (Shards): that of large
-// weights by a kernel.DenseTree, which rounds otherwise, if tree says so.
-func NativeDense(kernels kernel.Engine, x, w, b *gorgonia.Node, relu bool, shards int, tree bool) (*gorgonia.Node, error) {
+// Where the batch is several shards, the gradients of w and b are sums over them (Shards): that of
+// large weights by a kernel.DenseTree, which rounds otherwise, if tree says so.
+func NativeDense(kernels kernel.Engine, x, w, b *gorgonia.Node, relu bool, shards int,
+	tree bool) (*gorgonia.Node, error) {
 	in, weight := x.Shape(), w.Shape()
-	if in.Dims() != 2 || weight.Dims() != 2 || weight[1] != in[1] || b != nil && b.Shape().TotalSize() != weight[0] {
-		return nil, fmt.Errorf("dense: x %v, w %v, b %v; want N×In, Out×In and Out", in, weight, shapeOf(b))
+	if in.Dims() != 2 || weight.Dims() != 2 || weight[1] != in[1] || b != nil && b.Shape().
+		TotalSize() != weight[0] {
+		return nil, fmt.Errorf("dense: x %v, w %v, b %v; want N×In, Out×In and Out", in, weight,
+			shapeOf(b))
 	}
 	name := "Dense"
 	if relu {

@@ -17,7 +17,9 @@ func NativeReLU(kernels kernel.Engine, x *gorgonia.Node) (*gorgonia.Node, error)
 		Forward: func(y []float32, in [][]float32) error { return plan.ReLU(y, in[0]) },
 		Gradients: []Gradient{{
 			Of: []int{0}, ReadsOutput: true,
-			Run: func(d [][]float32, dy, y []float32, _ [][]float32) error { return plan.ReLUGradient(d[0], dy, y) },
+			Run: func(d [][]float32, dy, y []float32, _ [][]float32) error {
+				return plan.ReLUGradient(d[0], dy, y)
+			},
 		}},
 	}, x)
 }

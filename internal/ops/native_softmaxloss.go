@@ -9,8 +9,8 @@ import (
 	"slipway/internal/kernel"
 )
 
-// NativeSoftmaxLoss is SoftmaxLoss on the kernels. Where the batch lies in several shards, each has a
-// loss of its own (ShardLossesOf), and the targets' divisor is that of each.
+// NativeSoftmaxLoss is SoftmaxLoss on the kernels. Where the batch lies in several shards, each has
+// a loss of its own (ShardLossesOf), and the targets' divisor is that of each.
 func NativeSoftmaxLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, targets *Targets,
 	config SoftmaxLossConfig, shards int) (*gorgonia.Node, error) {
 	shape, err := lossShape(logits, labels, targets, config)
@@ -40,8 +40,8 @@ type lossPlan struct {
 	backward func(dx []float32, dloss float32) error
 }
 
-// lossOfPlans applies a loss to the shards of a batch, one if there are none, each by a plan of its own for its
-// images. The output is their mean. Labels are below most.
+// lossOfPlans applies a loss to the shards of a batch, one if there are none, each by a plan of its
+// own for its images. The output is their mean. Labels are below most.
 func lossOfPlans(name string, logits, labels *gorgonia.Node, most func() int, shards int,
 	newPlan func(shard, images int) (lossPlan, error)) (*gorgonia.Node, error) {
 	shape := logits.Shape().Clone()
@@ -102,8 +102,8 @@ func lossOfPlans(name string, logits, labels *gorgonia.Node, most func() int, sh
 	return loss.apply(logits, labels)
 }
 
-// ShardLossesOf returns the losses of the shards of a batch whose mean the node is, as they were at the
-// last run.
+// ShardLossesOf returns the losses of the shards of a batch whose mean the node is, as they were at
+// the last run.
 func ShardLossesOf(node *gorgonia.Node) []float32 {
 	if op, ours := node.Op().(*operator); ours {
 		return op.losses

@@ -48,7 +48,8 @@ func channelsLast(t *testing.T, c goldentest.Case) reader {
 func inner(apply build) build {
 	return func(in gorgonia.Nodes) (*gorgonia.Node, error) {
 		shape := in[0].Shape().Clone()
-		zeros := gorgonia.NewTensor(in[0].Graph(), tensor.Float32, shape.Dims(), gorgonia.WithShape(shape...), gorgonia.WithName("zeros"),
+		zeros := gorgonia.NewTensor(in[0].Graph(), tensor.Float32, shape.Dims(),
+			gorgonia.WithShape(shape...), gorgonia.WithName("zeros"),
 			gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.Of(tensor.Float32))))
 		x, err := gorgonia.Add(in[0], zeros)
 		if err != nil {
@@ -68,20 +69,28 @@ func TestNativeOperatorsAgreeWithPyTorch(t *testing.T) {
 	}{
 		{"conv2d", func(kernels kernel.Engine, c goldentest.Case) build {
 			return nativeConv2D(kernels, ops.Conv2DOptions{
-				StrideHeight: c.Stride[0], StrideWidth: c.Stride[1], PaddingHeight: c.Padding[0], PaddingWidth: c.Padding[1],
+				StrideHeight: c.Stride[0], StrideWidth: c.Stride[1], PaddingHeight: c.Padding[0],
+				PaddingWidth: c.Padding[1],
 			})
 		}, affine, affineGradients, summed},
-		{"dense", func(kernels kernel.Engine, _ goldentest.Case) build { return nativeDense(kernels, false) }, affine, affineGradients, summed},
+		{"dense", func(kernels kernel.Engine, _ goldentest.Case) build {
+			return nativeDense(kernels, false)
+		}, affine, affineGradients, summed},
 		{"relu", func(kernels kernel.Engine, _ goldentest.Case) build {
 			return func(in gorgonia.Nodes) (*gorgonia.Node, error) { return ops.NativeReLU(kernels, in[0]) }
 		}, []string{"x"}, []string{"dx"}, exact},
-		{"maxpool2d", func(kernels kernel.Engine, c goldentest.Case) build { return nativeMaxPool(kernels, window(c)) }, []string{"x"}, []string{"dx"}, rounded},
-		{"avgpool2d", func(kernels kernel.Engine, c goldentest.Case) build { return nativeAvgPool(kernels, window(c)) }, []string{"x"}, []string{"dx"}, summed},
+		{"maxpool2d", func(kernels kernel.Engine, c goldentest.Case) build {
+			return nativeMaxPool(kernels, window(c))
+		}, []string{"x"}, []string{"dx"}, rounded},
+		{"avgpool2d", func(kernels kernel.Engine, c goldentest.Case) build {
+			return nativeAvgPool(kernels, window(c))
+		}, []string{"x"}, []string{"dx"}, summed},
 	} {
 		t.Run(operator.file, func(t *testing.T) {
 			eachCase(t, operator.file, func(t *testing.T, c goldentest.Case) {
 				eachKernelSet(t, func(t *testing.T, kernels kernel.Engine) {
-					checkGolden(t, channelsLast(t, c), inner(operator.apply(kernels, c)), operator.inputs, operator.gradients, operator.tolerance)
+					checkGolden(t, channelsLast(t, c), inner(operator.apply(kernels, c)), operator.inputs,
+						operator.gradients, operator.tolerance)
 				})
 			})
 		})
@@ -101,11 +110,15 @@ func nativeDense(kernels kernel.Engine, relu bool) build {
 }
 
 func nativeMaxPool(kernels kernel.Engine, w ops.Window) build {
-	return func(in gorgonia.Nodes) (*gorgonia.Node, error) { return ops.NativeMaxPool2D(kernels, in[0], w) }
+	return func(in gorgonia.Nodes) (*gorgonia.Node, error) {
+		return ops.NativeMaxPool2D(kernels, in[0], w)
+	}
 }
 
 func nativeAvgPool(kernels kernel.Engine, w ops.Window) build {
-	return func(in gorgonia.Nodes) (*gorgonia.Node, error) { return ops.NativeAvgPool2D(kernels, in[0], w) }
+	return func(in gorgonia.Nodes) (*gorgonia.Node, error) {
+		return ops.NativeAvgPool2D(kernels, in[0], w)
+	}
 }
 
 func TestNativeSoftmaxCrossEntropyAgreesWithPyTorch(t *testing.T) {
@@ -126,7 +139,8 @@ func TestNativePenaltyAgreesWithPyTorch(t *testing.T) {
 		eachKernelSet(t, func(t *testing.T, kernels kernel.Engine) {
 			g := gorgonia.NewGraph()
 			node := func(name string, shape []int, values []float32) *gorgonia.Node {
-				return gorgonia.NewTensor(g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name),
+				return gorgonia.NewTensor(g, tensor.Float32, len(shape), gorgonia.WithShape(shape...),
+					gorgonia.WithName(name),
 					gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))))
 			}
 			var parameters, gradients gorgonia.Nodes
@@ -179,7 +193,8 @@ func TestNativePenaltyAgreesWithPyTorch(t *testing.T) {
 
 func TestNativeGradientsAreTheFiniteDifferences(t *testing.T) {
 	pool := ops.Window{KernelHeight: 2, KernelWidth: 2, StrideHeight: 2, StrideWidth: 2}
-	overlapping := ops.Window{KernelHeight: 3, KernelWidth: 3, StrideHeight: 2, StrideWidth: 2, PaddingHeight: 1, PaddingWidth: 1}
+	overlapping := ops.Window{KernelHeight: 3, KernelWidth: 3, StrideHeight: 2, StrideWidth: 2,
+		PaddingHeight: 1, PaddingWidth: 1}
 	// With a weight of one 1 in each filter, what a rectifier and a pooling behind
 	// the convolution see is spaced too, and no step crosses a kink.
 	selecting := func(filters, size, channels int) array {
@@ -199,22 +214,31 @@ func TestNativeGradientsAreTheFiniteDifferences(t *testing.T) {
 			return nativeConv2D(k, ops.Conv2DOptions{StrideHeight: 1, StrideWidth: 1})
 		}, []array{spaced(2, 5, 4, 2), spaced(3, 3, 3, 2), spaced(3)}},
 		{"convolution, stride and padding", func(k kernel.Engine) build {
-			return nativeConv2D(k, ops.Conv2DOptions{StrideHeight: 2, StrideWidth: 1, PaddingHeight: 1, PaddingWidth: 2})
+			return nativeConv2D(k, ops.Conv2DOptions{StrideHeight: 2, StrideWidth: 1, PaddingHeight: 1,
+				PaddingWidth: 2})
 		}, []array{spaced(1, 6, 5, 2), spaced(17, 3, 3, 2), spaced(17)}},
-		{"MaxPool2D, overlap and padding", func(k kernel.Engine) build { return nativeMaxPool(k, overlapping) }, []array{spaced(1, 5, 6, 3)}},
-		{"AvgPool2D, overlap and padding", func(k kernel.Engine) build { return nativeAvgPool(k, overlapping) }, []array{spaced(1, 5, 6, 3)}},
-		{"dense", func(k kernel.Engine) build { return nativeDense(k, false) }, []array{spaced(4, 5), spaced(19, 5), spaced(19)}},
+		{"MaxPool2D, overlap and padding", func(k kernel.Engine) build {
+			return nativeMaxPool(k, overlapping)
+		}, []array{spaced(1, 5, 6, 3)}},
+		{"AvgPool2D, overlap and padding", func(k kernel.Engine) build {
+			return nativeAvgPool(k, overlapping)
+		}, []array{spaced(1, 5, 6, 3)}},
+		{"dense", func(k kernel.Engine) build { return nativeDense(k, false) },
+			[]array{spaced(4, 5), spaced(19, 5), spaced(19)}},
 		{"FlattenChannelsLast", func(kernel.Engine) build {
 			return func(in gorgonia.Nodes) (*gorgonia.Node, error) { return ops.FlattenChannelsLast(in[0]) }
 		}, []array{spaced(2, 3, 2, 3)}},
 		{"convolution, ReLU", func(k kernel.Engine) build {
-			return frozen(nativeConv2D(k, ops.Conv2DOptions{StrideHeight: 1, StrideWidth: 1, ReLU: true}), selecting(2, 2, 2), none(2))
+			return frozen(nativeConv2D(k, ops.Conv2DOptions{StrideHeight: 1, StrideWidth: 1, ReLU: true}),
+				selecting(2, 2, 2), none(2))
 		}, []array{spaced(2, 5, 4, 2)}},
 		{"convolution, ReLU, MaxPool2D", func(k kernel.Engine) build {
-			return frozen(nativeConv2D(k, ops.Conv2DOptions{StrideHeight: 1, StrideWidth: 1, ReLU: true, MaxPool: &pool}), selecting(2, 2, 2), none(2))
+			return frozen(nativeConv2D(k, ops.Conv2DOptions{StrideHeight: 1, StrideWidth: 1, ReLU: true,
+				MaxPool: &pool}), selecting(2, 2, 2), none(2))
 		}, []array{spaced(2, 5, 6, 2)}},
 		{"convolution, MaxPool2D with overlap", func(k kernel.Engine) build {
-			return frozen(nativeConv2D(k, ops.Conv2DOptions{StrideHeight: 1, StrideWidth: 1, MaxPool: &overlapping}), selecting(3, 1, 3), none(3))
+			return frozen(nativeConv2D(k, ops.Conv2DOptions{StrideHeight: 1, StrideWidth: 1,
+				MaxPool: &overlapping}), selecting(3, 1, 3), none(3))
 		}, []array{spaced(1, 5, 6, 3)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -229,8 +253,10 @@ func TestNativeGradientsAreTheFiniteDifferences(t *testing.T) {
 func frozen(apply build, parameters ...array) build {
 	return func(in gorgonia.Nodes) (*gorgonia.Node, error) {
 		for i, p := range parameters {
-			in = append(in, gorgonia.NewTensor(in[0].Graph(), tensor.Float32, len(p.shape), gorgonia.WithShape(p.shape...),
-				gorgonia.WithName(fmt.Sprint("frozen", i)), gorgonia.WithValue(tensor.New(tensor.WithShape(p.shape...), tensor.WithBacking(p.values)))))
+			in = append(in, gorgonia.NewTensor(in[0].Graph(), tensor.Float32, len(p.shape),
+				gorgonia.WithShape(p.shape...),
+				gorgonia.WithName(fmt.Sprint("frozen", i)),
+				gorgonia.WithValue(tensor.New(tensor.WithShape(p.shape...), tensor.WithBacking(p.values)))))
 		}
 		return apply(in)
 	}

@@ -27,7 +27,8 @@ type operator struct {
 	run func(inputs []gorgonia.Value) (gorgonia.Value, error)
 	// gradient adds the nodes of the gradient with respect to each wanted input, nil
 	// where there is none. A nil gradient means that the operator has none.
-	gradient func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) (gorgonia.Nodes, error)
+	gradient func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) (gorgonia.Nodes,
+		error)
 	// differentiable says of each input whether it has a gradient at all.
 	differentiable []bool
 	// nodes are the inputs, as Differentiate and PlanMemory see them.
@@ -40,8 +41,8 @@ type operator struct {
 	others []*buffer
 	// inside is the input in whose memory the output lies, -1 if it has its own.
 	inside int
-	// deferred, if not nil, is a normalisation that who reads the output has to compute; takesDeferred says that this operator
-	// does so for its inputs.
+	// deferred, if not nil, is a normalisation that who reads the output has to compute; takesDeferred
+	// says that this operator does so for its inputs.
 	deferred      *kernel.BatchNorm
 	takesDeferred bool
 	// dense, unless nil, computes the output, the gradient of its weights, and can leave it to a
@@ -98,7 +99,8 @@ func (op *operator) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
 }
 
 // UsePreallocDo ignores the preallocated value: the operator has its own.
-func (op *operator) UsePreallocDo(_ gorgonia.Value, inputs ...gorgonia.Value) (gorgonia.Value, error) {
+func (op *operator) UsePreallocDo(_ gorgonia.Value, inputs ...gorgonia.Value) (gorgonia.Value,
+	error) {
 	return op.Do(inputs...)
 }
 
@@ -132,7 +134,8 @@ func (op *operator) DiffWRT(int) []bool {
 	return op.differentiable
 }
 
-func (op *operator) SymDiff(inputs gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+func (op *operator) SymDiff(inputs gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes,
+	error) {
 	if op.gradient == nil {
 		return nil, fmt.Errorf("%s has no gradient", op.name)
 	}

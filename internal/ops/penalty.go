@@ -26,7 +26,8 @@ func ParameterPenalty(penalty Penalty, parameters ...*gorgonia.Node) (*gorgonia.
 		return nil, err
 	}
 	forward.differentiable = allTrue(len(parameters))
-	forward.gradient = func(inputs gorgonia.Nodes, _, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
+	forward.gradient = func(inputs gorgonia.Nodes, _, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes,
+		error) {
 		gradients := make(gorgonia.Nodes, len(inputs))
 		for i, input := range inputs {
 			node, err := parameterPenaltyGradient(penalty, input, grad)
@@ -40,11 +41,13 @@ func ParameterPenalty(penalty Penalty, parameters ...*gorgonia.Node) (*gorgonia.
 	return forward.apply(parameters...)
 }
 
-func parameterPenaltyGradient(penalty Penalty, parameter, grad *gorgonia.Node) (*gorgonia.Node, error) {
+func parameterPenaltyGradient(penalty Penalty, parameter, grad *gorgonia.Node) (*gorgonia.Node,
+	error) {
 	shape := parameter.Shape().Clone()
 	dp := newBuffer(shape...)
 	backward := &operator{
-		name: "ParameterPenaltyGradient", output: tensorType(shape.Dims()), shape: shape, result: dp, inside: -1,
+		name: "ParameterPenaltyGradient", output: tensorType(shape.Dims()), shape: shape, result: dp,
+		inside: -1,
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			p, err := float32s(inputs[0])
 			if err != nil {
@@ -100,7 +103,8 @@ func ActivationPenalty(penalty Penalty, activations *gorgonia.Node) (*gorgonia.N
 		gradient: func(inputs gorgonia.Nodes, _, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
 			da := newBuffer(shape...)
 			backward := &operator{
-				name: "ActivationPenaltyGradient", output: tensorType(shape.Dims()), shape: shape, result: da, inside: -1,
+				name: "ActivationPenaltyGradient", output: tensorType(shape.Dims()), shape: shape, result: da,
+				inside:      -1,
 				description: Description{Kind: ActivationPenaltyGradient, Penalty: penalty},
 				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 					a, err := float32s(inputs[0])

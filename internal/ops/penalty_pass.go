@@ -46,7 +46,8 @@ func (plainPenalty) Penalty(grad, x []float32, lambda1, factor float32) error {
 
 // NewNativePenalty adds the penalty of the parameters to their graph, on the
 // kernels.
-func NewNativePenalty(kernels kernel.Engine, penalty Penalty, parameters ...*gorgonia.Node) (*PenaltyPass, error) {
+func NewNativePenalty(kernels kernel.Engine, penalty Penalty,
+	parameters ...*gorgonia.Node) (*PenaltyPass, error) {
 	plan, err := kernel.NewElementwise(kernels)
 	if err != nil {
 		return nil, err
@@ -56,12 +57,14 @@ func NewNativePenalty(kernels kernel.Engine, penalty Penalty, parameters ...*gor
 
 // NewPenalty adds the penalty of the parameters to their graph, as plain loops.
 func NewPenalty(penalty Penalty, parameters ...*gorgonia.Node) (*PenaltyPass, error) {
-	p := &PenaltyPass{penalty: penalty, plan: plainPenalty{}, gradient: Description{Kind: PenalisedGradient, Penalty: penalty}}
+	p := &PenaltyPass{penalty: penalty, plan: plainPenalty{},
+		gradient: Description{Kind: PenalisedGradient, Penalty: penalty}}
 	return newPenaltyPass(p, Description{Kind: ParameterPenaltyForward, Penalty: penalty}, parameters)
 }
 
 // newPenaltyPass adds the node of the pass's value, of that description.
-func newPenaltyPass(p *PenaltyPass, description Description, parameters gorgonia.Nodes) (*PenaltyPass, error) {
+func newPenaltyPass(p *PenaltyPass, description Description,
+	parameters gorgonia.Nodes) (*PenaltyPass, error) {
 	p.squares = make(map[*gorgonia.Node]*float64)
 	squares := make([]float64, len(parameters))
 	for i, parameter := range parameters {
@@ -78,13 +81,15 @@ func newPenaltyPass(p *PenaltyPass, description Description, parameters gorgonia
 
 // parameterPenaltyValue is the operator of λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂ over as many
 // parameters as squares has places, where it leaves Σp² of each.
-func parameterPenaltyValue(penalty Penalty, plan penaltyPlan, squares []float64) (*operator, error) {
+func parameterPenaltyValue(penalty Penalty, plan penaltyPlan, squares []float64) (*operator,
+	error) {
 	if len(squares) == 0 {
 		return nil, errors.New("parameter penalty: there are no parameters")
 	}
 	value := gorgonia.NewF32(0)
 	return &operator{
-		name: fmt.Sprintf("ParameterPenalty(λ1=%v, λ2=%v)", penalty.L1, penalty.L2), output: tensorType(0), shape: tensor.ScalarShape(), inside: -1,
+		name:   fmt.Sprintf("ParameterPenalty(λ1=%v, λ2=%v)", penalty.L1, penalty.L2),
+		output: tensorType(0), shape: tensor.ScalarShape(), inside: -1,
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			total := 0.0
 			for i := range inputs {

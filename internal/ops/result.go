@@ -35,8 +35,8 @@ func ResultOf(node *gorgonia.Node) *Result {
 		places: make(map[*float32]*tensor.Dense)}
 }
 
-// writerOf returns the operator that writes the values of a node, looking through views of them, nil
-// where it is none of ours.
+// writerOf returns the operator that writes the values of a node, looking through views of them,
+// nil where it is none of ours.
 func writerOf(node *gorgonia.Node) *operator {
 	for {
 		op, ours := node.Op().(*operator)

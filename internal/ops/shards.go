@@ -94,7 +94,8 @@ func (s *Shards) sum(dw, db []float32, gradients func(k int, dw, db []float32) e
 }
 
 // shard adds a shard's gradients.
-func (s *Shards) shard(k int, dw, db []float32, gradients func(k int, dw, db []float32) error) error {
+func (s *Shards) shard(k int, dw, db []float32,
+	gradients func(k int, dw, db []float32) error) error {
 	if conv, ok := s.part.(*kernel.Conv2D); ok {
 		if err := conv.Follow(s.whole.(*kernel.Conv2D), k); err != nil {
 			return err

@@ -37,8 +37,8 @@ type Targets struct {
 //	tₙ = (1−ε)·(s·onehot(a) + (1−s)·onehot(b)) + ε/K     D = Σₙ (s·w_a + (1−s)·w_b)
 //
 // Each special case is somebody's: γ = 0 is PyTorch's CrossEntropyLoss(weight, label_smoothing)
-// with its weighted mean, and against a share timm's SoftTargetCrossEntropy; γ > 0 is the focal loss of
-// Lin et al. (2017), with w for their α. The logits are N×K; the gradient by xₙⱼ is
+// with its weighted mean, and against a share timm's SoftTargetCrossEntropy; γ > 0 is the focal
+// loss of Lin et al. (2017), with w for their α. The logits are N×K; the gradient by xₙⱼ is
 //
 //	1/D · (gⱼ − pₙⱼ·Σₖ gₖ)     gₖ = tₙₖ·wₖ · (γ·(1−pₙₖ)^(γ−1)·pₙₖ·log pₙₖ − (1−pₙₖ)^γ)
 func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config SoftmaxLossConfig) (
@@ -88,7 +88,8 @@ func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config Softmax
 			*value = gorgonia.F32(reference.SoftmaxLossForward(l, x))
 			return value, nil
 		},
-		gradient: func(inputs gorgonia.Nodes, loss, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
+		gradient: func(inputs gorgonia.Nodes, loss, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes,
+			error) {
 			dx := newBuffer(shape...)
 			backward := &operator{
 				name: "SoftmaxLossGradient", output: tensorType(2), shape: shape, result: dx,

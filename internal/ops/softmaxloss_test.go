@@ -16,7 +16,8 @@ import (
 )
 
 // softmaxLoss applies the loss on the kernels, and as plain loops where these are nil.
-func softmaxLoss(kernels *kernel.Engine, labels []int32, targets *ops.Targets, config ops.SoftmaxLossConfig) build {
+func softmaxLoss(kernels *kernel.Engine, labels []int32, targets *ops.Targets,
+	config ops.SoftmaxLossConfig) build {
 	return func(in gorgonia.Nodes) (*gorgonia.Node, error) {
 		node, values := ops.NewLabels(in[0].Graph(), len(labels))
 		copy(values, labels)
@@ -34,7 +35,8 @@ func eachLossEngine(t *testing.T, test func(t *testing.T, kernels *kernel.Engine
 }
 
 // lossCase reads what a golden case of a loss is of.
-func lossCase(t *testing.T, c goldentest.Case) (labels []int32, targets *ops.Targets, config ops.SoftmaxLossConfig) {
+func lossCase(t *testing.T, c goldentest.Case) (labels []int32, targets *ops.Targets,
+	config ops.SoftmaxLossConfig) {
 	t.Helper()
 	if err := json.Unmarshal(c.Loss, &config); err != nil {
 		t.Fatal(err)
@@ -63,11 +65,13 @@ func TestSoftmaxLossGradientIsTheFiniteDifference(t *testing.T) {
 		targets *ops.Targets
 		config  ops.SoftmaxLossConfig
 	}{
-		"cross-entropy":        {new(ops.Targets), ops.SoftmaxLossConfig{}},
-		"smoothed":             {new(ops.Targets), ops.SoftmaxLossConfig{Smoothing: 0.2}},
-		"weighted":             {new(ops.Targets), ops.SoftmaxLossConfig{Smoothing: 0.1, Weights: weights}},
-		"focal":                {new(ops.Targets), ops.SoftmaxLossConfig{Gamma: 2}},
-		"everything":           {mixed, ops.SoftmaxLossConfig{Smoothing: 0.1, Gamma: 1.5, Weights: weights}},
+		"cross-entropy": {new(ops.Targets), ops.SoftmaxLossConfig{}},
+		"smoothed":      {new(ops.Targets), ops.SoftmaxLossConfig{Smoothing: 0.2}},
+		"weighted": {new(ops.Targets),
+			ops.SoftmaxLossConfig{Smoothing: 0.1, Weights: weights}},
+		"focal": {new(ops.Targets), ops.SoftmaxLossConfig{Gamma: 2}},
+		"everything": {mixed, ops.SoftmaxLossConfig{Smoothing: 0.1, Gamma: 1.5,
+			Weights: weights}},
 		"a part's own divisor": {&ops.Targets{Divisor: 7}, ops.SoftmaxLossConfig{Weights: weights}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +87,8 @@ func TestSoftmaxLossGradientIsTheFiniteDifference(t *testing.T) {
 func TestSoftmaxLossWithoutSettingsIsCrossEntropy(t *testing.T) {
 	eachLossEngine(t, func(t *testing.T, kernels *kernel.Engine) {
 		labels := []int32{0, 3, 1, 2, 2}
-		loss := newTrial(t, softmaxLoss(kernels, labels, new(ops.Targets), ops.SoftmaxLossConfig{}), spaced(5, 4))
+		loss := newTrial(t, softmaxLoss(kernels, labels, new(ops.Targets), ops.SoftmaxLossConfig{}),
+			spaced(5, 4))
 		plain := newTrial(t, crossEntropy(labels...), spaced(5, 4))
 		loss.dy[0], plain.dy[0] = 1, 1
 		y, dx := loss.run(t)
@@ -98,7 +103,8 @@ func TestSoftmaxLossWithoutSettingsIsCrossEntropy(t *testing.T) {
 func TestFocalLossAtCertainty(t *testing.T) {
 	for _, gamma := range []float64{0.25, 1, 2} {
 		eachLossEngine(t, func(t *testing.T, kernels *kernel.Engine) {
-			apply := softmaxLoss(kernels, []int32{0, 1}, new(ops.Targets), ops.SoftmaxLossConfig{Gamma: gamma})
+			apply := softmaxLoss(kernels, []int32{0, 1}, new(ops.Targets),
+				ops.SoftmaxLossConfig{Gamma: gamma})
 			tr := newTrial(t, apply, array{[]int{2, 2}, []float32{2000, 0, 2000, 0}})
 			tr.dy[0] = 1
 			y, dx := tr.run(t)
@@ -116,14 +122,19 @@ func TestSoftmaxLossRejects(t *testing.T) {
 			config  ops.SoftmaxLossConfig
 			want    string
 		}{
-			"no targets":        {[]int32{0, 1}, nil, ops.SoftmaxLossConfig{}, "no targets"},
-			"too few labels":    {[]int32{0}, new(ops.Targets), ops.SoftmaxLossConfig{}, "want N×K and N"},
-			"too few others":    {[]int32{0, 1}, &ops.Targets{Others: []int32{1}, Shares: []float32{1}}, ops.SoftmaxLossConfig{}, "1 other labels"},
-			"no shares":         {[]int32{0, 1}, &ops.Targets{Others: []int32{1, 0}}, ops.SoftmaxLossConfig{}, "0 shares of 2 images"},
-			"too many weights":  {[]int32{0, 1}, new(ops.Targets), ops.SoftmaxLossConfig{Weights: make([]float64, 4)}, "4 weights of 3 classes"},
-			"no such label":     {[]int32{0, 3}, new(ops.Targets), ops.SoftmaxLossConfig{}, "outside 0…2"},
-			"no such an other":  {[]int32{0, 1}, &ops.Targets{Others: []int32{1, -1}, Shares: []float32{1, 1}}, ops.SoftmaxLossConfig{}, "-1"},
-			"an other too many": {[]int32{0, 1}, &ops.Targets{Others: []int32{1, 3}, Shares: []float32{1, 1}}, ops.SoftmaxLossConfig{}, "3"},
+			"no targets":     {[]int32{0, 1}, nil, ops.SoftmaxLossConfig{}, "no targets"},
+			"too few labels": {[]int32{0}, new(ops.Targets), ops.SoftmaxLossConfig{}, "want N×K and N"},
+			"too few others": {[]int32{0, 1}, &ops.Targets{Others: []int32{1}, Shares: []float32{1}},
+				ops.SoftmaxLossConfig{}, "1 other labels"},
+			"no shares": {[]int32{0, 1}, &ops.Targets{Others: []int32{1, 0}},
+				ops.SoftmaxLossConfig{}, "0 shares of 2 images"},
+			"too many weights": {[]int32{0, 1}, new(ops.Targets),
+				ops.SoftmaxLossConfig{Weights: make([]float64, 4)}, "4 weights of 3 classes"},
+			"no such label": {[]int32{0, 3}, new(ops.Targets), ops.SoftmaxLossConfig{}, "outside 0…2"},
+			"no such an other": {[]int32{0, 1},
+				&ops.Targets{Others: []int32{1, -1}, Shares: []float32{1, 1}}, ops.SoftmaxLossConfig{}, "-1"},
+			"an other too many": {[]int32{0, 1},
+				&ops.Targets{Others: []int32{1, 3}, Shares: []float32{1, 1}}, ops.SoftmaxLossConfig{}, "3"},
 		} {
 			g := gorgonia.NewGraph()
 			logits := gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(2, 3), gorgonia.WithName("x"),
@@ -144,7 +155,8 @@ func TestSoftmaxLossRejects(t *testing.T) {
 // The bits do not depend on how the rows are shared out among threads.
 func TestSoftmaxLossIsTheSameOnAnyThreads(t *testing.T) {
 	const batch, classes = 300, 7
-	labels, targets := make([]int32, batch), &ops.Targets{Others: make([]int32, batch), Shares: make([]float32, batch)}
+	labels, targets := make([]int32, batch), &ops.Targets{Others: make([]int32, batch),
+		Shares: make([]float32, batch)}
 	for n := range labels {
 		labels[n], targets.Others[n] = int32(n%classes), int32((n*3+1)%classes)
 		targets.Shares[n] = float32(math.Mod(float64(n)*0.37, 1))

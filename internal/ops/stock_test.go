@@ -60,7 +60,9 @@ func TestStockDropoutGradientIsWrongUnlessPIsHalf(t *testing.T) {
 			}
 			return wrong
 		}
-		stock := wrong(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return gorgonia.Dropout(in[0], test.p) })
+		stock := wrong(func(in gorgonia.Nodes) (*gorgonia.Node, error) {
+			return gorgonia.Dropout(in[0], test.p)
+		})
 		if (stock == 0) != test.right {
 			t.Errorf("p = %v: %d of stock Dropout's gradients are wrong", test.p, stock)
 		}
@@ -78,14 +80,17 @@ func TestStockMaxPool2DLosesNaNAndPanics(t *testing.T) {
 	values := []float32{nan, nan, 1, 2, nan, nan, 3, 4}
 	g := gorgonia.NewGraph()
 	input := tensor.New(tensor.WithShape(1, 1, 2, 4), tensor.WithBacking(values))
-	x := gorgonia.NewTensor(g, tensor.Float32, 4, gorgonia.WithShape(1, 1, 2, 4), gorgonia.WithValue(input), gorgonia.WithName("x"))
+	x := gorgonia.NewTensor(g, tensor.Float32, 4, gorgonia.WithShape(1, 1, 2, 4),
+		gorgonia.WithValue(input), gorgonia.WithName("x"))
 	pooled, err := gorgonia.MaxPool2D(x, tensor.Shape{2, 2}, []int{0, 0}, []int{2, 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	dy := tensor.New(tensor.WithShape(1, 1, 1, 2), tensor.WithBacking([]float32{1, 1}))
-	upstream := gorgonia.NewTensor(g, tensor.Float32, 4, gorgonia.WithShape(1, 1, 1, 2), gorgonia.WithValue(dy), gorgonia.WithName("dy"))
-	gradients, err := gorgonia.Backpropagate(gorgonia.Nodes{pooled}, gorgonia.Nodes{upstream}, gorgonia.Nodes{x})
+	upstream := gorgonia.NewTensor(g, tensor.Float32, 4, gorgonia.WithShape(1, 1, 1, 2),
+		gorgonia.WithValue(dy), gorgonia.WithName("dy"))
+	gradients, err := gorgonia.Backpropagate(gorgonia.Nodes{pooled}, gorgonia.Nodes{upstream},
+		gorgonia.Nodes{x})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +112,9 @@ func TestStockMaxPool2DLosesNaNAndPanics(t *testing.T) {
 		_, _ = gradients[0].Op().Do(input, y, dy)
 	}()
 
-	tr := newTrial(t, maxPool(ops.Window{KernelHeight: 2, KernelWidth: 2, StrideHeight: 2, StrideWidth: 2}), array{[]int{1, 1, 2, 4}, values})
+	tr := newTrial(t,
+		maxPool(ops.Window{KernelHeight: 2, KernelWidth: 2, StrideHeight: 2, StrideWidth: 2}),
+		array{[]int{1, 1, 2, 4}, values})
 	fill(tr.dy, 1, 0)
 	ours, dx := tr.run(t)
 	goldentest.Compare(t, "MaxPool2D", ours, []float32{nan, 4}, exact)

@@ -15,8 +15,8 @@ func Sum(kernels *kernel.Engine, terms ...*gorgonia.Node) (*gorgonia.Node, error
 	return sum(kernels, false, terms)
 }
 
-// NativeSumReLU applies y = max(x₁ + x₂ + …, 0). Its gradient is, for each input, that of the output where it
-// is above 0, computed once.
+// NativeSumReLU applies y = max(x₁ + x₂ + …, 0). Its gradient is, for each input, that of the
+// output where it is above 0, computed once.
 func NativeSumReLU(kernels kernel.Engine, terms ...*gorgonia.Node) (*gorgonia.Node, error) {
 	return sum(&kernels, true, terms)
 }
@@ -71,7 +71,8 @@ func sum(kernels *kernel.Engine, relu bool, terms gorgonia.Nodes) (*gorgonia.Nod
 	op := y.Op().(*operator)
 	op.differentiable = allTrue(len(terms))
 	// No values move: each input's gradient is the output's.
-	op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
+	op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes,
+		error) {
 		if relu {
 			var err error
 			if grad, err = Apply(Computation{
@@ -94,7 +95,8 @@ func sum(kernels *kernel.Engine, relu bool, terms gorgonia.Nodes) (*gorgonia.Nod
 func SumScalars(terms ...*gorgonia.Node) (*gorgonia.Node, error) {
 	value := gorgonia.NewF32(0)
 	op := &operator{
-		name: "SumScalars", description: Description{Kind: Addition}, output: tensorType(0), shape: tensor.ScalarShape(), inside: -1,
+		name: "SumScalars", description: Description{Kind: Addition}, output: tensorType(0),
+		shape: tensor.ScalarShape(), inside: -1,
 		differentiable: allTrue(len(terms)),
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			var sum float32

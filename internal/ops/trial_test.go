@@ -39,8 +39,10 @@ func newTrial(t *testing.T, apply build, inputs ...array) *trial {
 	for i, input := range inputs {
 		values := slices.Clone(input.values)
 		tr.inputs = append(tr.inputs, values)
-		nodes = append(nodes, gorgonia.NewTensor(g, tensor.Float32, len(input.shape), gorgonia.WithShape(input.shape...),
-			gorgonia.WithName(string(rune('a'+i))), gorgonia.WithValue(tensor.New(tensor.WithShape(input.shape...), tensor.WithBacking(values)))))
+		nodes = append(nodes, gorgonia.NewTensor(g, tensor.Float32, len(input.shape),
+			gorgonia.WithShape(input.shape...),
+			gorgonia.WithName(string(rune('a'+i))),
+			gorgonia.WithValue(tensor.New(tensor.WithShape(input.shape...), tensor.WithBacking(values)))))
 	}
 	var err error
 	if tr.output, err = apply(nodes); err != nil {
@@ -53,9 +55,11 @@ func newTrial(t *testing.T, apply build, inputs ...array) *trial {
 	} else {
 		tr.dy = make([]float32, shape.TotalSize())
 		upstream = gorgonia.NewTensor(g, tensor.Float32, shape.Dims(), gorgonia.WithShape(shape...),
-			gorgonia.WithName("dy"), gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(tr.dy))))
+			gorgonia.WithName("dy"),
+			gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(tr.dy))))
 	}
-	if tr.gradients, err = gorgonia.Backpropagate(gorgonia.Nodes{tr.output}, gorgonia.Nodes{upstream}, nodes); err != nil {
+	if tr.gradients, err = gorgonia.Backpropagate(gorgonia.Nodes{tr.output}, gorgonia.Nodes{upstream},
+		nodes); err != nil {
 		t.Fatal(err)
 	}
 	tr.machine = gorgonia.NewTapeMachine(g)
@@ -122,7 +126,8 @@ func channelsFirst(t *testing.T, c goldentest.Case) reader {
 // checkGolden runs the operator on the golden inputs and compares the output and
 // the gradients: once, and again after a run on other values, which must leave
 // nothing behind.
-func checkGolden(t *testing.T, golden reader, apply build, inputs, gradients []string, tolerance goldentest.Tolerance) {
+func checkGolden(t *testing.T, golden reader, apply build, inputs, gradients []string,
+	tolerance goldentest.Tolerance) {
 	t.Helper()
 	arrays := make([]array, len(inputs))
 	for i, name := range inputs {
@@ -188,7 +193,8 @@ func checkFiniteDifferences(t *testing.T, apply build, inputs ...array) {
 			values[k] = x
 			expected[k] = float32((above - below) / (2 * step))
 		}
-		goldentest.Compare(t, "gradient "+string(rune('a'+i)), gradients[i], expected, goldentest.Tolerance{Relative: 1e-3, OfLargest: 1e-3})
+		goldentest.Compare(t, "gradient "+string(rune('a'+i)), gradients[i], expected,
+			goldentest.Tolerance{Relative: 1e-3, OfLargest: 1e-3})
 	}
 }
 

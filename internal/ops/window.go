@@ -28,15 +28,21 @@ func (w Window) on(input tensor.Shape) (reference.Pool2D, tensor.Shape, error) {
 	}
 	switch {
 	case w.KernelHeight < 1 || w.KernelWidth < 1:
-		return reference.Pool2D{}, nil, fmt.Errorf("pooling window %+v: each side of the kernel must be at least 1", w)
+		return reference.Pool2D{}, nil, fmt.Errorf(
+			"pooling window %+v: each side of the kernel must be at least 1", w)
 	case w.ExtraHeight != 0 || w.ExtraWidth != 0 || w.CeilMode || w.ExcludePadding:
-		return reference.Pool2D{}, nil, fmt.Errorf("pooling window %+v: the plain operator has no such window", w)
+		return reference.Pool2D{}, nil, fmt.Errorf(
+			"pooling window %+v: the plain operator has no such window", w)
 	case w.StrideHeight < 1 || w.StrideWidth < 1:
-		return reference.Pool2D{}, nil, fmt.Errorf("pooling window %+v: each stride must be at least 1", w)
-	case w.PaddingHeight < 0 || w.PaddingWidth < 0 || 2*w.PaddingHeight > w.KernelHeight || 2*w.PaddingWidth > w.KernelWidth:
-		return reference.Pool2D{}, nil, fmt.Errorf("pooling window %+v: padding must be 0 to half the kernel", w)
+		return reference.Pool2D{}, nil, fmt.Errorf("pooling window %+v: each stride must be at least 1",
+			w)
+	case w.PaddingHeight < 0 || w.PaddingWidth < 0 || 2*w.PaddingHeight > w.KernelHeight ||
+		2*w.PaddingWidth > w.KernelWidth:
+		return reference.Pool2D{}, nil, fmt.Errorf(
+			"pooling window %+v: padding must be 0 to half the kernel", w)
 	case w.KernelHeight > input[2]+2*w.PaddingHeight || w.KernelWidth > input[3]+2*w.PaddingWidth:
-		return reference.Pool2D{}, nil, fmt.Errorf("pooling window %+v is larger than the input %v", w, input)
+		return reference.Pool2D{}, nil, fmt.Errorf("pooling window %+v is larger than the input %v", w,
+			input)
 	}
 	height := (input[2]+2*w.PaddingHeight-w.KernelHeight)/w.StrideHeight + 1
 	width := (input[3]+2*w.PaddingWidth-w.KernelWidth)/w.StrideWidth + 1

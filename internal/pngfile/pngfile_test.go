@@ -31,14 +31,16 @@ func TestWriteReplacesPNGsAlone(t *testing.T) {
 		if err := os.WriteFile(precious, []byte(content), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if err := Write(precious, image.NewGray(image.Rect(0, 0, 1, 1))); err == nil || !strings.Contains(err.Error(), precious+" exists and is no PNG") {
+		if err := Write(precious, image.NewGray(image.Rect(0, 0, 1, 1))); err == nil ||
+			!strings.Contains(err.Error(), precious+" exists and is no PNG") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if got, err := os.ReadFile(precious); err != nil || string(got) != content {
 			t.Errorf("%s holds %q (%v)", name, got, err)
 		}
 	}
-	if err := Write(filepath.Join(folder, "none", "a.png"), image.NewGray(image.Rect(0, 0, 1, 1))); err == nil {
+	if err := Write(filepath.Join(folder, "none", "a.png"),
+		image.NewGray(image.Rect(0, 0, 1, 1))); err == nil {
 		t.Error("a folder that is missing gives no error")
 	}
 }

@@ -1,7 +1,7 @@
 package reference
 
-// AvgPool2DForward returns the mean of every window. Padding counts as zeros (count_include_pad, PyTorch's
-// default), unless it is excluded.
+// AvgPool2DForward returns the mean of every window. Padding counts as zeros (count_include_pad,
+// PyTorch's default), unless it is excluded.
 func AvgPool2DForward[T Float](p Pool2D, x []T) []T {
 	oh, ow := p.Output()
 	sum := make([]float64, p.Batch*p.Channels*oh*ow)
@@ -12,7 +12,8 @@ func AvgPool2DForward[T Float](p Pool2D, x []T) []T {
 	return round[T](sum)
 }
 
-// AvgPool2DBackward returns dx: every element gets an equal part of the gradient of each window that it is in.
+// AvgPool2DBackward returns dx: every element gets an equal part of the gradient of each window
+// that it is in.
 func AvgPool2DBackward[T Float](p Pool2D, dy []T) []T {
 	oh, ow := p.Output()
 	sum := make([]float64, p.Batch*p.Channels*p.Height*p.Width)

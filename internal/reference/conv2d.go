@@ -4,8 +4,8 @@ package reference
 //
 //	y[n,o,i,j] = b[o] + Σ_{c,u,v} w[o,c,u,v] · x[n, g·C/G+c, i·SH+u·DH−PH, j·SW+v·DW−PW]
 //
-// with x = 0 outside the image, for c < C/G, g = ⌊o·G/O⌋ being the group of o among G. Its gradients
-// are the same sum read the other way:
+// with x = 0 outside the image, for c < C/G, g = ⌊o·G/O⌋ being the group of o among G. Its
+// gradients are the same sum read the other way:
 //
 //	dx[n,k,h,l] = Σ w[o,c,u,v] · dy[n,o,i,j]   over all (o,c,u,v,i,j) whose product has x[n,k,h,l]
 //	dw[o,c,u,v] = Σ_{n,i,j} dy[n,o,i,j] · x[n, g·C/G+c, i·SH+u·DH−PH, j·SW+v·DW−PW]

@@ -2,7 +2,8 @@ package reference
 
 import "math"
 
-// CrossEntropyForward returns the mean over the batch of −log softmax(z[n])[label[n]], for logits N×K:
+// CrossEntropyForward returns the mean over the batch of −log softmax(z[n])[label[n]], for logits
+// N×K:
 //
 //	loss = 1/N · Σ_n ( log Σ_k exp(z[n,k]) − z[n,label[n]] )
 func CrossEntropyForward[T Float](batch, classes int, logits []T, labels []int32) T {

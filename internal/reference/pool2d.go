@@ -33,8 +33,8 @@ func (p Pool2D) Output() (height, width int) {
 		side(p.Width, p.KernelWidth, p.StrideWidth, p.PaddingWidth, p.ExtraWidth)
 }
 
-// divisor returns how many values the mean of window (i, j) is of: those in the image and, unless they
-// are excluded, in the padding. What CeilMode adds behind the padding never counts.
+// divisor returns how many values the mean of window (i, j) is of: those in the image and, unless
+// they are excluded, in the padding. What CeilMode adds behind the padding never counts.
 func (p Pool2D) divisor(i, j int) float64 {
 	side := func(at, size, kernel, stride, padding, extra int) int {
 		first := at*stride - padding

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// checkGradient compares an analytic gradient with central differences of loss as x varies, in float64.
+// checkGradient compares an analytic gradient with central differences of loss as x varies, in
+// float64.
 func checkGradient(t *testing.T, name string, x, gradient []float64, loss func() float64) {
 	t.Helper()
 	const step = 1e-5
@@ -42,15 +43,23 @@ func dot(a, b []float64) float64 {
 
 func TestConv2DGradient(t *testing.T) {
 	for _, c := range []Conv2D{
-		{Batch: 2, Channels: 3, Height: 5, Width: 6, Filters: 4, KernelHeight: 3, KernelWidth: 2, StrideHeight: 1, StrideWidth: 1},
-		{Batch: 1, Channels: 2, Height: 7, Width: 5, Filters: 3, KernelHeight: 3, KernelWidth: 3, StrideHeight: 2, StrideWidth: 1, PaddingHeight: 1, PaddingWidth: 2},
-		{Batch: 2, Channels: 1, Height: 4, Width: 4, Filters: 2, KernelHeight: 1, KernelWidth: 1, StrideHeight: 3, StrideWidth: 2},
-		{Batch: 1, Channels: 2, Height: 3, Width: 3, Filters: 2, KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1},
-		{Batch: 2, Channels: 4, Height: 6, Width: 5, Filters: 6, KernelHeight: 3, KernelWidth: 2, StrideHeight: 2, StrideWidth: 1, PaddingHeight: 1, Groups: 2, ExtraHeight: 1, DilationHeight: 1, DilationWidth: 3},
-		{Batch: 1, Channels: 3, Height: 5, Width: 6, Filters: 3, KernelHeight: 2, KernelWidth: 3, StrideHeight: 1, StrideWidth: 2, PaddingWidth: 1, Groups: 3, ExtraWidth: 2, DilationHeight: 2},
+		{Batch: 2, Channels: 3, Height: 5, Width: 6, Filters: 4, KernelHeight: 3, KernelWidth: 2,
+			StrideHeight: 1, StrideWidth: 1},
+		{Batch: 1, Channels: 2, Height: 7, Width: 5, Filters: 3, KernelHeight: 3, KernelWidth: 3,
+			StrideHeight: 2, StrideWidth: 1, PaddingHeight: 1, PaddingWidth: 2},
+		{Batch: 2, Channels: 1, Height: 4, Width: 4, Filters: 2, KernelHeight: 1, KernelWidth: 1,
+			StrideHeight: 3, StrideWidth: 2},
+		{Batch: 1, Channels: 2, Height: 3, Width: 3, Filters: 2, KernelHeight: 3, KernelWidth: 3,
+			StrideHeight: 1, StrideWidth: 1},
+		{Batch: 2, Channels: 4, Height: 6, Width: 5, Filters: 6, KernelHeight: 3, KernelWidth: 2,
+			StrideHeight: 2, StrideWidth: 1, PaddingHeight: 1, Groups: 2, ExtraHeight: 1, DilationHeight: 1,
+			DilationWidth: 3},
+		{Batch: 1, Channels: 3, Height: 5, Width: 6, Filters: 3, KernelHeight: 2, KernelWidth: 3,
+			StrideHeight: 1, StrideWidth: 2, PaddingWidth: 1, Groups: 3, ExtraWidth: 2, DilationHeight: 2},
 	} {
 		r := rand.New(rand.NewPCG(1, 2))
-		x, w, b := random(r, c.Batch*c.Channels*c.Height*c.Width), random(r, c.Filters*c.Channels*c.KernelHeight*c.KernelWidth), random(r, c.Filters)
+		x, w, b := random(r, c.Batch*c.Channels*c.Height*c.Width), random(r,
+			c.Filters*c.Channels*c.KernelHeight*c.KernelWidth), random(r, c.Filters)
 		dy := random(r, len(Conv2DForward(c, x, w, b)))
 		dx, dw, db := Conv2DBackward(c, dy, x, w)
 		loss := func() float64 { return dot(dy, Conv2DForward(c, x, w, b)) }
@@ -62,12 +71,18 @@ func TestConv2DGradient(t *testing.T) {
 
 func TestPoolGradient(t *testing.T) {
 	for _, p := range []Pool2D{
-		{Batch: 2, Channels: 3, Height: 4, Width: 6, KernelHeight: 2, KernelWidth: 2, StrideHeight: 2, StrideWidth: 2},
-		{Batch: 1, Channels: 2, Height: 7, Width: 5, KernelHeight: 3, KernelWidth: 3, StrideHeight: 2, StrideWidth: 2, PaddingHeight: 1, PaddingWidth: 1},
-		{Batch: 2, Channels: 1, Height: 5, Width: 5, KernelHeight: 2, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1, PaddingWidth: 1},
-		{Batch: 1, Channels: 2, Height: 5, Width: 5, KernelHeight: 1, KernelWidth: 2, StrideHeight: 3, StrideWidth: 3},
-		{Batch: 1, Channels: 2, Height: 6, Width: 4, KernelHeight: 3, KernelWidth: 3, StrideHeight: 2, StrideWidth: 2, PaddingHeight: 1, PaddingWidth: 1, CeilMode: true},
-		{Batch: 1, Channels: 2, Height: 6, Width: 5, KernelHeight: 3, KernelWidth: 3, StrideHeight: 2, StrideWidth: 2, ExtraHeight: 1, ExtraWidth: 2, ExcludePadding: true},
+		{Batch: 2, Channels: 3, Height: 4, Width: 6, KernelHeight: 2, KernelWidth: 2, StrideHeight: 2,
+			StrideWidth: 2},
+		{Batch: 1, Channels: 2, Height: 7, Width: 5, KernelHeight: 3, KernelWidth: 3, StrideHeight: 2,
+			StrideWidth: 2, PaddingHeight: 1, PaddingWidth: 1},
+		{Batch: 2, Channels: 1, Height: 5, Width: 5, KernelHeight: 2, KernelWidth: 3, StrideHeight: 1,
+			StrideWidth: 1, PaddingWidth: 1},
+		{Batch: 1, Channels: 2, Height: 5, Width: 5, KernelHeight: 1, KernelWidth: 2, StrideHeight: 3,
+			StrideWidth: 3},
+		{Batch: 1, Channels: 2, Height: 6, Width: 4, KernelHeight: 3, KernelWidth: 3, StrideHeight: 2,
+			StrideWidth: 2, PaddingHeight: 1, PaddingWidth: 1, CeilMode: true},
+		{Batch: 1, Channels: 2, Height: 6, Width: 5, KernelHeight: 3, KernelWidth: 3, StrideHeight: 2,
+			StrideWidth: 2, ExtraHeight: 1, ExtraWidth: 2, ExcludePadding: true},
 	} {
 		r := rand.New(rand.NewPCG(3, 4))
 		x := random(r, p.Batch*p.Channels*p.Height*p.Width)
@@ -77,13 +92,16 @@ func TestPoolGradient(t *testing.T) {
 			y, _ := MaxPool2DForward(p, x)
 			return dot(dy, y)
 		})
-		checkGradient(t, "average", x, AvgPool2DBackward(p, dy), func() float64 { return dot(dy, AvgPool2DForward(p, x)) })
+		checkGradient(t, "average", x, AvgPool2DBackward(p, dy), func() float64 {
+			return dot(dy, AvgPool2DForward(p, x))
+		})
 	}
 }
 
 func TestMaxPool2DTiesAndNaN(t *testing.T) {
 	nan := math.NaN()
-	p := Pool2D{Batch: 1, Channels: 1, Height: 2, Width: 2, KernelHeight: 2, KernelWidth: 2, StrideHeight: 2, StrideWidth: 2}
+	p := Pool2D{Batch: 1, Channels: 1, Height: 2, Width: 2, KernelHeight: 2, KernelWidth: 2,
+		StrideHeight: 2, StrideWidth: 2}
 	for _, test := range []struct {
 		x     []float64
 		index int

@@ -11,8 +11,8 @@ func ReLUForward[T Float](x []T) []T {
 	return y
 }
 
-// ReLUBackward returns dx = dy where x is positive or NaN, and 0 where x ≤ 0. Either the input or the output of the
-// forward function may be given as x: they are positive in the same places.
+// ReLUBackward returns dx = dy where x is positive or NaN, and 0 where x ≤ 0. Either the input or
+// the output of the forward function may be given as x: they are positive in the same places.
 func ReLUBackward[T Float](dy, x []T) []T {
 	dx := make([]T, len(dy))
 	for i, v := range x {

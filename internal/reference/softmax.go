@@ -2,8 +2,8 @@ package reference
 
 import "math"
 
-// SoftmaxForward returns p[n,k] = exp(z[n,k]) / Σ_j exp(z[n,j]) of logits N×K, computed after the row's maximum is
-// subtracted, so that nothing overflows.
+// SoftmaxForward returns p[n,k] = exp(z[n,k]) / Σ_j exp(z[n,j]) of logits N×K, computed after the
+// row's maximum is subtracted, so that nothing overflows.
 func SoftmaxForward[T Float](batch, classes int, logits []T) []T {
 	p := make([]T, len(logits))
 	for n := range batch {

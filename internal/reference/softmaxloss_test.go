@@ -34,7 +34,8 @@ func TestTargets(t *testing.T) {
 			t.Errorf("image %d: targets %v", n, coefficients[4*n:4*n+4])
 		}
 	}
-	if math.Abs(coefficients[3]-0.85) > 1e-12 || math.Abs(coefficients[4]-0.25) > 1e-12 || divisor != 2 {
+	if math.Abs(coefficients[3]-0.85) > 1e-12 || math.Abs(coefficients[4]-0.25) > 1e-12 ||
+		divisor != 2 {
 		t.Errorf("targets %v, divisor %v", coefficients, divisor)
 	}
 }

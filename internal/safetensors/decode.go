@@ -19,15 +19,16 @@ import (
 // remedy ends the message about a file that no writer of the format makes.
 const remedy = "the file is damaged or not safetensors; take another copy or write it again"
 
-// Read reads the file at path, and compares it with the digest that Write gave it. An error about its
-// content is an *Error.
+// Read reads the file at path, and compares it with the digest that Write gave it. An error about
+// its content is an *Error.
 func Read(path string) (*File, error) {
 	info, err := os.Stat(path) // before opening: a named pipe would block
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file (%s); give a safetensors file", path, info.Mode().Type())
+		return nil, fmt.Errorf("%s is not a regular file (%s); give a safetensors file", path,
+			info.Mode().Type())
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -230,7 +231,8 @@ func parseEntry(dec *json.Decoder, name string) (entry, error) {
 			e.shape = make([]int, len(numbers))
 			for i, n := range numbers {
 				if n > uint64(maxInt) {
-					return &Error{Tensor: name, Err: ErrShape, Detail: fmt.Sprintf("dimension %d is %d; %s", i, n, remedy)}
+					return &Error{Tensor: name, Err: ErrShape, Detail: fmt.Sprintf("dimension %d is %d; %s", i, n,
+						remedy)}
 				}
 				e.shape[i] = int(n)
 			}
@@ -322,7 +324,8 @@ func delim(dec *json.Decoder, want json.Delim) error {
 		return err
 	}
 	if token != want {
-		return malformed(fmt.Sprintf("byte %d: %v stands where %q should", dec.InputOffset(), token, want.String()))
+		return malformed(fmt.Sprintf("byte %d: %v stands where %q should", dec.InputOffset(), token,
+			want.String()))
 	}
 	return nil
 }

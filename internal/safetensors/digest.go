@@ -11,8 +11,8 @@ import (
 // DigestKey is the key in the metadata of a file's Digest.
 const DigestKey = "slipway.sha256"
 
-// Digest covers all metadata but itself, and every tensor's name, type, shape and data, so that a flipped
-// bit anywhere in the file is found. It is a sha256 in hex.
+// Digest covers all metadata but itself, and every tensor's name, type, shape and data, so that a
+// flipped bit anywhere in the file is found. It is a sha256 in hex.
 func (f *File) Digest() string {
 	sum := sha256.New()
 	for _, key := range slices.Sorted(maps.Keys(f.Metadata)) {
@@ -32,14 +32,17 @@ func (f *File) verify() error {
 	want, ok := f.Metadata[DigestKey]
 	for key := range f.Metadata {
 		if !ok && nearly(key, DigestKey) {
-			return &Error{Err: ErrDigest, Detail: fmt.Sprintf("its metadata has %s, which was %s; %s", quote(key), DigestKey, anotherCopy)}
+			return &Error{Err: ErrDigest, Detail: fmt.Sprintf("its metadata has %s, which was %s; %s",
+				quote(key), DigestKey, anotherCopy)}
 		}
 	}
 	if !ok {
 		return nil
 	}
 	if got := f.Digest(); got != want {
-		return &Error{Err: ErrDigest, Detail: fmt.Sprintf("its content has the sha256 %s, its metadata says %s; %s", got, want, anotherCopy)}
+		return &Error{Err: ErrDigest,
+			Detail: fmt.Sprintf("its content has the sha256 %s, its metadata says %s; %s", got, want,
+				anotherCopy)}
 	}
 	return nil
 }

@@ -36,7 +36,8 @@ func TestFlippedBits(t *testing.T) {
 		}
 		var wrong *Error
 		if read, err := Read(path); !errors.As(err, &wrong) {
-			t.Errorf("bit %d of byte %d, in %q: %v, metadata %v", bit%8, bit/8, whole[max(0, bit/8-9):bit/8+1], err, read.Metadata)
+			t.Errorf("bit %d of byte %d, in %q: %v, metadata %v", bit%8, bit/8,
+				whole[max(0, bit/8-9):bit/8+1], err, read.Metadata)
 		}
 		whole[bit/8] ^= 1 << (bit % 8)
 	}

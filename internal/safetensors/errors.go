@@ -21,7 +21,8 @@ var (
 	ErrTrailing     = errors.New("there are bytes after the last tensor")
 	ErrName         = errors.New("no tensor can have this name")
 	ErrDigest       = errors.New("the file is damaged")
-	ErrPyTorch      = errors.New("it is a file of PyTorch's own format, which is Python code and is not read")
+	ErrPyTorch      = errors.New(
+		"it is a file of PyTorch's own format, which is Python code and is not read")
 )
 
 // Error says which file and which tensor are wrong, how, and what to do.

@@ -123,7 +123,8 @@ func NewUint8(name string, shape []int, values []uint8) Tensor {
 	return Tensor{Name: name, DType: U8, Shape: slices.Clone(shape), Data: slices.Clone(values)}
 }
 
-func newTensor[T any](name string, dtype DType, shape []int, values []T, put func([]byte, T) []byte) Tensor {
+func newTensor[T any](name string, dtype DType, shape []int, values []T,
+	put func([]byte, T) []byte) Tensor {
 	data := make([]byte, 0, len(values)*dtype.Size())
 	for _, v := range values {
 		data = put(data, v)
@@ -141,7 +142,9 @@ func (t Tensor) Float32s() ([]float32, error) {
 	case F16:
 		return values(t, func(b []byte) float32 { return float16(le.Uint16(b)) })
 	case BF16: // the upper half of a float32
-		return values(t, func(b []byte) float32 { return math.Float32frombits(uint32(le.Uint16(b)) << 16) })
+		return values(t, func(b []byte) float32 {
+			return math.Float32frombits(uint32(le.Uint16(b)) << 16)
+		})
 	}
 	return nil, t.wrongType("F32, F16 or BF16")
 }
@@ -151,7 +154,9 @@ func (t Tensor) Float64s() ([]float64, error) {
 	if t.DType != F64 {
 		return nil, t.wrongType(F64)
 	}
-	return values(t, func(b []byte) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(b)) })
+	return values(t, func(b []byte) float64 {
+		return math.Float64frombits(binary.LittleEndian.Uint64(b))
+	})
 }
 
 // Int32s returns the values of an I32 tensor.
@@ -198,16 +203,19 @@ func values[T any](t Tensor, get func([]byte) T) ([]T, error) {
 // check tells whether the data has the length that dtype and shape say.
 func (t Tensor) check() error {
 	if t.DType.Size() == 0 {
-		return &Error{Tensor: t.Name, Err: ErrDType, Detail: fmt.Sprintf("element type %q is not known here", t.DType)}
+		return &Error{Tensor: t.Name, Err: ErrDType,
+			Detail: fmt.Sprintf("element type %q is not known here", t.DType)}
 	}
 	size, ok := byteSize(t.DType, t.Shape)
 	if !ok {
 		return &Error{Tensor: t.Name, Err: ErrShape,
-			Detail: fmt.Sprintf("shape %v has a negative dimension or more bytes than 64 bits count", t.Shape)}
+			Detail: fmt.Sprintf("shape %v has a negative dimension or more bytes than 64 bits count",
+				t.Shape)}
 	}
 	if size != uint64(len(t.Data)) {
 		return &Error{Tensor: t.Name, Err: ErrSize,
-			Detail: fmt.Sprintf("shape %v of %s takes %d bytes, the data has %d", t.Shape, t.DType, size, len(t.Data))}
+			Detail: fmt.Sprintf("shape %v of %s takes %d bytes, the data has %d", t.Shape, t.DType, size,
+				len(t.Data))}
 	}
 	return nil
 }

@@ -21,7 +21,8 @@ func golden() *File {
 	for i := range weight {
 		weight[i] = float32(i-12) / 8
 	}
-	half := Tensor{Name: "half", DType: F16, Shape: []int{4}, Data: []byte{0x00, 0x3e, 0x01, 0x80, 0xff, 0x7b, 0x00, 0x7c}}
+	half := Tensor{Name: "half", DType: F16, Shape: []int{4},
+		Data: []byte{0x00, 0x3e, 0x01, 0x80, 0xff, 0x7b, 0x00, 0x7c}}
 	return &File{
 		Metadata: map[string]string{"format": "np", "Größe": "<7 & \"quotes\">\n"},
 		Tensors: []Tensor{
@@ -56,7 +57,8 @@ func TestReadsWhatPythonWrote(t *testing.T) {
 	}
 	half, _ := got.Tensor("half")
 	values, err := half.Float32s()
-	if wantHalf := []float32{1.5, -0x1p-24, 65504, float32(math.Inf(1))}; err != nil || !slices.Equal(values, wantHalf) {
+	if wantHalf := []float32{1.5, -0x1p-24, 65504, float32(math.Inf(1))}; err != nil ||
+		!slices.Equal(values, wantHalf) {
 		t.Errorf("half = %v (%v), want %v", values, err, wantHalf)
 	}
 	weight, _ := got.Tensor("conv1.weight")
@@ -70,8 +72,10 @@ func TestPythonReadsWhatWeWrite(t *testing.T) {
 	if python == "" {
 		python = "python3"
 	}
-	if out, err := exec.Command(python, "-c", "import safetensors.numpy").CombinedOutput(); err != nil {
-		t.Skipf("%s has no safetensors and numpy (%v: %.100s); name one that has in SAFETENSORS_PYTHON", python, err, out)
+	if out, err := exec.Command(python, "-c", "import safetensors.numpy").
+		CombinedOutput(); err != nil {
+		t.Skipf("%s has no safetensors and numpy (%v: %.100s); name one that has in SAFETENSORS_PYTHON",
+			python, err, out)
 	}
 	path := filepath.Join(t.TempDir(), "from-go.safetensors")
 	if err := Write(path, golden()); err != nil {
@@ -136,7 +140,8 @@ func TestValues(t *testing.T) {
 	if err != nil || !slices.Equal(u8s, []uint8{0, 255}) {
 		t.Error(u8s, err)
 	}
-	bf16s, err := Tensor{Name: "a", DType: BF16, Shape: []int{2}, Data: []byte{0x80, 0x3f, 0x49, 0x40}}.Float32s()
+	bf16s, err := Tensor{Name: "a", DType: BF16, Shape: []int{2},
+		Data: []byte{0x80, 0x3f, 0x49, 0x40}}.Float32s()
 	if err != nil || !slices.Equal(bf16s, []float32{1, 3.140625}) {
 		t.Error(bf16s, err)
 	}
@@ -185,7 +190,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"header cut", file("{"+a+"}", 0)[:20], ErrTruncated, "12 are there"},
 		{"header of 0", file("", 0), ErrHeaderLength, "0 bytes"},
 		{"header of 2⁶³", binary.LittleEndian.AppendUint64(nil, 1<<63), ErrHeaderLength, "100000000"},
-		{"header over the limit", binary.LittleEndian.AppendUint64(nil, MaxHeader+1), ErrHeaderLength, "100000001"},
+		{"header over the limit", binary.LittleEndian.AppendUint64(nil, MaxHeader+1), ErrHeaderLength,
+			"100000001"},
 		{"leading space", file(" {"+a+"}", 8), ErrHeader, "begin"},
 		{"not JSON", file("{nonsense}", 0), ErrHeader, "invalid character"},
 		{"JSON cut", file(`{"a":{"dtype"`, 0), ErrHeader, "not complete"},
@@ -195,25 +201,44 @@ func TestDecodeRefuses(t *testing.T) {
 		{"tensor is a number", file(`{"a":7}`, 0), ErrHeader, "7 stands"},
 		{"two of a name", file("{"+a+","+a+"}", 8), ErrDuplicate, `"a"`},
 		{"two of a metadata name", file(`{"__metadata__":{"k":"1","k":"2"}}`, 0), ErrDuplicate, `"k"`},
-		{"two of a name, one escaped", file("{"+a+","+strings.Replace(a, `"a"`, `"\u0061"`, 1)+"}", 8), ErrDuplicate, `"a"`},
+		{"two of a name, one escaped", file("{"+a+","+strings.Replace(a, `"a"`, `"\u0061"`, 1)+"}", 8),
+			ErrDuplicate, `"a"`},
 		{"metadata not of strings", file(`{"__metadata__":{"k":1}}`, 0), ErrHeader, `"k"`},
-		{"unknown type", file(`{"a":{"dtype":"F31","shape":[2],"data_offsets":[0,8]}}`, 8), ErrDType, "F31"},
-		{"type is a number", file(`{"a":{"dtype":5,"shape":[2],"data_offsets":[0,8]}}`, 8), ErrHeader, "dtype"},
-		{"no shape", file(`{"a":{"dtype":"F32","data_offsets":[0,8]}}`, 8), ErrHeader, "shape is missing"},
-		{"shape twice", file(`{"a":{"dtype":"F32","shape":[2],"shape":[2],"data_offsets":[0,8]}}`, 8), ErrHeader, "twice"},
-		{"unknown field", file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"stride":[1]}}`, 8), ErrHeader, "stride"},
-		{"negative dimension", file(`{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}`, 8), ErrShape, "-2"},
-		{"fractional dimension", file(`{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}`, 8), ErrShape, "2.0"},
-		{"dimension over 64 bits", file(`{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}}`, 8), ErrShape, "999"},
-		{"shape overflows", file(`{"a":{"dtype":"F32","shape":[4611686018427387906,1],"data_offsets":[0,8]}}`, 8), ErrShape, "64 bits"},
-		{"shape and size disagree", file(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`, 8), ErrSize, "12 bytes"},
-		{"three offsets", file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4,8]}}`, 8), ErrHeader, "3 numbers"},
-		{"negative offset", file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}}`, 8), ErrOffsets, "-8"},
-		{"offsets reversed", file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}`, 8), ErrOffsets, "8 to 0"},
+		{"unknown type", file(`{"a":{"dtype":"F31","shape":[2],"data_offsets":[0,8]}}`, 8), ErrDType,
+			"F31"},
+		{"type is a number", file(`{"a":{"dtype":5,"shape":[2],"data_offsets":[0,8]}}`, 8), ErrHeader,
+			"dtype"},
+		{"no shape", file(`{"a":{"dtype":"F32","data_offsets":[0,8]}}`, 8), ErrHeader,
+			"shape is missing"},
+		{"shape twice", file(`{"a":{"dtype":"F32","shape":[2],"shape":[2],"data_offsets":[0,8]}}`, 8),
+			ErrHeader, "twice"},
+		{"unknown field", file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"stride":[1]}}`, 8),
+			ErrHeader, "stride"},
+		{"negative dimension", file(`{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}`, 8),
+			ErrShape, "-2"},
+		{"fractional dimension", file(`{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}`, 8),
+			ErrShape, "2.0"},
+		{"dimension over 64 bits",
+			file(`{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}}`, 8), ErrShape,
+			"999"},
+		{"shape overflows",
+			file(`{"a":{"dtype":"F32","shape":[4611686018427387906,1],"data_offsets":[0,8]}}`, 8), ErrShape,
+			"64 bits"},
+		{"shape and size disagree", file(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`, 8),
+			ErrSize, "12 bytes"},
+		{"three offsets", file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4,8]}}`, 8), ErrHeader,
+			"3 numbers"},
+		{"negative offset", file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}}`, 8),
+			ErrOffsets, "-8"},
+		{"offsets reversed", file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}`, 8),
+			ErrOffsets, "8 to 0"},
 		{"data cut", file("{"+a+"}", 7), ErrOffsets, "0 to 8 of 7"},
-		{"overlap", file("{"+a+`,"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}`, 12), ErrOverlap, `"b"`},
-		{"gap", file("{"+a+`,"b":{"dtype":"U8","shape":[1],"data_offsets":[9,10]}}`, 10), ErrGap, "8 to 9"},
-		{"gap at the start", file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 2), ErrGap, "0 to 1"},
+		{"overlap", file("{"+a+`,"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}`, 12), ErrOverlap,
+			`"b"`},
+		{"gap", file("{"+a+`,"b":{"dtype":"U8","shape":[1],"data_offsets":[9,10]}}`, 10), ErrGap,
+			"8 to 9"},
+		{"gap at the start", file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 2), ErrGap,
+			"0 to 1"},
 		{"trailing bytes", file("{"+a+"}", 9), ErrTrailing, "1 of them"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -240,13 +265,18 @@ func TestEncodeRefuses(t *testing.T) {
 		want error
 	}{
 		{"two of a name", File{Tensors: []Tensor{ok, ok}}, ErrDuplicate},
-		{"the metadata's name", File{Tensors: []Tensor{{Name: "__metadata__", DType: U8, Shape: []int{0}}}}, ErrName},
+		{"the metadata's name",
+			File{Tensors: []Tensor{{Name: "__metadata__", DType: U8, Shape: []int{0}}}}, ErrName},
 		{"name not UTF-8", File{Tensors: []Tensor{{Name: "\xff", DType: U8, Shape: []int{0}}}}, ErrUTF8},
 		{"metadata not UTF-8", File{Metadata: map[string]string{"a": "\xff"}}, ErrUTF8},
 		{"unknown type", File{Tensors: []Tensor{{Name: "a", DType: "F\"31"}}}, ErrDType},
-		{"negative dimension", File{Tensors: []Tensor{{Name: "a", DType: U8, Shape: []int{-1}}}}, ErrShape},
-		{"shape overflows", File{Tensors: []Tensor{{Name: "a", DType: F64, Shape: []int{math.MaxInt, 2}}}}, ErrShape},
-		{"too little data", File{Tensors: []Tensor{{Name: "a", DType: F32, Shape: []int{2}, Data: make([]byte, 4)}}}, ErrSize},
+		{"negative dimension", File{Tensors: []Tensor{{Name: "a", DType: U8, Shape: []int{-1}}}},
+			ErrShape},
+		{"shape overflows",
+			File{Tensors: []Tensor{{Name: "a", DType: F64, Shape: []int{math.MaxInt, 2}}}}, ErrShape},
+		{"too little data",
+			File{Tensors: []Tensor{{Name: "a", DType: F32, Shape: []int{2}, Data: make([]byte, 4)}}},
+			ErrSize},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "checkpoint")
@@ -300,11 +330,13 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("encoded but not decoded: %v", err)
 		}
-		if !maps.Equal(first.Metadata, second.Metadata) || !slices.EqualFunc(first.Tensors, second.Tensors, equal) {
+		if !maps.Equal(first.Metadata, second.Metadata) ||
+			!slices.EqualFunc(first.Tensors, second.Tensors, equal) {
 			t.Fatalf("%v became %v", first, second)
 		}
 		for _, tensor := range first.Tensors {
-			if values, err := tensor.Float32s(); err == nil && len(values)*tensor.DType.Size() != len(tensor.Data) {
+			if values, err := tensor.Float32s(); err == nil &&
+				len(values)*tensor.DType.Size() != len(tensor.Data) {
 				t.Fatalf("%d values from %d bytes", len(values), len(tensor.Data))
 			}
 		}
@@ -312,5 +344,6 @@ func FuzzDecode(f *testing.F) {
 }
 
 func equal(a, b Tensor) bool {
-	return a.Name == b.Name && a.DType == b.DType && slices.Equal(a.Shape, b.Shape) && bytes.Equal(a.Data, b.Data)
+	return a.Name == b.Name && a.DType == b.DType && slices.Equal(a.Shape, b.Shape) &&
+		bytes.Equal(a.Data, b.Data)
 }

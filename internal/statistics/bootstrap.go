@@ -21,9 +21,12 @@ type Bootstrapped struct {
 
 // Bootstrap draws that many resamples of the values, with replacement, and returns
 // the intervals of the statistic. It needs at least two values.
-func Bootstrap(values []float64, statistic func([]float64) float64, resamples int, level float64, seed uint64) (Bootstrapped, error) {
+func Bootstrap(values []float64, statistic func([]float64) float64, resamples int, level float64,
+	seed uint64) (Bootstrapped, error) {
 	if len(values) < 2 || resamples < 2 {
-		return Bootstrapped{}, fmt.Errorf("%w: bootstrap of %d values, %d resamples; at least 2 of each are needed", ErrArgument, len(values), resamples)
+		return Bootstrapped{}, fmt.Errorf(
+			"%w: bootstrap of %d values, %d resamples; at least 2 of each are needed", ErrArgument,
+			len(values), resamples)
 	}
 	source := random.New(seed, "bootstrap")
 	distribution, sample := make([]float64, resamples), make([]float64, len(values))
@@ -37,7 +40,8 @@ func Bootstrap(values []float64, statistic func([]float64) float64, resamples in
 }
 
 // bootstrapIntervals returns the intervals from the statistics of the resamples.
-func bootstrapIntervals(values []float64, statistic func([]float64) float64, distribution []float64, level float64) (Bootstrapped, error) {
+func bootstrapIntervals(values []float64, statistic func([]float64) float64, distribution []float64,
+	level float64) (Bootstrapped, error) {
 	if err := checkLevel(level); err != nil {
 		return Bootstrapped{}, err
 	}
@@ -60,7 +64,8 @@ func bootstrapIntervals(values []float64, statistic func([]float64) float64, dis
 	if below+equal == 0 || below == len(distribution) {
 		return result, nil // no finite correction: the percentile interval stands
 	}
-	bias := distuv.UnitNormal.Quantile((float64(below) + float64(equal)/2) / float64(len(distribution)))
+	bias := distuv.UnitNormal.Quantile((float64(below) + float64(equal)/2) / float64(
+		len(distribution)))
 	acceleration, ok := jackknifeAcceleration(values, statistic)
 	if !ok || math.IsInf(bias, 0) {
 		return result, nil
@@ -75,7 +80,8 @@ func bootstrapIntervals(values []float64, statistic func([]float64) float64, dis
 
 // jackknifeAcceleration returns a sixth of the skewness of the statistic, as the
 // values left out one by one show it; not ok if nothing changes.
-func jackknifeAcceleration(values []float64, statistic func([]float64) float64) (acceleration float64, ok bool) {
+func jackknifeAcceleration(values []float64, statistic func([]float64) float64) (
+	acceleration float64, ok bool) {
 	left := make([]float64, len(values))
 	sample := make([]float64, 0, len(values)-1)
 	for i := range values {
@@ -101,7 +107,8 @@ func jackknifeAcceleration(values []float64, statistic func([]float64) float64) 
 // of wide intervals. All rows have the same length.
 func CrossedBootstrap(table [][]int8, resamples int, level float64, seed uint64) (Interval, error) {
 	if len(table) == 0 || len(table[0]) == 0 || resamples < 2 {
-		return Interval{}, fmt.Errorf("%w: crossed bootstrap of an empty table, or %d resamples", ErrArgument, resamples)
+		return Interval{}, fmt.Errorf("%w: crossed bootstrap of an empty table, or %d resamples",
+			ErrArgument, resamples)
 	}
 	columns := len(table[0])
 	for _, row := range table {

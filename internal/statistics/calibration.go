@@ -29,12 +29,14 @@ func NewIndependentScores(logits []float32, classes int, labels []int) (Scores, 
 // NewScores makes scores of logits, N×classes, by softmax.
 func NewScores(logits []float32, classes int, labels []int) (Scores, error) {
 	if classes < 1 || len(labels) == 0 || len(logits) != classes*len(labels) {
-		return Scores{}, fmt.Errorf("%w: %d logits for %d labels of %d classes", ErrArgument, len(logits), len(labels), classes)
+		return Scores{}, fmt.Errorf("%w: %d logits for %d labels of %d classes", ErrArgument, len(logits),
+			len(labels), classes)
 	}
 	probabilities := make([]float64, len(logits))
 	for i, label := range labels {
 		if label < 0 || label >= classes {
-			return Scores{}, fmt.Errorf("%w: label %d of image %d, there are %d classes", ErrArgument, label, i, classes)
+			return Scores{}, fmt.Errorf("%w: label %d of image %d, there are %d classes", ErrArgument, label,
+				i, classes)
 		}
 		row, out := logits[i*classes:(i+1)*classes], probabilities[i*classes:(i+1)*classes]
 		largest := math.Inf(-1)

@@ -1,13 +1,13 @@
 // Package statistics has what it takes to compare training runs: tests of a
 // difference, intervals of a figure, and how well scores are calibrated.
 //
-// All functions are pure: what draws random numbers takes a seed, and the same
-// seed gives the same answer. Distributions are Gonum's. Tests, Holm's correction, the
-// bootstrap of one sample, intervals of shares and of one more value, and calibration are
-// checked against SciPy or statsmodels on the same numbers (testdata/golden.json, made by
-// scripts/golden/make-golden statistics). Counts of classes and rankings are checked against
-// scikit-learn by package metrics, which is made of them. Quantile, MeanInterval and CrossedBootstrap are
-// checked by cases whose answer is known.
+// All functions are pure: what draws random numbers takes a seed, and the same seed gives the same
+// answer. Distributions are Gonum's. Tests, Holm's correction, the bootstrap of one sample,
+// intervals of shares and of one more value, and calibration are checked against SciPy or
+// statsmodels on the same numbers (testdata/golden.json, made by scripts/golden/make-golden
+// statistics). Counts of classes and rankings are checked against scikit-learn by package metrics,
+// which is made of them. Quantile, MeanInterval and CrossedBootstrap are checked by cases whose
+// answer is known.
 package statistics
 
 import (

@@ -71,7 +71,8 @@ func readGolden(t *testing.T) golden {
 	if err := json.Unmarshal(raw, &g); err != nil {
 		t.Fatal(err)
 	}
-	if len(g.Comparisons) == 0 || len(g.Predictions) == 0 || len(g.Bootstraps) == 0 || len(g.Proportions) == 0 || len(g.McNemar) == 0 || len(g.Holm) == 0 || len(g.Calibration) == 0 {
+	if len(g.Comparisons) == 0 || len(g.Predictions) == 0 || len(g.Bootstraps) == 0 ||
+		len(g.Proportions) == 0 || len(g.McNemar) == 0 || len(g.Holm) == 0 || len(g.Calibration) == 0 {
 		t.Fatal("testdata/golden.json lacks cases; make it again: scripts/golden/make-golden statistics")
 	}
 	return g
@@ -135,14 +136,16 @@ func checkT(t *testing.T, what string, got TTest, err error, want goldenT) {
 	nearInterval(t, what+": interval", got.Interval, want.Interval)
 }
 
-func checkPermutation(t *testing.T, what string, got Permutation, err error, want goldenPermutation) {
+func checkPermutation(t *testing.T, what string, got Permutation, err error,
+	want goldenPermutation) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 	near(t, what+": p", got.P, want.P)
 	if got.Arrangements != want.Arrangements || !got.Exact {
-		t.Errorf("%s: %d arrangements (exact: %v), want %d", what, got.Arrangements, got.Exact, want.Arrangements)
+		t.Errorf("%s: %d arrangements (exact: %v), want %d", what, got.Arrangements, got.Exact,
+			want.Arrangements)
 	}
 }
 
@@ -171,7 +174,8 @@ func TestBootstrapAgreesWithSciPy(t *testing.T) {
 				got, want Interval
 			}{{"percentile", own.Percentile, c.PercentileOfMany}, {"BCa", own.BCa, c.BCaOfMany}} {
 				width := end.want.High - end.want.Low
-				if math.Abs(end.got.Low-end.want.Low) > 0.03*width || math.Abs(end.got.High-end.want.High) > 0.03*width {
+				if math.Abs(end.got.Low-end.want.Low) > 0.03*width ||
+					math.Abs(end.got.High-end.want.High) > 0.03*width {
 					t.Errorf("%s interval %v, SciPy's %v", end.what, end.got, end.want)
 				}
 			}
@@ -195,7 +199,8 @@ func TestProportionsAgreeWithStatsmodels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		nearInterval(t, fmt.Sprintf("Clopper-Pearson of %d/%d", c.Successes, c.N), exact, c.ClopperPearson)
+		nearInterval(t, fmt.Sprintf("Clopper-Pearson of %d/%d", c.Successes, c.N), exact,
+			c.ClopperPearson)
 	}
 	for _, c := range g.McNemar {
 		p, err := McNemar(c.First, c.Second)

@@ -33,7 +33,8 @@ const (
 // that both come from one distribution, every way to deal the values out is as likely.
 func PermutationTest(a, b []float64, seed uint64) (Permutation, error) {
 	if len(a) == 0 || len(b) == 0 {
-		return Permutation{}, fmt.Errorf("%w: permutation test of %d and %d values", ErrArgument, len(a), len(b))
+		return Permutation{}, fmt.Errorf("%w: permutation test of %d and %d values", ErrArgument, len(a),
+			len(b))
 	}
 	all := append(append([]float64(nil), a...), b...)
 	total, scale := 0.0, 0.0
@@ -49,7 +50,8 @@ func PermutationTest(a, b []float64, seed uint64) (Permutation, error) {
 	}
 	// Sums of the same values in another order differ by rounding alone.
 	seen := difference(sumA) - 1e-14*scale
-	if combinations := combin.GeneralizedBinomial(float64(len(all)), nA); combinations <= maxArrangements {
+	if combinations := combin.GeneralizedBinomial(float64(len(all)),
+		nA); combinations <= maxArrangements {
 		atLeast, count := 0, 0
 		chosen := make([]int, len(a))
 		for generator := combin.NewCombinationGenerator(len(all), len(a)); generator.Next(); count++ {

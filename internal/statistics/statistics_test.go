@@ -152,30 +152,75 @@ func TestArgumentsOutOfRange(t *testing.T) {
 	nan := math.NaN()
 	good := []float64{1, 2}
 	for name, call := range map[string]func() error{
-		"Welch of one":                func() error { _, err := Welch(good[:1], good, 0.95); return err },
-		"level 1":                     func() error { _, err := Welch(good, good, 1); return err },
-		"level NaN":                   func() error { _, err := PairedT(good, good, nan); return err },
-		"unequal pairs":               func() error { _, err := PairedT(good, good[:1], 0.95); return err },
-		"interval of one":             func() error { _, err := MeanInterval(good[:1], 0.95); return err },
-		"prediction from one":         func() error { _, err := PredictionInterval(good[:1], 0.95); return err },
-		"prediction at level 0":       func() error { _, err := PredictionInterval(good, 0); return err },
-		"permutation of none":         func() error { _, err := PermutationTest(nil, good, 0); return err },
-		"no pairs":                    func() error { _, err := PairedPermutationTest(nil, nil, 0); return err },
-		"pairs that are none":         func() error { _, err := PairedPermutationTest(good, nil, 0); return err },
-		"bootstrap of one":            func() error { _, err := Bootstrap(good[:1], Mean, 10, 0.95, 0); return err },
-		"one resample":                func() error { _, err := Bootstrap(good, Mean, 1, 0.95, 0); return err },
-		"bootstrap at level 0":        func() error { _, err := Bootstrap(good, Mean, 10, 0, 0); return err },
-		"crossed bootstrap of none":   func() error { _, err := CrossedBootstrap(nil, 10, 0.95, 0); return err },
-		"crossed bootstrap, ragged":   func() error { _, err := CrossedBootstrap([][]int8{{1}, {1, 2}}, 10, 0.95, 0); return err },
-		"crossed bootstrap, level 2":  func() error { _, err := CrossedBootstrap([][]int8{{1}}, 10, 2, 0); return err },
-		"three of two":                func() error { _, err := Wilson(3, 2, 0.95); return err },
-		"none of none":                func() error { _, err := ClopperPearson(0, 0, 0.95); return err },
-		"minus one image":             func() error { _, err := McNemar(-1, 2); return err },
-		"p above 1":                   func() error { _, err := Holm([]float64{0.5, 1.5}); return err },
-		"p NaN":                       func() error { _, err := Holm([]float64{nan}); return err },
-		"too few logits":              func() error { _, err := NewScores(make([]float32, 3), 2, []int{0, 1}); return err },
-		"label out of range":          func() error { _, err := NewScores(make([]float32, 2), 2, []int{2}); return err },
-		"a logit that is no number":   func() error { _, err := NewScores([]float32{float32(nan), 0}, 2, []int{1}); return err },
+		"Welch of one": func() error { _, err := Welch(good[:1], good, 0.95); return err },
+		"level 1":      func() error { _, err := Welch(good, good, 1); return err },
+		"level NaN":    func() error { _, err := PairedT(good, good, nan); return err },
+		"unequal pairs": func() error {
+			_, err := PairedT(good, good[:1], 0.95)
+			return err
+		},
+		"interval of one": func() error {
+			_, err := MeanInterval(good[:1], 0.95)
+			return err
+		},
+		"prediction from one": func() error {
+			_, err := PredictionInterval(good[:1], 0.95)
+			return err
+		},
+		"prediction at level 0": func() error { _, err := PredictionInterval(good, 0); return err },
+		"permutation of none": func() error {
+			_, err := PermutationTest(nil, good, 0)
+			return err
+		},
+		"no pairs": func() error {
+			_, err := PairedPermutationTest(nil, nil, 0)
+			return err
+		},
+		"pairs that are none": func() error {
+			_, err := PairedPermutationTest(good, nil, 0)
+			return err
+		},
+		"bootstrap of one": func() error {
+			_, err := Bootstrap(good[:1], Mean, 10, 0.95, 0)
+			return err
+		},
+		"one resample": func() error {
+			_, err := Bootstrap(good, Mean, 1, 0.95, 0)
+			return err
+		},
+		"bootstrap at level 0": func() error {
+			_, err := Bootstrap(good, Mean, 10, 0, 0)
+			return err
+		},
+		"crossed bootstrap of none": func() error {
+			_, err := CrossedBootstrap(nil, 10, 0.95, 0)
+			return err
+		},
+		"crossed bootstrap, ragged": func() error {
+			_, err := CrossedBootstrap([][]int8{{1}, {1, 2}}, 10, 0.95, 0)
+			return err
+		},
+		"crossed bootstrap, level 2": func() error {
+			_, err := CrossedBootstrap([][]int8{{1}}, 10, 2, 0)
+			return err
+		},
+		"three of two":    func() error { _, err := Wilson(3, 2, 0.95); return err },
+		"none of none":    func() error { _, err := ClopperPearson(0, 0, 0.95); return err },
+		"minus one image": func() error { _, err := McNemar(-1, 2); return err },
+		"p above 1":       func() error { _, err := Holm([]float64{0.5, 1.5}); return err },
+		"p NaN":           func() error { _, err := Holm([]float64{nan}); return err },
+		"too few logits": func() error {
+			_, err := NewScores(make([]float32, 3), 2, []int{0, 1})
+			return err
+		},
+		"label out of range": func() error {
+			_, err := NewScores(make([]float32, 2), 2, []int{2})
+			return err
+		},
+		"a logit that is no number": func() error {
+			_, err := NewScores([]float32{float32(nan), 0}, 2, []int{1})
+			return err
+		},
 		"reliability without any bin": func() error { _, err := Scores{}.Reliability(0); return err },
 	} {
 		if err := call(); !errors.Is(err, ErrArgument) {

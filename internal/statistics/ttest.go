@@ -22,7 +22,8 @@ type TTest struct {
 // for equal means and 0 for others.
 func Welch(a, b []float64, level float64) (TTest, error) {
 	if len(a) < 2 || len(b) < 2 {
-		return TTest{}, fmt.Errorf("%w: Welch's test of %d and %d values, at least 2 each are needed", ErrArgument, len(a), len(b))
+		return TTest{}, fmt.Errorf("%w: Welch's test of %d and %d values, at least 2 each are needed",
+			ErrArgument, len(a), len(b))
 	}
 	deviationA, deviationB := StandardDeviation(a), StandardDeviation(b)
 	nA, nB := float64(len(a)), float64(len(b))
@@ -41,7 +42,8 @@ func PairedT(a, b []float64, level float64) (TTest, error) {
 		return TTest{}, err
 	}
 	if len(d) < 2 {
-		return TTest{}, fmt.Errorf("%w: paired test of %d pairs, at least 2 are needed", ErrArgument, len(d))
+		return TTest{}, fmt.Errorf("%w: paired test of %d pairs, at least 2 are needed", ErrArgument,
+			len(d))
 	}
 	n := float64(len(d))
 	return tTest(Mean(d), StandardDeviation(d)/math.Sqrt(n), n-1, level)
@@ -57,7 +59,8 @@ func MeanInterval(values []float64, level float64) (Interval, error) {
 // level says, if the values, two or more, are normally distributed: mean ± t·s·√(1+1/n).
 func PredictionInterval(values []float64, level float64) (Interval, error) {
 	if len(values) < 2 {
-		return Interval{}, fmt.Errorf("%w: prediction from %d values, at least 2 are needed", ErrArgument, len(values))
+		return Interval{}, fmt.Errorf("%w: prediction from %d values, at least 2 are needed", ErrArgument,
+			len(values))
 	}
 	if err := checkLevel(level); err != nil {
 		return Interval{}, err
@@ -73,7 +76,8 @@ func tTest(difference, standardError, degrees, level float64) (TTest, error) {
 	if err := checkLevel(level); err != nil {
 		return TTest{}, err
 	}
-	test := TTest{Difference: difference, DegreesOfFreedom: degrees, Interval: Interval{difference, difference}, P: 1}
+	test := TTest{Difference: difference, DegreesOfFreedom: degrees,
+		Interval: Interval{difference, difference}, P: 1}
 	if standardError == 0 {
 		if difference != 0 {
 			test.T, test.P = math.Copysign(math.Inf(1), difference), 0

@@ -8,7 +8,8 @@ import (
 )
 
 // Networks are read and written as before graphs were: the addresses of the repository's studies,
-// and of networks of one's own in each form, are those of then. A run that is finished is found again.
+// and of networks of one's own in each form, are those of then. A run that is finished is found
+// again.
 func TestAddressesAreThoseOfBefore(t *testing.T) {
 	const own = `
 networks:
@@ -65,8 +66,10 @@ networks:
 	// Written down at the commit before.
 	want := map[string]string{
 		"small": "d9e59437c9e68dc6", "other": "53752c05f5b5dcba", "other dropout": "1a5474330697b0cb",
-		"dropout.yaml": "7c13383a17dc3de6", "e1-e2.yaml": "34206f1a9a757bb2", "penalties.yaml": "1ff45f3511c9675e",
-		"pixels.yaml": "8d87033d97a4f3ad", "recipe.yaml": "15ef6876e155e86f", "until-loss.yaml": "905bfb19ece9320b",
+		"dropout.yaml": "7c13383a17dc3de6", "e1-e2.yaml": "34206f1a9a757bb2",
+		"penalties.yaml": "1ff45f3511c9675e",
+		"pixels.yaml":    "8d87033d97a4f3ad", "recipe.yaml": "15ef6876e155e86f",
+		"until-loss.yaml": "905bfb19ece9320b",
 	}
 	for name, id := range got {
 		if want[name] != id {

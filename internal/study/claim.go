@@ -27,8 +27,8 @@ type errElsewhere struct{ owner lease.Owner }
 func (e errElsewhere) Error() string { return fmt.Sprintf("%v trains it", e.owner) }
 
 // runAll executes the tasks that are not finished, several at a time, and then waits for those that
-// other processes execute, or takes them over where they are gone. On the first error the others are
-// stopped, and saved.
+// other processes execute, or takes them over where they are gone. On the first error the others
+// are stopped, and saved.
 func (e *execution) runAll(ctx context.Context, tasks []*task) error {
 	var elsewhere []*task
 	var mutex sync.Mutex
@@ -48,8 +48,8 @@ func (e *execution) runAll(ctx context.Context, tasks []*task) error {
 	return e.awaitAll(ctx, elsewhere)
 }
 
-// awaitAll runs tasks that other processes run, once those are finished, or gone. Each of the workers
-// looks after all that are left, in turns, so that none waits behind another's long run.
+// awaitAll runs tasks that other processes run, once those are finished, or gone. Each of the
+// workers looks after all that are left, in turns, so that none waits behind another's long run.
 func (e *execution) awaitAll(ctx context.Context, tasks []*task) error {
 	left := &waiting{tasks: tasks, told: make(map[*task]bool)}
 	workers := make([]*task, min(e.parallel, len(tasks)))
@@ -175,8 +175,8 @@ func (e *execution) finished(t *task) bool {
 	return done
 }
 
-// claim claims a run for this process, for as long as its lease is held. The error is an errElsewhere
-// if it is another one's.
+// claim claims a run for this process, for as long as its lease is held. The error is an
+// errElsewhere if it is another one's.
 func (e *execution) claim(id string) (*lease.Lease, error) {
 	claim, err := e.claims.Take(id)
 	var held *lease.HeldError

@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 	}
 	file, err := ReadFile(path)
 	if err == nil {
-		_, err = Execute(context.Background(), file, Options{Root: root, Parallel: 1, Progress: new(counter)})
+		_, err = Execute(context.Background(), file,
+			Options{Root: root, Parallel: 1, Progress: new(counter)})
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -42,22 +43,23 @@ const sharedStudy = "grid: {dropout: [0, 0.1, 0.3], l1: [0, 0.001]}\nfixed: {epo
 func poolFiles(t *testing.T, root string) map[string][]byte {
 	t.Helper()
 	files := make(map[string][]byte)
-	err := filepath.WalkDir(filepath.Join(root, poolFolder), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+	err := filepath.WalkDir(filepath.Join(root, poolFolder),
+		func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			name, err := filepath.Rel(root, path)
+			if err != nil {
+				return err
+			}
+			raw, err := os.ReadFile(path)
+			switch filepath.Base(name) {
+			case ResultFile, HistoryFile, "config.json": // times, places
+				raw = nil
+			}
+			files[name] = raw
 			return err
-		}
-		name, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		raw, err := os.ReadFile(path)
-		switch filepath.Base(name) {
-		case ResultFile, HistoryFile, "config.json": // times, places
-			raw = nil
-		}
-		files[name] = raw
-		return err
-	})
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +80,8 @@ func sameFiles(t *testing.T, what string, got, want map[string][]byte) {
 	}
 }
 
-// Two at once in a folder train each run once, and both return what one alone comes to, to the byte.
+// Two at once in a folder train each run once, and both return what one alone comes to, to the
+// byte.
 func TestSeveralShareAStudy(t *testing.T) {
 	file := readStudy(t, "s", sharedStudy)
 	alone := t.TempDir()
@@ -90,7 +93,8 @@ func TestSeveralShareAStudy(t *testing.T) {
 		counts[i] = new(counter)
 		all.Go(func() {
 			var err error
-			results[i], err = Execute(t.Context(), file, Options{Root: root, Parallel: 2, Progress: counts[i]})
+			results[i], err = Execute(t.Context(), file,
+				Options{Root: root, Parallel: 2, Progress: counts[i]})
 			if err != nil {
 				t.Error(err)
 			}
@@ -118,7 +122,8 @@ func TestPartsOfAStudy(t *testing.T) {
 	var ids []string
 	for i := 5; i >= 1; i-- {
 		count := new(counter)
-		results, err := Execute(t.Context(), file, Options{Root: root, Part: Part{i, 5}, Parallel: 2, Progress: count})
+		results, err := Execute(t.Context(), file, Options{Root: root, Part: Part{i, 5}, Parallel: 2,
+			Progress: count})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,13 +143,15 @@ func TestPartsOfAStudy(t *testing.T) {
 	}
 	results, count := execute(t, file, root, 2)
 	if count.began != 0 || table(results) != table(want) {
-		t.Errorf("after all parts %d runs were trained; results\n%s, want\n%s", count.began, table(results), table(want))
+		t.Errorf("after all parts %d runs were trained; results\n%s, want\n%s", count.began,
+			table(results), table(want))
 	}
 	sameFiles(t, "five parts", poolFiles(t, root), poolFiles(t, alone))
 }
 
 func TestPartsThatThereAreNot(t *testing.T) {
-	for _, text := range []string{"", "1", "0/3", "4/3", "-1/3", "1/0", "a/b", "1/2/3", "1/1000000000", "1.5/3", "/", " 1/2"} {
+	for _, text := range []string{"", "1", "0/3", "4/3", "-1/3", "1/0", "a/b", "1/2/3", "1/1000000000",
+		"1.5/3", "/", " 1/2"} {
 		if part, err := ParsePart(text); err == nil || !strings.Contains(err.Error(), "give I/N") {
 			t.Errorf("%q is %v, %v", text, part, err)
 		}
@@ -157,8 +164,10 @@ func TestPartsThatThereAreNot(t *testing.T) {
 // A search is one process's, and has no parts.
 func TestASearchIsOnes(t *testing.T) {
 	root := t.TempDir()
-	file := readStudy(t, "s", "search: {trials: 2, space: {l1: {log: [0.001, 0.1]}}}\nfixed: {epochs: 1, validation_fraction: 0.1}\n")
-	if _, err := Execute(t.Context(), file, Options{Root: root, Part: Part{1, 2}, Progress: new(counter)}); err == nil ||
+	file := readStudy(t, "s",
+		"search: {trials: 2, space: {l1: {log: [0.001, 0.1]}}}\nfixed: {epochs: 1, validation_fraction: 0.1}\n")
+	if _, err := Execute(t.Context(), file,
+		Options{Root: root, Part: Part{1, 2}, Progress: new(counter)}); err == nil ||
 		!strings.Contains(err.Error(), "in one process; run it without a part") {
 		t.Errorf("a part of a search: %v", err)
 	}
@@ -176,8 +185,8 @@ func TestASearchIsOnes(t *testing.T) {
 	}
 }
 
-// Processes that are killed again and again leave claims and checkpoints; others go on with them, and come
-// to the bytes of a run that nothing broke.
+// Processes that are killed again and again leave claims and checkpoints; others go on with them,
+// and come to the bytes of a run that nothing broke.
 func TestKilledProcessesAreTakenOver(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains for seconds in several processes")
@@ -210,11 +219,13 @@ func TestKilledProcessesAreTakenOver(t *testing.T) {
 	if table(results) != table(want) {
 		t.Errorf("results\n%s, want\n%s", table(results), table(want))
 	}
-	t.Logf("after six kills the last process began %d of 2 runs, at epochs %v", count.began, count.goneOn)
+	t.Logf("after six kills the last process began %d of 2 runs, at epochs %v", count.began,
+		count.goneOn)
 	sameFiles(t, "after six kills", poolFiles(t, root), poolFiles(t, alone))
 }
 
-// A claim that another machine's process holds is waited for, and its result taken when it is there.
+// A claim that another machine's process holds is waited for, and its result taken when it is
+// there.
 func TestOthersRunsAreWaitedFor(t *testing.T) {
 	file := readStudy(t, "s", "grid: {dropout: [0, 0.2]}\nfixed: {epochs: 1}\n")
 	alone, root := t.TempDir(), t.TempDir()
@@ -224,7 +235,8 @@ func TestOthersRunsAreWaitedFor(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(claim), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(claim, []byte(`{"process": 7, "host": "elsewhere", "token": "x"}`), 0o666); err != nil {
+	if err := os.WriteFile(claim, []byte(`{"process": 7, "host": "elsewhere", "token": "x"}`),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	var said strings.Builder
@@ -232,16 +244,18 @@ func TestOthersRunsAreWaitedFor(t *testing.T) {
 	done := make(chan error, 1)
 	count := new(counter)
 	go func() {
-		_, err := Execute(t.Context(), file, Options{Root: root, Parallel: 1, Progress: count, Messages: func(line string) {
-			mutex.Lock()
-			defer mutex.Unlock()
-			said.WriteString(line)
-			if strings.Contains(line, "waiting") { // now the other machine finishes it
-				if err := os.CopyFS(filepath.Join(root, poolFolder, id), os.DirFS(filepath.Join(alone, poolFolder, id))); err != nil {
-					t.Error(err)
+		_, err := Execute(t.Context(), file, Options{Root: root, Parallel: 1, Progress: count,
+			Messages: func(line string) {
+				mutex.Lock()
+				defer mutex.Unlock()
+				said.WriteString(line)
+				if strings.Contains(line, "waiting") { // now the other machine finishes it
+					if err := os.CopyFS(filepath.Join(root, poolFolder, id),
+						os.DirFS(filepath.Join(alone, poolFolder, id))); err != nil {
+						t.Error(err)
+					}
 				}
-			}
-		}})
+			}})
 		done <- err
 	}()
 	select {
@@ -252,7 +266,8 @@ func TestOthersRunsAreWaitedFor(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("it waits for ever")
 	}
-	if !strings.Contains(said.String(), "waiting for the run ") || !strings.Contains(said.String(), "process 7 on elsewhere") || count.began != 1 {
+	if !strings.Contains(said.String(), "waiting for the run ") ||
+		!strings.Contains(said.String(), "process 7 on elsewhere") || count.began != 1 {
 		t.Errorf("it trained %d runs and said %q", count.began, said.String())
 	}
 	results, err := Read(filepath.Join(root, "s"))
@@ -261,7 +276,8 @@ func TestOthersRunsAreWaitedFor(t *testing.T) {
 	}
 }
 
-// A run whose owner goes is taken over, also where one before it in the order is another's for long.
+// A run whose owner goes is taken over, also where one before it in the order is another's for
+// long.
 func TestNobodyWaitsBehindALongRun(t *testing.T) {
 	file := readStudy(t, "s", "grid: {dropout: [0, 0.1, 0.2]}\nfixed: {epochs: 1}\n")
 	alone, root := t.TempDir(), t.TempDir()
@@ -293,7 +309,8 @@ func TestNobodyWaitsBehindALongRun(t *testing.T) {
 			t.Fatal("the run that was given up is not taken over while another one's goes on")
 		}
 	}
-	if err := os.CopyFS(filepath.Join(pool, want[0].ID), os.DirFS(filepath.Join(alone, poolFolder, want[0].ID))); err != nil {
+	if err := os.CopyFS(filepath.Join(pool, want[0].ID),
+		os.DirFS(filepath.Join(alone, poolFolder, want[0].ID))); err != nil {
 		t.Fatal(err)
 	}
 	long.Release()
@@ -302,8 +319,8 @@ func TestNobodyWaitsBehindALongRun(t *testing.T) {
 	}
 }
 
-// A run that is lost, because its claim is gone, is taken up again, or its result taken; the table on a terminal
-// bears that it begins twice.
+// A run that is lost, because its claim is gone, is taken up again, or its result taken; the table
+// on a terminal bears that it begins twice.
 func TestALostRunIsTakenUpAgain(t *testing.T) {
 	file := readStudy(t, "s", "grid: {dropout: [0, 0.2]}\nfixed: {epochs: 6}\n")
 	alone, root := t.TempDir(), t.TempDir()
@@ -337,21 +354,24 @@ func (l *losing) Epoch(index int, epoch train.Epoch) {
 	l.Reporter.Epoch(index, epoch)
 }
 
-// A search whose owner, on another machine, does nothing is waited for until that is long enough, and not
-// refused for ever; the wait ends with the context.
+// A search whose owner, on another machine, does nothing is waited for until that is long enough,
+// and not refused for ever; the wait ends with the context.
 func TestASilentSearchIsWaitedFor(t *testing.T) {
 	root := t.TempDir()
-	file := readStudy(t, "s", "search: {trials: 2, space: {l1: {log: [0.001, 0.1]}}}\nfixed: {epochs: 1, validation_fraction: 0.1}\n")
+	file := readStudy(t, "s",
+		"search: {trials: 2, space: {l1: {log: [0.001, 0.1]}}}\nfixed: {epochs: 1, validation_fraction: 0.1}\n")
 	claim := filepath.Join(root, "s", searchClaim, "1")
 	if err := os.MkdirAll(filepath.Dir(claim), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(claim, []byte(`{"process": 7, "host": "elsewhere", "token": "x"}`), 0o666); err != nil {
+	if err := os.WriteFile(claim, []byte(`{"process": 7, "host": "elsewhere", "token": "x"}`),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	ctx, end := context.WithTimeout(t.Context(), look+time.Second)
 	defer end()
-	if _, err := Execute(ctx, file, Options{Root: root, Progress: new(counter)}); !errors.Is(err, ErrInterrupted) {
+	if _, err := Execute(ctx, file, Options{Root: root, Progress: new(counter)}); !errors.Is(err,
+		ErrInterrupted) {
 		t.Errorf("error %v, want ErrInterrupted", err)
 	}
 }

@@ -53,7 +53,8 @@ type observer struct {
 
 // execute trains the run in its folder, from its newest checkpoint if there is one,
 // and writes its files, the result last.
-func (t *task) execute(ctx context.Context, pool string, sets data, threads int, observe observer) (Result, error) {
+func (t *task) execute(ctx context.Context, pool string, sets data, threads int,
+	observe observer) (Result, error) {
 	path := filepath.Join(pool, t.id)
 	if err := atomicfile.MkdirAll(filepath.Join(path, "checkpoints")); err != nil {
 		return Result{}, fmt.Errorf("create run: %w", err)
@@ -68,7 +69,9 @@ func (t *task) execute(ctx context.Context, pool string, sets data, threads int,
 	trainer, err := t.begin(dir, sets, threads)
 	var unfit *train.UnfitError
 	if errors.As(err, &unfit) {
-		err = fmt.Errorf("%w; the study describes networks for other images as {input: [CHANNELS, HEIGHT, WIDTH], layers: [...]}", err)
+		err = fmt.Errorf(
+			"%w; the study describes networks for other images as {input: [CHANNELS, HEIGHT, WIDTH], layers: [...]}",
+			err)
 	}
 	if err != nil {
 		return Result{}, fmt.Errorf("run %s (%s, seed %d): %w", t.id, t.Setting, t.Seed, err)
@@ -102,7 +105,8 @@ func (t *task) begin(dir train.RunDir, sets data, threads int) (*train.Trainer, 
 	return trainer, nil
 }
 
-func (t *task) trainer(dir train.RunDir, training dataset.Source, threads int) (*train.Trainer, error) {
+func (t *task) trainer(dir train.RunDir, training dataset.Source, threads int) (*train.Trainer,
+	error) {
 	config := t.Spec.Config
 	config.Threads = threads
 	paths, err := dir.Checkpoints()
@@ -134,7 +138,8 @@ func (t *task) trainer(dir train.RunDir, training dataset.Source, threads int) (
 }
 
 // fit trains to the end and says why it ended.
-func (t *task) fit(ctx context.Context, dir train.RunDir, trainer *train.Trainer, sets data, observe observer) (string, error) {
+func (t *task) fit(ctx context.Context, dir train.RunDir, trainer *train.Trainer, sets data,
+	observe observer) (string, error) {
 	err := trainer.Fit(ctx, train.Callbacks{
 		Step: func(report train.StepReport) error {
 			observe.step(report)
@@ -199,12 +204,14 @@ func stopReason(trainer *train.Trainer) string {
 }
 
 // finish evaluates the final weights, and writes the files of a finished run.
-func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trainer, sets data, stopped string) (Result, error) {
+func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trainer, sets data,
+	stopped string) (Result, error) {
 	progress, config := trainer.Progress(), trainer.Config()
 	learned := sets.training
 	if config.ValidationFraction > 0 {
 		var err error
-		if learned, _, err = dataset.SplitSource(learned, config.ValidationFraction, config.Seed); err != nil {
+		if learned, _, err = dataset.SplitSource(learned, config.ValidationFraction,
+			config.Seed); err != nil {
 			return Result{}, err
 		}
 	}
@@ -228,8 +235,9 @@ func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trai
 		Network: t.Spec.Network.Name(), Parameters: t.Spec.Network.ParameterCount(),
 		Classes: test.Classes, Sets: trainer.Sets().WithoutPlaces(),
 		Config: config, Threads: config.Threads, Stopped: stopped, History: progress.History,
-		TrainAccuracy: training.Accuracy, TrainLoss: training.Loss, TestAccuracy: test.Accuracy, TestLoss: test.Loss,
-		CPU: cpuModel(), Go: runtime.Version(), Dir: dir.Path(),
+		TrainAccuracy: training.Accuracy, TrainLoss: training.Loss, TestAccuracy: test.Accuracy,
+		TestLoss: test.Loss,
+		CPU:      cpuModel(), Go: runtime.Version(), Dir: dir.Path(),
 	}
 	if s := t.Spec.start; s != nil {
 		result.From, result.FromSHA256 = s.name, s.digest
@@ -252,7 +260,8 @@ func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trai
 
 // writeFiles writes what lies beside a result, and returns the sha256 of each file by its name.
 // The weights' file holds its own.
-func writeFiles(dir train.RunDir, trainer *train.Trainer, result Result, test *train.Evaluation) (map[string]string, error) {
+func writeFiles(dir train.RunDir, trainer *train.Trainer, result Result,
+	test *train.Evaluation) (map[string]string, error) {
 	weights := trainer.Weights()
 	if err := train.WriteWeights(dir.WeightsPath(), weights); err != nil {
 		return nil, err
@@ -270,7 +279,8 @@ func writeFiles(dir train.RunDir, trainer *train.Trainer, result Result, test *t
 		return nil, err
 	}
 	sums := make(map[string]string)
-	for name, content := range map[string][]byte{HistoryFile: table, ModelFile: model, LogitsFile: logits} {
+	for name, content := range map[string][]byte{HistoryFile: table, ModelFile: model,
+		LogitsFile: logits} {
 		if err := atomicfile.WriteBytes(filepath.Join(dir.Path(), name), content); err != nil {
 			return nil, err
 		}
@@ -280,13 +290,16 @@ func writeFiles(dir train.RunDir, trainer *train.Trainer, result Result, test *t
 }
 
 // encode makes the ONNX file of a finished run.
-func encode(trainer *train.Trainer, weights builder.Weights, result Result, test *train.Evaluation) ([]byte, error) {
-	record, err := export.Record(trainer.Network(), result.Config, trainer.Sets(), trainer.Progress(), test)
+func encode(trainer *train.Trainer, weights builder.Weights, result Result,
+	test *train.Evaluation) ([]byte, error) {
+	record, err := export.Record(trainer.Network(), result.Config, trainer.Sets(), trainer.Progress(),
+		test)
 	if err != nil {
 		return nil, err
 	}
 	model, err := convert.FromNetwork(trainer.Network(), weights, record, convert.Options{
-		Description: fmt.Sprintf("%s (%s, seed %d), trained by Slipway in a study", trainer.Network().Name(), result.Setting, result.Seed),
+		Description: fmt.Sprintf("%s (%s, seed %d), trained by Slipway in a study", trainer.Network().
+			Name(), result.Setting, result.Seed),
 	})
 	if err != nil {
 		return nil, err

@@ -85,7 +85,8 @@ func (c *counter) Epoch(int, train.Epoch) {
 func table(results []Result) string {
 	var text strings.Builder
 	for _, r := range results {
-		fmt.Fprintf(&text, "%s %s %q %d %s %v %v %v %v %v", r.ID, r.Study, r.Setting, r.Seed, r.Stopped, r.TrainAccuracy, r.TrainLoss, r.TestAccuracy, r.TestLoss, r.Values)
+		fmt.Fprintf(&text, "%s %s %q %d %s %v %v %v %v %v", r.ID, r.Study, r.Setting, r.Seed, r.Stopped,
+			r.TrainAccuracy, r.TrainLoss, r.TestAccuracy, r.TestLoss, r.Values)
 		for _, epoch := range r.History {
 			fmt.Fprintf(&text, " %v", epoch.MeanLoss)
 		}
@@ -100,7 +101,8 @@ func table(results []Result) string {
 func execute(t *testing.T, file *File, root string, parallel int) ([]Result, *counter) {
 	t.Helper()
 	count := new(counter)
-	results, err := Execute(t.Context(), file, Options{Root: root, Parallel: parallel, Progress: count})
+	results, err := Execute(t.Context(), file,
+		Options{Root: root, Parallel: parallel, Progress: count})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,18 +137,24 @@ func TestParallelRunsAreThoseOneByOne(t *testing.T) {
 // the study that asks.
 func TestStudiesShareRuns(t *testing.T) {
 	root := t.TempDir()
-	execute(t, readStudy(t, "first", "grid: {dropout: [0.1, 0.5]}\nfixed: {epochs: 1}\nseeds: 2\n"), root, 2)
-	results, count := execute(t, readStudy(t, "second", "list:\n- name: plain\n- name: long\n  set: {epochs: 2}\nfixed: {epochs: 1}\nseeds: 3\n"), root, 2)
+	execute(t, readStudy(t, "first", "grid: {dropout: [0.1, 0.5]}\nfixed: {epochs: 1}\nseeds: 2\n"),
+		root, 2)
+	results, count := execute(t,
+		readStudy(t, "second",
+			"list:\n- name: plain\n- name: long\n  set: {epochs: 2}\nfixed: {epochs: 1}\nseeds: 3\n"), root,
+		2)
 	// Seeds 0 and 1 of "plain" are the first study's dropout=0.1.
 	if count.reused != 2 || count.began != 4 || len(results) != 6 {
 		t.Errorf("%d runs were there, %d trained, %d results", count.reused, count.began, len(results))
 	}
 	for i, result := range results {
-		if want := []string{"plain", "long"}[i/3]; result.Setting != want || result.Seed != uint64(i%3) || result.Study != "second" {
+		if want := []string{"plain", "long"}[i/3]; result.Setting != want || result.Seed != uint64(i%3) ||
+			result.Study != "second" {
 			t.Errorf("result %d is %s of %s, seed %d", i, result.Setting, result.Study, result.Seed)
 		}
 	}
-	_, count = execute(t, readStudy(t, "first", "grid: {dropout: [0.1, 0.5]}\nfixed: {epochs: 1}\nseeds: 2\n"), root, 2)
+	_, count = execute(t,
+		readStudy(t, "first", "grid: {dropout: [0.1, 0.5]}\nfixed: {epochs: 1}\nseeds: 2\n"), root, 2)
 	if count.began != 0 || count.reused != 4 {
 		t.Errorf("again: %d runs were there, %d trained", count.reused, count.began)
 	}
@@ -157,12 +165,14 @@ func TestRobustnessIsMadeUpFor(t *testing.T) {
 	root := t.TempDir()
 	const text = "grid: {dropout: [0.1, 0.5]}\nfixed: {epochs: 1}\nseeds: 2\n"
 	before, _ := execute(t, readStudy(t, "s", text), root, 2)
-	after, count := execute(t, readStudy(t, "s", text+"evaluate: {robustness: [contrast, shift]}\n"), root, 2)
+	after, count := execute(t, readStudy(t, "s", text+"evaluate: {robustness: [contrast, shift]}\n"),
+		root, 2)
 	if count.began != 0 || !slices.Equal(count.evaluated, []string{"contrast4", "shift4"}) {
 		t.Errorf("%d runs trained, evaluated %v", count.began, count.evaluated)
 	}
 	for i, result := range after {
-		if before[i].ID != result.ID || len(result.Robustness) != 2 || len(result.Robustness["shift"]) != 5 {
+		if before[i].ID != result.ID || len(result.Robustness) != 2 ||
+			len(result.Robustness["shift"]) != 5 {
 			t.Errorf("run %s has %v", result.ID, result.Robustness)
 		}
 	}
@@ -179,11 +189,12 @@ func TestAnInterruptedStudyGoesOn(t *testing.T) {
 	root := t.TempDir()
 	ctx, stop := context.WithCancel(t.Context())
 	epochs := 0
-	_, err := Execute(ctx, readStudy(t, "s", text), Options{Root: root, Parallel: 2, Progress: &counter{onEpoch: func() {
-		if epochs++; epochs == 5 {
-			stop()
-		}
-	}}})
+	_, err := Execute(ctx, readStudy(t, "s", text),
+		Options{Root: root, Parallel: 2, Progress: &counter{onEpoch: func() {
+			if epochs++; epochs == 5 {
+				stop()
+			}
+		}}})
 	if !errors.Is(err, ErrInterrupted) {
 		t.Fatalf("the error is %v", err)
 	}
@@ -207,7 +218,8 @@ func interrupt(t *testing.T, file *File, root string, after int) *counter {
 			stop()
 		}
 	}
-	if _, err := Execute(ctx, file, Options{Root: root, Parallel: 1, Progress: count}); !errors.Is(err, ErrInterrupted) {
+	if _, err := Execute(ctx, file, Options{Root: root, Parallel: 1, Progress: count}); !errors.Is(err,
+		ErrInterrupted) {
 		t.Fatalf("the error is %v", err)
 	}
 	return count
@@ -216,14 +228,16 @@ func interrupt(t *testing.T, file *File, root string, after int) *counter {
 // A study interrupted while an epoch is evaluated goes on after that epoch.
 func TestAnInterruptedEvaluationKeepsTheEpoch(t *testing.T) {
 	root := t.TempDir()
-	file := readStudy(t, "s", "grid: {dropout: [0.1]}\nfixed: {epochs: 3, validation_fraction: 0.25}\n")
+	file := readStudy(t, "s",
+		"grid: {dropout: [0.1]}\nfixed: {epochs: 3, validation_fraction: 0.25}\n")
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	_, err := Execute(ctx, file, Options{Root: root, Progress: &counter{onStep: func(report train.StepReport) {
-		if report.Epoch == 2 && report.Step == report.Steps {
-			stop()
-		}
-	}}})
+	_, err := Execute(ctx, file,
+		Options{Root: root, Progress: &counter{onStep: func(report train.StepReport) {
+			if report.Epoch == 2 && report.Step == report.Steps {
+				stop()
+			}
+		}}})
 	if !errors.Is(err, ErrInterrupted) {
 		t.Fatalf("the error is %v", err)
 	}
@@ -237,21 +251,23 @@ func TestAnInterruptionThatCannotBeSaved(t *testing.T) {
 	root := t.TempDir()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	_, err := Execute(ctx, readStudy(t, "s", "grid: {dropout: [0.1]}\nfixed: {epochs: 3}\n"), Options{Root: root, Progress: &counter{onStep: func(report train.StepReport) {
-		if report.Step != 2 {
-			return
-		}
-		dirs, err := filepath.Glob(filepath.Join(root, poolFolder, "*", "checkpoints"))
-		if err != nil || len(dirs) != 1 {
-			t.Errorf("%v, %v", dirs, err)
-			return
-		}
-		if err := os.Mkdir(filepath.Join(dirs[0], "step-00000002.safetensors"), 0o777); err != nil {
-			t.Error(err)
-		}
-		stop()
-	}}})
-	if errors.Is(err, ErrInterrupted) || err == nil || !strings.Contains(err.Error(), "step-00000002.safetensors is a folder") {
+	_, err := Execute(ctx, readStudy(t, "s", "grid: {dropout: [0.1]}\nfixed: {epochs: 3}\n"),
+		Options{Root: root, Progress: &counter{onStep: func(report train.StepReport) {
+			if report.Step != 2 {
+				return
+			}
+			dirs, err := filepath.Glob(filepath.Join(root, poolFolder, "*", "checkpoints"))
+			if err != nil || len(dirs) != 1 {
+				t.Errorf("%v, %v", dirs, err)
+				return
+			}
+			if err := os.Mkdir(filepath.Join(dirs[0], "step-00000002.safetensors"), 0o777); err != nil {
+				t.Error(err)
+			}
+			stop()
+		}}})
+	if errors.Is(err, ErrInterrupted) || err == nil ||
+		!strings.Contains(err.Error(), "step-00000002.safetensors is a folder") {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -273,14 +289,17 @@ func TestDamagedCheckpointsAreNoLongerInTheWay(t *testing.T) {
 	}
 	again := interrupt(t, file, root, 1)
 	results, last := execute(t, file, root, 1)
-	if !slices.Equal(again.goneOn, []int{0}) || !slices.Equal(last.goneOn, []int{1}) || len(results) != 1 {
+	if !slices.Equal(again.goneOn, []int{0}) || !slices.Equal(last.goneOn, []int{1}) ||
+		len(results) != 1 {
 		t.Errorf("the run went on after %v epochs, then after %v", again.goneOn, last.goneOn)
 	}
 }
 
 // A run that diverges is a finding, not a failure.
 func TestARunThatDiverges(t *testing.T) {
-	results, _ := execute(t, readStudy(t, "s", "grid: {learning_rate: [1e30]}\nfixed: {optimizer: sgd, epochs: 2}\n"), t.TempDir(), 1)
+	results, _ := execute(t,
+		readStudy(t, "s", "grid: {learning_rate: [1e30]}\nfixed: {optimizer: sgd, epochs: 2}\n"),
+		t.TempDir(), 1)
 	if len(results) != 1 || !strings.HasPrefix(results[0].Stopped, "diverged: the loss is ") {
 		t.Fatalf("%+v", results)
 	}
@@ -294,7 +313,9 @@ func TestARunThatDivergesAtTheEndOfAnEpoch(t *testing.T) {
 		{"1e30", ", validation_fraction: 0.25", "diverged: the validation loss is NaN after epoch 1"},
 		{"1e39", "", "diverged: the weights are no longer finite after epoch 1, step 1"}, // infinite as a float32
 	} {
-		text := fmt.Sprintf("grid: {learning_rate: [%s]}\nfixed: {optimizer: sgd, epochs: 1, batch_size: 200%s}\n", test.rate, test.fixed)
+		text := fmt.Sprintf(
+			"grid: {learning_rate: [%s]}\nfixed: {optimizer: sgd, epochs: 1, batch_size: 200%s}\n",
+			test.rate, test.fixed)
 		results, _ := execute(t, readStudy(t, "s", text), t.TempDir(), 1)
 		if len(results) != 1 || results[0].Stopped != test.stopped {
 			t.Errorf("%+v: %+v", test, results)

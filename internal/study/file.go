@@ -120,8 +120,8 @@ type entry struct {
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 
 // ReadFile reads a study file and checks it. The models that it names (from) are not read, nor are
-// pretrained networks brought: Load does so, and checks the settings of a file that names any. Errors
-// name the file and the line.
+// pretrained networks brought: Load does so, and checks the settings of a file that names any.
+// Errors name the file and the line.
 func ReadFile(path string) (*File, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -147,11 +147,13 @@ func inFile(path string, err error) error {
 func parse(path string, raw []byte) (*File, error) {
 	f := &File{
 		Path: path, Name: strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".yaml"), ".yml"),
-		Base: "e1", Seeds: []uint64{0}, Data: string(dataset.Train), Threads: 1, classes: builder.ExperimentClasses,
-		Quick: Quick{Images: 600, TestImages: 500, Epochs: quickEpochs, Seeds: 2, Trials: 4},
+		Base: "e1", Seeds: []uint64{0}, Data: string(dataset.Train), Threads: 1,
+		classes: builder.ExperimentClasses,
+		Quick:   Quick{Images: 600, TestImages: 500, Epochs: quickEpochs, Seeds: 2, Trials: 4},
 	}
 	if !namePattern.MatchString(f.Name) {
-		return nil, fmt.Errorf("the study is named after its file, %q: use small letters, digits, - and _", f.Name)
+		return nil, fmt.Errorf(
+			"the study is named after its file, %q: use small letters, digits, - and _", f.Name)
 	}
 	decoder := yaml.NewDecoder(strings.NewReader(string(raw)))
 	var document yaml.Node
@@ -175,7 +177,8 @@ func parse(path string, raw []byte) (*File, error) {
 	}
 	switch {
 	case f.Search != nil && len(f.Entries) > 0:
-		return nil, at(root, "a study has one of grid, list, random and search, or grid and list alone; a search goes alone")
+		return nil, at(root,
+			"a study has one of grid, list, random and search, or grid and list alone; a search goes alone")
 	case f.Search == nil && len(f.Entries) == 0:
 		return nil, at(root, "nothing varies: give grid, list, random or search")
 	}
@@ -246,8 +249,9 @@ func (f *File) fields() fields {
 		"parallel": positive(&f.Parallel),
 		"quick": func(node *yaml.Node) error {
 			q := &f.Quick
-			return readFields(node, "quick", fields{"images": positive(&q.Images), "test_images": positive(&q.TestImages),
-				"epochs": positive(&q.Epochs), "seeds": positive(&q.Seeds), "trials": positive(&q.Trials)})
+			return readFields(node, "quick",
+				fields{"images": positive(&q.Images), "test_images": positive(&q.TestImages),
+					"epochs": positive(&q.Epochs), "seeds": positive(&q.Seeds), "trials": positive(&q.Trials)})
 		},
 	}
 }

@@ -45,72 +45,128 @@ func TestBadStudyFiles(t *testing.T) {
 		text string
 		want []string
 	}{
-		"empty":                {"", []string{"mine.yaml: the file is empty"}},
-		"no YAML":              {"grid: [", []string{"mine.yaml", "line 1"}},
-		"two documents":        {"grid: {dropout: [0]}\n---\nseeds: 2\n", []string{"more than one YAML document"}},
-		"a list":               {"- grid\n", []string{"mine.yaml:1", "a study is a mapping"}},
-		"unknown key":          {"question: why?\ngird: {dropout: [0]}\n", []string{"mine.yaml:2", `no key "gird"; did you mean "grid"`}},
-		"key twice":            {"seeds: 1\ngrid: {dropout: [0]}\nseeds: 2\n", []string{"mine.yaml:3", `"seeds" is already on line 1`}},
-		"nothing varies":       {"seeds: 3\n", []string{"mine.yaml:1", "nothing varies"}},
-		"seeds below 1":        {"grid: {dropout: [0]}\nseeds: 0\n", []string{"mine.yaml:2", "0; at least 1"}},
-		"seeds of words":       {"grid: {dropout: [0]}\nseeds: [one]\n", []string{"mine.yaml:2", "a whole number from 0 on"}},
-		"too many seeds":       {"grid: {dropout: [0]}\nseeds: 9223372036854775807\n", []string{"mine.yaml:2", "9223372036854775807; at most 1000000"}},
-		"no seeds":             {"grid: {dropout: [0]}\nseeds: []\n", []string{"mine.yaml:2", "at least one"}},
-		"seed twice":           {"grid: {dropout: [0]}\nseeds:\n- 1\n- 2\n- 1\n", []string{"mine.yaml:5", "the seed 1 is already on line 3"}},
-		"entry without seeds":  {"list:\n- name: a\n  seeds: []\n", []string{"mine.yaml:3", "at least one"}},
-		"threads of words":     {"threads: many\ngrid: {dropout: [0]}\n", []string{"mine.yaml:1", `"many" is not a whole number`}},
-		"unknown setting":      {"grid:\n  dropout: [0]\n  learning_rat: [1]\n", []string{"mine.yaml:3", `no setting "learning_rat"; did you mean "learning_rate"`}},
-		"unknown fixed":        {"grid: {dropout: [0]}\nfixed:\n  epoch: 2\n", []string{"mine.yaml:3", `did you mean "epochs"`}},
-		"the study's own":      {"grid: {seed: [1, 2]}\n", []string{"mine.yaml:1", `no setting "seed"`}},
-		"no value":             {"grid:\n  dropout: [0]\nfixed:\n  epochs:\n", []string{"mine.yaml:4", "value is missing"}},
-		"axis of one":          {"grid:\n  dropout: 0.5\n", []string{"mine.yaml:2", "is a list"}},
-		"axis of none":         {"grid:\n  dropout: []\n", []string{"mine.yaml:2", "at least one entry"}},
-		"wrong type":           {"grid: {dropout: [0]}\nfixed: {epochs: ten}\n", []string{"mine.yaml:2", "epochs: ten is a text; it needs to be a whole number"}},
-		"a number for a text":  {"grid: {dropout: [0]}\nfixed: {pixels: 0.5}\n", []string{"mine.yaml:2", `put it in quotes: "0.5"`}},
-		"pixels of colour":     {"grid:\n  pixels: [imagenet, \"0-1\"]\n", []string{"mine.yaml:2", "feed them as measured"}},
-		"half an epoch":        {"grid: {dropout: [0]}\nfixed: {epochs: 1.5}\n", []string{"mine.yaml:2", "epochs"}},
-		"out of range":         {"grid:\n  dropout: [0, 2]\n", []string{"mine.yaml:2", "dropout=2", "2"}},
-		"dropout of words":     {"grid:\n  dropout: [much]\n", []string{"mine.yaml:2", "dropout much is not a number"}},
-		"negative penalty":     {"grid:\n  l1: [-1]\n", []string{"mine.yaml:2", "neither may be negative"}},
-		"unknown layer":        {"grid:\n  activation_penalties.relu9.l1: [1]\n", []string{"mine.yaml:2", `no layer "relu9"`}},
-		"fixed out of range":   {"grid:\n  dropout: [0]\nfixed:\n  epochs: 2\n  batch_size: -1\n", []string{"mine.yaml:5", "batch size -1"}},
-		"entry out of range":   {"list:\n- name: a\n  set:\n    momentum: 0.5\n    epochs: 2\n", []string{"mine.yaml:4", "no momentum"}},
-		"base below":           {"grid: {l1: [0]}\n\nbase: e3\n", []string{"mine.yaml:3", `no base "e3"`}},
-		"base below dropout":   {"grid: {dropout: [0]}\n\nbase: e3\n", []string{"mine.yaml:3", `no base "e3"`}},
-		"unknown base":         {"base: e3\ngrid: {l1: [0]}\n", []string{`no base "e3"; did you mean "e1"`}},
-		"setting twice":        {"list:\n- name: a\n- name: a\n", []string{"mine.yaml:3", `two settings "a"`, "line 2"}},
-		"entry without name":   {"list:\n- set: {l1: 1}\n", []string{"mine.yaml:2", "needs a name"}},
-		"entry's key":          {"list:\n- nam: a\n", []string{"mine.yaml:2", `did you mean "name"`}},
-		"experiment's name":    {"networks: {e1: [Flatten]}\ngrid: {l1: [0]}\n", []string{"mine.yaml:1", "give yours another name"}},
-		"unknown layer kind":   {"networks:\n  n:\n  - flaten\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", `no layer "flaten"; did you mean "Flatten"`}},
-		"layer's field":        {"networks:\n  n:\n  - flatten\n  - dense: {unit: 10}\ngrid: {l1: [0]}\n", []string{"mine.yaml:4", "unit"}},
-		"layer's input":        {"networks:\n  n:\n  - flatten: {name: first}\n  - dense: {units: 10}\n  - dense:\n      units: 10\n      inputs: [frist]\ngrid: {l1: [0]}\n", []string{"mine.yaml:7", `takes "frist"`, `did you mean "first"`}},
-		"network's key":        {"networks:\n  n:\n    layer: [flatten]\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", `no "layer"`, `"layers"`}},
-		"network's name":       {"networks:\n  my net: [flatten]\ngrid: {l1: [0]}\n", []string{"mine.yaml:2", `network name "my net"`}},
-		"no layers":            {"networks:\n  n: {input: [3, 8, 8]}\ngrid: {l1: [0]}\n", []string{"mine.yaml:2", "network n has no layers"}},
-		"a branch for nothing": {"networks:\n  n:\n  - flatten\n  - dense: {units: 10}\n  - dense: {units: 10, inputs: [flatten1]}\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", "takes the output of fc1"}},
-		"layer too large":      {"networks:\n  n:\n  - conv2d: {filters: 2, kernel: 29}\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", "kernel 29×29 is larger"}},
-		"no vector":            {"networks:\n  n:\n  - conv2d: {filters: 2, kernel: 5}\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", "add Flatten and Dense"}},
-		"two layers in one":    {"networks:\n  n:\n  - {flatten: {}, relu: {}}\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", "2 kinds"}},
-		"no dropout":           {"base: n\nnetworks:\n  n:\n  - flatten\n  - dense: {units: 10}\ngrid:\n  dropout: [0.5]\n", []string{"mine.yaml:7", "no Dropout layer"}},
-		"corruption":           {"grid: {l1: [0]}\nevaluate:\n  robustness: [gausian-noise]\n", []string{"mine.yaml:3", `did you mean "gaussian-noise"`}},
-		"evaluate's key":       {"grid: {l1: [0]}\nevaluate:\n  robust: [shift]\n", []string{"mine.yaml:3", `no key "robust"`}},
+		"empty":   {"", []string{"mine.yaml: the file is empty"}},
+		"no YAML": {"grid: [", []string{"mine.yaml", "line 1"}},
+		"two documents": {"grid: {dropout: [0]}\n---\nseeds: 2\n",
+			[]string{"more than one YAML document"}},
+		"a list": {"- grid\n", []string{"mine.yaml:1", "a study is a mapping"}},
+		"unknown key": {"question: why?\ngird: {dropout: [0]}\n",
+			[]string{"mine.yaml:2", `no key "gird"; did you mean "grid"`}},
+		"key twice": {"seeds: 1\ngrid: {dropout: [0]}\nseeds: 2\n",
+			[]string{"mine.yaml:3", `"seeds" is already on line 1`}},
+		"nothing varies": {"seeds: 3\n", []string{"mine.yaml:1", "nothing varies"}},
+		"seeds below 1": {"grid: {dropout: [0]}\nseeds: 0\n",
+			[]string{"mine.yaml:2", "0; at least 1"}},
+		"seeds of words": {"grid: {dropout: [0]}\nseeds: [one]\n",
+			[]string{"mine.yaml:2", "a whole number from 0 on"}},
+		"too many seeds": {"grid: {dropout: [0]}\nseeds: 9223372036854775807\n",
+			[]string{"mine.yaml:2", "9223372036854775807; at most 1000000"}},
+		"no seeds": {"grid: {dropout: [0]}\nseeds: []\n",
+			[]string{"mine.yaml:2", "at least one"}},
+		"seed twice": {"grid: {dropout: [0]}\nseeds:\n- 1\n- 2\n- 1\n",
+			[]string{"mine.yaml:5", "the seed 1 is already on line 3"}},
+		"entry without seeds": {"list:\n- name: a\n  seeds: []\n",
+			[]string{"mine.yaml:3", "at least one"}},
+		"threads of words": {"threads: many\ngrid: {dropout: [0]}\n",
+			[]string{"mine.yaml:1", `"many" is not a whole number`}},
+		"unknown setting": {"grid:\n  dropout: [0]\n  learning_rat: [1]\n",
+			[]string{"mine.yaml:3", `no setting "learning_rat"; did you mean "learning_rate"`}},
+		"unknown fixed": {"grid: {dropout: [0]}\nfixed:\n  epoch: 2\n",
+			[]string{"mine.yaml:3", `did you mean "epochs"`}},
+		"the study's own": {"grid: {seed: [1, 2]}\n", []string{"mine.yaml:1", `no setting "seed"`}},
+		"no value": {"grid:\n  dropout: [0]\nfixed:\n  epochs:\n",
+			[]string{"mine.yaml:4", "value is missing"}},
+		"axis of one":  {"grid:\n  dropout: 0.5\n", []string{"mine.yaml:2", "is a list"}},
+		"axis of none": {"grid:\n  dropout: []\n", []string{"mine.yaml:2", "at least one entry"}},
+		"wrong type": {"grid: {dropout: [0]}\nfixed: {epochs: ten}\n",
+			[]string{"mine.yaml:2", "epochs: ten is a text; it needs to be a whole number"}},
+		"a number for a text": {"grid: {dropout: [0]}\nfixed: {pixels: 0.5}\n",
+			[]string{"mine.yaml:2", `put it in quotes: "0.5"`}},
+		"pixels of colour": {"grid:\n  pixels: [imagenet, \"0-1\"]\n",
+			[]string{"mine.yaml:2", "feed them as measured"}},
+		"half an epoch": {"grid: {dropout: [0]}\nfixed: {epochs: 1.5}\n",
+			[]string{"mine.yaml:2", "epochs"}},
+		"out of range": {"grid:\n  dropout: [0, 2]\n", []string{"mine.yaml:2", "dropout=2", "2"}},
+		"dropout of words": {"grid:\n  dropout: [much]\n",
+			[]string{"mine.yaml:2", "dropout much is not a number"}},
+		"negative penalty": {"grid:\n  l1: [-1]\n",
+			[]string{"mine.yaml:2", "neither may be negative"}},
+		"unknown layer": {"grid:\n  activation_penalties.relu9.l1: [1]\n",
+			[]string{"mine.yaml:2", `no layer "relu9"`}},
+		"fixed out of range": {"grid:\n  dropout: [0]\nfixed:\n  epochs: 2\n  batch_size: -1\n",
+			[]string{"mine.yaml:5", "batch size -1"}},
+		"entry out of range": {"list:\n- name: a\n  set:\n    momentum: 0.5\n    epochs: 2\n",
+			[]string{"mine.yaml:4", "no momentum"}},
+		"base below": {"grid: {l1: [0]}\n\nbase: e3\n",
+			[]string{"mine.yaml:3", `no base "e3"`}},
+		"base below dropout": {"grid: {dropout: [0]}\n\nbase: e3\n",
+			[]string{"mine.yaml:3", `no base "e3"`}},
+		"unknown base": {"base: e3\ngrid: {l1: [0]}\n",
+			[]string{`no base "e3"; did you mean "e1"`}},
+		"setting twice": {"list:\n- name: a\n- name: a\n",
+			[]string{"mine.yaml:3", `two settings "a"`, "line 2"}},
+		"entry without name": {"list:\n- set: {l1: 1}\n", []string{"mine.yaml:2", "needs a name"}},
+		"entry's key":        {"list:\n- nam: a\n", []string{"mine.yaml:2", `did you mean "name"`}},
+		"experiment's name": {"networks: {e1: [Flatten]}\ngrid: {l1: [0]}\n",
+			[]string{"mine.yaml:1", "give yours another name"}},
+		"unknown layer kind": {"networks:\n  n:\n  - flaten\ngrid: {l1: [0]}\n",
+			[]string{"mine.yaml:3", `no layer "flaten"; did you mean "Flatten"`}},
+		"layer's field": {"networks:\n  n:\n  - flatten\n  - dense: {unit: 10}\ngrid: {l1: [0]}\n",
+			[]string{"mine.yaml:4", "unit"}},
+		"layer's input": {"networks:\n  n:\n  - flatten: {name: first}\n  - dense: {units: 10}\n  - dense:\n      units: 10\n      inputs: [frist]\ngrid: {l1: [0]}\n",
+			[]string{"mine.yaml:7", `takes "frist"`, `did you mean "first"`}},
+		"network's key": {"networks:\n  n:\n    layer: [flatten]\ngrid: {l1: [0]}\n",
+			[]string{"mine.yaml:3", `no "layer"`, `"layers"`}},
+		"network's name": {"networks:\n  my net: [flatten]\ngrid: {l1: [0]}\n",
+			[]string{"mine.yaml:2", `network name "my net"`}},
+		"no layers": {"networks:\n  n: {input: [3, 8, 8]}\ngrid: {l1: [0]}\n",
+			[]string{"mine.yaml:2", "network n has no layers"}},
+		"a branch for nothing": {"networks:\n  n:\n  - flatten\n  - dense: {units: 10}\n  - dense: {units: 10, inputs: [flatten1]}\ngrid: {l1: [0]}\n",
+			[]string{"mine.yaml:3", "takes the output of fc1"}},
+		"layer too large": {"networks:\n  n:\n  - conv2d: {filters: 2, kernel: 29}\ngrid: {l1: [0]}\n",
+			[]string{"mine.yaml:3", "kernel 29×29 is larger"}},
+		"no vector": {"networks:\n  n:\n  - conv2d: {filters: 2, kernel: 5}\ngrid: {l1: [0]}\n",
+			[]string{"mine.yaml:3", "add Flatten and Dense"}},
+		"two layers in one": {"networks:\n  n:\n  - {flatten: {}, relu: {}}\ngrid: {l1: [0]}\n",
+			[]string{"mine.yaml:3", "2 kinds"}},
+		"no dropout": {"base: n\nnetworks:\n  n:\n  - flatten\n  - dense: {units: 10}\ngrid:\n  dropout: [0.5]\n",
+			[]string{"mine.yaml:7", "no Dropout layer"}},
+		"corruption": {"grid: {l1: [0]}\nevaluate:\n  robustness: [gausian-noise]\n",
+			[]string{"mine.yaml:3", `did you mean "gaussian-noise"`}},
+		"evaluate's key": {"grid: {l1: [0]}\nevaluate:\n  robust: [shift]\n",
+			[]string{"mine.yaml:3", `no key "robust"`}},
 		"random without space": {"random: {settings: 3}\n", []string{"mine.yaml:1", "a space to draw"}},
-		"range upside down":    {"random:\n  settings: 3\n  space:\n    l1: {log: [1, 0.1]}\n", []string{"mine.yaml:4", "the lower first"}},
-		"logarithm of 0":       {"random:\n  settings: 3\n  space:\n    l1: {log: [0, 0.1]}\n", []string{"mine.yaml:4", "above 0"}},
-		"endless range":        {"random:\n  settings: 3\n  space:\n    epochs: {int: [0, .inf]}\n", []string{"mine.yaml:4", "1e+09"}},
-		"enormous range":       {"random:\n  settings: 3\n  space:\n    epochs: {int: [0, 1e300]}\n", []string{"mine.yaml:4", "1e+09"}},
-		"endless numbers":      {"random:\n  settings: 3\n  space:\n    l1: {uniform: [0, .inf]}\n", []string{"mine.yaml:4", "1e+09"}},
-		"too many settings":    {"random:\n  settings: 9223372036854775807\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:2", "at most 1000000"}},
-		"a grid of 10^6":       {"grid:\n  l1: [" + ten + "]\n  l2: [" + ten + "]\n  dropout: [" + ten + "]\n  alpha: [" + ten + "]\n  momentum: [" + ten + "]\n  beta1: [" + ten + "]\n", []string{"mine.yaml:2", "more than 100000 runs"}},
-		"settings by seeds":    {"grid: {l1: [" + ten + "]}\nseeds: 10001\n", []string{"mine.yaml:1", "more than 100000 runs"}},
-		"losses by loss":       {"fixed: {validation_fraction: 0.1}\nsearch:\n  trials: 2\n  space: {loss.smoothing: {uniform: [0, 0.2]}}\n", []string{"mine.yaml:4", "the objective validation_accuracy"}},
-		"too many trials":      {"search:\n  trials: 9223372036854775807\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:2", "at most 1000000"}},
-		"search and grid":      {"grid: {l1: [0]}\nsearch:\n  trials: 2\n  space: {l1: {log: [0.1, 1]}}\n", []string{"a search goes alone"}},
-		"search by the test":   {"search:\n  trials: 2\n  objective: test_accuracy\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:3", "the test set has no say"}},
-		"nothing held out":     {"search:\n  trials: 2\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:2", "validation_fraction"}},
-		"search of seeds":      {"seeds: 3\nfixed: {validation_fraction: 0.1}\nsearch:\n  trials: 2\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:4", "one seed"}},
-		"end of a space":       {"fixed: {validation_fraction: 0.1}\nsearch:\n  trials: 2\n  space:\n    dropout: {uniform: [0, 1]}\n", []string{"mine.yaml:5", "1"}},
+		"range upside down": {"random:\n  settings: 3\n  space:\n    l1: {log: [1, 0.1]}\n",
+			[]string{"mine.yaml:4", "the lower first"}},
+		"logarithm of 0": {"random:\n  settings: 3\n  space:\n    l1: {log: [0, 0.1]}\n",
+			[]string{"mine.yaml:4", "above 0"}},
+		"endless range": {"random:\n  settings: 3\n  space:\n    epochs: {int: [0, .inf]}\n",
+			[]string{"mine.yaml:4", "1e+09"}},
+		"enormous range": {"random:\n  settings: 3\n  space:\n    epochs: {int: [0, 1e300]}\n",
+			[]string{"mine.yaml:4", "1e+09"}},
+		"endless numbers": {"random:\n  settings: 3\n  space:\n    l1: {uniform: [0, .inf]}\n",
+			[]string{"mine.yaml:4", "1e+09"}},
+		"too many settings": {"random:\n  settings: 9223372036854775807\n  space: {l1: {log: [0.1, 1]}}\n",
+			[]string{"mine.yaml:2", "at most 1000000"}},
+		"a grid of 10^6": {"grid:\n  l1: [" + ten + "]\n  l2: [" + ten + "]\n  dropout: [" +
+			ten + "]\n  alpha: [" + ten + "]\n  momentum: [" + ten + "]\n  beta1: [" + ten + "]\n",
+			[]string{"mine.yaml:2", "more than 100000 runs"}},
+		"settings by seeds": {"grid: {l1: [" + ten + "]}\nseeds: 10001\n",
+			[]string{"mine.yaml:1", "more than 100000 runs"}},
+		"losses by loss": {"fixed: {validation_fraction: 0.1}\nsearch:\n  trials: 2\n  space: {loss.smoothing: {uniform: [0, 0.2]}}\n",
+			[]string{"mine.yaml:4", "the objective validation_accuracy"}},
+		"too many trials": {"search:\n  trials: 9223372036854775807\n  space: {l1: {log: [0.1, 1]}}\n",
+			[]string{"mine.yaml:2", "at most 1000000"}},
+		"search and grid": {"grid: {l1: [0]}\nsearch:\n  trials: 2\n  space: {l1: {log: [0.1, 1]}}\n",
+			[]string{"a search goes alone"}},
+		"search by the test": {"search:\n  trials: 2\n  objective: test_accuracy\n  space: {l1: {log: [0.1, 1]}}\n",
+			[]string{"mine.yaml:3", "the test set has no say"}},
+		"nothing held out": {"search:\n  trials: 2\n  space: {l1: {log: [0.1, 1]}}\n",
+			[]string{"mine.yaml:2", "validation_fraction"}},
+		"search of seeds": {"seeds: 3\nfixed: {validation_fraction: 0.1}\nsearch:\n  trials: 2\n  space: {l1: {log: [0.1, 1]}}\n",
+			[]string{"mine.yaml:4", "one seed"}},
+		"end of a space": {"fixed: {validation_fraction: 0.1}\nsearch:\n  trials: 2\n  space:\n    dropout: {uniform: [0, 1]}\n",
+			[]string{"mine.yaml:5", "1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadFile(writeStudy(t, test.text))
@@ -190,20 +246,25 @@ networks:
 		names = append(names, run.Setting)
 	}
 	want := []string{"base", "base", "mine"}
-	for _, setting := range []string{"dropout=0, learning_rate=0.1", "dropout=0, learning_rate=0.0001", "dropout=0.2, learning_rate=0.1", "dropout=0.2, learning_rate=0.0001"} {
+	for _, setting := range []string{"dropout=0, learning_rate=0.1", "dropout=0, learning_rate=0.0001",
+		"dropout=0.2, learning_rate=0.1", "dropout=0.2, learning_rate=0.0001"} {
 		want = append(want, setting, setting)
 	}
 	if !slices.Equal(names, want) {
 		t.Fatalf("runs %q\nwant %q", names, want)
 	}
 	base, mine, last := runs[1], runs[2], runs[len(runs)-1]
-	if c := base.Spec.Config; base.Seed != 1 || c.Seed != 1 || c.Epochs != 3 || c.Optimizer.Name != "adamw" || c.Optimizer.WeightDecay != 0.02 ||
-		c.ParameterPenalty.L1 != 0.001 || c.ParameterPenalty.L2 != 0.001 || base.Spec.Network.Name() != "e2" {
+	if c := base.Spec.Config; base.Seed != 1 || c.Seed != 1 || c.Epochs != 3 ||
+		c.Optimizer.Name != "adamw" || c.Optimizer.WeightDecay != 0.02 ||
+		c.ParameterPenalty.L1 != 0.001 || c.ParameterPenalty.L2 != 0.001 ||
+		base.Spec.Network.Name() != "e2" {
 		t.Errorf("base is %+v", base)
 	}
 	// A network of one's own has no protocol: no penalties but those given.
-	if c := mine.Spec.Config; mine.Seed != 7 || c.ParameterPenalty.L1 != 0.5 || c.ParameterPenalty.L2 != 0 || mine.Spec.Network.Name() != "small" ||
-		mine.Values["base"] != "small" || mine.Spec.Network.ParameterCount() != 2*(5*3)+2+10*(2*12*13)+10 {
+	if c := mine.Spec.Config; mine.Seed != 7 || c.ParameterPenalty.L1 != 0.5 ||
+		c.ParameterPenalty.L2 != 0 || mine.Spec.Network.Name() != "small" ||
+		mine.Values["base"] != "small" || mine.Spec.Network.ParameterCount() != 2*(5*3)+2+10*(2*12*13)+
+		10 {
 		t.Errorf("mine is %+v: %s", mine, mine.Spec.Network)
 	}
 	if c := last.Spec.Config; c.Optimizer.LearningRate != 1e-4 || last.Values["dropout"] != 0.2 {
@@ -246,8 +307,10 @@ func TestAddresses(t *testing.T) {
 	}
 	seen := map[string]string{e1: "E1"}
 	for _, other := range []string{
-		"grid: {dropout: [0.5]}\n", "grid: {dropout: [0.2]}\n", "grid: {epochs: [9]}\n", "grid: {dropout: [0]}\nseeds: [1]\n",
-		"grid: {dropout: [0]}\nseeds: [9007199254740993]\n", "grid: {dropout: [0]}\nseeds: [9007199254740992]\n",
+		"grid: {dropout: [0.5]}\n", "grid: {dropout: [0.2]}\n", "grid: {epochs: [9]}\n",
+		"grid: {dropout: [0]}\nseeds: [1]\n",
+		"grid: {dropout: [0]}\nseeds: [9007199254740993]\n",
+		"grid: {dropout: [0]}\nseeds: [9007199254740992]\n",
 		"grid: {pixels: [0-1]}\n", "grid: {optimizer: [adamw]}\n", "grid: {until_loss: [0.3]}\n",
 	} {
 		id := address(other)
@@ -335,7 +398,8 @@ func TestTheRepositorysStudies(t *testing.T) {
 			}
 		}
 		if len(short) > len(full) || file.Images > file.Quick.Images {
-			t.Errorf("%s: the short form has %d runs of %d images, the full form %d runs", path, len(short), file.Images, len(full))
+			t.Errorf("%s: the short form has %d runs of %d images, the full form %d runs", path, len(short),
+				file.Images, len(full))
 		}
 	}
 }
@@ -347,7 +411,8 @@ fixed: {freeze: ["conv1.*", "*.bias"], epochs: 1}
 grid: {decay: [all, weights]}
 `)
 	for i, decay := range []string{train.DecayAll, train.DecayWeights} {
-		if c := runs[i].Spec.Config; c.Decay != decay || !slices.Equal(c.Freeze, []string{"conv1.*", "*.bias"}) {
+		if c := runs[i].Spec.Config; c.Decay != decay ||
+			!slices.Equal(c.Freeze, []string{"conv1.*", "*.bias"}) {
 			t.Errorf("run %d has decay %q and freeze %q", i, c.Decay, c.Freeze)
 		}
 	}
@@ -368,11 +433,12 @@ grid:
 		if i >= 2 {
 			weights = train.ClassWeights{Values: []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}}
 		}
-		if loss.Name != train.LossFocal || loss.Gamma != 3 || loss.ClassWeights.String() != weights.String() ||
-			loss.Smoothing != []float64{0, 0.1}[i%2] {
+		if loss.Name != train.LossFocal || loss.Gamma != 3 ||
+			loss.ClassWeights.String() != weights.String() || loss.Smoothing != []float64{0, 0.1}[i%2] {
 			t.Errorf("run %d has the loss %+v", i, loss)
 		}
-		if c := run.Spec.Config; c.Mix != (train.Mix{MixUp: 0.2, Probability: 0.5}) || c.Sampling != train.SamplingBalanced {
+		if c := run.Spec.Config; c.Mix != (train.Mix{MixUp: 0.2, Probability: 0.5}) ||
+			c.Sampling != train.SamplingBalanced {
 			t.Errorf("run %d mixes %+v and has the sampling %q", i, c.Mix, c.Sampling)
 		}
 		id, err := run.Spec.id("training", "test")

@@ -46,8 +46,10 @@ func TestTheFormOfRates(t *testing.T) {
 		"[head=fast]":  `"head=fast": the rate is not a number`,
 		"[head=-1]":    "learning rate of head: -1; a number above 0 is needed",
 	} {
-		_, err := ReadFile(writeStudy(t, "grid: {learning_rate: [0.1]}\nfixed:\n  epochs: 2\n  fine_tune.rates: "+rates+"\n"))
-		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "mine.yaml:4: ") {
+		_, err := ReadFile(writeStudy(t,
+			"grid: {learning_rate: [0.1]}\nfixed:\n  epochs: 2\n  fine_tune.rates: "+rates+"\n"))
+		if err == nil || !strings.Contains(err.Error(), says) ||
+			!strings.Contains(err.Error(), "mine.yaml:4: ") {
 			t.Errorf("%s: %v, want %q on line 4", rates, err, says)
 		}
 	}
@@ -59,7 +61,8 @@ func TestTheFormOfRates(t *testing.T) {
 		"ema.warmup: 1":          "ema.warmup: 1 is a number; it needs to be true or false",
 	} {
 		_, err := ReadFile(writeStudy(t, "grid: {learning_rate: [0.1]}\nfixed:\n  "+setting+"\n"))
-		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "mine.yaml:3: ") {
+		if err == nil || !strings.Contains(err.Error(), says) ||
+			!strings.Contains(err.Error(), "mine.yaml:3: ") {
 			t.Errorf("%s: %v, want %q on line 3", setting, err, says)
 		}
 	}

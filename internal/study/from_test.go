@@ -24,7 +24,9 @@ fixed: {epochs: 1, learning_rate: 1e-7}
 `)
 	results, _ := execute(t, file, t.TempDir(), 2)
 	if len(results) != 2 || results[0].TestAccuracy < 0.9 || results[1].TestAccuracy > 0.5 ||
-		results[0].From != e1Graph || len(results[0].FromSHA256) != 64 || results[1].From != "" || results[0].Network != "e1" || results[1].Network != "tiny" || results[0].Setting != "from="+e1Graph {
+		results[0].From != e1Graph || len(results[0].FromSHA256) != 64 || results[1].From != "" ||
+		results[0].Network != "e1" || results[1].Network != "tiny" ||
+		results[0].Setting != "from="+e1Graph {
 		t.Fatalf("%+v", results)
 	}
 	file = readStudy(t, "headed", `
@@ -80,7 +82,8 @@ func writeModel(t *testing.T, path string, more float32) {
 		t.Fatal(err)
 	}
 	weights[0].Data[0] += more
-	if model, err = convert.FromNetwork(network, weights, onnx.TrainingRecord{}, convert.Options{}); err != nil {
+	if model, err = convert.FromNetwork(network, weights, onnx.TrainingRecord{},
+		convert.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := model.Write(path); err != nil {
@@ -88,7 +91,8 @@ func writeModel(t *testing.T, path string, more float32) {
 	}
 }
 
-// The address of a run tells the model's weights, whatever the file is called, and what is drawn anew.
+// The address of a run tells the model's weights, whatever the file is called, and what is drawn
+// anew.
 func TestTheAddressTellsTheModel(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, more float32) string {
@@ -104,9 +108,11 @@ func TestTheAddressTellsTheModel(t *testing.T) {
 		return id
 	}
 	one, again := address(write("a.onnx", 0), ""), address(write("b.onnx", 0), "")
-	other, headed := address(write("c.onnx", 1), ""), address(filepath.Join(dir, "a.onnx"), "head: 10\n")
+	other, headed := address(write("c.onnx", 1), ""), address(filepath.Join(dir, "a.onnx"),
+		"head: 10\n")
 	if one != again || one == other || one == headed {
-		t.Errorf("addresses %s, %s of another file, %s of other weights, %s with a new classifier", one, again, other, headed)
+		t.Errorf("addresses %s, %s of another file, %s of other weights, %s with a new classifier", one,
+			again, other, headed)
 	}
 }
 
@@ -116,10 +122,13 @@ func TestBadFrom(t *testing.T) {
 	}
 	const grid = "grid: {learning_rate: [0.1]}\n"
 	for text, says := range map[string]string{
-		"from: nowhere.onnx\n" + grid:                           "mine.yaml:1: from: ",
-		"from: 3\n" + grid:                                      "from is a number; it needs to be an ONNX file, efficientnet_lite0, or none",
-		"head: auto\n" + grid:                                   "mine.yaml:1: setting learning_rate=0.1: head gives a new classifier",
-		"from: " + e1Graph + "\nhead: many\n" + grid:            "head many; it is a number of classes, or auto",
+		"from: nowhere.onnx\n" + grid: "mine.yaml:1: from: ",
+		"from: 3\n" +
+			grid: "from is a number; it needs to be an ONNX file, efficientnet_lite0, or none",
+		"head: auto\n" +
+			grid: "mine.yaml:1: setting learning_rate=0.1: head gives a new classifier",
+		"from: " + e1Graph + "\nhead: many\n" +
+			grid: "head many; it is a number of classes, or auto",
 		"from: " + e1Graph + "\nhead: 0\n" + grid:               "head 0; it is",
 		"from: " + e1Graph + "\nfixed: {dropout: 0.2}\n" + grid: "dropout does not apply to from",
 		"grid: {form: [a]}\n":                                   "did you mean",
@@ -140,17 +149,20 @@ func TestReadingLoadsNoModels(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	for _, from := range []string{"nowhere.onnx", "efficientnet_lite0"} {
-		file, err := ReadFile(writeStudy(t, "head: auto\nfrom: "+from+"\ngrid: {learning_rate: [0.1]}\ntest: t10k\n"))
+		file, err := ReadFile(writeStudy(t,
+			"head: auto\nfrom: "+from+"\ngrid: {learning_rate: [0.1]}\ntest: t10k\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if file.Name != "mine" || file.Test != "t10k" {
 			t.Errorf("the file is read as %q with the test set %q", file.Name, file.Test)
 		}
-		if _, err := file.Runs(); err == nil || !strings.Contains(err.Error(), "from "+from+": the model is not loaded") {
+		if _, err := file.Runs(); err == nil ||
+			!strings.Contains(err.Error(), "from "+from+": the model is not loaded") {
 			t.Errorf("runs of a model that is not loaded: %v", err)
 		}
-		if err := file.Load(ended, nil); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "mine.yaml:2: from: ") {
+		if err := file.Load(ended, nil); !errors.Is(err, context.Canceled) ||
+			!strings.Contains(err.Error(), "mine.yaml:2: from: ") {
 			t.Errorf("loading %s after its context ended: %v", from, err)
 		}
 		if file.starts != nil {
@@ -162,7 +174,8 @@ func TestReadingLoadsNoModels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if results, _ := execute(t, file, t.TempDir(), 1); len(results) != 1 || results[0].From != e1Graph {
+	if results, _ := execute(t, file, t.TempDir(), 1); len(results) != 1 ||
+		results[0].From != e1Graph {
 		t.Errorf("%+v", results)
 	}
 }
@@ -170,8 +183,12 @@ func TestReadingLoadsNoModels(t *testing.T) {
 // Frozen weights that were drawn are told.
 func TestFrozenDrawnWeightsAreTold(t *testing.T) {
 	told := ""
-	options := Options{Root: t.TempDir(), Progress: new(counter), Messages: func(line string) { told += line }}
-	if _, err := Execute(t.Context(), readStudy(t, "s", "grid: {freeze: [[trunk]]}\nfixed: {epochs: 1}\nseeds: 2\n"), options); err != nil {
+	options := Options{Root: t.TempDir(), Progress: new(counter), Messages: func(line string) {
+		told += line
+	}}
+	if _, err := Execute(t.Context(),
+		readStudy(t, "s", "grid: {freeze: [[trunk]]}\nfixed: {epochs: 1}\nseeds: 2\n"),
+		options); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Count(told, "freezes weights as they were drawn") != 1 {
@@ -179,13 +196,14 @@ func TestFrozenDrawnWeightsAreTold(t *testing.T) {
 	}
 }
 
-// The model is drawn like any other setting, by a random draw and by a search, whose journal is of the
-// models' weights.
+// The model is drawn like any other setting, by a random draw and by a search, whose journal is of
+// the models' weights.
 func TestModelsAreDrawn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "other.onnx")
 	writeModel(t, path, 0.25)
 	choice := "from: {choice: [" + e1Graph + ", " + path + ", none]}"
-	file := readStudy(t, "drawn", "random: {settings: 8, space: {learning_rate: {log: [1e-8, 1e-7]}, "+choice+"}}\nfixed: {epochs: 1}\n")
+	file := readStudy(t, "drawn", "random: {settings: 8, space: {learning_rate: {log: [1e-8, 1e-7]}, "+
+		choice+"}}\nfixed: {epochs: 1}\n")
 	results, _ := execute(t, file, t.TempDir(), 2)
 	seen := make(map[string]bool)
 	for _, r := range results {
@@ -194,7 +212,8 @@ func TestModelsAreDrawn(t *testing.T) {
 	if !seen[""] || !seen[e1Graph] || !seen[path] {
 		t.Errorf("8 draws are of %v", seen)
 	}
-	search := "search: {trials: 4, pruning: false, space: {" + choice + "}}\nfixed: {epochs: 1, learning_rate: 1e-7, validation_fraction: 0.1}\n"
+	search := "search: {trials: 4, pruning: false, space: {" +
+		choice + "}}\nfixed: {epochs: 1, learning_rate: 1e-7, validation_fraction: 0.1}\n"
 	file = readStudy(t, "searched", search)
 	results, _ = execute(t, file, t.TempDir(), 2)
 	if len(results) == 0 {
@@ -209,7 +228,8 @@ func TestModelsAreDrawn(t *testing.T) {
 	if err != nil || before == after {
 		t.Errorf("the search is called %s with other weights, too: %v", after, err)
 	}
-	bad, err := ReadFile(writeStudy(t, "search: {trials: 1, space: {from: {uniform: [0, 1]}}}\nfixed: {validation_fraction: 0.1}\n"))
+	bad, err := ReadFile(writeStudy(t,
+		"search: {trials: 1, space: {from: {uniform: [0, 1]}}}\nfixed: {validation_fraction: 0.1}\n"))
 	if err == nil {
 		err = bad.Load(t.Context(), nil)
 	}

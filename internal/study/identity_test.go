@@ -35,7 +35,8 @@ func TestAddressesAreOfBothSets(t *testing.T) {
 		}
 	}
 	renamed := spec
-	renamed.Config.Data, renamed.Config.CheckpointEvery, renamed.Config.KeepCheckpoints = "elsewhere", 7, 9
+	renamed.Config.Data, renamed.Config.CheckpointEvery, renamed.Config.KeepCheckpoints = "elsewhere",
+		7, 9
 	if id := address(renamed, "a", "b"); id != own {
 		t.Errorf("what does not change the outcome changes the address: %s, not %s", id, own)
 	}

@@ -15,9 +15,9 @@ import (
 	"slipway/internal/atomicfile"
 )
 
-// journal is goptuna's storage in memory, of which each change is a line of JSON at the end of a file.
-// A search that goes on reads the lines again. Each is on the disk before the change counts, so that
-// a crash forgets no proposal; a last line that was cut off by one is left out.
+// journal is goptuna's storage in memory, of which each change is a line of JSON at the end of a
+// file. A search that goes on reads the lines again. Each is on the disk before the change counts,
+// so that a crash forgets no proposal; a last line that was cut off by one is left out.
 type journal struct {
 	*goptuna.InMemoryStorage
 	path string
@@ -48,7 +48,8 @@ type event struct {
 }
 
 // errJournal is wrapped by errors about what a journal holds.
-var errJournal = errors.New("it is not a search's journal, or is damaged; remove it to begin the search again")
+var errJournal = errors.New(
+	"it is not a search's journal, or is damaged; remove it to begin the search again")
 
 // openJournal reads a journal, or begins one.
 func openJournal(path string) (*journal, error) {
@@ -81,8 +82,8 @@ func openJournal(path string) (*journal, error) {
 // mostJournal is far more than a search of a million trials writes.
 const mostJournal = 1 << 30
 
-// readJournal reads a journal, nothing where there is none. A link is not followed: what it leads to is
-// somebody else's, and would be written to.
+// readJournal reads a journal, nothing where there is none. A link is not followed: what it leads
+// to is somebody else's, and would be written to.
 func readJournal(path string) ([]byte, error) {
 	info, err := os.Lstat(path)
 	switch {
@@ -156,7 +157,8 @@ func (j *journal) replay(line []byte) (err error) {
 
 // finished are the states that a trial ends in.
 func finished() []goptuna.TrialState {
-	return []goptuna.TrialState{goptuna.TrialStateComplete, goptuna.TrialStatePruned, goptuna.TrialStateFail}
+	return []goptuna.TrialState{goptuna.TrialStateComplete, goptuna.TrialStatePruned,
+		goptuna.TrialStateFail}
 }
 
 // write appends an event, once the change has been made in memory.

@@ -17,7 +17,8 @@ func TestMLflowIsToldOfAStudy(t *testing.T) {
 		told := ""
 		options := Options{Root: root, Progress: new(counter), MLflow: mlflow.Flags{URI: store},
 			Messages: func(line string) { told += line }}
-		if _, err := Execute(t.Context(), file, options); err != nil || strings.Contains(told, "warning") {
+		if _, err := Execute(t.Context(), file, options); err != nil ||
+			strings.Contains(told, "warning") {
 			t.Fatal(err, told)
 		}
 	}
@@ -36,13 +37,16 @@ func TestMLflowIsToldOfAStudy(t *testing.T) {
 			}
 			return string(raw)
 		}
-		if lines := strings.Split(strings.TrimSpace(read("metrics/mean_loss")), "\n"); len(lines) != 2 || !strings.HasSuffix(lines[1], " 2") {
+		if lines := strings.Split(strings.TrimSpace(read("metrics/mean_loss")), "\n"); len(lines) != 2 ||
+			!strings.HasSuffix(lines[1], " 2") {
 			t.Errorf("the losses are %q", lines)
 		}
-		if meta := read("meta.yaml"); !strings.Contains(meta, "status: 3\n") || !strings.Contains(meta, "seed 0") {
+		if meta := read("meta.yaml"); !strings.Contains(meta, "status: 3\n") ||
+			!strings.Contains(meta, "seed 0") {
 			t.Errorf("the run is\n%s", meta)
 		}
-		if read("tags/slipway.study") != "tracked" || read("artifacts/history.csv") == "" || !strings.HasPrefix(read("params/optimizer.learning_rate"), "0.0") {
+		if read("tags/slipway.study") != "tracked" || read("artifacts/history.csv") == "" ||
+			!strings.HasPrefix(read("params/optimizer.learning_rate"), "0.0") {
 			t.Errorf("%s: tags, parameters and files are not the run's", of)
 		}
 	}
@@ -50,7 +54,8 @@ func TestMLflowIsToldOfAStudy(t *testing.T) {
 	if err != nil || len(experiment) != 1 {
 		t.Fatal(experiment, err)
 	}
-	if raw, err := os.ReadFile(experiment[0]); err != nil || !strings.Contains(string(raw), "name: tracked\n") {
+	if raw, err := os.ReadFile(experiment[0]); err != nil ||
+		!strings.Contains(string(raw), "name: tracked\n") {
 		t.Errorf("the experiment is\n%s", raw)
 	}
 }

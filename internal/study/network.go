@@ -47,7 +47,8 @@ func readNetwork(entry pair) (*builder.Network, error) {
 	}
 	document := &yaml.Node{Kind: yaml.MappingNode, Line: value.Line, Column: value.Column}
 	add := func(key string, value *yaml.Node) {
-		name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key, Line: value.Line, Column: value.Column}
+		name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key, Line: value.Line,
+			Column: value.Column}
 		document.Content = append(document.Content, name, value)
 	}
 	name := *entry.node
@@ -126,7 +127,8 @@ func (f *File) network(base string, p *float64) (*builder.Network, error) {
 		return node.Layer
 	})
 	if err == nil && !found {
-		err = fmt.Errorf("network %s has no Dropout layer, of any kind, whose probability could vary; give it one", base)
+		err = fmt.Errorf(
+			"network %s has no Dropout layer, of any kind, whose probability could vary; give it one", base)
 	}
 	return network, err
 }

@@ -74,7 +74,8 @@ func studyName(f *File) (string, error) {
 	for _, v := range f.Fixed {
 		fixed = append(fixed, fmt.Sprintf("%s=%v", v.key, v.value))
 	}
-	content := fmt.Appendf(nil, "%+v %v %v %v %v %v %v", s, f.Base, fixed, f.Seeds, f.Images, f.Data, f.quick)
+	content := fmt.Appendf(nil, "%+v %v %v %v %v %v %v", s, f.Base, fixed, f.Seeds, f.Images, f.Data,
+		f.quick)
 	if len(f.Networks) > 0 {
 		// Go writes the keys of maps in order.
 		networks, err := json.Marshal(f.Networks)
@@ -215,7 +216,8 @@ func (o *optimizer) judge(t *trial) func(train.Epoch) (bool, error) {
 			return false, fmt.Errorf("%s: %w", o.path, err)
 		}
 		if _, told := frozen.IntermediateValues[epoch.Epoch]; !told {
-			if err := o.store.SetTrialIntermediateValue(t.handle.ID, epoch.Epoch, o.objective(epoch)); err != nil {
+			if err := o.store.SetTrialIntermediateValue(t.handle.ID, epoch.Epoch,
+				o.objective(epoch)); err != nil {
 				return false, fmt.Errorf("%s: %w", o.path, err)
 			}
 			if frozen, err = o.store.GetTrial(t.handle.ID); err != nil {
@@ -257,7 +259,8 @@ func (o *optimizer) tell(t *trial, result Result) error {
 		last := result.History[len(result.History)-1]
 		err = o.store.SetTrialValue(t.handle.ID, o.objective(last))
 	}
-	err = errors.Join(err, o.store.SetTrialUserAttr(t.handle.ID, "run", result.ID), o.store.SetTrialState(t.handle.ID, state))
+	err = errors.Join(err, o.store.SetTrialUserAttr(t.handle.ID, "run", result.ID),
+		o.store.SetTrialState(t.handle.ID, state))
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.path, err)
 	}

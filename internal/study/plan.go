@@ -49,7 +49,8 @@ func ReadPlan(dir string) (Plan, error) {
 	path := filepath.Join(dir, PlanFile)
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return Plan{}, fmt.Errorf("%s is not the folder of a study: %w; experiment run makes one", dir, err)
+		return Plan{}, fmt.Errorf("%s is not the folder of a study: %w; experiment run makes one", dir,
+			err)
 	}
 	var plan Plan
 	if err := json.Unmarshal(raw, &plan); err != nil {

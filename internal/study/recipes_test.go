@@ -25,7 +25,8 @@ fixed:
 	averaged := false
 	for _, run := range runs {
 		c := run.Spec.Config
-		want := train.Schedule{Name: train.ScheduleStep, Milestones: []int{4, 6}, Gamma: 0.5, WarmupEpochs: 1.5, First: 0.01}
+		want := train.Schedule{Name: train.ScheduleStep, Milestones: []int{4, 6}, Gamma: 0.5,
+			WarmupEpochs: 1.5, First: 0.01}
 		if !reflect.DeepEqual(c.Schedule, want) || c.Best != train.BestValidationAccuracy {
 			t.Errorf("schedule %+v, best by %q", c.Schedule, c.Best)
 		}
@@ -44,8 +45,11 @@ fixed:
 // Patience of 0 is a value of its own, beside the default and beside others.
 func TestAPlateauWithoutPatienceHasItsAddress(t *testing.T) {
 	seen := make(map[string]int)
-	for _, patience := range []string{"", ", schedule.plateau_patience: 0", ", schedule.plateau_patience: 10", ", schedule.plateau_patience: 1"} {
-		run := runsOf(t, "grid: {learning_rate: [0.1]}\nfixed: {validation_fraction: 0.1, schedule.name: plateau"+patience+"}\n")[0]
+	for _, patience := range []string{"", ", schedule.plateau_patience: 0",
+		", schedule.plateau_patience: 10", ", schedule.plateau_patience: 1"} {
+		run := runsOf(t,
+			"grid: {learning_rate: [0.1]}\nfixed: {validation_fraction: 0.1, schedule.name: plateau"+
+				patience+"}\n")[0]
 		id, err := run.Spec.id("training", "test")
 		if err != nil {
 			t.Fatal(err)

@@ -44,7 +44,8 @@ type activity struct {
 // NewReporter returns a reporter. The height and width of a terminal bound the
 // table.
 func NewReporter(out io.Writer, terminal bool, height, width int) *Reporter {
-	return &Reporter{out: out, terminal: terminal, height: height, width: width, now: time.Now, active: make(map[int]*activity)}
+	return &Reporter{out: out, terminal: terminal, height: height, width: width, now: time.Now,
+		active: make(map[int]*activity)}
 }
 
 // Planned implements Progress.
@@ -203,14 +204,17 @@ func (r *Reporter) draw() {
 	var lines []string
 	for _, index := range r.order {
 		a := r.active[index]
-		line := fmt.Sprintf("  %s: epoch %d of at most %d %s loss %.4f", r.name(index), a.epochs+1, r.runs[index].Spec.Config.Epochs, bar(a.share, 10), a.loss)
+		line := fmt.Sprintf("  %s: epoch %d of at most %d %s loss %.4f", r.name(index), a.epochs+1,
+			r.runs[index].Spec.Config.Epochs, bar(a.share, 10), a.loss)
 		if a.last.TestAccuracy != nil {
-			line += fmt.Sprintf(", mean loss %.4f, test accuracy %.2f %%", a.last.MeanLoss, 100**a.last.TestAccuracy)
+			line += fmt.Sprintf(", mean loss %.4f, test accuracy %.2f %%", a.last.MeanLoss,
+				100**a.last.TestAccuracy)
 		}
 		lines = append(lines, line)
 	}
 	total := r.total
-	lines = append(lines, fmt.Sprintf("%s %d of %d runs, %s", bar(float64(len(r.finished))/float64(max(total, 1)), 30), len(r.finished), total, r.left()))
+	lines = append(lines, fmt.Sprintf("%s %d of %d runs, %s",
+		bar(float64(len(r.finished))/float64(max(total, 1)), 30), len(r.finished), total, r.left()))
 	lines = append(r.table(r.height-len(lines)-2), lines...)
 	r.erase()
 	for _, line := range lines {

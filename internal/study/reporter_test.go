@@ -44,7 +44,8 @@ func TestTheReporterSaysOnceWhatIsFinished(t *testing.T) {
 		var out strings.Builder
 		c.do(NewReporter(&out, false, 0, 0))
 		lines := strings.Count(out.String(), "finished already")
-		if c.want == "" && lines > 0 || c.want != "" && (lines != 1 || !strings.Contains(out.String(), c.want)) {
+		if c.want == "" && lines > 0 || c.want != "" &&
+			(lines != 1 || !strings.Contains(out.String(), c.want)) {
 			t.Errorf("%s: %q, want %q once", c.what, out.String(), c.want)
 		}
 	}

@@ -121,8 +121,8 @@ func orNaN(x *float64) float64 {
 	return *x
 }
 
-// ReadFile reads a file beside the result, and compares it with its sha256. A result of before sums were
-// kept has none to compare with.
+// ReadFile reads a file beside the result, and compares it with its sha256. A result of before sums
+// were kept has none to compare with.
 func (r Result) ReadFile(name string) ([]byte, error) {
 	path := filepath.Join(r.Dir, name)
 	raw, err := os.ReadFile(path)
@@ -131,7 +131,8 @@ func (r Result) ReadFile(name string) ([]byte, error) {
 	}
 	if want, ok := r.Files[name]; ok {
 		if got := sum(raw); got != want {
-			return nil, fmt.Errorf("%s is damaged: its sha256 is %s, %s says %s; remove the run's folder, and run the study again",
+			return nil, fmt.Errorf(
+				"%s is damaged: its sha256 is %s, %s says %s; remove the run's folder, and run the study again",
 				path, got, ResultFile, want)
 		}
 	}

@@ -29,13 +29,17 @@ func TestReadGivesWhatWasWritten(t *testing.T) {
 		}
 	}
 	first := Result{
-		ID: "b", Study: "other", Setting: "p=0.5", Values: map[string]any{"p": 0.5}, Seed: 7, Network: "e2", Parameters: 184586,
+		ID: "b", Study: "other", Setting: "p=0.5", Values: map[string]any{"p": 0.5}, Seed: 7,
+		Network: "e2", Parameters: 184586,
 		Config: train.Config{Data: "train", Epochs: 2, Seed: 7}, Threads: 1, Stopped: "epochs",
-		History:      train.History{{Epoch: 1, Steps: 3, MeanLoss: 0.5}, {Epoch: 2, Steps: 3, MeanLoss: 0.25}},
+		History: train.History{{Epoch: 1, Steps: 3, MeanLoss: 0.5},
+			{Epoch: 2, Steps: 3, MeanLoss: 0.25}},
 		TrainSeconds: 1.5, TrainAccuracy: 0.75, TrainLoss: 0.125, TestAccuracy: 0.5, TestLoss: 0.25,
-		Robustness: map[string][]float64{"gaussian_noise": {0.5, 0.25, 0.125, 0.125, 0.125}}, CPU: "a CPU", Go: "go1.26",
+		Robustness: map[string][]float64{"gaussian_noise": {0.5, 0.25, 0.125, 0.125, 0.125}},
+		CPU:        "a CPU", Go: "go1.26",
 	}
-	second := Result{ID: "a", Stopped: "diverged: the loss is NaN", TrainLoss: math.NaN(), TestLoss: math.Inf(1)}
+	second := Result{ID: "a", Stopped: "diverged: the loss is NaN", TrainLoss: math.NaN(),
+		TestLoss: math.Inf(1)}
 	write(first)
 	write(second)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -62,14 +66,16 @@ func TestReadGivesWhatWasWritten(t *testing.T) {
 	if !reflect.DeepEqual(results[0], first) {
 		t.Errorf("read %+v\nwant %+v", results[0], first)
 	}
-	if got := results[1]; got.Setting != "dropout=0.9" || !math.IsNaN(got.TrainLoss) || !math.IsNaN(got.TestLoss) || got.Stopped != second.Stopped {
+	if got := results[1]; got.Setting != "dropout=0.9" || !math.IsNaN(got.TrainLoss) ||
+		!math.IsNaN(got.TestLoss) || got.Stopped != second.Stopped {
 		t.Errorf("the run that diverged was read as %+v", got)
 	}
 }
 
 func TestReadSaysWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Read(dir); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "experiment run") {
+	if _, err := Read(dir); !errors.Is(err, fs.ErrNotExist) ||
+		!strings.Contains(err.Error(), "experiment run") {
 		t.Errorf("a folder without a plan: %v", err)
 	}
 	run := filepath.Join(dir, "r")

@@ -101,9 +101,10 @@ func (e *execution) each(ids []string, do func(id string) error) error {
 	return nil
 }
 
-// evaluateUnder adds a run's accuracy on the damaged sets to its result, unless another process does, or
-// has.
-func (e *execution) evaluateUnder(ctx context.Context, id, name string, damaged []*dataset.Set) error {
+// evaluateUnder adds a run's accuracy on the damaged sets to its result, unless another process
+// does, or has.
+func (e *execution) evaluateUnder(ctx context.Context, id, name string,
+	damaged []*dataset.Set) error {
 	for {
 		claim, err := e.claim(id)
 		if err == nil {
@@ -121,7 +122,8 @@ func (e *execution) evaluateUnder(ctx context.Context, id, name string, damaged 
 	}
 }
 
-func (e *execution) evaluateClaimed(ctx context.Context, claim *lease.Lease, id, name string, damaged []*dataset.Set) error {
+func (e *execution) evaluateClaimed(ctx context.Context, claim *lease.Lease, id, name string,
+	damaged []*dataset.Set) error {
 	dir := filepath.Join(e.poolDir, id)
 	// What others have added meanwhile stays.
 	result, err := ReadResult(dir)

@@ -72,8 +72,8 @@ var ErrInterrupted = errors.New("the study was interrupted")
 // finished is not run again; one that was under way goes on. The file's models are loaded if they
 // are not.
 //
-// Any number of processes may work in the folder, also on several machines that share it by NFS: each
-// run is trained by one of them, and Execute waits for what others train. With a Part it
+// Any number of processes may work in the folder, also on several machines that share it by NFS:
+// each run is trained by one of them, and Execute waits for what others train. With a Part it
 // trains and waits for that share alone, and returns its results. A search is one process's.
 func Execute(ctx context.Context, f *File, options Options) ([]Result, error) {
 	var messages io.Writer
@@ -98,8 +98,8 @@ func Execute(ctx context.Context, f *File, options Options) ([]Result, error) {
 	if err := e.robustness(ctx); err != nil {
 		return nil, err
 	}
-	// Not by the plan in the folder, which another process may have written since, of another form of the
-	// study.
+	// Not by the plan in the folder, which another process may have written since, of another form of
+	// the study.
 	results, err := e.planned.results(e.dir)
 	if err != nil {
 		return nil, err
@@ -127,8 +127,10 @@ func (e *execution) searchAlone(ctx context.Context) error {
 	// An owner that was killed on another machine is known by what it does not do for a minute.
 	for held := (*lease.HeldError)(nil); errors.As(err, &held); claim, err = claims.Take(searchClaim) {
 		if held.Alive {
-			return fmt.Errorf("%s: another experiment run searches in %s: %v; a search proposes its settings "+
-				"in one process: wait for it, or give another folder with -runs", e.file.Path, e.options.Root, held.Owner)
+			return fmt.Errorf(
+				"%s: another experiment run searches in %s: %v; a search proposes its settings "+
+					"in one process: wait for it, or give another folder with -runs", e.file.Path, e.options.Root,
+				held.Owner)
 		}
 		select {
 		case <-ctx.Done():
@@ -174,11 +176,13 @@ type execution struct {
 
 func newExecution(ctx context.Context, f *File, options Options) (*execution, error) {
 	e := &execution{
-		file: f, options: options, dir: filepath.Join(options.Root, f.Name), poolDir: filepath.Join(options.Root, poolFolder),
+		file: f, options: options, dir: filepath.Join(options.Root, f.Name),
+		poolDir: filepath.Join(options.Root, poolFolder),
 		threads: f.Threads, parallel: f.Parallel, results: make(map[string]Result),
 	}
 	if f.Name == poolFolder {
-		return nil, fmt.Errorf("%s: a study may not be called %q; the runs' folder is", f.Path, poolFolder)
+		return nil, fmt.Errorf("%s: a study may not be called %q; the runs' folder is", f.Path,
+			poolFolder)
 	}
 	if options.Threads > 0 {
 		e.threads = options.Threads
@@ -190,12 +194,14 @@ func newExecution(ctx context.Context, f *File, options Options) (*execution, er
 		e.parallel = max(1, runtime.GOMAXPROCS(0)/e.threads)
 	}
 	if most := cli.MostThreads(); e.threads > most || e.parallel > most {
-		return nil, fmt.Errorf("%s: %d runs at a time of %d threads each; of either %d is the most for this machine",
+		return nil, fmt.Errorf(
+			"%s: %d runs at a time of %d threads each; of either %d is the most for this machine",
 			f.Path, e.parallel, e.threads, most)
 	}
 	if f.Search != nil && options.Part.Of > 0 {
-		return nil, fmt.Errorf("%s: part %v of a search: a search proposes its settings by what came out before, in one "+
-			"process; run it without a part", f.Path, options.Part)
+		return nil, fmt.Errorf(
+			"%s: part %v of a search: a search proposes its settings by what came out before, in one "+
+				"process; run it without a part", f.Path, options.Part)
 	}
 	if err := e.open(ctx); err != nil {
 		return nil, err
@@ -210,7 +216,8 @@ func newExecution(ctx context.Context, f *File, options Options) (*execution, er
 	}
 	// Figures of the short form answer nothing, and must not pass for those that do.
 	if plan, err := ReadPlan(e.dir); err == nil && plan.Quick != f.quick {
-		return nil, fmt.Errorf("%s holds the %s of the study; give another folder with -runs for the %s", e.dir, formName(plan.Quick), formName(f.quick))
+		return nil, fmt.Errorf("%s holds the %s of the study; give another folder with -runs for the %s",
+			e.dir, formName(plan.Quick), formName(f.quick))
 	}
 	e.claims = lease.Open(filepath.Join(e.poolDir, claimsFolder), 0, 0)
 	return e, nil
@@ -240,19 +247,22 @@ func (e *execution) add(run Run) (*task, error) {
 	if len(run.Spec.Config.Freeze) > 0 && run.Spec.start == nil && !e.frozen {
 		e.frozen = true
 		if e.options.Messages != nil {
-			e.options.Messages(fmt.Sprintf("note: setting %s freezes weights as they were drawn, which have learned nothing; "+
-				"from names a model that has\n", run.Setting))
+			e.options.Messages(
+				fmt.Sprintf("note: setting %s freezes weights as they were drawn, which have learned nothing; "+
+					"from names a model that has\n", run.Setting))
 		}
 	}
 	t := &task{Run: run, id: id, study: e.file.Name, index: len(e.tasks)}
 	e.tasks = append(e.tasks, t)
-	e.planned.Runs = append(e.planned.Runs, PlannedRun{ID: id, Setting: run.Setting, Values: run.Values, Seed: run.Seed})
+	e.planned.Runs = append(e.planned.Runs,
+		PlannedRun{ID: id, Setting: run.Setting, Values: run.Values, Seed: run.Seed})
 	return t, nil
 }
 
 // plan writes which runs the study has, and finds those that are finished.
 func (e *execution) plan(runs []Run) error {
-	e.planned = Plan{Study: e.file.Name, Question: e.file.Question, Pool: "../" + poolFolder, Quick: e.file.quick, Test: e.test}
+	e.planned = Plan{Study: e.file.Name, Question: e.file.Question, Pool: "../" + poolFolder,
+		Quick: e.file.quick, Test: e.test}
 	settings := make(map[string]string)
 	for _, run := range runs {
 		t, err := e.add(run)
@@ -260,7 +270,8 @@ func (e *execution) plan(runs []Run) error {
 			return err
 		}
 		if other, twice := settings[t.id]; twice {
-			return fmt.Errorf("%s: the settings %q and %q are one and the same run; remove one of them", e.file.Path, other, run.Setting)
+			return fmt.Errorf("%s: the settings %q and %q are one and the same run; remove one of them",
+				e.file.Path, other, run.Setting)
 		}
 		settings[t.id] = run.Setting
 		if err := e.find(t); err != nil {
@@ -354,7 +365,8 @@ func (e *execution) tell(failed error) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	if e.options.Messages != nil && !e.warned {
-		e.options.Messages(fmt.Sprintf("warning: the runs go on, but TensorBoard's curves are not complete: %v\n", failed))
+		e.options.Messages(
+			fmt.Sprintf("warning: the runs go on, but TensorBoard's curves are not complete: %v\n", failed))
 	}
 	e.warned = true
 }

@@ -55,8 +55,9 @@ func (f *File) checkSize() error {
 			}
 		}
 		if total += runs; total > mostRuns {
-			return &PlaceError{Line: e.line, Err: fmt.Errorf("these are more than %d runs, settings by seeds; give fewer values or seeds, "+
-				"or draw some of the settings with random", mostRuns)}
+			return &PlaceError{Line: e.line,
+				Err: fmt.Errorf("these are more than %d runs, settings by seeds; give fewer values or seeds, "+
+					"or draw some of the settings with random", mostRuns)}
 		}
 	}
 	return nil
@@ -78,7 +79,9 @@ func (f *File) Runs() ([]Run, error) {
 		for _, values := range combinations {
 			name := settingName(e.name, values)
 			if line, twice := names[name]; twice {
-				return nil, &PlaceError{Line: e.line, Err: fmt.Errorf("there are two settings %q, the other from line %d; give each a name of its own", name, line)}
+				return nil, &PlaceError{Line: e.line,
+					Err: fmt.Errorf(
+						"there are two settings %q, the other from line %d; give each a name of its own", name, line)}
 			}
 			names[name] = e.line
 			all := append(slices.Clone(e.set), values...)

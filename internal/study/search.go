@@ -46,7 +46,8 @@ func readSearch(node *yaml.Node) (*Search, error) {
 				return err
 			}
 			if s.Objective != objectiveLoss && s.Objective != objectiveAccuracy {
-				return at(node, "objective %q; there are %s and %s: the test set has no say in a search", s.Objective, objectiveLoss, objectiveAccuracy)
+				return at(node, "objective %q; there are %s and %s: the test set has no say in a search",
+					s.Objective, objectiveLoss, objectiveAccuracy)
 			}
 			return nil
 		},
@@ -69,12 +70,17 @@ func readSearch(node *yaml.Node) (*Search, error) {
 func (f *File) checkSearch() error {
 	s := f.Search
 	if len(f.Seeds) != 1 {
-		return &PlaceError{Line: s.line, Err: fmt.Errorf("a search trains each setting from one seed, not %d; what it finds is compared by a study of its own", len(f.Seeds))}
+		return &PlaceError{Line: s.line,
+			Err: fmt.Errorf(
+				"a search trains each setting from one seed, not %d; what it finds is compared by a study of its own",
+				len(f.Seeds))}
 	}
 	for _, p := range s.space {
 		if strings.HasPrefix(p.key, "loss.") && s.Objective == objectiveLoss {
-			return &PlaceError{Line: p.line, Err: fmt.Errorf("%s varies, and the validation losses of different losses do not compare: give the search the objective %s",
-				p.key, objectiveAccuracy)}
+			return &PlaceError{Line: p.line,
+				Err: fmt.Errorf(
+					"%s varies, and the validation losses of different losses do not compare: give the search the objective %s",
+					p.key, objectiveAccuracy)}
 		}
 		for _, v := range p.ends() {
 			spec, err := f.spec(f.Seeds[0], value{p.key, v, p.line})
@@ -82,7 +88,10 @@ func (f *File) checkSearch() error {
 				return err
 			}
 			if spec.Config.ValidationFraction == 0 {
-				return &PlaceError{Line: s.line, Err: fmt.Errorf("the objective %s needs images that are held out: give validation_fraction in fixed", s.Objective)}
+				return &PlaceError{Line: s.line,
+					Err: fmt.Errorf(
+						"the objective %s needs images that are held out: give validation_fraction in fixed",
+						s.Objective)}
 			}
 		}
 	}
@@ -108,7 +117,8 @@ type trial struct {
 // as many as the file says.
 func (e *execution) search(ctx context.Context) error {
 	s := e.file.Search
-	e.planned = Plan{Study: e.file.Name, Question: e.file.Question, Pool: "../" + poolFolder, Quick: e.file.quick, Test: e.test, Total: s.Trials}
+	e.planned = Plan{Study: e.file.Name, Question: e.file.Question, Pool: "../" + poolFolder,
+		Quick: e.file.quick, Test: e.test, Total: s.Trials}
 	optimizer, err := openOptimizer(e.dir, e.file)
 	if err != nil {
 		return err
@@ -161,7 +171,8 @@ func (e *execution) addTrial(t *trial, optimizer *optimizer) error {
 		spec.Scope = optimizer.name
 	}
 	name := settingName(fmt.Sprintf("trial %d", t.number), values)
-	if t.task, err = e.add(Run{Setting: name, Values: byKey(values), Seed: seed, Spec: spec}); err != nil {
+	if t.task,
+		err = e.add(Run{Setting: name, Values: byKey(values), Seed: seed, Spec: spec}); err != nil {
 		return err
 	}
 	if e.file.Search.Pruning {

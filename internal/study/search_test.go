@@ -53,16 +53,18 @@ func TestASearchIsReproducible(t *testing.T) {
 	for _, stopAfter := range []int{3, 7} {
 		ctx, stop := context.WithCancel(t.Context())
 		epochs := 0
-		_, err := Execute(ctx, readStudy(t, "s", searchText), Options{Root: root, Progress: &counter{onEpoch: func() {
-			if epochs++; epochs == stopAfter {
-				stop()
-			}
-		}}})
+		_, err := Execute(ctx, readStudy(t, "s", searchText),
+			Options{Root: root, Progress: &counter{onEpoch: func() {
+				if epochs++; epochs == stopAfter {
+					stop()
+				}
+			}}})
 		if !errors.Is(err, ErrInterrupted) {
 			t.Fatalf("stopped after %d epochs: %v", stopAfter, err)
 		}
 	}
-	third, count := execute(t, readStudy(t, "s", strings.Replace(searchText, "trials: 12", "trials: 14", 1)), root, 2)
+	third, count := execute(t,
+		readStudy(t, "s", strings.Replace(searchText, "trials: 12", "trials: 14", 1)), root, 2)
 	if len(third) != 14 || table(first) != table(third[:12]) {
 		t.Errorf("unbroken:\n%s\nstopped twice, with two trials more:\n%s", table(first), table(third))
 	}
@@ -87,7 +89,8 @@ func TestThePlanOfAnUnfinishedSearch(t *testing.T) {
 	// Stopped at once, the search has come to its first trials only.
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	if _, err := Execute(ctx, file, Options{Root: root, Progress: &counter{onPlanned: stop}}); !errors.Is(err, ErrInterrupted) {
+	if _, err := Execute(ctx, file,
+		Options{Root: root, Progress: &counter{onPlanned: stop}}); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
 	}
 	after, err := ReadPlan(filepath.Join(root, "s"))
@@ -95,7 +98,8 @@ func TestThePlanOfAnUnfinishedSearch(t *testing.T) {
 		t.Errorf("%d runs, %d before (%v)", len(after.Runs), len(before.Runs), err)
 	}
 	// Fewer trials are what the study has then.
-	results, _ := execute(t, readStudy(t, "s", strings.Replace(searchText, "trials: 12", "trials: 2", 1)), root, 2)
+	results, _ := execute(t,
+		readStudy(t, "s", strings.Replace(searchText, "trials: 12", "trials: 2", 1)), root, 2)
 	if len(results) != 2 {
 		t.Errorf("%d results of 2 trials", len(results))
 	}
@@ -113,7 +117,9 @@ func TestTheTestSetHasNoSay(t *testing.T) {
 	}
 	a := settings(searchText)
 	path := filepath.Join(t.TempDir(), "s.yaml")
-	if err := os.WriteFile(path, []byte(strings.Replace(small, "test_images: 100", "test_images: 10", 1)+searchText), 0o666); err != nil {
+	if err := os.WriteFile(path,
+		[]byte(strings.Replace(small, "test_images: 100", "test_images: 10",
+			1)+searchText), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	file, err := ReadFile(path)
@@ -156,12 +162,14 @@ func TestNamesOfSearches(t *testing.T) {
 		t.Errorf("the names are %q", got)
 	}
 	network := func(units string) string {
-		return "base: n\nnetworks:\n  n:\n  - flatten\n  - dense: {units: " + units + "}\n  - relu\n  - dense: {units: 10}\n"
+		return "base: n\nnetworks:\n  n:\n  - flatten\n  - dense: {units: " +
+			units + "}\n  - relu\n  - dense: {units: 10}\n"
 	}
 	if name(network("20"), false) == name(network("21"), false) {
 		t.Error("another network has the same search")
 	}
-	if name("quick: {epochs: 1}\n", true) != name("", true) || name("quick: {epochs: 2}\n", true) == name("", true) {
+	if name("quick: {epochs: 1}\n", true) != name("", true) ||
+		name("quick: {epochs: 2}\n", true) == name("", true) {
 		t.Error("the short form's epochs do not tell it apart, or its default does")
 	}
 	if name("quick: {epochs: 2}\n", false) != name("", false) {
@@ -200,16 +208,20 @@ func TestDamagedJournals(t *testing.T) {
 		}
 		again, _ := execute(t, readStudy(t, "s", searchText), root, 2)
 		if table(again) != table(whole) {
-			t.Errorf("cut to %d of %d bytes:\n%s\nwhole:\n%s", size, len(journal), table(again), table(whole))
+			t.Errorf("cut to %d of %d bytes:\n%s\nwhole:\n%s", size, len(journal), table(again),
+				table(whole))
 		}
 	}
 	const begun = `{"event":"trial","trial":0}` + "\n"
 	precious := filepath.Join(t.TempDir(), "precious")
-	if err := errors.Join(os.WriteFile(precious, []byte("no newline"), 0o666), os.Remove(path), os.Symlink(precious, path)); err != nil {
+	if err := errors.Join(os.WriteFile(precious, []byte("no newline"), 0o666), os.Remove(path),
+		os.Symlink(precious, path)); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Execute(t.Context(), readStudy(t, "s", searchText), Options{Root: root, Progress: new(counter)})
-	if text, readErr := os.ReadFile(precious); err == nil || readErr != nil || string(text) != "no newline" {
+	_, err = Execute(t.Context(), readStudy(t, "s", searchText),
+		Options{Root: root, Progress: new(counter)})
+	if text, readErr := os.ReadFile(precious); err == nil || readErr != nil ||
+		string(text) != "no newline" {
 		t.Errorf("a journal that is a link: %v, and what it leads to is %q (%v)", err, text, readErr)
 	}
 	if err := os.Remove(path); err != nil {
@@ -232,8 +244,10 @@ func TestDamagedJournals(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Execute(t.Context(), readStudy(t, "s", searchText), Options{Root: root, Progress: new(counter)})
-		if err == nil || !strings.Contains(err.Error(), path+want) || !strings.Contains(err.Error(), "remove it") {
+		_, err := Execute(t.Context(), readStudy(t, "s", searchText),
+			Options{Root: root, Progress: new(counter)})
+		if err == nil || !strings.Contains(err.Error(), path+want) ||
+			!strings.Contains(err.Error(), "remove it") {
 			t.Errorf("%q: %v", text, err)
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != text {

@@ -25,7 +25,8 @@ func (e *execution) open(ctx context.Context) error {
 		return e.unopened("test", err)
 	}
 	if test, err = dataset.MatchClasses(test, training.Info().ClassNames); err != nil {
-		return fmt.Errorf("%s: the test set's classes are not those of %s: %w", e.file.Path, training.Info().Name, err)
+		return fmt.Errorf("%s: the test set's classes are not those of %s: %w", e.file.Path,
+			training.Info().Name, err)
 	}
 	e.test = test.Info()
 	if test, err = dataset.First(test, e.file.TestImages); err != nil {

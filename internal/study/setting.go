@@ -174,7 +174,8 @@ func (f *File) spec(seed uint64, given ...value) (Spec, error) {
 	case err != nil:
 		return Spec{}, err
 	case start != nil && dropout != nil:
-		return Spec{}, &PlaceError{Line: dropout.line, Err: errors.New("dropout does not apply to from: the network is the model's")}
+		return Spec{}, &PlaceError{Line: dropout.line,
+			Err: errors.New("dropout does not apply to from: the network is the model's")}
 	case start != nil && start.pixels != "":
 		rest = append([]value{{"pixels", start.pixels, 0}}, rest...)
 	case start == nil:
@@ -253,7 +254,8 @@ func (f *File) baseNetwork(base value, dropout *value) (*builder.Network, error)
 	}
 	p, ok := dropout.value.(float64)
 	if !ok {
-		return nil, &PlaceError{Line: dropout.line, Err: fmt.Errorf("dropout %v is not a number", dropout.value)}
+		return nil, &PlaceError{Line: dropout.line, Err: fmt.Errorf("dropout %v is not a number",
+			dropout.value)}
 	}
 	if network, err = f.network(name, &p); err != nil {
 		return nil, &PlaceError{Line: dropout.line, Err: err}
@@ -317,7 +319,8 @@ func setPath(config *train.Config, path string, v any) error {
 			if kind.Type.Kind() == reflect.String {
 				quoted = fmt.Sprintf("; put it in quotes: \"%v\"", v)
 			}
-			return fmt.Errorf("%s is %s; it needs to be %s%s", show(v), valueKind(v), form(kind.Type), quoted)
+			return fmt.Errorf("%s is %s; it needs to be %s%s", show(v), valueKind(v), form(kind.Type),
+				quoted)
 		}
 		return err
 	}

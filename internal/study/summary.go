@@ -43,7 +43,8 @@ func Summarize(results []Result) []Summary {
 	for i := range summaries {
 		s := &summaries[i]
 		n := float64(s.Runs)
-		s.TestAccuracy, s.TrainAccuracy, s.Epochs, s.Seconds = s.TestAccuracy/n, s.TrainAccuracy/n, s.Epochs/n, s.Seconds/n
+		s.TestAccuracy, s.TrainAccuracy, s.Epochs, s.Seconds = s.TestAccuracy/n, s.TrainAccuracy/n,
+			s.Epochs/n, s.Seconds/n
 		squares := 0.0
 		for _, r := range results {
 			if r.Setting == s.Setting {
@@ -69,7 +70,8 @@ func WriteTable(w io.Writer, summaries []Summary) error {
 		if !math.IsNaN(s.Deviation) {
 			deviation = fmt.Sprintf("%.2f %%", 100*s.Deviation)
 		}
-		fmt.Fprintf(table, "%d\t%.2f %%\t%s\t%.2f %%\t%.1f\t  %s\n", s.Runs, 100*s.TestAccuracy, deviation, 100*s.TrainAccuracy, s.Epochs, s.Setting)
+		fmt.Fprintf(table, "%d\t%.2f %%\t%s\t%.2f %%\t%.1f\t  %s\n", s.Runs, 100*s.TestAccuracy,
+			deviation, 100*s.TrainAccuracy, s.Epochs, s.Setting)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("print the table: %w", err)

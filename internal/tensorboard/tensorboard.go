@@ -67,7 +67,8 @@ func create(dir string, steps int, now func() time.Time) (*Writer, error) {
 	// TensorBoard takes any file with "tfevents" in its name, and reads those of a
 	// folder in the order of their names.
 	began := now()
-	path := filepath.Join(dir, fmt.Sprintf("events.out.tfevents.%010d.%09d.slipway", began.Unix(), began.Nanosecond()))
+	path := filepath.Join(dir, fmt.Sprintf("events.out.tfevents.%010d.%09d.slipway", began.Unix(),
+		began.Nanosecond()))
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("create an event file: %w", err)
@@ -112,15 +113,18 @@ func (w *Writer) Scalars(step int, scalars ...Scalar) error {
 // Epoch appends what an epoch came to, with the epoch's number as the step.
 func (w *Writer) Epoch(e train.Epoch) error {
 	scalars := []Scalar{
-		{"loss/mean", e.MeanLoss}, {"loss/cross-entropy", e.MeanCrossEntropy}, {"accuracy/training", e.TrainAccuracy},
+		{"loss/mean", e.MeanLoss}, {"loss/cross-entropy", e.MeanCrossEntropy},
+		{"accuracy/training", e.TrainAccuracy},
 		{"speed/images per second", e.ImagesPerSecond},
 	}
 	for _, optional := range []struct {
 		tag   string
 		value *float64
-	}{{"loss/validation", e.ValidationLoss}, {"accuracy/validation", e.ValidationAccuracy}, {"accuracy/test", e.TestAccuracy},
+	}{{"loss/validation", e.ValidationLoss}, {"accuracy/validation", e.ValidationAccuracy},
+		{"accuracy/test", e.TestAccuracy},
 		{"labels/validation mean average precision", e.ValidationMeanAveragePrecision},
-		{"labels/validation macro F1", e.ValidationMacroF1}, {"labels/validation micro F1", e.ValidationMicroF1}} {
+		{"labels/validation macro F1", e.ValidationMacroF1},
+		{"labels/validation micro F1", e.ValidationMicroF1}} {
 		if optional.value != nil {
 			scalars = append(scalars, Scalar{optional.tag, *optional.value})
 		}

@@ -20,7 +20,8 @@ import (
 	"slipway/train"
 )
 
-var update = flag.Bool("update", false, "write testdata/golden/ again; then run scripts/tensorboard/read-events on it")
+var update = flag.Bool("update", false,
+	"write testdata/golden/ again; then run scripts/tensorboard/read-events on it")
 
 // point is one value of a curve as a reader finds it.
 type point struct {
@@ -45,9 +46,12 @@ func golden(t *testing.T, dir string) {
 		done   int
 		epochs []train.Epoch
 	}{
-		{0, []train.Epoch{{Epoch: 1, MeanLoss: 7}, {Epoch: 2, MeanLoss: 7}, {Epoch: 4, MeanLoss: 7, TestAccuracy: &half}}},
-		{0, []train.Epoch{{Epoch: 1, MeanLoss: 1.5, MeanCrossEntropy: 1.25, TrainAccuracy: 0.5, ImagesPerSecond: 1e4}, {Epoch: 2, MeanLoss: 9, TestAccuracy: &quarter}}},
-		{1, []train.Epoch{{Epoch: 2, MeanLoss: 0.75, ValidationLoss: &half, ValidationAccuracy: &quarter, TestAccuracy: &half}, {Epoch: 3, MeanLoss: math.NaN()}}},
+		{0, []train.Epoch{{Epoch: 1, MeanLoss: 7}, {Epoch: 2, MeanLoss: 7},
+			{Epoch: 4, MeanLoss: 7, TestAccuracy: &half}}},
+		{0, []train.Epoch{{Epoch: 1, MeanLoss: 1.5, MeanCrossEntropy: 1.25, TrainAccuracy: 0.5,
+			ImagesPerSecond: 1e4}, {Epoch: 2, MeanLoss: 9, TestAccuracy: &quarter}}},
+		{1, []train.Epoch{{Epoch: 2, MeanLoss: 0.75, ValidationLoss: &half, ValidationAccuracy: &quarter,
+			TestAccuracy: &half}, {Epoch: 3, MeanLoss: math.NaN()}}},
 	} {
 		w, err := create(dir, part.done, now)
 		if err != nil {

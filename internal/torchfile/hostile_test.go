@@ -125,7 +125,8 @@ func TestRefusesHostileFiles(t *testing.T) {
 			nil), ErrLimit, "1048576 values"},
 		{"tensor of another type than its storage", archiveOf(t, dictOf("ctorch._utils\n"+
 			"_rebuild_tensor_v3\n("+storageOf("0", 4)+number8(0)+numbers(4)+numbers(1)+
-			"\x89Nctorch\nfloat64\ntR"), one), ErrDamaged, "a tensor of a storage with elements of torch.float64"},
+			"\x89Nctorch\nfloat64\ntR"), one), ErrDamaged,
+			"a tensor of a storage with elements of torch.float64"},
 		{"names of 32 MB", archiveOf(t, dictOf("}"+text(repeated("x", 2<<20))+"q\x00"+
 			repeated("}h\x00", 15)+tensorOf(storageOf("0", 4), 0, numbers(4), numbers(1))+
 			repeated("s", 16)), one), ErrLimit, "names take more"},

@@ -62,7 +62,9 @@ func Read(path string) (*File, error) {
 			copyAgain), path)
 	}
 	if info.Size() > mostBytes {
-		return nil, fmt.Errorf("%s has %d bytes, and %d are read at most: no network of images is as large", path, info.Size(), int64(mostBytes))
+		return nil, fmt.Errorf(
+			"%s has %d bytes, and %d are read at most: no network of images is as large", path, info.Size(),
+			int64(mostBytes))
 	}
 	data := make([]byte, info.Size())
 	n := copy(data, begin)

@@ -57,8 +57,8 @@ type Change struct {
 	Second int `json:"second"`
 }
 
-// Compare sets the answers of two runs on the images that both were tested on beside each other. set
-// is the test set; SameTest says which it is.
+// Compare sets the answers of two runs on the images that both were tested on beside each other.
+// set is the test set; SameTest says which it is.
 func Compare(ctx context.Context, first, second *Record, set dataset.Source) (*Comparison, error) {
 	if _, err := SameTest(first, second); err != nil {
 		return nil, err
@@ -71,7 +71,8 @@ func Compare(ctx context.Context, first, second *Record, set dataset.Source) (*C
 	for i, label := range known {
 		labels[i] = int(label)
 	}
-	c := &Comparison{First: first, Second: second, Runs: [2]string{first.Name, second.Name}, Images: len(labels)}
+	c := &Comparison{First: first, Second: second, Runs: [2]string{first.Name, second.Name},
+		Images: len(labels)}
 	var answers [2][]metrics.Answer
 	for i, run := range []*Record{first, second} {
 		own, err := dataset.First(set, run.Sets.Test.Images)
@@ -79,7 +80,8 @@ func Compare(ctx context.Context, first, second *Record, set dataset.Source) (*C
 			return nil, err
 		}
 		if info := own.Info(); info.SHA256 != run.Sets.Test.SHA256 {
-			return nil, fmt.Errorf("run %s was tested on %s (sha256 %.12s…), and these are other images (%.12s…)", run.Name,
+			return nil, fmt.Errorf(
+				"run %s was tested on %s (sha256 %.12s…), and these are other images (%.12s…)", run.Name,
 				run.Sets.Test.Name, run.Sets.Test.SHA256, info.SHA256)
 		}
 		if answers[i], err = run.answers(*run.Sets.Test, labels[:own.Len()]); err != nil {
@@ -119,8 +121,10 @@ func SameTest(first, second *Record) (dataset.Info, error) {
 		a, b = *first.Sets.Test, *second.Sets.Test
 	}
 	if a.SHA256 != b.SHA256 {
-		return dataset.Info{}, fmt.Errorf("run %s was tested on %s (sha256 %.12s…), run %s on %s (%.12s…): "+
-			"answers on other images cannot be compared", first.Name, a.Name, a.SHA256, second.Name, b.Name, b.SHA256)
+		return dataset.Info{}, fmt.Errorf(
+			"run %s was tested on %s (sha256 %.12s…), run %s on %s (%.12s…): "+
+				"answers on other images cannot be compared", first.Name, a.Name, a.SHA256, second.Name, b.Name,
+			b.SHA256)
 	}
 	if a.Place == "" {
 		return b, nil
@@ -198,7 +202,8 @@ func (c *Comparison) test(answers [2][]metrics.Answer) (err error) {
 func (r *Record) answers(test dataset.Info, labels []int) ([]metrics.Answer, error) {
 	path, values, err := r.logits()
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("run %s has no answers on its test set yet; `train -resume` takes it to its end", r.Name)
+		return nil, fmt.Errorf(
+			"run %s has no answers on its test set yet; `train -resume` takes it to its end", r.Name)
 	}
 	if err != nil {
 		return nil, err
@@ -211,8 +216,9 @@ func (r *Record) answers(test dataset.Info, labels []int) ([]metrics.Answer, err
 	}
 	accuracy := accuracyOf(answers)
 	if !r.records(accuracy) {
-		return nil, fmt.Errorf("%s says %.4f of %s are right, which is the accuracy of no epoch that the run "+
-			"came to last: `train -resume` takes it to its end", path, accuracy, test.Name)
+		return nil, fmt.Errorf(
+			"%s says %.4f of %s are right, which is the accuracy of no epoch that the run "+
+				"came to last: `train -resume` takes it to its end", path, accuracy, test.Name)
 	}
 	return answers, nil
 }

@@ -91,7 +91,8 @@ func (c *Comparison) Write(ctx context.Context, set dataset.Source, dir string) 
 func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
 
 // addChanged shows the images that run i alone answers right.
-func (c *Comparison) addChanged(ctx context.Context, d *document.Document, set dataset.Source, i int) error {
+func (c *Comparison) addChanged(ctx context.Context, d *document.Document, set dataset.Source,
+	i int) error {
 	d.Heading("Only " + c.Runs[i] + " is right")
 	var changed []Change
 	for _, change := range c.Changed {

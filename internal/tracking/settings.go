@@ -42,7 +42,8 @@ func settingsThatDiffer(first, second *Record) ([]SettingPair, error) {
 	}
 	if first.Network == second.Network && len(first.Layers) > 0 && len(second.Layers) > 0 &&
 		!sameJSON(first.Layers, second.Layers) {
-		pairs = append(pairs, SettingPair{"layers of " + first.Network, first.Name + "'s", second.Name + "'s"})
+		pairs = append(pairs, SettingPair{"layers of " + first.Network, first.Name + "'s",
+			second.Name + "'s"})
 	}
 	return pairs, nil
 }
@@ -80,5 +81,6 @@ func settings(r *Record) (map[string]string, error) {
 
 func sameJSON(a, b []byte) bool {
 	var x, y bytes.Buffer
-	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
+	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil &&
+		bytes.Equal(x.Bytes(), y.Bytes())
 }

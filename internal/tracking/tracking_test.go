@@ -24,7 +24,8 @@ import (
 // trained writes the folder of a run as train does, tested on the set.
 func trained(t *testing.T, dir string, config train.Config, test *dataset.Set) {
 	t.Helper()
-	network, err := builder.New("bars", builder.Shape{1, 6, 6}, builder.Flatten{}, builder.Dense{Units: 3})
+	network, err := builder.New("bars", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,8 @@ func trained(t *testing.T, dir string, config train.Config, test *dataset.Set) {
 	}
 	m.Epoch = trainer.Progress().Epochs
 	if err := errors.Join(run.WriteConfig(network, trainer.Config(), trainer.Sets()),
-		run.WriteHistory("bars", trainer.Progress().History), run.WriteLogits(test.Name, last), run.WriteMetrics(m)); err != nil {
+		run.WriteHistory("bars", trainer.Progress().History), run.WriteLogits(test.Name,
+			last), run.WriteMetrics(m)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -89,26 +91,32 @@ func read(t *testing.T, dir string) *Record {
 
 func TestCompare(t *testing.T) {
 	root, test := t.TempDir(), shuffled(t)
-	trained(t, root+"/short", train.Config{Epochs: 1, Optimizer: train.OptimizerConfig{LearningRate: 0.002}}, test)
-	trained(t, root+"/long", train.Config{Epochs: 12, Seed: 1<<63 + 1, Optimizer: train.OptimizerConfig{LearningRate: 0.05}}, test)
+	trained(t, root+"/short",
+		train.Config{Epochs: 1, Optimizer: train.OptimizerConfig{LearningRate: 0.002}}, test)
+	trained(t, root+"/long", train.Config{Epochs: 12, Seed: 1<<63 + 1,
+		Optimizer: train.OptimizerConfig{LearningRate: 0.05}}, test)
 	short, long := read(t, root+"/short"), read(t, root+"/long")
 	c, err := Compare(t.Context(), short, long, test)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Accuracy != [2]float64{*short.TestAccuracy, *long.TestAccuracy} || c.Accuracy[0] == c.Accuracy[1] {
+	if c.Accuracy != [2]float64{*short.TestAccuracy, *long.TestAccuracy} ||
+		c.Accuracy[0] == c.Accuracy[1] {
 		t.Fatalf("accuracies %v", c.Accuracy)
 	}
-	if c.BothRight+c.OnlyFirst+c.OnlySecond+c.BothWrong != 50 || len(c.Changed) != c.OnlyFirst+c.OnlySecond {
+	if c.BothRight+c.OnlyFirst+c.OnlySecond+c.BothWrong != 50 ||
+		len(c.Changed) != c.OnlyFirst+c.OnlySecond {
 		t.Errorf("%+v", c)
 	}
-	if want := float64(c.OnlySecond-c.OnlyFirst) / 50; c.Difference-want > 1e-12 || want-c.Difference > 1e-12 {
+	if want := float64(c.OnlySecond-c.OnlyFirst) / 50; c.Difference-want > 1e-12 ||
+		want-c.Difference > 1e-12 {
 		t.Errorf("difference %v, want %v", c.Difference, want)
 	}
 	if c.Interval == nil || !(c.Interval.Low < c.Difference && c.Difference < c.Interval.High) {
 		t.Errorf("interval %v of %v", c.Interval, c.Difference)
 	}
-	want := []SettingPair{{"epochs", "1", "12"}, {"optimizer.learning_rate", "0.002", "0.05"}, {"seed", "0", "9223372036854775809"}}
+	want := []SettingPair{{"epochs", "1", "12"}, {"optimizer.learning_rate", "0.002", "0.05"},
+		{"seed", "0", "9223372036854775809"}}
 	if !reflect.DeepEqual(c.Settings, want) {
 		t.Errorf("settings %v, want %v", c.Settings, want)
 	}
@@ -117,14 +125,17 @@ func TestCompare(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"report.md": "Only long is right", "report.html": "data:image/png", "only-second.csv": "label", "comparison.json": `"mcnemar_p"`,
+		"report.md": "Only long is right", "report.html": "data:image/png", "only-second.csv": "label",
+		"comparison.json": `"mcnemar_p"`,
 	} {
-		if raw, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(raw), text) {
+		if raw, err := os.ReadFile(filepath.Join(dir, name)); err != nil ||
+			!strings.Contains(string(raw), text) {
 			t.Errorf("%s lacks %q: %v", name, text, err)
 		}
 	}
 	same, err := Compare(t.Context(), long, long, test)
-	if err != nil || same.P != 1 || same.Interval != nil || len(same.Changed) != 0 || len(same.Settings) != 0 {
+	if err != nil || same.P != 1 || same.Interval != nil || len(same.Changed) != 0 ||
+		len(same.Settings) != 0 {
 		t.Errorf("a run with itself: %+v, %v", same, err)
 	}
 	if !strings.Contains(same.Sentence(), "right on the same images") {
@@ -166,18 +177,21 @@ func TestAnswersOfAnEarlierEpochAreRefused(t *testing.T) {
 	if record.Metrics != nil || *record.TestAccuracy != other {
 		t.Errorf("metrics %v, accuracy %v", record.Metrics, *record.TestAccuracy)
 	}
-	if _, err := Compare(t.Context(), record, record, test); err == nil || !strings.Contains(err.Error(), "train -resume") {
+	if _, err := Compare(t.Context(), record, record, test); err == nil ||
+		!strings.Contains(err.Error(), "train -resume") {
 		t.Errorf("%v", err)
 	}
 	if err := os.Remove(root + "/a/bars-test_logits.safetensors"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Compare(t.Context(), record, record, test); err == nil || !strings.Contains(err.Error(), "no answers on its test set yet") {
+	if _, err := Compare(t.Context(), record, record, test); err == nil ||
+		!strings.Contains(err.Error(), "no answers on its test set yet") {
 		t.Errorf("%v", err)
 	}
 }
 
-// What a run is worth is that of the epoch whose weights it keeps, also where it did not stop early.
+// What a run is worth is that of the epoch whose weights it keeps, also where it did not stop
+// early.
 func TestARunThatKeepsItsBestEpoch(t *testing.T) {
 	root, test := t.TempDir(), shuffled(t)
 	for name, config := range map[string]train.Config{
@@ -198,7 +212,8 @@ func TestARunThatKeepsItsBestEpoch(t *testing.T) {
 		}
 		record = read(t, dir)
 		if record.Metrics == nil || *record.TestAccuracy != kept.Accuracy {
-			t.Errorf("%s: metrics %v, accuracy %v; the kept epoch's is %v", name, record.Metrics, *record.TestAccuracy, kept.Accuracy)
+			t.Errorf("%s: metrics %v, accuracy %v; the kept epoch's is %v", name, record.Metrics,
+				*record.TestAccuracy, kept.Accuracy)
 			continue
 		}
 		if _, err := Compare(t.Context(), record, record, test); err != nil {
@@ -211,7 +226,8 @@ func TestListPassesOverWhatIsNoRun(t *testing.T) {
 	root, test := t.TempDir(), shuffled(t)
 	trained(t, root+"/a", train.Config{Epochs: 1}, test)
 	trained(t, root+"/a/again", train.Config{Epochs: 2}, test)
-	for path, text := range map[string]string{"notes/todo.txt": "nothing", "broken/config.json": "{", "studies/pool/1/config.json": "{"} {
+	for path, text := range map[string]string{"notes/todo.txt": "nothing", "broken/config.json": "{",
+		"studies/pool/1/config.json": "{"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o777); err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +239,8 @@ func TestListPassesOverWhatIsNoRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(records) != 2 || records[0].Name != "a" || records[1].Name != "a/again" || len(records[1].History) != 2 || records[0].Network != "bars" {
+	if len(records) != 2 || records[0].Name != "a" || records[1].Name != "a/again" ||
+		len(records[1].History) != 2 || records[0].Network != "bars" {
 		t.Errorf("%+v", records)
 	}
 	if len(damaged) != 1 || !strings.Contains(damaged[0].Error(), "broken") {
@@ -249,7 +266,8 @@ func TestListPassesOverWhatIsNoRun(t *testing.T) {
 	}
 }
 
-// Runs of studies that are tested on the first images of one set are compared on those that both have.
+// Runs of studies that are tested on the first images of one set are compared on those that both
+// have.
 func TestCompareRunsOfCutSets(t *testing.T) {
 	root := t.TempDir()
 	var records []*Record
@@ -257,7 +275,8 @@ func TestCompareRunsOfCutSets(t *testing.T) {
 		name := fmt.Sprintf("first%d", images)
 		path := filepath.Join(t.TempDir(), name+".yaml")
 		text := fmt.Sprintf("data: t10k\ntest: t10k\nimages: 200\ntest_images: %d\nbase: flat\n"+
-			"networks: {flat: [flatten, dense: {units: 10}]}\nfixed: {epochs: 1}\ngrid: {learning_rate: [0.0%d]}\n", images, images)
+			"networks: {flat: [flatten, dense: {units: 10}]}\nfixed: {epochs: 1}\ngrid: {learning_rate: [0.0%d]}\n",
+			images, images)
 		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +284,8 @@ func TestCompareRunsOfCutSets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		results, err := study.Execute(t.Context(), file, study.Options{Root: root, Progress: study.NewReporter(io.Discard, false, 0, 0)})
+		results, err := study.Execute(t.Context(), file,
+			study.Options{Root: root, Progress: study.NewReporter(io.Discard, false, 0, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,8 +303,8 @@ func TestCompareRunsOfCutSets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Images != 60 || c.BothRight+c.OnlyFirst+c.OnlySecond+c.BothWrong != 60 || c.Accuracy[0] != *records[0].TestAccuracy ||
-		c.DataSHA256 != records[0].Sets.Test.SHA256 {
+	if c.Images != 60 || c.BothRight+c.OnlyFirst+c.OnlySecond+c.BothWrong != 60 ||
+		c.Accuracy[0] != *records[0].TestAccuracy || c.DataSHA256 != records[0].Sets.Test.SHA256 {
 		t.Errorf("%+v", c)
 	}
 	for _, change := range c.Changed {
@@ -293,17 +313,19 @@ func TestCompareRunsOfCutSets(t *testing.T) {
 		}
 	}
 	// Another set is not taken for it.
-	if _, err := Compare(t.Context(), records[0], records[1], shuffled(t)); err == nil || !strings.Contains(err.Error(), "these are other images") {
+	if _, err := Compare(t.Context(), records[0], records[1], shuffled(t)); err == nil ||
+		!strings.Contains(err.Error(), "these are other images") {
 		t.Error(err)
 	}
 	records[0].test = dataset.Info{}
-	if _, err := SameTest(records[0], records[1]); err == nil || !strings.Contains(err.Error(), "other images") {
+	if _, err := SameTest(records[0], records[1]); err == nil ||
+		!strings.Contains(err.Error(), "other images") {
 		t.Error(err)
 	}
 }
 
-// Runs of a study that began with other weights differ in that, and in nothing by the name alone that
-// the model's file has.
+// Runs of a study that began with other weights differ in that, and in nothing by the name alone
+// that the model's file has.
 func TestTheWeightsThatRunsBeganWithAreASetting(t *testing.T) {
 	dir := t.TempDir()
 	model, err := onnx.Read("../../graphs/e1.onnx")
@@ -352,8 +374,8 @@ func TestTheWeightsThatRunsBeganWithAreASetting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(pairs) != 2 || pairs[0] != (SettingPair{"from", one, other}) || pairs[1].Name != "from_sha256" ||
-		len(pairs[1].First) != 64 || pairs[1].First == pairs[1].Second {
+	if len(pairs) != 2 || pairs[0] != (SettingPair{"from", one, other}) ||
+		pairs[1].Name != "from_sha256" || len(pairs[1].First) != 64 || pairs[1].First == pairs[1].Second {
 		t.Errorf("%+v", pairs)
 	}
 	if pairs, err := settingsThatDiffer(both[0], renamed[0]); err != nil || len(pairs) != 0 {

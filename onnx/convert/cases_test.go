@@ -57,7 +57,8 @@ func TestEveryCaseInTheRuntimes(t *testing.T) {
 				if os.Getenv("SLIPWAY_SKIP_ONNXRUNTIME") == "1" {
 					t.Skip("SLIPWAY_SKIP_ONNXRUNTIME=1: nothing of onnxruntime is tested")
 				}
-				runtime, err := infer.OpenONNXRuntime(t.Context(), model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU, Threads: 1})
+				runtime, err := infer.OpenONNXRuntime(t.Context(), model,
+					infer.ONNXRuntimeOptions{Device: infer.DeviceCPU, Threads: 1})
 				run(t, runtime, err)
 			})
 		})

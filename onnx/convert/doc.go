@@ -17,10 +17,10 @@
 // kernels whose last digits differ; 13 is the oldest of those that every
 // runtime tried accepts, and needs nothing newer than IR 7.
 //
-// A graph with BatchNormalization is written in opset 15 and IR version 8. Until opset 13 the operator's
-// number of outputs says whether it normalises by the batch's own statistics. ONNX's reference
-// evaluator does not look at it (seen in 1.23.2): it mixes a tenth of the batch's into the running
-// ones, and answers otherwise than all others. Since opset 14 an attribute says it.
+// A graph with BatchNormalization is written in opset 15 and IR version 8. Until opset 13 the
+// operator's number of outputs says whether it normalises by the batch's own statistics. ONNX's
+// reference evaluator does not look at it (seen in 1.23.2): it mixes a tenth of the batch's into
+// the running ones, and answers otherwise than all others. Since opset 14 an attribute says it.
 //
 // Shape inference is left nothing to guess: kernel_shape is explicit, pads are
 // symmetric numbers rather than auto_pad, MaxPool has no dilations (its default

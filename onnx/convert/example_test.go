@@ -11,7 +11,8 @@ import (
 
 // A network becomes a model, and the model the same network again.
 func Example() {
-	network, err := builder.New("tiny", builder.Shape{1, 6, 6}, builder.Flatten{}, builder.Dense{Units: 3})
+	network, err := builder.New("tiny", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 3})
 	if err != nil {
 		log.Fatal(err)
 	}

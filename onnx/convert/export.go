@@ -14,8 +14,8 @@ import (
 // ProducerName is that of every model that FromNetwork makes.
 const ProducerName = "slipway"
 
-// versionsFor returns the opset and the IR version that a graph is written in; the package's comment
-// has the reasons.
+// versionsFor returns the opset and the IR version that a graph is written in; the package's
+// comment has the reasons.
 func versionsFor(graph *onnxpb.GraphProto) (opset, ir int64) {
 	for _, node := range graph.GetNode() {
 		if node.GetOpType() == "BatchNormalization" {
@@ -40,12 +40,13 @@ type Options struct {
 	Metadata map[string]string
 }
 
-// FromNetwork makes the model of a network and its weights. The training record
-// is written into its metadata; the zero record says nothing, and none is written: who
-// runs the model must know how its pixels are fed. What a trainer holds is exported
-// with its record by export.FromTrainer. ClassLabels, where given, must be as many as the network has
-// classes. The package's comment says which operators and names it chooses.
-func FromNetwork(network *builder.Network, weights builder.Weights, record onnx.TrainingRecord, options Options) (*onnx.Model, error) {
+// FromNetwork makes the model of a network and its weights. The training record is written into its
+// metadata; the zero record says nothing, and none is written: who runs the model must know how its
+// pixels are fed. What a trainer holds is exported with its record by export.FromTrainer.
+// ClassLabels, where given, must be as many as the network has classes. The package's comment says
+// which operators and names it chooses.
+func FromNetwork(network *builder.Network, weights builder.Weights, record onnx.TrainingRecord,
+	options Options) (*onnx.Model, error) {
 	if network == nil {
 		return nil, fmt.Errorf("export: there is no network")
 	}
@@ -55,7 +56,8 @@ func FromNetwork(network *builder.Network, weights builder.Weights, record onnx.
 		return fail(err)
 	}
 	if options.FixedBatch < 0 {
-		return fail(fmt.Errorf("the batch is fixed to %d; it must be at least 1, or 0 to leave it free", options.FixedBatch))
+		return fail(fmt.Errorf("the batch is fixed to %d; it must be at least 1, or 0 to leave it free",
+			options.FixedBatch))
 	}
 	if err := checkLabels(network, record.ClassLabels); err != nil {
 		return fail(err)
@@ -72,8 +74,9 @@ func FromNetwork(network *builder.Network, weights builder.Weights, record onnx.
 	model := &onnx.Model{Proto: &onnxpb.ModelProto{
 		IrVersion:    proto.Int64(ir),
 		ProducerName: proto.String(ProducerName),
-		OpsetImport:  []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(opset)}},
-		Graph:        graph,
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""),
+			Version: proto.Int64(opset)}},
+		Graph: graph,
 	}}
 	if options.ProducerVersion != "" {
 		model.Proto.ProducerVersion = proto.String(options.ProducerVersion)
@@ -83,7 +86,9 @@ func FromNetwork(network *builder.Network, weights builder.Weights, record onnx.
 	}
 	for key := range options.Metadata {
 		if strings.HasPrefix(key, onnx.RecordPrefix) {
-			return fail(fmt.Errorf("the metadata key %q begins with %q, which is kept for the training record", key, onnx.RecordPrefix))
+			return fail(
+				fmt.Errorf("the metadata key %q begins with %q, which is kept for the training record", key,
+					onnx.RecordPrefix))
 		}
 	}
 	if err := model.SetMetadata(options.Metadata); err != nil {
@@ -104,7 +109,9 @@ func FromNetwork(network *builder.Network, weights builder.Weights, record onnx.
 // the network's images, 0 being any.
 func checkChannels(network *builder.Network, recorded int) error {
 	if input := network.Input(); recorded != 0 && len(input) == 3 && input[0] != recorded {
-		return fmt.Errorf("pixels are scaled by %d numbers, one for each channel, and the network %s takes images %v", recorded, network.Name(), input)
+		return fmt.Errorf(
+			"pixels are scaled by %d numbers, one for each channel, and the network %s takes images %v",
+			recorded, network.Name(), input)
 	}
 	return nil
 }
@@ -118,7 +125,8 @@ func checkLabels(network *builder.Network, labels []string) error {
 		return err
 	}
 	if len(labels) != classes {
-		return fmt.Errorf("there are %d class labels, but the network %s has %d classes", len(labels), network.Name(), classes)
+		return fmt.Errorf("there are %d class labels, but the network %s has %d classes", len(labels),
+			network.Name(), classes)
 	}
 	return nil
 }

@@ -16,7 +16,8 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-var update = flag.Bool("update", false, "write testdata/exports anew (then run testdata/outputs.py)")
+var update = flag.Bool("update", false,
+	"write testdata/exports anew (then run testdata/outputs.py)")
 
 const batch = 3
 
@@ -57,10 +58,12 @@ func TestChannelsOfTheRecord(t *testing.T) {
 	if network == nil || network.Input()[0] != 1 {
 		t.Fatalf("the network takes images of one channel: %v", network)
 	}
-	for scales, want := range map[int]string{0: "", 1: "", 3: "pixels are scaled by 3 numbers, one for each channel, and the network conv takes images 1×7×7"} {
+	for scales, want := range map[int]string{0: "", 1: "",
+		3: "pixels are scaled by 3 numbers, one for each channel, and the network conv takes images 1×7×7"} {
 		record := onnx.TrainingRecord{DataSet: "none", Seed: 1}
 		for range scales {
-			record.PixelScales, record.PixelOffsets = append(record.PixelScales, 0.5), append(record.PixelOffsets, 1)
+			record.PixelScales, record.PixelOffsets = append(record.PixelScales,
+				0.5), append(record.PixelOffsets, 1)
 		}
 		_, err := convert.FromNetwork(network, network.InitialWeights(1), record, convert.Options{})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
@@ -90,7 +93,8 @@ func TestExportsAreTheCommittedOnes(t *testing.T) {
 				}
 				input := exampleInput(t, model)
 				// outputs.py replaces the output.
-				if err := onnx.WriteTestData(folder, []*onnxpb.TensorProto{input}, []*onnxpb.TensorProto{input}); err != nil {
+				if err := onnx.WriteTestData(folder, []*onnxpb.TensorProto{input},
+					[]*onnxpb.TensorProto{input}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -99,7 +103,9 @@ func TestExportsAreTheCommittedOnes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got, want) {
-				t.Errorf("the export of %s is not that of testdata; if it should change, run go test ./onnx -update and testdata/outputs.py", name)
+				t.Errorf(
+					"the export of %s is not that of testdata; if it should change, run go test ./onnx -update and testdata/outputs.py",
+					name)
 			}
 		})
 	}
@@ -200,12 +206,18 @@ func TestExportRefuses(t *testing.T) {
 		options convert.Options
 		want    string
 	}{
-		{"missing weight", weights[:1], onnx.TrainingRecord{}, convert.Options{}, `"fc1.bias" is missing`},
-		{"negative batch", weights, onnx.TrainingRecord{}, convert.Options{FixedBatch: -1}, "batch is fixed to -1"},
-		{"labels", weights, onnx.TrainingRecord{ClassLabels: []string{"a"}}, convert.Options{}, "1 class labels"},
+		{"missing weight", weights[:1], onnx.TrainingRecord{}, convert.Options{},
+			`"fc1.bias" is missing`},
+		{"negative batch", weights, onnx.TrainingRecord{}, convert.Options{FixedBatch: -1},
+			"batch is fixed to -1"},
+		{"labels", weights, onnx.TrainingRecord{ClassLabels: []string{"a"}}, convert.Options{},
+			"1 class labels"},
 		{"accuracy", weights, onnx.TrainingRecord{TestAccuracy: 98.5}, convert.Options{}, "a share, 0…1"},
-		{"reserved key", weights, onnx.TrainingRecord{}, convert.Options{Metadata: map[string]string{"slipway.seed": "1"}}, "kept for the training record"},
-		{"empty key", weights, onnx.TrainingRecord{}, convert.Options{Metadata: map[string]string{"": "1"}}, "key is empty"},
+		{"reserved key", weights, onnx.TrainingRecord{},
+			convert.Options{Metadata: map[string]string{"slipway.seed": "1"}},
+			"kept for the training record"},
+		{"empty key", weights, onnx.TrainingRecord{},
+			convert.Options{Metadata: map[string]string{"": "1"}}, "key is empty"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := convert.FromNetwork(network, test.weights, test.record, test.options)
@@ -223,9 +235,11 @@ func TestTrainingRecord(t *testing.T) {
 	network := networks(t)["lenet"]
 	want := onnx.TrainingRecord{
 		DataSet: "mnist", TestAccuracy: 0.9858, TestImages: 10000, TrainingLoss: 0.0312345678, Epochs: 10,
-		Seed: 1<<64 - 1, ClassLabels: []string{"0", "one", "zwei,drei", "„4“"}, PixelScale: 1.0 / 255, PixelOffset: -0.5,
+		Seed: 1<<64 - 1, ClassLabels: []string{"0", "one", "zwei,drei", "„4“"}, PixelScale: 1.0 / 255,
+		PixelOffset: -0.5,
 	}
-	model, err := convert.FromNetwork(network, network.InitialWeights(2), want, convert.Options{Metadata: map[string]string{"licence": "CC0"}})
+	model, err := convert.FromNetwork(network, network.InitialWeights(2), want,
+		convert.Options{Metadata: map[string]string{"licence": "CC0"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +264,8 @@ func TestTrainingRecord(t *testing.T) {
 	if err := read.SetMetadata(metadata); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := read.TrainingRecord(); err == nil || !strings.Contains(err.Error(), `slipway.epochs is "ten"`) {
+	if _, _, err := read.TrainingRecord(); err == nil ||
+		!strings.Contains(err.Error(), `slipway.epochs is "ten"`) {
 		t.Errorf("a damaged record gives %v", err)
 	}
 	if err := read.SetMetadata(nil); err != nil {
@@ -271,7 +286,8 @@ func TestPixelsAreUnscaledByDefault(t *testing.T) {
 // With BatchNormalization a graph is of opset 15, where all runtimes take it as evaluation does.
 func TestVersionsWithBatchNormalization(t *testing.T) {
 	normalised, err := builder.New("normalised", builder.Shape{1, 6, 6},
-		builder.Conv2D{Filters: 2, Kernel: builder.Size{Height: 3, Width: 3}}, builder.BatchNorm{}, builder.Flatten{},
+		builder.Conv2D{Filters: 2, Kernel: builder.Size{Height: 3, Width: 3}}, builder.BatchNorm{},
+		builder.Flatten{},
 		builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)

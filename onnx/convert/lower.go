@@ -31,7 +31,8 @@ func outputName(network *builder.Network) string {
 }
 
 // lower returns the graph of a network. batch is 0 where it is free.
-func lower(network *builder.Network, weights builder.Weights, batch int) (*onnxpb.GraphProto, error) {
+func lower(network *builder.Network, weights builder.Weights, batch int) (*onnxpb.GraphProto,
+	error) {
 	input, output := inputName(network), outputName(network)
 	operators, err := network.Operators(input)
 	if err != nil {
@@ -47,7 +48,8 @@ func lower(network *builder.Network, weights builder.Weights, batch int) (*onnxp
 		// Nothing but dropout: an output must be made by a node, not be an input.
 		nodes := network.Nodes()
 		last := nodes[len(nodes)-1]
-		operators.Nodes = append(operators.Nodes, builder.Operator{Name: last.Name, Type: "Identity", Inputs: []string{input}, Output: output})
+		operators.Nodes = append(operators.Nodes, builder.Operator{Name: last.Name, Type: "Identity",
+			Inputs: []string{input}, Output: output})
 		rename = func(value string) string { return value }
 	}
 	graph := &onnxpb.GraphProto{
@@ -109,9 +111,12 @@ func attributeOf(attribute builder.Attribute) (*onnxpb.AttributeProto, error) {
 	case []int64:
 		return message.NewIntegers(attribute.Name, value...), nil
 	case string:
-		return &onnxpb.AttributeProto{Name: proto.String(attribute.Name), Type: onnxpb.AttributeProto_STRING.Enum(), S: []byte(value)}, nil
+		return &onnxpb.AttributeProto{Name: proto.String(attribute.Name),
+			Type: onnxpb.AttributeProto_STRING.Enum(), S: []byte(value)}, nil
 	}
-	return nil, fmt.Errorf("the attribute %s is a %T; it must be an int64, a float32, a []int64 or a string", attribute.Name, attribute.Value)
+	return nil, fmt.Errorf(
+		"the attribute %s is a %T; it must be an int64, a float32, a []int64 or a string", attribute.Name,
+		attribute.Value)
 }
 
 // batchOf declares a float32 value of N examples of the shape.

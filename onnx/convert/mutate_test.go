@@ -53,7 +53,8 @@ func mutated(source *rand.Rand, model *onnx.Model, operators []string) *onnx.Mod
 			}
 		case 4:
 			dims := graph.Input[0].Type.GetTensorType().Shape.Dim
-			dims[source.IntN(len(dims))].Value = &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: number()}
+			dims[source.IntN(
+				len(dims))].Value = &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: number()}
 		case 5:
 			if len(graph.Initializer) > 0 {
 				tensor := graph.Initializer[source.IntN(len(graph.Initializer))]
@@ -136,7 +137,8 @@ func TestMutatedModelsAreNetworksOrRefused(t *testing.T) {
 			continue
 		}
 		networks++
-		if _, err := convert.FromNetwork(network, weights, onnx.TrainingRecord{}, convert.Options{}); err != nil {
+		if _, err := convert.FromNetwork(network, weights, onnx.TrainingRecord{},
+			convert.Options{}); err != nil {
 			t.Errorf("model %d does not export: %v\n%v", i, err, network)
 		}
 	}

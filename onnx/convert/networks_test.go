@@ -22,15 +22,18 @@ func networks(t *testing.T) map[string]*builder.Network {
 	square := builder.Square
 	add("conv", builder.Shape{1, 7, 7}, builder.Conv2D{Filters: 3, Kernel: square(3)})
 	add("conv_strided", builder.Shape{2, 9, 7},
-		builder.Conv2D{Filters: 3, Kernel: builder.Size{Height: 3, Width: 2}, Stride: builder.Size{Height: 2, Width: 3}, Padding: builder.Size{Height: 1, Width: 2}})
+		builder.Conv2D{Filters: 3, Kernel: builder.Size{Height: 3, Width: 2},
+			Stride: builder.Size{Height: 2, Width: 3}, Padding: builder.Size{Height: 1, Width: 2}})
 	add("conv_1x1", builder.Shape{3, 1, 5}, builder.Conv2D{Filters: 2, Kernel: square(1)})
 	add("relu", builder.Shape{2, 3, 5}, builder.ReLU{})
 	add("max_pool", builder.Shape{2, 6, 6}, builder.MaxPool2D{Kernel: square(2)})
 	add("max_pool_padded", builder.Shape{2, 7, 5},
-		builder.MaxPool2D{Kernel: builder.Size{Height: 3, Width: 2}, Stride: builder.Size{Height: 2, Width: 1}, Padding: square(1)})
+		builder.MaxPool2D{Kernel: builder.Size{Height: 3, Width: 2},
+			Stride: builder.Size{Height: 2, Width: 1}, Padding: square(1)})
 	add("avg_pool", builder.Shape{2, 7, 7}, builder.AvgPool2D{Kernel: square(2)})
 	add("avg_pool_padded", builder.Shape{2, 7, 5},
-		builder.AvgPool2D{Kernel: square(3), Stride: builder.Size{Height: 2, Width: 3}, Padding: square(1)})
+		builder.AvgPool2D{Kernel: square(3), Stride: builder.Size{Height: 2, Width: 3},
+			Padding: square(1)})
 	add("flatten", builder.Shape{2, 3, 4}, builder.Flatten{})
 	add("dense", builder.Shape{5}, builder.Dense{Units: 3})
 	add("dropout", builder.Shape{4}, builder.Dropout{P: 0.5})
@@ -71,6 +74,7 @@ func TestNetworksHaveEveryLayer(t *testing.T) {
 		}
 	}
 	if len(missing) > 0 {
-		t.Errorf("no network of this test has the layers %s: add one, and their lowering", strings.Join(missing, ", "))
+		t.Errorf("no network of this test has the layers %s: add one, and their lowering",
+			strings.Join(missing, ", "))
 	}
 }

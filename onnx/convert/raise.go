@@ -101,7 +101,9 @@ func neededNodes(graph *onnxpb.GraphProto, name string) []bool {
 	nodes := graph.GetNode()
 	wanted, needed := map[string]bool{name: true}, make([]bool, len(nodes))
 	for i := len(nodes) - 1; i >= 0; i-- {
-		if !slices.ContainsFunc(nodes[i].GetOutput(), func(output string) bool { return wanted[output] }) {
+		if !slices.ContainsFunc(nodes[i].GetOutput(), func(output string) bool {
+			return wanted[output]
+		}) {
 			continue
 		}
 		needed[i] = true
@@ -233,7 +235,9 @@ func (r *raising) step(i int, node *onnxpb.NodeProto) {
 	r.current, r.index, r.at = node, i, message.DescribeNode(i, node)
 	raise, err := r.raiserOf(node)
 	value := operand{failed: true}
-	depends := slices.ContainsFunc(node.GetInput(), func(name string) bool { return r.values[name].failed })
+	depends := slices.ContainsFunc(node.GetInput(), func(name string) bool {
+		return r.values[name].failed
+	})
 	if err == nil && !depends {
 		value, err = raise(r, node)
 	}

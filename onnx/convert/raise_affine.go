@@ -158,7 +158,8 @@ func (r *raising) perChannel(v view, constant *array) ([]float64, error) {
 	place, from := 0, 0
 	for {
 		channel, value := place/area, float64(constant.data[from])
-		if seen[channel] && values[channel] != value && !(math.IsNaN(value) && math.IsNaN(values[channel])) {
+		if seen[channel] && values[channel] != value &&
+			!(math.IsNaN(value) && math.IsNaN(values[channel])) {
 			return nil, fmt.Errorf("the constant %v differs within channel %d; one value for "+
 				"each channel can be taken",
 				builder.Shape(constant.dims), channel)
@@ -372,7 +373,8 @@ func (r *raising) standAlone(it *item) error {
 		const epsilon = 1e-5
 		still := slices.Repeat([]float32{1 - epsilon}, len(a.scale))
 		it.layer = builder.BatchNorm{Epsilon: epsilon, Frozen: true}
-		tensors = [][]float32{float32sOf(a.scale), float32sOf(a.shift), make([]float32, len(a.scale)), still}
+		tensors = [][]float32{float32sOf(a.scale), float32sOf(a.shift), make([]float32, len(a.scale)),
+			still}
 	}
 	inferred, err := it.layer.Infer([]builder.Shape{it.shape})
 	if err != nil {

@@ -93,7 +93,8 @@ func expanded(constant *array, to []int64) (operand, error) {
 		}
 		stride *= from[i]
 	}
-	repeated := &array{name: constant.name, rank: constant.rank, dims: dims, data: make([]float32, 0, elements)}
+	repeated := &array{name: constant.name, rank: constant.rank, dims: dims,
+		data: make([]float32, 0, elements)}
 	for _, place := range order(walks) {
 		repeated.data = append(repeated.data, constant.data[place])
 	}
@@ -127,7 +128,8 @@ func broadcastTo(shape, dims []size) bool {
 // castLike is Cast to the type of another value, which must be float32.
 func (r *raising) castLike(node *onnxpb.NodeProto) (operand, error) {
 	value, like := r.values[message.Input(node, 0)], r.values[message.Input(node, 1)]
-	if float := like.view != nil || like.array != nil || like.tensor != nil && !r.isSizes(message.Input(node, 1)); !float || value.sizes != nil {
+	if float := like.view != nil || like.array != nil || like.tensor != nil &&
+		!r.isSizes(message.Input(node, 1)); !float || value.sizes != nil {
 		return operand{}, errors.New("it casts to or from another type than float32")
 	}
 	if value.tensor != nil && r.isSizes(message.Input(node, 0)) {

@@ -66,7 +66,8 @@ func (r *raising) scalar(node *onnxpb.NodeProto, i int, otherwise float64) (floa
 	if message.Input(node, i) == "" {
 		return otherwise, nil
 	}
-	if value := r.values[message.Input(node, i)]; value.sizes != nil || value.tensor != nil && r.isSizes(message.Input(node, i)) {
+	if value := r.values[message.Input(node, i)]; value.sizes != nil || value.tensor != nil &&
+		r.isSizes(message.Input(node, i)) {
 		whole, err := r.constantSizes(node, i, nil) // an exponent may be an integer
 		if err != nil || len(whole) != 1 {
 			return 0, fmt.Errorf("its input %d is no number", i)

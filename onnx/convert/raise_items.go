@@ -106,7 +106,8 @@ func (r *raising) layer(layer builder.Layer, inputs []int, tensors ...[]float32)
 }
 
 // named is layer with what it may be called.
-func (r *raising) named(layer builder.Layer, names []string, inputs []int, tensors ...[]float32) (operand, error) {
+func (r *raising) named(layer builder.Layer, names []string, inputs []int,
+	tensors ...[]float32) (operand, error) {
 	place, err := r.add(item{layer: layer, names: names, inputs: inputs, tensors: tensors})
 	if err != nil {
 		return operand{}, err
@@ -220,7 +221,8 @@ func (r *raising) finish(name string) (*builder.Network, builder.Weights, error)
 	}
 	var weights builder.Weights
 	for i, spec := range specs {
-		weights = append(weights, builder.Tensor{Name: spec.Name, Shape: spec.Shape, Data: slices.Clone(tensors[i])})
+		weights = append(weights, builder.Tensor{Name: spec.Name, Shape: spec.Shape,
+			Data: slices.Clone(tensors[i])})
 	}
 	weights, err = network.CheckWeights(weights)
 	return network, weights, err

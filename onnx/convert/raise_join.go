@@ -37,9 +37,10 @@ func (r *raising) relate(a, b view) relation {
 	switch {
 	case slices.Equal(to, from) && related(sameOrder):
 		return alike
-	case len(to) == 3 && slices.Equal(from, builder.Shape{to[0], 1, 1}) && related(func(a, b axis) bool {
-		return b.size() == 1 && a.within(area) || sameOrder(a, b.spread(area))
-	}):
+	case len(to) == 3 && slices.Equal(from, builder.Shape{to[0], 1, 1}) &&
+		related(func(a, b axis) bool {
+			return b.size() == 1 && a.within(area) || sameOrder(a, b.spread(area))
+		}):
 		return ofChannels
 	case from[0] == 1 && slices.Equal(from[1:], to[1:]) && related(func(a, b axis) bool {
 		return b.size() == 1 && a.across(area) || sameOrder(a, b)

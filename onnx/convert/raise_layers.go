@@ -138,7 +138,8 @@ func (r *raising) gemm(node *onnxpb.NodeProto) (operand, error) {
 			return operand{}, err
 		}
 	}
-	return r.dense(node, weight, c.integer("transB", 0) == 1, bias, c.number("alpha", 1), c.number("beta", 1))
+	return r.dense(node, weight, c.integer("transB", 0) == 1, bias, c.number("alpha", 1),
+		c.number("beta", 1))
 }
 
 func (r *raising) matMul(node *onnxpb.NodeProto) (operand, error) {
@@ -152,7 +153,8 @@ func (r *raising) matMul(node *onnxpb.NodeProto) (operand, error) {
 // dense appends a dense layer over a vector, or over the channels at each position
 // of a map whose channels are the last dimension. The bias may be a number, a vector
 // or a row, or nil.
-func (r *raising) dense(node *onnxpb.NodeProto, weight *array, transposed bool, bias *array, alpha, beta float32) (operand, error) {
+func (r *raising) dense(node *onnxpb.NodeProto, weight *array, transposed bool, bias *array, alpha,
+	beta float32) (operand, error) {
 	v, err := r.data(node, 0, false)
 	if err != nil {
 		return operand{}, err
@@ -182,7 +184,8 @@ func (r *raising) dense(node *onnxpb.NodeProto, weight *array, transposed bool, 
 		return operand{}, fmt.Errorf("its input 0 is %v for each image; a dense layer takes a "+
 			"vector of features",
 			shape)
-	case len(shape) != 3 || inputs != shape[0] || !last.across(area) || !axis(slices.Concat(leading...)).within(area):
+	case len(shape) != 3 || inputs != shape[0] || !last.across(area) ||
+		!axis(slices.Concat(leading...)).within(area):
 		return operand{}, fmt.Errorf("its input 0 is %v for each image; a dense layer takes a "+
 			"vector of features, or the channels at each position of a map",
 			builder.Shape(v.sizes()))
@@ -215,7 +218,8 @@ func (r *raising) dense(node *onnxpb.NodeProto, weight *array, transposed bool, 
 		return operand{}, err
 	}
 	given := view{of: place, dims: slices.Clone(leading)}
-	return operand{view: &view{of: place, dims: append(given.dims, plainView(place, []int{units}).spread(area)...)}}, nil
+	return operand{view: &view{of: place, dims: append(given.dims, plainView(place, []int{units}).
+		spread(area)...)}}, nil
 }
 
 // spread multiplies all strides.
@@ -309,5 +313,6 @@ func isFalse(tensor *onnxpb.TensorProto) bool {
 	if onnxpb.TensorProto_DataType(tensor.GetDataType()) != onnxpb.TensorProto_BOOL {
 		return false
 	}
-	return len(tensor.RawData) == 1 && tensor.RawData[0] == 0 || len(tensor.Int32Data) == 1 && tensor.Int32Data[0] == 0
+	return len(tensor.RawData) == 1 && tensor.RawData[0] == 0 || len(tensor.Int32Data) == 1 &&
+		tensor.Int32Data[0] == 0
 }

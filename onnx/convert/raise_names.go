@@ -108,7 +108,8 @@ func isParameterName(name string) bool {
 	return parameterPattern.MatchString(name)
 }
 
-var parameterPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*\.[A-Za-z_][A-Za-z0-9_]*$`)
+var parameterPattern = regexp.MustCompile(
+	`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*\.[A-Za-z_][A-Za-z0-9_]*$`)
 
 // chooseNames gives each item that is used a name of its own, empty where the
 // builder is to make one up.

@@ -44,7 +44,8 @@ func (r *raising) batchNormalization(node *onnxpb.NodeProto) (operand, error) {
 
 // channelTensors returns the inputs from the second on, one number for each channel,
 // axis 1 of the graph's data; and the first one's name.
-func (r *raising) channelTensors(node *onnxpb.NodeProto, v view, count int) (tensors [][]float32, name string, err error) {
+func (r *raising) channelTensors(node *onnxpb.NodeProto, v view, count int) (tensors [][]float32,
+	name string, err error) {
 	if len(v.dims) == 0 {
 		return nil, "", errors.New("it takes one number for each image; channels are needed")
 	}
@@ -81,7 +82,8 @@ func (r *raising) layerNormalization(node *onnxpb.NodeProto) (operand, error) {
 	shape := r.shapeOf(v.of)
 	last := len(v.dims) - 1
 	area := shape.Elements() / shape[0]
-	if last < 0 || axis != len(v.dims) || v.dims[last].size() != shape[0] || !v.dims[last].across(area) {
+	if last < 0 || axis != len(v.dims) || v.dims[last].size() != shape[0] ||
+		!v.dims[last].across(area) {
 		return operand{}, fmt.Errorf("it normalises axes %d… of %v for each image, %v of the "+
 			"layer before; a network normalises the channels at each position, or all features",
 			axis, builder.Shape(v.sizes()), shape)

@@ -250,7 +250,8 @@ func (r *raising) isPower(place, x, n int) bool {
 	case it.operation == "Pow":
 		return it.inputs[0] == x && it.numbers[0] == float64(n)
 	case it.isLayer(builder.Mul{}):
-		return it.inputs[0] == x && r.isPower(it.inputs[1], x, n-1) || it.inputs[1] == x && r.isPower(it.inputs[0], x, n-1)
+		return it.inputs[0] == x && r.isPower(it.inputs[1], x, n-1) || it.inputs[1] == x &&
+			r.isPower(it.inputs[0], x, n-1)
 	}
 	return false
 }

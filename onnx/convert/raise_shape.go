@@ -25,7 +25,8 @@ type size struct {
 
 // integersOf reads a small constant of integers.
 func integersOf(tensor *onnxpb.TensorProto) (*sizes, error) {
-	if elements, err := message.Elements(tensor.GetDims()); err != nil || elements > message.MaxRank || len(tensor.GetDims()) > 1 {
+	if elements, err := message.Elements(tensor.GetDims()); err != nil || elements > message.MaxRank ||
+		len(tensor.GetDims()) > 1 {
 		return nil, fmt.Errorf("the tensor %q is %v; a number or a vector of at most %d is needed",
 			message.Shorten(tensor.GetName()), describeTensor(tensor), message.MaxRank)
 	}
@@ -101,14 +102,16 @@ func (r *raising) constantSizes(node *onnxpb.NodeProto, i int, otherwise []int64
 // isSizes reports whether an input is integers rather than data or weights.
 func (r *raising) isSizes(name string) bool {
 	value := r.values[name]
-	return value.sizes != nil || value.tensor != nil && onnxpb.TensorProto_DataType(value.tensor.GetDataType()) != onnxpb.TensorProto_FLOAT
+	return value.sizes != nil || value.tensor != nil &&
+		onnxpb.TensorProto_DataType(value.tensor.GetDataType()) != onnxpb.TensorProto_FLOAT
 }
 
 // shapeOperator is the Shape operator. start and end came with opset 15.
 func (r *raising) shapeOperator(node *onnxpb.NodeProto) (operand, error) {
 	list := &sizes{}
 	if value := r.values[message.Input(node, 0)]; value.view != nil {
-		list.values = append([]size{{n: r.batch, batch: r.batch == 0}}, sizesOfInts(value.view.sizes())...)
+		list.values = append([]size{{n: r.batch, batch: r.batch == 0}},
+			sizesOfInts(value.view.sizes())...)
 	} else {
 		constant, err := r.constantInput(node, 0)
 		if err != nil {

@@ -23,7 +23,8 @@ func TestToNetworkIsFromNetworkBackwards(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := exportedFacts(t, back), exportedFacts(t, network); !reflect.DeepEqual(got, want) {
+			if got, want := exportedFacts(t, back), exportedFacts(t, network); !reflect.DeepEqual(got,
+				want) {
 				t.Errorf("layers %+v, want %+v", got, want)
 			}
 			if back.Name() != network.Name() || back.Input().String() != network.Input().String() {
@@ -36,7 +37,8 @@ func TestToNetworkIsFromNetworkBackwards(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := convert.FromNetwork(back, weights, record, convert.Options{ProducerVersion: "1.2.3"})
+			again, err := convert.FromNetwork(back, weights, record,
+				convert.Options{ProducerVersion: "1.2.3"})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -63,7 +63,8 @@ func arrayOf(tensor *onnxpb.TensorProto) (*array, error) {
 	if err != nil {
 		return nil, err
 	}
-	constant := &array{name: tensor.GetName(), rank: len(tensor.GetDims()), data: data, dims: make([]int, len(tensor.GetDims()))}
+	constant := &array{name: tensor.GetName(), rank: len(tensor.GetDims()), data: data,
+		dims: make([]int, len(tensor.GetDims()))}
 	for i, dim := range tensor.GetDims() {
 		constant.dims[i] = int(dim)
 	}
@@ -90,7 +91,8 @@ func (r *raising) decide(v view, image bool) error {
 	last := false
 	switch {
 	case len(raw) == 3 && slices.Equal(sizes, []int{raw[2], raw[0], raw[1]}) &&
-		sameOrder(v.walks(), plainView(inputPlace, raw).transposed([]int{2, 0, 1}).walks()) && !v.isPlain():
+		sameOrder(v.walks(), plainView(inputPlace, raw).transposed([]int{2, 0, 1}).walks()) &&
+		!v.isPlain():
 		// The model transposes N×H×W×C itself.
 		input, last = sizes, true
 	case image && !v.isPlain():
@@ -225,7 +227,8 @@ func (r *raising) constant(node *onnxpb.NodeProto) (operand, error) {
 	case "value_float":
 		return operand{array: &array{data: []float32{attribute.GetF()}}}, nil
 	case "value_floats":
-		return operand{array: &array{dims: []int{len(attribute.GetFloats())}, data: attribute.GetFloats()}}, nil
+		return operand{array: &array{dims: []int{len(attribute.GetFloats())},
+			data: attribute.GetFloats()}}, nil
 	case "value_int":
 		return operand{sizes: &sizes{values: []size{{n: attribute.GetI()}}, scalar: true}}, nil
 	case "value_ints":

@@ -27,7 +27,8 @@ func (r *raising) reshape(node *onnxpb.NodeProto) (operand, error) {
 		if err != nil {
 			return operand{}, err
 		}
-		return operand{array: &array{name: constant.name, rank: constant.rank, dims: dims, data: constant.data}}, nil
+		return operand{array: &array{name: constant.name, rank: constant.rank, dims: dims,
+			data: constant.data}}, nil
 	}
 	v, err := r.unsettled(node, 0)
 	if err != nil {
@@ -126,7 +127,8 @@ func (r *raising) transpose(node *onnxpb.NodeProto) (operand, error) {
 				perm = append(perm, len(constant.dims)-1-i)
 			}
 		}
-		moved := &array{name: constant.name, rank: constant.rank, data: make([]float32, len(constant.data))}
+		moved := &array{name: constant.name, rank: constant.rank,
+			data: make([]float32, len(constant.data))}
 		if !isPermutation(perm, len(constant.dims)) {
 			return operand{}, fmt.Errorf("perm is %v; for %d dimensions it must name each once",
 				perm, len(constant.dims))
@@ -170,7 +172,8 @@ func (r *raising) squeeze(node *onnxpb.NodeProto) (operand, error) {
 	return r.redimension(node, func(dims []int, axes []int64) ([]int, error) {
 		var kept []int
 		for i, dim := range dims {
-			drop := slices.Contains(axes, int64(i)) || slices.Contains(axes, int64(i-len(dims))) || axes == nil && dim == 1
+			drop := slices.Contains(axes, int64(i)) || slices.Contains(axes, int64(i-len(dims))) ||
+				axes == nil && dim == 1
 			if drop && dim != 1 {
 				return nil, fmt.Errorf("axes is %v; the dimension %d is %d, not 1", axes, i, dim)
 			}
@@ -207,7 +210,8 @@ func (r *raising) unsqueeze(node *onnxpb.NodeProto) (operand, error) {
 
 // redimension drops or adds dimensions of 1. axes are an attribute before opset
 // 13, an input since.
-func (r *raising) redimension(node *onnxpb.NodeProto, change func(dims []int, axes []int64) ([]int, error)) (operand, error) {
+func (r *raising) redimension(node *onnxpb.NodeProto, change func(dims []int, axes []int64) ([]int,
+	error)) (operand, error) {
 	axes, err := r.constantSizes(node, 1, message.Attribute(node, "axes").GetInts())
 	if err != nil {
 		return operand{}, err
@@ -236,7 +240,8 @@ func (r *raising) redimension(node *onnxpb.NodeProto, change func(dims []int, ax
 		if err != nil {
 			return operand{}, err
 		}
-		return operand{array: &array{name: constant.name, rank: constant.rank, dims: dims, data: constant.data}}, nil
+		return operand{array: &array{name: constant.name, rank: constant.rank, dims: dims,
+			data: constant.data}}, nil
 	}
 	v, err := r.unsettled(node, 0)
 	if err != nil {

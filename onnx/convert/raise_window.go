@@ -26,7 +26,8 @@ func (r *raising) conv(node *onnxpb.NodeProto) (operand, error) {
 			builder.Shape(weight.dims))
 	}
 	groups := int(r.call(node).integer("group", 1))
-	if groups < 1 || shape[0]%groups != 0 || weight.dims[1] != shape[0]/groups || weight.dims[0]%groups != 0 {
+	if groups < 1 || shape[0]%groups != 0 || weight.dims[1] != shape[0]/groups ||
+		weight.dims[0]%groups != 0 {
 		return operand{}, fmt.Errorf("its weight %v in %d groups is for another number of "+
 			"channels than %d",
 			builder.Shape(weight.dims), groups, shape[0])
@@ -42,7 +43,9 @@ func (r *raising) conv(node *onnxpb.NodeProto) (operand, error) {
 			return operand{}, fmt.Errorf("its bias has %d values for %d filters",
 				len(bias.data), weight.dims[0])
 		}
-		if r.own || bias.name != "" || slices.ContainsFunc(bias.data, func(x float32) bool { return x != 0 }) {
+		if r.own || bias.name != "" || slices.ContainsFunc(bias.data, func(x float32) bool {
+			return x != 0
+		}) {
 			tensors = append(tensors, bias.data)
 		} // PyTorch's current exporter computes zeros where there is no bias.
 		names = append(names, r.weightNames(bias.name, "bias")...)
@@ -54,11 +57,13 @@ func (r *raising) conv(node *onnxpb.NodeProto) (operand, error) {
 	}
 	if r.own && weight.rank == 2 {
 		// A dense layer over the channels at each position is exported as a convolution of 1×1.
-		return r.named(builder.Dense{Units: weight.dims[0], NoBias: len(tensors) == 1}, names, []int{place}, tensors...)
+		return r.named(builder.Dense{Units: weight.dims[0], NoBias: len(tensors) == 1}, names,
+			[]int{place}, tensors...)
 	}
 	layer := builder.Conv2D{
-		Filters: weight.dims[0], Kernel: kernel, Stride: w.stride, Padding: w.padding, PaddingExtra: w.extra,
-		Dilation: w.dilation, Groups: groups, NoBias: len(tensors) == 1,
+		Filters: weight.dims[0], Kernel: kernel, Stride: w.stride, Padding: w.padding,
+		PaddingExtra: w.extra,
+		Dilation:     w.dilation, Groups: groups, NoBias: len(tensors) == 1,
 	}
 	return r.named(layer, names, []int{place}, tensors...)
 }
@@ -103,7 +108,8 @@ func (r *raising) pool(node *onnxpb.NodeProto) (operand, error) {
 		exclude = false
 	}
 	return r.layer(builder.AvgPool2D{
-		Kernel: kernel, Stride: w.stride, Padding: w.padding, PaddingExtra: w.extra, CeilMode: w.ceil, ExcludePadding: exclude,
+		Kernel: kernel, Stride: w.stride, Padding: w.padding, PaddingExtra: w.extra, CeilMode: w.ceil,
+		ExcludePadding: exclude,
 	}, []int{place})
 }
 
@@ -127,7 +133,8 @@ type raisedWindow struct {
 
 // window returns how the window of a Conv or pooling slides. Where padding or
 // ceil_mode have no effect they are left out, unless the model is of FromNetwork.
-func (r *raising) window(node *onnxpb.NodeProto, shape builder.Shape, kernel builder.Size) (raisedWindow, error) {
+func (r *raising) window(node *onnxpb.NodeProto, shape builder.Shape,
+	kernel builder.Size) (raisedWindow, error) {
 	sides := []int64{int64(kernel.Height), int64(kernel.Width)}
 	w, err := r.call(node).window(2, sides)
 	if err != nil {
@@ -164,7 +171,8 @@ func (r *raising) window(node *onnxpb.NodeProto, shape builder.Shape, kernel bui
 		}
 		// As many windows with the padding of the beginning on both sides are the same
 		// windows; a mean over one that is not whole is of fewer values.
-		if !r.own && !(partial && node.GetOpType() == "AveragePool") && (room+2*begin)/stride+1 == windows {
+		if !r.own && !(partial && node.GetOpType() == "AveragePool") &&
+			(room+2*begin)/stride+1 == windows {
 			end, partial = begin, false
 		}
 		if end < begin {

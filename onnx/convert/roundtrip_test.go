@@ -54,7 +54,8 @@ func exportedFacts(t *testing.T, network *builder.Network) []layerFacts {
 func plainSettings(node builder.Node) builder.Layer {
 	if l, ok := node.Layer.(builder.AdaptiveAvgPool); ok {
 		// It is exported as the pooling that it is at this size.
-		kernel := builder.Size{Height: node.Input[1] / l.Output.Height, Width: node.Input[2] / l.Output.Width}
+		kernel := builder.Size{Height: node.Input[1] / l.Output.Height,
+			Width: node.Input[2] / l.Output.Width}
 		return builder.AvgPool2D{Name: node.Name, Kernel: kernel, Stride: kernel}
 	}
 	layer := reflect.New(reflect.TypeOf(node.Layer)).Elem()
@@ -162,7 +163,8 @@ func TestRandomGraphsComeBack(t *testing.T) {
 // wiredAtRandom wires cases of layers, and adds up the loose ends.
 func wiredAtRandom(source *rand.Rand) (*builder.Network, error) {
 	cases := builder.Cases()
-	g := builder.NewGraph("random", builder.Shape{1 + source.IntN(4), 1 + source.IntN(9), 1 + source.IntN(9)})
+	g := builder.NewGraph("random", builder.Shape{1 + source.IntN(4), 1 + source.IntN(9),
+		1 + source.IntN(9)})
 	values := []builder.Value{g.Input()}
 	used := map[int]bool{}
 	for tries := 0; tries < 300 && len(values) < 14; tries++ {
@@ -173,9 +175,12 @@ func wiredAtRandom(source *rand.Rand) (*builder.Network, error) {
 		for range c.Inputs {
 			at := len(values) - 1 - source.IntN(min(len(values), 4))
 			if len(takes) > 0 && source.IntN(4) > 0 {
-				at = slices.IndexFunc(values, func(v builder.Value) bool { return slices.Equal(g.Shape(v), shapes[0]) })
+				at = slices.IndexFunc(values, func(v builder.Value) bool {
+					return slices.Equal(g.Shape(v), shapes[0])
+				})
 			}
-			takes, shapes, places = append(takes, values[at]), append(shapes, g.Shape(values[at])), append(places, at)
+			takes, shapes, places = append(takes, values[at]), append(shapes,
+				g.Shape(values[at])), append(places, at)
 		}
 		inferred, err := c.Layer.Infer(shapes)
 		if err != nil || inferred.Output.Elements() > 2000 || slices.Min(inferred.Output) < 1 {

@@ -53,13 +53,15 @@ func requireClose(t *testing.T, got, want []float32) {
 	tolerance := 1e-5 * float64(slices.Max(want)-slices.Min(want))
 	for i := range got {
 		if difference := math.Abs(float64(got[i]) - float64(want[i])); !(difference <= tolerance) {
-			t.Fatalf("value %d is %v, want %v (they differ by %.2g, allowed are %.2g)", i, got[i], want[i], difference, tolerance)
+			t.Fatalf("value %d is %v, want %v (they differ by %.2g, allowed are %.2g)", i, got[i], want[i],
+				difference, tolerance)
 		}
 	}
 }
 
 // evaluate runs a network layer by layer in the plain Go reference.
-func evaluate(t *testing.T, network *builder.Network, weights builder.Weights, values []float32) []float32 {
+func evaluate(t *testing.T, network *builder.Network, weights builder.Weights,
+	values []float32) []float32 {
 	t.Helper()
 	for _, node := range network.Nodes() {
 		in := node.Input
@@ -70,15 +72,19 @@ func evaluate(t *testing.T, network *builder.Network, weights builder.Weights, v
 		}
 		pool := func(kernel, stride, padding builder.Size) reference.Pool2D {
 			return reference.Pool2D{Batch: batch, Channels: in[0], Height: in[1], Width: in[2],
-				KernelHeight: kernel.Height, KernelWidth: kernel.Width, StrideHeight: stride.Height, StrideWidth: stride.Width,
+				KernelHeight: kernel.Height, KernelWidth: kernel.Width, StrideHeight: stride.Height,
+				StrideWidth:   stride.Width,
 				PaddingHeight: padding.Height, PaddingWidth: padding.Width}
 		}
 		switch layer := node.Layer.(type) {
 		case builder.Conv2D:
 			window := pool(layer.Kernel, layer.Stride, layer.Padding)
-			values = reference.Conv2DForward(reference.Conv2D{Batch: batch, Channels: in[0], Height: in[1], Width: in[2], Filters: layer.Filters,
-				KernelHeight: window.KernelHeight, KernelWidth: window.KernelWidth, StrideHeight: window.StrideHeight, StrideWidth: window.StrideWidth,
-				PaddingHeight: window.PaddingHeight, PaddingWidth: window.PaddingWidth}, values, parameters[0], parameters[1])
+			values = reference.Conv2DForward(reference.Conv2D{Batch: batch, Channels: in[0], Height: in[1],
+				Width: in[2], Filters: layer.Filters,
+				KernelHeight: window.KernelHeight, KernelWidth: window.KernelWidth,
+				StrideHeight: window.StrideHeight, StrideWidth: window.StrideWidth,
+				PaddingHeight: window.PaddingHeight, PaddingWidth: window.PaddingWidth}, values, parameters[0],
+				parameters[1])
 		case builder.ReLU:
 			values = reference.ReLUForward(values)
 		case builder.MaxPool2D:
@@ -86,7 +92,8 @@ func evaluate(t *testing.T, network *builder.Network, weights builder.Weights, v
 		case builder.AvgPool2D:
 			values = reference.AvgPool2DForward(pool(layer.Kernel, layer.Stride, layer.Padding), values)
 		case builder.Dense:
-			values = reference.DenseForward(reference.Dense{Batch: batch, In: in[0], Out: layer.Units}, values, parameters[0], parameters[1])
+			values = reference.DenseForward(reference.Dense{Batch: batch, In: in[0], Out: layer.Units},
+				values, parameters[0], parameters[1])
 		case builder.Softmax:
 			values = reference.SoftmaxForward(batch, in[0], values)
 		case builder.Flatten, builder.Dropout:
@@ -141,7 +148,8 @@ func extend(t *testing.T, network *builder.Network, layer builder.Layer) *builde
 	return longer
 }
 
-func runGraph(t *testing.T, network *builder.Network, engineName string, weights builder.Weights, input []float32) []float32 {
+func runGraph(t *testing.T, network *builder.Network, engineName string, weights builder.Weights,
+	input []float32) []float32 {
 	t.Helper()
 	engine, err := builder.NewEngine(engineName, 1)
 	if err != nil {
@@ -183,7 +191,8 @@ func TestExportsInONNXRuntime(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				input, want := golden(t, name)
 				model := export(t, withVector(t, network), options)
-				session, err := infer.OpenONNXRuntime(t.Context(), model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU, Threads: 1})
+				session, err := infer.OpenONNXRuntime(t.Context(), model,
+					infer.ONNXRuntimeOptions{Device: infer.DeviceCPU, Threads: 1})
 				if err != nil {
 					t.Fatal(err)
 				}

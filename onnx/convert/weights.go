@@ -18,7 +18,9 @@ func WeightsFor(network *builder.Network, m *onnx.Model) (builder.Weights, error
 	for _, parameter := range network.Tensors() {
 		tensor, ok := m.Initializer(parameter.Name)
 		if !ok {
-			return nil, fmt.Errorf("%s: it has no initializer %q, which the network %s needs; is it the model of another network?", label(m), parameter.Name, network.Name())
+			return nil, fmt.Errorf(
+				"%s: it has no initializer %q, which the network %s needs; is it the model of another network?",
+				label(m), parameter.Name, network.Name())
 		}
 		data, err := onnx.Floats(tensor)
 		if err != nil {

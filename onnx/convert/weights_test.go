@@ -47,7 +47,8 @@ func TestNoModelsWeights(t *testing.T) {
 }
 
 func TestWeightsForNoNetwork(t *testing.T) {
-	if _, err := convert.WeightsFor(nil, tinyModel(t)); err == nil || !strings.Contains(err.Error(), "there is no network or no model") {
+	if _, err := convert.WeightsFor(nil, tinyModel(t)); err == nil ||
+		!strings.Contains(err.Error(), "there is no network or no model") {
 		t.Error(err)
 	}
 }

@@ -13,10 +13,12 @@ import (
 // onnx-go registers a protobuf package called onnx. Were these types in one
 // called so too, this test's binary would panic before it began.
 func TestLinksBesideOnnxGo(t *testing.T) {
-	if name := (&onnxpb.ModelProto{}).ProtoReflect().Descriptor().FullName(); name != "slipway.onnx.ModelProto" {
+	if name := (&onnxpb.ModelProto{}).ProtoReflect().Descriptor().
+		FullName(); name != "slipway.onnx.ModelProto" {
 		t.Errorf("the message is called %s", name)
 	}
-	if _, err := protoregistry.GlobalFiles.FindFileByPath("slipway/onnx/onnxpb/onnx.proto"); err != nil {
+	if _, err := protoregistry.GlobalFiles.FindFileByPath(
+		"slipway/onnx/onnxpb/onnx.proto"); err != nil {
 		t.Error(err)
 	}
 	if onnxgo.NewModel(simple.NewSimpleGraph()) == nil {

@@ -49,7 +49,9 @@ func (g *graph) layout() (*layout, error) {
 		r := route{edge: e, through: []int{e.from}}
 		for layer := layers[e.from] + 1; layer < layers[e.to]; layer++ {
 			if len(l.places) > maxPlaces {
-				return nil, fmt.Errorf("the graph's lines are too long and too many to be drawn (%d nodes, %d edges)", len(g.boxes), len(g.edges))
+				return nil, fmt.Errorf(
+					"the graph's lines are too long and too many to be drawn (%d nodes, %d edges)", len(g.boxes),
+					len(g.edges))
 			}
 			r.through = append(r.through, l.add(place{box: -1, layer: layer, width: 8}))
 		}
@@ -208,7 +210,8 @@ func (l *layout) spread(layer []int, x []float64, neighbours func(place) []int) 
 			wanted = mean(others, x)
 		}
 		pools = append(pools, pool{wanted - room[i], 1})
-		for n := len(pools); n > 1 && pools[n-2].sum*pools[n-1].count > pools[n-1].sum*pools[n-2].count; n = len(pools) {
+		for n := len(pools); n > 1 &&
+			pools[n-2].sum*pools[n-1].count > pools[n-1].sum*pools[n-2].count; n = len(pools) {
 			pools[n-2] = pool{pools[n-2].sum + pools[n-1].sum, pools[n-2].count + pools[n-1].count}
 			pools = pools[:n-1]
 		}

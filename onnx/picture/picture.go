@@ -50,11 +50,14 @@ type graph struct {
 // file; the same report gives the same bytes.
 func SVG(report onnx.Report) ([]byte, error) {
 	if n := len(report.Nodes) + len(report.Inputs) + len(report.Outputs); n > maxNodes {
-		return nil, fmt.Errorf("the graph has %d nodes, inputs and outputs; a picture of more than %d would show nothing", n, maxNodes)
+		return nil, fmt.Errorf(
+			"the graph has %d nodes, inputs and outputs; a picture of more than %d would show nothing", n,
+			maxNodes)
 	}
 	g := collect(report)
 	if len(g.edges) > maxPlaces {
-		return nil, fmt.Errorf("the graph has %d lines; a picture of more than %d would show nothing", len(g.edges), maxPlaces)
+		return nil, fmt.Errorf("the graph has %d lines; a picture of more than %d would show nothing",
+			len(g.edges), maxPlaces)
 	}
 	placed, err := g.layout()
 	if err != nil {
@@ -133,7 +136,8 @@ func nodeBox(node onnx.NodeReport, made map[string]int, constants map[string]boo
 	const most = 6
 	listed := 0
 	for _, input := range node.Inputs {
-		if _, computed := made[input.Name]; computed || input.Name == "" || !input.HasShape && !constants[input.Name] {
+		if _, computed := made[input.Name]; computed || input.Name == "" || !input.HasShape &&
+			!constants[input.Name] {
 			continue
 		}
 		if listed++; listed <= most {
@@ -171,12 +175,15 @@ func short(text string) string {
 // class groups operators by what they do, for the colours.
 func class(operator string) string {
 	for name, operators := range map[string][]string{
-		"weights": {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "Gemm", "MatMul", "MatMulInteger", "QLinearMatMul", "Einsum",
-			"LSTM", "GRU", "RNN", "Attention"},
-		"activation": {"Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Clip", "Softmax", "LogSoftmax", "Gelu", "HardSigmoid",
-			"HardSwish", "Mish", "Softplus", "Softsign", "ThresholdedRelu", "Celu"},
-		"pool":  {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "GlobalLpPool"},
-		"norm":  {"BatchNormalization", "LayerNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization", "LRN", "Dropout"},
+		"weights": {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "Gemm", "MatMul",
+			"MatMulInteger", "QLinearMatMul", "Einsum", "LSTM", "GRU", "RNN", "Attention"},
+		"activation": {"Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Clip", "Softmax",
+			"LogSoftmax", "Gelu", "HardSigmoid", "HardSwish", "Mish", "Softplus", "Softsign",
+			"ThresholdedRelu", "Celu"},
+		"pool": {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool",
+			"GlobalLpPool"},
+		"norm": {"BatchNormalization", "LayerNormalization", "InstanceNormalization",
+			"GroupNormalization", "RMSNormalization", "LRN", "Dropout"},
 		"types": {"Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"},
 	} {
 		if slices.Contains(operators, operator) {

@@ -23,11 +23,15 @@ func chain() onnx.Report {
 		return v
 	}
 	return onnx.Report{
-		GraphName: "chain", Inputs: []onnx.Value{value("x", 1, 2)}, Outputs: []onnx.Value{value("z", 1, 4)},
+		GraphName: "chain", Inputs: []onnx.Value{value("x", 1, 2)},
+		Outputs: []onnx.Value{value("z", 1, 4)},
 		Nodes: []onnx.NodeReport{
-			{Name: "first", Operator: "Conv", Attributes: []onnx.AttributeReport{{Name: "kernel_shape", Value: "[5, 5]"}},
-				Inputs: []onnx.Value{value("x", 1, 2), value("first.weight", 4, 2, 5, 5)}, Outputs: []onnx.Value{value("y", 1, 3)}},
-			{Name: "<b>&", Operator: "Relu", Inputs: []onnx.Value{value("y", 1, 3)}, Outputs: []onnx.Value{value("z", 1, 4)}},
+			{Name: "first", Operator: "Conv",
+				Attributes: []onnx.AttributeReport{{Name: "kernel_shape", Value: "[5, 5]"}},
+				Inputs:     []onnx.Value{value("x", 1, 2), value("first.weight", 4, 2, 5, 5)},
+				Outputs:    []onnx.Value{value("y", 1, 3)}},
+			{Name: "<b>&", Operator: "Relu", Inputs: []onnx.Value{value("y", 1, 3)},
+				Outputs: []onnx.Value{value("z", 1, 4)}},
 		},
 	}
 }
@@ -38,7 +42,8 @@ func TestChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts := wellFormed(t, svg)
-	for _, want := range []string{"Conv 5×5", "first", "weight 4×2×5×5", "Relu", "<b>&", "x", "z", "1×2", "1×3"} {
+	for _, want := range []string{"Conv 5×5", "first", "weight 4×2×5×5", "Relu", "<b>&", "x", "z",
+		"1×2", "1×3"} {
 		if !texts[want] {
 			t.Errorf("the picture does not say %q: %s", want, svg)
 		}
@@ -106,7 +111,8 @@ func TestLayoutOfRandomGraphs(t *testing.T) {
 			}
 		}
 		for _, p := range l.places {
-			if p.x-p.width/2 < margin-1e-6 || p.x+p.width/2 > l.width-margin+1e-6 || p.y-p.height/2 < margin-1e-6 || p.y+p.height/2 > l.height-margin+1e-6 {
+			if p.x-p.width/2 < margin-1e-6 || p.x+p.width/2 > l.width-margin+1e-6 ||
+				p.y-p.height/2 < margin-1e-6 || p.y+p.height/2 > l.height-margin+1e-6 {
 				t.Fatalf("%+v leaves the picture of %v×%v", p, l.width, l.height)
 			}
 		}
@@ -150,7 +156,8 @@ func TestPicturesThatShowNothing(t *testing.T) {
 	var values []onnx.Value
 	for i := range 1900 {
 		output := onnx.Value{Name: fmt.Sprint(i)}
-		dense.Nodes = append(dense.Nodes, onnx.NodeReport{Operator: "Sum", Inputs: values[max(0, len(values)-300):], Outputs: []onnx.Value{output}})
+		dense.Nodes = append(dense.Nodes, onnx.NodeReport{Operator: "Sum",
+			Inputs: values[max(0, len(values)-300):], Outputs: []onnx.Value{output}})
 		values = append(values, output)
 	}
 	if _, err := SVG(dense); err == nil {

@@ -14,12 +14,14 @@ import (
 	"slipway/onnx/picture"
 )
 
-var update = flag.Bool("update", false, "write testdata/residual.svg anew: go test ./onnx/picture -run Residual -update")
+var update = flag.Bool("update", false,
+	"write testdata/residual.svg anew: go test ./onnx/picture -run Residual -update")
 
 // TestResidualNetwork holds the picture of a small residual network against testdata/residual.svg,
 // which was looked at: one column, with what leads around a block upright beside it.
 func TestResidualNetwork(t *testing.T) {
-	got, err := picture.SVG(onnx.Inspect(networktest.Model(t, networktest.Residual(t, builder.Shape{3, 16, 16}, 10))))
+	got, err := picture.SVG(
+		onnx.Inspect(networktest.Model(t, networktest.Residual(t, builder.Shape{3, 16, 16}, 10))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +57,7 @@ func TestNoDrift(t *testing.T) {
 		largest, total = max(largest, n), total+n
 	}
 	if total != boxes || largest != boxes-projections || len(columns) > 3 {
-		t.Errorf("%d boxes stand at %v; want %d in one column, and the projections in one or two", total, columns, boxes-projections)
+		t.Errorf("%d boxes stand at %v; want %d in one column, and the projections in one or two", total,
+			columns, boxes-projections)
 	}
 }

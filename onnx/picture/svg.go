@@ -40,16 +40,21 @@ func (l *layout) svg(report onnx.Report) []byte {
 		}
 	}
 	width := right - left
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="%.0f 0 %.0f %.0f" role="img">`+"\n", width, l.height, left, width, l.height)
-	fmt.Fprintf(&out, "<title>%s: %d nodes, %d parameters</title>\n", text(name), len(report.Nodes), report.Parameters)
+	fmt.Fprintf(&out,
+		`<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="%.0f 0 %.0f %.0f" role="img">`+"\n",
+		width, l.height, left, width, l.height)
+	fmt.Fprintf(&out, "<title>%s: %d nodes, %d parameters</title>\n", text(name), len(report.Nodes),
+		report.Parameters)
 	fmt.Fprintf(&out, "<style>%s</style>\n", style)
-	out.WriteString(`<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">` +
-		`<path d="M0 0L8 4L0 8z" fill="#8c959f"/></marker></defs>` + "\n")
+	out.WriteString(
+		`<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">` +
+			`<path d="M0 0L8 4L0 8z" fill="#8c959f"/></marker></defs>` + "\n")
 	background := ""
 	if left < 0 {
 		background = fmt.Sprintf(` x="%.0f"`, left)
 	}
-	fmt.Fprintf(&out, `<rect%s width="%.0f" height="%.0f" fill="#ffffff"/>`+"\n", background, width, l.height)
+	fmt.Fprintf(&out, `<rect%s width="%.0f" height="%.0f" fill="#ffffff"/>`+"\n", background, width,
+		l.height)
 	for _, r := range l.routes {
 		l.line(&out, r)
 	}
@@ -108,13 +113,14 @@ func (l *layout) labels(out *bytes.Buffer) {
 		if l.crowdedRight(p) {
 			x, anchor = p.x-6, ` style="text-anchor: end"`
 		}
-		fmt.Fprintf(out, `<text class="label"%s x="%.1f" y="%.1f">%s</text>`+"\n", anchor, x, p.y+p.height/2+15+12*float64(lines[r.from]), text(short(r.label)))
+		fmt.Fprintf(out, `<text class="label"%s x="%.1f" y="%.1f">%s</text>`+"\n", anchor, x,
+			p.y+p.height/2+15+12*float64(lines[r.from]), text(short(r.label)))
 		lines[r.from]++
 	}
 }
 
-// crowdedRight reports whether there are lines to the right of that straight below a place, which leave it or
-// join it, and none to the left: labels stand on the left then.
+// crowdedRight reports whether there are lines to the right of that straight below a place, which
+// leave it or join it, and none to the left: labels stand on the left then.
 func (l *layout) crowdedRight(p place) bool {
 	right, left := false, false
 	note := func(other int) {
@@ -138,7 +144,8 @@ func (l *layout) box(out *bytes.Buffer, p place, b box) {
 		radius = 14
 	}
 	left, top := p.x-p.width/2, p.y-p.height/2
-	fmt.Fprintf(out, `<g><rect class="box %s" x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="%d"/>`, b.class, left, top, p.width, p.height, radius)
+	fmt.Fprintf(out, `<g><rect class="box %s" x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="%d"/>`,
+		b.class, left, top, p.width, p.height, radius)
 	if b.tooltip != "" {
 		fmt.Fprintf(out, "<title>%s</title>", text(b.tooltip))
 	}

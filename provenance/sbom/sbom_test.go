@@ -77,8 +77,8 @@ func TestE1(t *testing.T) {
 		t.Fatal(ok, err)
 	}
 	metric := (*model.ModelCard.QuantitativeAnalysis.PerformanceMetrics)[0]
-	if metric.Type != "accuracy" || metric.Value != strconv.FormatFloat(record.TestAccuracy, 'g', -1, 64) ||
-		metric.Slice != "MNIST's test set (10000 images)" {
+	if metric.Type != "accuracy" || metric.Value != strconv.FormatFloat(record.TestAccuracy, 'g', -1,
+		64) || metric.Slice != "MNIST's test set (10000 images)" {
 		t.Errorf("%+v", metric)
 	}
 	data := (*bom.Components)[0]
@@ -89,7 +89,8 @@ func TestE1(t *testing.T) {
 	for _, p := range *model.Properties {
 		properties[p.Name] = p.Value
 	}
-	if properties["slipway:parameters"] != "184586" || properties["slipway:epochs"] != strconv.Itoa(record.Epochs) ||
+	if properties["slipway:parameters"] != "184586" ||
+		properties["slipway:epochs"] != strconv.Itoa(record.Epochs) ||
 		properties["slipway:onnx.opset.ai.onnx"] != "13" {
 		t.Errorf("%v", properties)
 	}
@@ -136,7 +137,8 @@ func TestRecords(t *testing.T) {
 	if metric := (*labels.QuantitativeAnalysis.PerformanceMetrics)[0]; metric.Type != "subset accuracy" {
 		t.Errorf("%+v", metric)
 	}
-	if out := (*labels.ModelParameters.Outputs)[0].Format; !strings.HasSuffix(out, "; an image has any number of them") {
+	if out := (*labels.ModelParameters.Outputs)[0].Format; !strings.HasSuffix(out,
+		"; an image has any number of them") {
 		t.Errorf("the output is %q", out)
 	}
 	elsewhere := billOf(t, write(&onnx.TrainingRecord{Elsewhere: true, DataSet: "ImageNet",

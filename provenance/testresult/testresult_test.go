@@ -25,8 +25,8 @@ func conformance(t *testing.T) []byte {
 	return table
 }
 
-// tested returns the digest of a graph that the committed table is of. The graph in graphs/ may have
-// been trained anew since.
+// tested returns the digest of a graph that the committed table is of. The graph in graphs/ may
+// have been trained anew since.
 func tested(t *testing.T, graph string) string {
 	t.Helper()
 	var table struct {

@@ -34,13 +34,16 @@ func TestPictureOfTheCaller(t *testing.T) {
 	run := func(args ...string) (string, int) {
 		command := exec.Command(filepath.Join(root, "scripts/demo/test"), args...)
 		command.Dir = caller
-		command.Env = append(os.Environ(), "PATH="+tools+string(os.PathListSeparator)+os.Getenv("PATH"), "CHROMIUM=chromium", "PICTURE=")
+		command.Env = append(os.Environ(), "PATH="+tools+string(os.PathListSeparator)+os.Getenv("PATH"),
+			"CHROMIUM=chromium", "PICTURE=")
 		out, _ := command.CombinedOutput()
 		return string(out), command.ProcessState.ExitCode()
 	}
 	absolute := filepath.Join(root, "b.png")
-	for _, test := range []struct{ picture, want string }{{"a.png", filepath.Join(caller, "a.png")}, {absolute, absolute}} {
-		if out, code := run("--picture", test.picture); code != 0 || !strings.HasSuffix(out, "<"+test.want+">\n") {
+	for _, test := range []struct{ picture, want string }{{"a.png", filepath.Join(caller, "a.png")},
+		{absolute, absolute}} {
+		if out, code := run("--picture", test.picture); code != 0 ||
+			!strings.HasSuffix(out, "<"+test.want+">\n") {
 			t.Errorf("--picture %s: exit %d, %q; want %s", test.picture, code, out, test.want)
 		}
 	}

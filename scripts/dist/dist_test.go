@@ -29,11 +29,13 @@ func project(t *testing.T) (root, path string) {
 		}
 	}
 	write(filepath.Join(root, "scripts/dist/dist"), string(script))
-	write(filepath.Join(root, "scripts/dist/build"), "#!/bin/sh\necho new >\"$1/SHA256SUMS\"\nexit 1\n")
+	write(filepath.Join(root, "scripts/dist/build"),
+		"#!/bin/sh\necho new >\"$1/SHA256SUMS\"\nexit 1\n")
 	for _, name := range []string{"gcc", "aarch64-linux-gnu-gcc", "qemu-aarch64-static", "readelf"} {
 		write(filepath.Join(tools, name), "#!/bin/sh\n")
 	}
-	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "t"}} {
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."},
+		{"-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "t"}} {
 		git := exec.Command("git", args...)
 		git.Dir = root
 		if out, err := git.CombinedOutput(); err != nil {
@@ -52,7 +54,8 @@ func TestFolderOfTheCaller(t *testing.T) {
 	if err := os.Mkdir(out, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"thesis.txt", "other.tar.gz", "slipway-0.1-linux-amd64.tar.gz", "slipway-0.1-linux-amd64.cdx.json", "SHA256SUMS"} {
+	for _, name := range []string{"thesis.txt", "other.tar.gz", "slipway-0.1-linux-amd64.tar.gz",
+		"slipway-0.1-linux-amd64.cdx.json", "SHA256SUMS"} {
 		if err := os.WriteFile(filepath.Join(out, name), []byte("old\n"), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +77,8 @@ func TestFolderOfTheCaller(t *testing.T) {
 	if want := []string{"SHA256SUMS", "other.tar.gz", "thesis.txt"}; !slices.Equal(names, want) {
 		t.Errorf("the folder holds %v, want %v\n%s", names, want, text)
 	}
-	if sums, err := os.ReadFile(filepath.Join(out, "SHA256SUMS")); err != nil || string(sums) != "new\n" {
+	if sums, err := os.ReadFile(filepath.Join(out, "SHA256SUMS")); err != nil ||
+		string(sums) != "new\n" {
 		t.Errorf("the build was given another folder: %q, %v\n%s", sums, err, text)
 	}
 }

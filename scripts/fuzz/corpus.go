@@ -27,7 +27,8 @@ const (
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: fuzz FOUND KEPT\n\nFOUND is the folder of fuzzing's cache, KEPT testdata/fuzz/FuzzDecode.")
+		fmt.Fprintln(os.Stderr,
+			"usage: fuzz FOUND KEPT\n\nFOUND is the folder of fuzzing's cache, KEPT testdata/fuzz/FuzzDecode.")
 		os.Exit(2)
 	}
 	if err := run(os.Args[1], os.Args[2]); err != nil {
@@ -62,7 +63,8 @@ func run(found, kept string) error {
 			continue
 		}
 		one, said := input{entry.Name(), file, len(data)}, verdict(data)
-		if other, ok := shortest[said]; !ok || one.size < other.size || one.size == other.size && one.name < other.name {
+		if other, ok := shortest[said]; !ok || one.size < other.size || one.size == other.size &&
+			one.name < other.name {
 			shortest[said] = one
 		}
 	}
@@ -87,7 +89,8 @@ func run(found, kept string) error {
 		}
 		total += one.size
 	}
-	fmt.Printf("kept %d of %d inputs, %d bytes of models, in %s\n", len(inputs), len(entries), total, kept)
+	fmt.Printf("kept %d of %d inputs, %d bytes of models, in %s\n", len(inputs), len(entries), total,
+		kept)
 	return nil
 }
 
@@ -110,7 +113,8 @@ func verdict(data []byte) string {
 		err = model.Check()
 	}
 	if err != nil {
-		return regexp.MustCompile(`"(\\.|[^"\\])*"|\[[^\]]*\]|-?\d+|\([^)]*\)|�|…`).ReplaceAllString(err.Error(), "·")
+		return regexp.MustCompile(`"(\\.|[^"\\])*"|\[[^\]]*\]|-?\d+|\([^)]*\)|�|…`).
+			ReplaceAllString(err.Error(), "·")
 	}
 	operators := make(map[string]bool)
 	for _, node := range onnx.Inspect(model).Nodes {

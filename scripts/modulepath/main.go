@@ -1,4 +1,5 @@
-// Command modulepath gives the module that it lies in another path: scripts/set-module-path calls it.
+// Command modulepath gives the module that it lies in another path: scripts/set-module-path calls
+// it.
 package main
 
 import (

@@ -85,7 +85,8 @@ func checkout(t *testing.T) string {
 	}
 	in(t, folder, nil, "git", "init", "-q")
 	in(t, folder, nil, "git", "add", "-A")
-	in(t, folder, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "copy")
+	in(t, folder, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit",
+		"-qm", "copy")
 	return folder
 }
 
@@ -96,11 +97,13 @@ func TestAnotherModulePath(t *testing.T) {
 		t.Skip("builds a copy of the module")
 	}
 	folder := checkout(t)
-	if said := in(t, folder, nil, filepath.Join(folder, "scripts", "set-module-path"), newPath); !strings.Contains(said, newPath+" now") {
+	if said := in(t, folder, nil, filepath.Join(folder, "scripts", "set-module-path"),
+		newPath); !strings.Contains(said, newPath+" now") {
 		t.Errorf("it says %q", said)
 	}
 	for _, name := range []string{"scripts/set-module-path", "scripts/setup-onnxruntime"} {
-		if info, err := os.Stat(filepath.Join(folder, name)); err != nil || info.Mode().Perm()&0o100 == 0 {
+		if info, err := os.Stat(filepath.Join(folder, name)); err != nil || info.Mode().
+			Perm()&0o100 == 0 {
 			t.Errorf("%s can no longer be run: %v", name, err)
 		}
 	}
@@ -146,7 +149,8 @@ func TestAnotherModulePath(t *testing.T) {
 	proxy := writeProxy(t, folder)
 	own = mine("require " + newPath + " v0.1.0\n")
 	got := in(t, own, []string{flags, "CGO_ENABLED=0", "GOSUMDB=off", "GOMODCACHE=" + t.TempDir(),
-		"GOPROXY=file://" + filepath.ToSlash(proxy) + ",file://" + filepath.ToSlash(filepath.Join(cache, "cache", "download")) + "," + usual},
+		"GOPROXY=file://" + filepath.ToSlash(proxy) + ",file://" +
+			filepath.ToSlash(filepath.Join(cache, "cache", "download")) + "," + usual},
 		"go", "run", ".", model)
 	if !strings.HasSuffix(got, replaced) {
 		t.Errorf("from the proxy it says %q, with a replace %q", got, replaced)
@@ -196,7 +200,8 @@ func writeProxy(t *testing.T, folder string) string {
 	proxy := t.TempDir()
 	versions := filepath.Join(proxy, filepath.FromSlash(newPath), "@v")
 	put(t, filepath.Join(versions, "list"), []byte(version+"\n"))
-	put(t, filepath.Join(versions, version+".info"), []byte(`{"Version":"`+version+`","Time":"2026-01-01T00:00:00Z"}`))
+	put(t, filepath.Join(versions, version+".info"),
+		[]byte(`{"Version":"`+version+`","Time":"2026-01-01T00:00:00Z"}`))
 	put(t, filepath.Join(versions, version+".mod"), module)
 	put(t, filepath.Join(versions, version+".zip"), archive.Bytes())
 	return proxy
@@ -210,7 +215,8 @@ func TestWrongUse(t *testing.T) {
 	put(t, filepath.Join(folder, "b", "b.go"), []byte("package b\n"))
 	in(t, folder, nil, "git", "init", "-q")
 	in(t, folder, nil, "git", "add", "-A")
-	in(t, folder, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "all")
+	in(t, folder, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit",
+		"-qm", "all")
 	for _, test := range []struct {
 		args []string
 		code int
@@ -229,7 +235,8 @@ func TestWrongUse(t *testing.T) {
 			t.Errorf("%q: exit %d, %q, %q", test.args, code, out.String(), errs.String())
 		}
 	}
-	if text, err := os.ReadFile(filepath.Join(folder, "go.mod")); err != nil || !strings.HasPrefix(string(text), "module boat\n") {
+	if text, err := os.ReadFile(filepath.Join(folder, "go.mod")); err != nil ||
+		!strings.HasPrefix(string(text), "module boat\n") {
 		t.Errorf("go.mod is %q (%v)", text, err)
 	}
 	// What is in no commit would be lost with what goes wrong.
@@ -242,14 +249,18 @@ func TestWrongUse(t *testing.T) {
 	in(t, folder, nil, "git", "checkout", "-q", ".")
 	out.Reset()
 	errs.Reset()
-	if code := run([]string{"example.org/x"}, folder, &out, &errs); code != 0 || out.String() != "the module is example.org/x now, in 2 files\n" {
+	if code := run([]string{"example.org/x"}, folder, &out, &errs); code != 0 ||
+		out.String() != "the module is example.org/x now, in 2 files\n" {
 		t.Errorf("exit %d: %q, %q", code, out.String(), errs.String())
 	}
-	if text, err := os.ReadFile(filepath.Join(folder, "a.go")); err != nil || !strings.Contains(string(text), `"example.org/x/b"`) {
+	if text, err := os.ReadFile(filepath.Join(folder, "a.go")); err != nil ||
+		!strings.Contains(string(text), `"example.org/x/b"`) {
 		t.Errorf("a.go is %q (%v)", text, err)
 	}
-	in(t, folder, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qam", "renamed")
-	if code := run([]string{"ship"}, folder, &out, &errs); code != 0 || !strings.Contains(out.String(), "begins with a domain") {
+	in(t, folder, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit",
+		"-qam", "renamed")
+	if code := run([]string{"ship"}, folder, &out, &errs); code != 0 ||
+		!strings.Contains(out.String(), "begins with a domain") {
 		t.Errorf("exit %d: %q", code, out.String())
 	}
 	if code := run([]string{"example.org/x"}, t.TempDir(), &out, &errs); code != 1 {

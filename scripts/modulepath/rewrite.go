@@ -89,8 +89,8 @@ func (r *rewriter) names(before, rest string) bool {
 	return dotted && symbol != "" && 'A' <= symbol[0] && symbol[0] <= 'Z' && r.packages[folder+name]
 }
 
-// namesModule reports whether a word is the module's path: in a go.mod, and where a version is asked
-// for.
+// namesModule reports whether a word is the module's path: in a go.mod, and where a version is
+// asked for.
 func namesModule(before, rest string) bool {
 	if strings.HasPrefix(rest, "@v") || strings.HasPrefix(rest, "@latest") {
 		return true

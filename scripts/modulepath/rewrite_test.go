@@ -5,7 +5,8 @@ import "testing"
 // What names the module or a package is written anew, and what is called alike is not.
 func TestRewrite(t *testing.T) {
 	r := &rewriter{old: "boat", path: "example.org/you/boat", packages: map[string]bool{
-		"onnx": true, "infer": true, "infer/classify": true, "cmd": true, "cmd/infer": true, "internal": true,
+		"onnx": true, "infer": true, "infer/classify": true, "cmd": true, "cmd/infer": true,
+		"internal":     true,
 		"internal/asm": true, "pretrained": true,
 	}}
 	const path = "example.org/you/boat"
@@ -22,7 +23,8 @@ func TestRewrite(t *testing.T) {
 		"go build boat/infer/... boat/cmd/...": "go build " + path + "/infer/... " + path + "/cmd/...",
 		"-require boat@v0.0.0 -replace boat=../boat": "-require " + path + "@v0.0.0 -replace " + path +
 			"=../boat",
-		`"\n\nrequire boat v0.0.0\n\n" + "replace boat => "`: `"\n\nrequire ` + path + ` v0.0.0\n\n" + "replace ` +
+		`"\n\nrequire boat v0.0.0\n\n" + "replace boat => "`: `"\n\nrequire ` + path +
+			` v0.0.0\n\n" + "replace ` +
 			path + ` => "`,
 		`strings.HasPrefix(p, "boat/")`: `strings.HasPrefix(p, "` + path + `/")`,
 	} {
@@ -52,10 +54,13 @@ func TestRewrite(t *testing.T) {
 
 func TestRewritten(t *testing.T) {
 	for file, want := range map[string]bool{
-		"go.mod": true, "onnx/model.go": true, "docs/own-program.md": true, "Makefile": true, ".ci/run": true,
+		"go.mod": true, "onnx/model.go": true, "docs/own-program.md": true, "Makefile": true,
+		".ci/run":                 true,
 		"scripts/build-cuda-shim": true, "internal/kernel/asm/go.mod": true,
-		"onnx/onnxpb/onnx.pb.go": false, "onnx/onnxpb/onnx.proto": false, "scripts/generate-onnx-bindings": false,
-		"CHANGELOG.md": false, "docs/dist.md": false, "docs/bench/peers.md": false, "graphs/e1.onnx": false,
+		"onnx/onnxpb/onnx.pb.go": false, "onnx/onnxpb/onnx.proto": false,
+		"scripts/generate-onnx-bindings": false,
+		"CHANGELOG.md":                   false, "docs/dist.md": false, "docs/bench/peers.md": false,
+		"graphs/e1.onnx":      false,
 		"infer/testdata/x.go": false, "go.sum": false,
 	} {
 		if got := rewritten(file); got != want {

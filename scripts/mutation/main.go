@@ -42,8 +42,9 @@ var packages = []string{
 }
 
 var witnesses = map[string][]string{
-	"builder": {"onnx/convert"}, "dataset/feed": {"train"}, "onnx": {"onnx/convert", "infer"}, "onnx/convert": {"infer"},
-	"infer/port": {"infer"},
+	"builder": {"onnx/convert"}, "dataset/feed": {"train"}, "onnx": {"onnx/convert", "infer"},
+	"onnx/convert": {"infer"},
+	"infer/port":   {"infer"},
 }
 
 const resultsFile, pageFile = "docs/mutation.json", "docs/mutation.md"

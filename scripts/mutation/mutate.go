@@ -134,7 +134,8 @@ func begin(t task, mutants []*mutant) (result, []*mutant) {
 }
 
 // sample draws count of a file's mutants, the same ones as long as the file does not change. Which
-// they are follows from hashes of the file and of the mutant's place in it, so that nobody chose them.
+// they are follows from hashes of the file and of the mutant's place in it, so that nobody chose
+// them.
 func sample(mutants []*mutant, count int) []*mutant {
 	rank := func(m *mutant) [sha256.Size]byte {
 		return sha256.Sum256(fmt.Appendf(m.source.text[:len(m.source.text):len(m.source.text)],

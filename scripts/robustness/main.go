@@ -49,7 +49,8 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("%s: %w; make it with infer robustness -csv", *measured, err)
 	}
 	if len(d.models) != 2 || len(d.models[0].corruptions) == 0 {
-		return fmt.Errorf("%s has %d models; the report compares two, on corruptions", *measured, len(d.models))
+		return fmt.Errorf("%s has %d models; the report compares two, on corruptions", *measured,
+			len(d.models))
 	}
 	set, err := dataset.Open(ctx, d.data, dataset.Options{})
 	if err != nil {

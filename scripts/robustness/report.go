@@ -51,7 +51,8 @@ func read(r io.Reader) (document, error) {
 	if err != nil {
 		return document{}, err
 	}
-	want := []string{"model", "data", "corruption", "strength", "images", "accuracy", "mean_confidence", "above_90", "above_99", "unanswered"}
+	want := []string{"model", "data", "corruption", "strength", "images", "accuracy",
+		"mean_confidence", "above_90", "above_99", "unanswered"}
 	if len(rows) < 2 || !slices.Equal(rows[0], want) {
 		return document{}, fmt.Errorf("it has other columns than %v", want)
 	}
@@ -84,11 +85,13 @@ func read(r io.Reader) (document, error) {
 			c := &m.corruptions[len(m.corruptions)-1]
 			c.strengths = append(c.strengths, f)
 		default:
-			return document{}, fmt.Errorf("line %d: strength %d of %s has none before it", i+2, strength, row[2])
+			return document{}, fmt.Errorf("line %d: strength %d of %s has none before it", i+2, strength,
+				row[2])
 		}
 	}
 	for _, m := range d.models {
-		if len(m.corruptions) != len(d.models[0].corruptions) || len(m.unseen) != len(d.models[0].unseen) {
+		if len(m.corruptions) != len(d.models[0].corruptions) ||
+			len(m.unseen) != len(d.models[0].unseen) {
 			return document{}, fmt.Errorf("%s has other rows than %s", m.path, d.models[0].path)
 		}
 	}
@@ -223,8 +226,10 @@ func (d document) findings(b *bytes.Buffer) {
 		sorted := slices.Clone(m.corruptions)
 		slices.SortFunc(sorted, func(x, y corruption) int { return cmp.Compare(x.mean(), y.mean()) })
 		last := sorted[len(sorted)-1]
-		fmt.Fprintf(b, "- %s: %s %% on the images as they are, %s %% on average over all corruptions and strengths. It suffers most from %s (%s %%), %s (%s %%) and %s (%s %%), least from %s (%s %%).\n",
-			m.name(), percent(m.clean.accuracy), percent(m.mean()), sorted[0].name, percent(sorted[0].mean()), sorted[1].name, percent(sorted[1].mean()),
+		fmt.Fprintf(b,
+			"- %s: %s %% on the images as they are, %s %% on average over all corruptions and strengths. It suffers most from %s (%s %%), %s (%s %%) and %s (%s %%), least from %s (%s %%).\n",
+			m.name(), percent(m.clean.accuracy), percent(m.mean()), sorted[0].name,
+			percent(sorted[0].mean()), sorted[1].name, percent(sorted[1].mean()),
 			sorted[2].name, percent(sorted[2].mean()), last.name, percent(last.mean()))
 	}
 	one, two := d.models[0], d.models[1]
@@ -238,7 +243,8 @@ func (d document) findings(b *bytes.Buffer) {
 			behind = append(behind, text)
 		}
 	}
-	fmt.Fprintf(b, "- This %s is ahead of this %s, in points of mean accuracy, on %d of %d corruptions: %s. It is not on: %s.\n",
+	fmt.Fprintf(b,
+		"- This %s is ahead of this %s, in points of mean accuracy, on %d of %d corruptions: %s. It is not on: %s.\n",
 		two.name(), one.name(), len(ahead), len(one.corruptions), orNone(ahead), orNone(behind))
 }
 
@@ -250,9 +256,11 @@ func orNone(list []string) string {
 }
 
 func (d document) confidenceTable(b *bytes.Buffer) {
-	fmt.Fprint(b, "| data | model | images | accuracy (%) | mean confidence (%) | over 90 % sure | over 99 % sure |\n| --- | --- | ---: | ---: | ---: | ---: | ---: |\n")
+	fmt.Fprint(b,
+		"| data | model | images | accuracy (%) | mean confidence (%) | over 90 % sure | over 99 % sure |\n| --- | --- | ---: | ---: | ---: | ---: | ---: |\n")
 	row := func(data, model, accuracy string, f figures) {
-		fmt.Fprintf(b, "| %s | %s | %d | %s | %s | %s %% | %s %% |\n", data, model, f.images, accuracy, percent(f.confidence), percent(f.above90), percent(f.above99))
+		fmt.Fprintf(b, "| %s | %s | %d | %s | %s | %s %% | %s %% |\n", data, model, f.images, accuracy,
+			percent(f.confidence), percent(f.above90), percent(f.above99))
 	}
 	for _, m := range d.models {
 		row(d.data, m.name(), percent(m.clean.accuracy), m.clean)
@@ -273,7 +281,8 @@ func (d document) confidenceFindings(b *bytes.Buffer) {
 	for _, m := range d.models {
 		for _, u := range m.unseen {
 			if u.data == "fashion" {
-				fmt.Fprintf(b, "- %s is more than 99 %% sure of %s %% of the clothes and shoes.\n", m.name(), percent(u.above99))
+				fmt.Fprintf(b, "- %s is more than 99 %% sure of %s %% of the clothes and shoes.\n", m.name(),
+					percent(u.above99))
 			}
 		}
 	}

@@ -23,7 +23,8 @@ func rows(model, first string) string {
 }
 
 func TestMarkdownSaysWhatTheTableHolds(t *testing.T) {
-	d, err := read(strings.NewReader(header + rows("graphs/e1.onnx", "0.7") + rows("graphs/e2.onnx", "0.9")))
+	d, err := read(strings.NewReader(header + rows("graphs/e1.onnx", "0.7") + rows("graphs/e2.onnx",
+		"0.9")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,8 @@ func TestReadRefuses(t *testing.T) {
 		"no strength 1": {header + "m,t10k,,0,9,1,1,1,1,0\nm,t10k,rotate,2,9,1,1,1,1,0\n", "line 3"},
 		"uneven":        {header + rows("a", "0.1") + "b,t10k,,0,100,1,1,1,1,0\n", "other rows"},
 	} {
-		if _, err := read(strings.NewReader(test.text)); err == nil || !strings.Contains(err.Error(), test.says) {
+		if _, err := read(strings.NewReader(test.text)); err == nil ||
+			!strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v, want %q", name, err, test.says)
 		}
 	}

@@ -31,7 +31,8 @@ func drawSheet(path string, set *dataset.Set, image int) error {
 		}
 	}
 	labels := make([]int32, len(captions))
-	sheet, err := dataset.NewSet("sheet", images, labels, set.Channels, set.Height, set.Width, set.Classes)
+	sheet, err := dataset.NewSet("sheet", images, labels, set.Channels, set.Height, set.Width,
+		set.Classes)
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,11 @@ import (
 // tolerance is how far scores may be apart, of their range.
 const tolerance = 1e-5
 
-// whole reports whether a network holds every float tensor of the framework's, learns every number and
-// computes the same.
+// whole reports whether a network holds every float tensor of the framework's, learns every number
+// and computes the same.
 func (r result) whole() bool {
-	return r.Error == "" && r.refusal == "" && r.floats == r.Floats && r.norms == r.Norms && r.learned == r.Learned && r.difference <= tolerance
+	return r.Error == "" && r.refusal == "" && r.floats == r.Floats && r.norms == r.Norms &&
+		r.learned == r.Learned && r.difference <= tolerance
 }
 
 // outcome is the table's verdict.
@@ -52,7 +53,8 @@ that were moved away from 0 and 1; images are 3×64×64, classes 10. Written by 
 func document(all []result) string {
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(a, b result) int {
-		return cmp.Or(cmp.Compare(b.Framework, a.Framework), cmp.Compare(a.Network, b.Network), cmp.Compare(a.Exporter, b.Exporter), cmp.Compare(a.Asked, b.Asked))
+		return cmp.Or(cmp.Compare(b.Framework, a.Framework), cmp.Compare(a.Network, b.Network),
+			cmp.Compare(a.Exporter, b.Exporter), cmp.Compare(a.Asked, b.Asked))
 	})
 	var text strings.Builder
 	text.WriteString(introduction)
@@ -65,8 +67,11 @@ func document(all []result) string {
 			folded++
 		}
 	}
-	fmt.Fprintf(&text, "Of %d files, %d become networks with every tensor, and %d with batch normalisation folded by the exporter.\n\n", len(all), whole, folded)
-	text.WriteString("| network | of | exporter | opset | network | layers | BatchNorm | tensors | numbers learned | difference | onnxruntime's |\n")
+	fmt.Fprintf(&text,
+		"Of %d files, %d become networks with every tensor, and %d with batch normalisation folded by the exporter.\n\n",
+		len(all), whole, folded)
+	text.WriteString(
+		"| network | of | exporter | opset | network | layers | BatchNorm | tensors | numbers learned | difference | onnxruntime's |\n")
 	text.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	var reasons []string
 	for _, r := range all {
@@ -74,18 +79,22 @@ func document(all []result) string {
 		if r.Opset != r.Asked && r.Opset != 0 {
 			opset += fmt.Sprintf(", is %d", r.Opset)
 		}
-		fmt.Fprintf(&text, "| %s | %s | %s | %s | %s |", r.Network, r.Framework, r.Exporter, opset, r.outcome())
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | %s |", r.Network, r.Framework, r.Exporter, opset,
+			r.outcome())
 		switch {
 		case r.Error != "":
-			reasons = append(reasons, fmt.Sprintf("- %s, %s, opset %s: the exporter says: %s", r.Network, r.Exporter, opset, r.Error))
+			reasons = append(reasons, fmt.Sprintf("- %s, %s, opset %s: the exporter says: %s", r.Network,
+				r.Exporter, opset, r.Error))
 		case r.refusal != "":
-			reasons = append(reasons, fmt.Sprintf("- %s, %s, opset %s: %s", r.Network, r.Exporter, opset, strings.ReplaceAll(r.refusal, "\n  ", "\n  - ")))
+			reasons = append(reasons, fmt.Sprintf("- %s, %s, opset %s: %s", r.Network, r.Exporter, opset,
+				strings.ReplaceAll(r.refusal, "\n  ", "\n  - ")))
 		}
 		if r.Error != "" || r.refusal != "" {
 			text.WriteString(strings.Repeat(" |", 6) + "\n")
 			continue
 		}
-		fmt.Fprintf(&text, " %d | %s | %s | %s | %.1e | %.1e |\n", r.layers, of(r.norms, r.Norms), of(r.floats, r.Floats), of(r.learned, r.Learned), r.difference, r.Difference)
+		fmt.Fprintf(&text, " %d | %s | %s | %s | %.1e | %.1e |\n", r.layers, of(r.norms, r.Norms),
+			of(r.floats, r.Floats), of(r.learned, r.Learned), r.difference, r.Difference)
 	}
 	if len(reasons) > 0 {
 		fmt.Fprintf(&text, "\n## What is refused, and why\n\n%s\n", strings.Join(reasons, "\n"))

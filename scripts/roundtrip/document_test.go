@@ -7,7 +7,9 @@ import (
 
 func TestTheDocumentTellsWhatCameOfEach(t *testing.T) {
 	of := func(name string, change func(*result)) result {
-		r := result{facts: facts{Network: name, Framework: "torchvision", Exporter: "dynamo", Asked: 13, Opset: 18, Floats: 5, Norms: 1, Learned: 9}, layers: 3, floats: 5, norms: 1, learned: 9, difference: 1e-6}
+		r := result{facts: facts{Network: name, Framework: "torchvision", Exporter: "dynamo", Asked: 13,
+			Opset: 18, Floats: 5, Norms: 1, Learned: 9}, layers: 3, floats: 5, norms: 1, learned: 9,
+			difference: 1e-6}
 		change(&r)
 		return r
 	}

@@ -116,7 +116,8 @@ func try(stem string) (result, error) {
 			r.norms++
 		}
 	}
-	r.layers, r.floats, r.learned = len(network.Nodes()), len(network.Tensors()), network.ParameterCount()
+	r.layers, r.floats, r.learned = len(network.Nodes()), len(
+		network.Tensors()), network.ParameterCount()
 	images, err := floats(stem + ".images")
 	if err != nil {
 		return r, err
@@ -146,7 +147,8 @@ func floats(path string) ([]float32, error) {
 }
 
 // evaluate computes images on the native engine.
-func evaluate(network *builder.Network, weights builder.Weights, images []float32) ([]float32, error) {
+func evaluate(network *builder.Network, weights builder.Weights, images []float32) ([]float32,
+	error) {
 	engine, err := builder.NewEngine(builder.EngineNative, 1)
 	if err != nil {
 		return nil, err
@@ -156,7 +158,8 @@ func evaluate(network *builder.Network, weights builder.Weights, images []float3
 	if err != nil {
 		return nil, err
 	}
-	graph, err := network.Lower(variables, builder.LowerOptions{Batch: len(images) / network.Input().Elements()})
+	graph, err := network.Lower(variables, builder.LowerOptions{Batch: len(images) / network.Input().
+		Elements()})
 	if err != nil {
 		return nil, err
 	}

@@ -87,9 +87,9 @@ func writeSource(folder string, p *pages, menu []section) error {
 // made is a file by which a folder is known as a site of this program.
 const made = "made-by-slipway-site"
 
-// build has Hugo make the site in a new folder beside the output, and returns how many links it has,
-// which all lead somewhere. Then it is the output. A folder that is there and not a site of this
-// program stays, and so does the earlier site where the new one fails.
+// build has Hugo make the site in a new folder beside the output, and returns how many links it
+// has, which all lead somewhere. Then it is the output. A folder that is there and not a site of
+// this program stays, and so does the earlier site where the new one fails.
 func build(ctx context.Context, hugo, source, output string) (links int, err error) {
 	entries, err := os.ReadDir(output)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -137,7 +137,8 @@ var (
 	anchors = regexp.MustCompile(`\sid="?([^"\s>]+)"?`)
 )
 
-// follow follows every link of the site that stays on it, headings too, and returns how many there are.
+// follow follows every link of the site that stays on it, headings too, and returns how many there
+// are.
 func follow(site string) (int, error) {
 	heads := map[string]map[string]bool{}
 	texts := map[string]string{}

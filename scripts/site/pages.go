@@ -61,7 +61,8 @@ func collect(root string, first ...string) (*pages, error) {
 func targets(text string) []string {
 	var all []string
 	prose := fence.ReplaceAllString(text, "")
-	for _, found := range append(link.FindAllStringSubmatch(prose, -1), image.FindAllStringSubmatch(prose, -1)...) {
+	for _, found := range append(link.FindAllStringSubmatch(prose, -1),
+		image.FindAllStringSubmatch(prose, -1)...) {
 		all = append(all, found[len(found)-1])
 	}
 	return all

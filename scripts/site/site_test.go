@@ -56,7 +56,8 @@ func TestPagesLeadToWhatTheSiteHas(t *testing.T) {
 
 func TestALinkToNothing(t *testing.T) {
 	root := project(t, map[string]string{"README.md": "# Home\n[gone](gone.md)\n"})
-	if _, err := collect(root, "README.md"); err == nil || err.Error() != "README.md points to gone.md, which is not there" {
+	if _, err := collect(root, "README.md"); err == nil ||
+		err.Error() != "README.md points to gone.md, which is not there" {
 		t.Errorf("%v", err)
 	}
 }
@@ -74,7 +75,8 @@ func TestLinksAreFollowed(t *testing.T) {
 		`<a href="../none.html">x</a>`:         "sub/a.html points to ../none.html, which is not there",
 		`<a href="../index.html#bottom">x</a>`: "there is no such heading",
 	} {
-		if err := os.WriteFile(filepath.Join(site, "sub", "a.html"), []byte(`<h2 id="b">b</h2>`+text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(site, "sub", "a.html"), []byte(`<h2 id="b">b</h2>`+text),
+			0o644); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := follow(site); err == nil || !strings.Contains(err.Error(), want) {
@@ -86,7 +88,8 @@ func TestLinksAreFollowed(t *testing.T) {
 // What other programs wrote is not removed.
 func TestAFolderOfOthers(t *testing.T) {
 	site := project(t, map[string]string{"letter.txt": "dear"})
-	if _, err := build(t.Context(), "none", t.TempDir(), site); err == nil || !strings.Contains(err.Error(), "give a new folder") {
+	if _, err := build(t.Context(), "none", t.TempDir(), site); err == nil ||
+		!strings.Contains(err.Error(), "give a new folder") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(filepath.Join(site, "letter.txt")); err != nil {

@@ -1,10 +1,9 @@
 // Package workerproto is what infer and its onnx-go worker say to each other
 // over the worker's standard input and output.
 //
-// The worker first writes Magic, so that a program that is no worker is told
-// from its first byte, then a stream of gob values: a Hello; the client answers with a Load, the worker
-// with a Loaded; then each Images is answered by a Scores, until the client
-// closes the stream.
+// The worker first writes Magic, so that a program that is no worker is told from its first byte,
+// then a stream of gob values: a Hello; the client answers with a Load, the worker with a Loaded;
+// then each Images is answered by a Scores, until the client closes the stream.
 package workerproto
 
 // Magic are the worker's first bytes.

@@ -27,7 +27,8 @@ func Examples(help, command string) [][]string {
 }
 
 // CheckExamples parses each example of the help that parse prints for -h.
-func CheckExamples(t *testing.T, command string, parse func(args []string, stdout io.Writer) error) {
+func CheckExamples(t *testing.T, command string,
+	parse func(args []string, stdout io.Writer) error) {
 	t.Helper()
 	var help strings.Builder
 	_ = parse([]string{"-h"}, &help) // flag.ErrHelp

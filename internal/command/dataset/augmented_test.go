@@ -84,8 +84,8 @@ func TestShowAugmentedHasTenRows(t *testing.T) {
 	}
 }
 
-// Parts are taken of the pictures themselves: noise of 64×64 that has come to 8×8 is nearly one grey,
-// and a 64th of it is not.
+// Parts are taken of the pictures themselves: noise of 64×64 that has come to 8×8 is nearly one
+// grey, and a 64th of it is not.
 func TestShowAugmentedTakesPartsOfPictures(t *testing.T) {
 	dir := t.TempDir()
 	for n, class := range []string{"ant", "bee"} {

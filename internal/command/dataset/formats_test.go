@@ -21,7 +21,8 @@ func TestShowNamesPicturesOfAnotherFormat(t *testing.T) {
 	show := func() string {
 		t.Helper()
 		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), []string{"show", "-data", dir, "-o", ""}, &stdout, &stderr); code != 0 {
+		if code := run(t.Context(), []string{"show", "-data", dir, "-o", ""}, &stdout,
+			&stderr); code != 0 {
 			t.Fatalf("exit %d: %s", code, &stderr)
 		}
 		return stdout.String()
@@ -30,10 +31,12 @@ func TestShowNamesPicturesOfAnotherFormat(t *testing.T) {
 		t.Errorf("of one format:\n%s", out)
 	}
 	var file bytes.Buffer
-	if err := gif.Encode(&file, image.NewPaletted(image.Rect(0, 0, 5, 4), palette.Plan9), nil); err != nil {
+	if err := gif.Encode(&file, image.NewPaletted(image.Rect(0, 0, 5, 4), palette.Plan9),
+		nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bee", "imageNotFound.jpg"), file.Bytes(), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "bee", "imageNotFound.jpg"), file.Bytes(),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	if out := show(); !strings.Contains(out, "files:  3 PNG, 1 GIF (bee/imageNotFound.jpg)\n") {

@@ -28,8 +28,10 @@ func TestShowLabels(t *testing.T) {
 		if code := run(t.Context(), args, &stdout, &stderr); code != 0 {
 			t.Fatal(stderr.String())
 		}
-		for _, want := range []string{"labels: any of 3 labels an image\n", "    0       4  80.00 %  ant\n", "    1       2  40.00 %  bee\n",
-			"    2       1  20.00 %  cat\n", "an image: 1.40 labels on average; 1 image (20.00 %) without any\n",
+		for _, want := range []string{"labels: any of 3 labels an image\n",
+			"    0       4  80.00 %  ant\n", "    1       2  40.00 %  bee\n",
+			"    2       1  20.00 %  cat\n",
+			"an image: 1.40 labels on average; 1 image (20.00 %) without any\n",
 			"note: 1 class has a single image: cat\n"} {
 			if !strings.Contains(stdout.String(), want) {
 				t.Errorf("output lacks %q:\n%s", want, stdout.String())
@@ -45,7 +47,8 @@ func TestShowLabels(t *testing.T) {
 		file.Close()
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"pack", "-multi-label", "-o", filepath.Join(dir, "own.tar"), dir}, &stdout, &stderr); code != 1 ||
+	if code := run(t.Context(), []string{"pack", "-multi-label", "-o", filepath.Join(dir, "own.tar"),
+		dir}, &stdout, &stderr); code != 1 ||
 		!strings.Contains(stderr.String(), "what is packed has one each") {
 		t.Errorf("packed: %s%s", stdout.String(), stderr.String())
 	}

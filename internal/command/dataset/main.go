@@ -1,6 +1,6 @@
-// Package dataset is the command dataset. It shows what a data set holds, brings the sets that are not
-// embedded to this machine, packs sets into one file, and clears the cache of decoded
-// pictures. Run it with -h for its flags.
+// Package dataset is the command dataset. It shows what a data set holds, brings the sets that are
+// not embedded to this machine, packs sets into one file, and clears the cache of decoded pictures.
+// Run it with -h for its flags.
 package dataset
 
 import (
@@ -52,7 +52,8 @@ Examples:
 Flags:
 `
 
-// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+// Main runs the command in this process with the arguments behind its name, and returns the exit
+// code.
 func Main(args []string) int {
 	return cli.Run(os.Stderr, "", func(ctx context.Context) int {
 		return run(ctx, args, os.Stdout, os.Stderr)
@@ -77,7 +78,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "cache":
 		err = cache(ctx, args[1:], stdout)
 	default:
-		return cli.NoSubcommand("dataset", usage, cli.Words{"show", "fetch", "pack", "cache"}, args, stdout, stderr)
+		return cli.NoSubcommand("dataset", usage, cli.Words{"show", "fetch", "pack", "cache"}, args,
+			stdout, stderr)
 	}
 	var wrong usageError
 	switch {
@@ -113,7 +115,8 @@ func ofCommandLine(err error) error {
 
 func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := cli.NewFlagSet("dataset fetch", fetchUsage, stdout)
-	from := flags.String("from", "", "`file` at hand to take cifar10 or cifar100 from, as their authors publish it: cifar-10-binary.tar.gz")
+	from := flags.String("from", "",
+		"`file` at hand to take cifar10 or cifar100 from, as their authors publish it: cifar-10-binary.tar.gz")
 	sets, err := parseOperands(flags, args)
 	switch {
 	case err != nil:
@@ -123,7 +126,8 @@ func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case cli.Given(flags)["from"] && *from == "":
 		return usageError{errors.New("-from is empty")}
 	case *from != "" && (len(sets) == 0 || sets[0] != dataset.CIFAR10 && sets[0] != dataset.CIFAR100):
-		return usageError{fmt.Errorf("-from applies to %s and %s alone", dataset.CIFAR10, dataset.CIFAR100)}
+		return usageError{fmt.Errorf("-from applies to %s and %s alone", dataset.CIFAR10,
+			dataset.CIFAR100)}
 	}
 	if len(sets) == 0 || sets[0] == string(dataset.Train) {
 		dir, err := dataset.Fetch(ctx, dataset.Options{Messages: stderr})
@@ -135,7 +139,8 @@ func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if names := dataset.FetchedNames(); !slices.Contains(names, sets[0]) {
 		names = append(names, string(dataset.Train))
-		return usageError{fmt.Errorf("unknown set %q: there are %s%s", sets[0], strings.Join(names, ", "), nearest.Hint(sets[0], names))}
+		return usageError{fmt.Errorf("unknown set %q: there are %s%s", sets[0], strings.Join(names, ", "),
+			nearest.Hint(sets[0], names))}
 	}
 	dir, err := dataset.FetchNamed(ctx, sets[0], dataset.Options{From: *from, Messages: stderr})
 	if err != nil {

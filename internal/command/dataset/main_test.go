@@ -58,9 +58,12 @@ func TestBadInput(t *testing.T) {
 		{"show -data train -data-dir=", 2, "-data-dir is empty"},
 		{"show -o " + sheet + " -data t1ok", 1, `did you mean "t10k"`},
 		{"show -o " + sheet + " -data " + fakeMNIST, 1, fakeMNIST + ":train or " + fakeMNIST + ":t10k"},
-		{"show -o " + sheet + " -data " + many + " -classes 10", 1, "labels are 0 to 11, 10 classes end at 9"},
-		{"show -o " + sheet + " -data " + many + " -labels " + names, 1, "3 class names, but labels are 0 to 11"},
-		{"show -o " + sheet + " -data " + many + " -labels " + names + " -classes 3", 2, "give one of them"},
+		{"show -o " + sheet + " -data " + many + " -classes 10", 1,
+			"labels are 0 to 11, 10 classes end at 9"},
+		{"show -o " + sheet + " -data " + many + " -labels " + names, 1,
+			"3 class names, but labels are 0 to 11"},
+		{"show -o " + sheet + " -data " + many + " -labels " + names + " -classes 3", 2,
+			"give one of them"},
 		{"show -o " + sheet + " -data " + precious, 1, "not an IDX file"},
 		{"show -o " + sheet + " -data t10k -classes 5", 1, "t10k has 10"},
 		{"show -o " + sheet + " -data train -data-dir " + fakeMNIST, 1, "checksum differs"},
@@ -108,7 +111,8 @@ func TestShow(t *testing.T) {
 	sheet := filepath.Join(t.TempDir(), "sheet.png")
 	for range 2 { // a PNG may be replaced
 		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), []string{"show", "-o", sheet, "-n", "20"}, &stdout, &stderr); code != 0 || stderr.Len() != 0 {
+		if code := run(t.Context(), []string{"show", "-o", sheet, "-n", "20"}, &stdout,
+			&stderr); code != 0 || stderr.Len() != 0 {
 			t.Fatalf("exit code %d, stderr %q", code, stderr.String())
 		}
 		for _, want := range []string{
@@ -127,7 +131,8 @@ func TestShow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if picture, err := png.Decode(f); err != nil || picture.Bounds().Dx() != 604 || picture.Bounds().Dy() != 150 {
+	if picture, err := png.Decode(f); err != nil || picture.Bounds().Dx() != 604 || picture.Bounds().
+		Dy() != 150 {
 		t.Errorf("the sheet is %v (%v), want 604×150", picture.Bounds(), err)
 	}
 }
@@ -135,10 +140,12 @@ func TestShow(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for _, args := range []string{"-h", "show -h", "fetch -h"} {
 		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), strings.Fields(args), &stdout, &stderr); code != 0 || stderr.Len() != 0 {
+		if code := run(t.Context(), strings.Fields(args), &stdout, &stderr); code != 0 ||
+			stderr.Len() != 0 {
 			t.Errorf("%s: exit code %d, stderr %q", args, code, stderr.String())
 		}
-		if !strings.Contains(stdout.String(), "Example") || !strings.Contains(stdout.String(), "dataset fetch") && args != "show -h" {
+		if !strings.Contains(stdout.String(), "Example") ||
+			!strings.Contains(stdout.String(), "dataset fetch") && args != "show -h" {
 			t.Errorf("%s printed %q", args, stdout.String())
 		}
 	}
@@ -148,7 +155,8 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
-	if code := run(ctx, []string{"show", "-o="}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "dataset: interrupted") {
+	if code := run(ctx, []string{"show", "-o="}, &stdout, &stderr); code != 1 ||
+		!strings.Contains(stderr.String(), "dataset: interrupted") {
 		t.Errorf("exit code %d, stderr %q", code, stderr.String())
 	}
 }
@@ -157,16 +165,19 @@ func TestCancelled(t *testing.T) {
 func TestShowNamesClasses(t *testing.T) {
 	dir := t.TempDir()
 	writeFolder(t, dir, "train", 3)
-	for name, text := range map[string]string{dataset.ClassNamesFile: "ant\nbee\nwasp\n", "LICENSE": "CC0 1.0"} {
+	for name, text := range map[string]string{dataset.ClassNamesFile: "ant\nbee\nwasp\n",
+		"LICENSE": "CC0 1.0"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"show", "-o", "", "-data", dir}, &stdout, &stderr); code != 0 {
+	if code := run(t.Context(), []string{"show", "-o", "", "-data", dir}, &stdout,
+		&stderr); code != 0 {
 		t.Fatalf("exit code %d, stderr %q", code, stderr.String())
 	}
-	for _, want := range []string{"3 classes, labels are 0 to 2\n", "    2       1  33.33 %  wasp\n", "terms:  CC0 1.0 (the set's file LICENSE)\n"} {
+	for _, want := range []string{"3 classes, labels are 0 to 2\n", "    2       1  33.33 %  wasp\n",
+		"terms:  CC0 1.0 (the set's file LICENSE)\n"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("%q is not in\n%s", want, stdout.String())
 		}
@@ -187,7 +198,8 @@ func writeFolder(t *testing.T, dir, part string, n int) {
 		labels[i] = byte(i)
 	}
 	for name, x := range map[string]*dataset.IDX{
-		part + "-images-idx3-ubyte": {Type: dataset.Uint8, Shape: []int{n, 2, 2}, Data: make([]byte, 4*n)},
+		part + "-images-idx3-ubyte": {Type: dataset.Uint8, Shape: []int{n, 2, 2},
+			Data: make([]byte, 4*n)},
 		part + "-labels-idx1-ubyte": {Type: dataset.Uint8, Shape: []int{n}, Data: labels},
 	} {
 		var b bytes.Buffer

@@ -43,7 +43,8 @@ func (o *showOptions) draw(ctx context.Context, stdout io.Writer,
 	return err
 }
 
-// sheetIndices are the images of a contact sheet: the first n, or of folders of pictures some of each.
+// sheetIndices are the images of a contact sheet: the first n, or of folders of pictures some of
+// each.
 func sheetIndices(source dataset.Source, n int) []int {
 	indices := make([]int, n)
 	spread := len(dataset.FileNames(source)) > 0 // they lie class by class

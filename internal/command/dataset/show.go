@@ -46,15 +46,19 @@ type showOptions struct {
 func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	o := &showOptions{}
 	flags := cli.NewFlagSet("dataset show", showUsage+augmentUsage()+"\nFlags:\n", stdout)
-	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, "`set`: t10k, train, optdigits, fashion, cifar10, cifar100, a folder (with :train or :test when it holds both), or a file: IDX, .npy, .npz, .csv, .tar, .parquet")
+	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{},
+		"`set`: t10k, train, optdigits, fashion, cifar10, cifar100, a folder (with :train or :test when it holds both), or a file: IDX, .npy, .npz, .csv, .tar, .parquet")
 	cli.Suggest(flags, &o.against, "against", "", cli.DataSets{},
 		"`set` whose images are looked for in -data, or none; the test set that belongs to -data if empty")
-	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
-	flags.IntVar(&o.classes, "classes", 0, "`number` of classes of a set from files; as many as its labels ask for if 0")
+	flags.StringVar(&o.dataDir, "data-dir", "",
+		"`folder` with MNIST's training files, for -data train")
+	flags.IntVar(&o.classes, "classes", 0,
+		"`number` of classes of a set from files; as many as its labels ask for if 0")
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line")
 	o.pictures.DefineReading(flags)
 	flags.StringVar(&o.output, "o", "sheet.png", "PNG `file` of the contact sheet; \"\" draws none")
-	flags.IntVar(&o.count, "n", 100, "`number` of images on the contact sheet: the first, or of folders of pictures some of each")
+	flags.IntVar(&o.count, "n", 100,
+		"`number` of images on the contact sheet: the first, or of folders of pictures some of each")
 	flags.IntVar(&o.columns, "columns", 10, "`number` of images in a row")
 	flags.BoolVar(&o.verbose, "v", false,
 		"name all classes, files and images that a line is about, not the first few")

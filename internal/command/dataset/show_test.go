@@ -116,7 +116,8 @@ func TestShowPictures(t *testing.T) {
 		"copies: 1 of 9 images is the same as an earlier one",
 		"note: an image is there with different labels: one of them is wrong",
 		"  ant/b.png (ant), bee/c.png (bee)",
-		"shared: 2 of 3 images of "+dir+":t10k are in this set, too: they do not tell how a model does on others",
+		"shared: 2 of 3 images of "+dir+
+			":t10k are in this set, too: they do not tell how a model does on others",
 		"note: 1 image has another label there than here",
 		"  wasp/x.png (wasp) there is bee/a.png (bee) here",
 		"  ant/x.png there is ant/c.png here",

@@ -56,7 +56,9 @@ func examine(ctx context.Context) report {
 		checkKernels(),
 		checkGo(ctx),
 		checkCompiler(ctx),
-		tool(ctx, toolTimeout, "make", false, "install make from your system, or run the commands of the Makefile yourself", []string{"make", "--version"}),
+		tool(ctx, toolTimeout, "make", false,
+			"install make from your system, or run the commands of the Makefile yourself",
+			[]string{"make", "--version"}),
 		checkBringer(ctx, libraryErr != nil),
 		checkLibrary(library, libraryErr),
 		checkCUDA(library),
@@ -88,7 +90,8 @@ func checkMPI() check {
 
 // tool runs the first of the commands that works and takes the first line that
 // it prints. One that is there and has not answered in time is slow, not missing.
-func tool(ctx context.Context, timeout time.Duration, name string, needed bool, remedy string, commands ...[]string) check {
+func tool(ctx context.Context, timeout time.Duration, name string, needed bool, remedy string,
+	commands ...[]string) check {
 	slow := ""
 	for _, command := range commands {
 		path, err := exec.LookPath(command[0])
@@ -98,7 +101,8 @@ func tool(ctx context.Context, timeout time.Duration, name string, needed bool, 
 		line, err := firstLine(ctx, timeout, path, command[1:])
 		switch {
 		case err == nil:
-			return check{Name: name, State: stateOK, Needed: needed, Found: fmt.Sprintf("%s (%s)", line, path)}
+			return check{Name: name, State: stateOK, Needed: needed,
+				Found: fmt.Sprintf("%s (%s)", line, path)}
 		case errors.Is(err, context.DeadlineExceeded) && slow == "":
 			slow = path
 		} // any other failure is a shim with nothing behind it
@@ -111,7 +115,8 @@ func tool(ctx context.Context, timeout time.Duration, name string, needed bool, 
 }
 
 // firstLine is the first line that a program prints.
-func firstLine(ctx context.Context, timeout time.Duration, path string, args []string) (string, error) {
+func firstLine(ctx context.Context, timeout time.Duration, path string, args []string) (string,
+	error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	process := exec.CommandContext(ctx, path, args...)
@@ -134,7 +139,8 @@ var goVersion = regexp.MustCompile(`^go version (?:devel )?(go1\.\S+)`)
 func checkGo(ctx context.Context) check {
 	const remedy = "install Go 1.26 or newer from your system or from the Go project"
 	c := tool(ctx, toolTimeout, "Go", true, remedy, []string{"go", "version"})
-	if found := goVersion.FindStringSubmatch(c.Found); found != nil && version.Compare(found[1], goNeeded) < 0 {
+	if found := goVersion.FindStringSubmatch(c.Found); found != nil &&
+		version.Compare(found[1], goNeeded) < 0 {
 		c.State, c.Remedy = stateMissing, remedy
 		c.Found += ", older than " + goNeeded
 	}
@@ -149,14 +155,17 @@ func checkCompiler(ctx context.Context) check {
 	for _, name := range []string{"cc", "gcc", "clang"} {
 		commands = append(commands, []string{name, "--version"})
 	}
-	return tool(ctx, toolTimeout, "C compiler", true, "install gcc or clang from your system: cgo, which loads onnxruntime, needs it", commands...)
+	return tool(ctx, toolTimeout, "C compiler", true,
+		"install gcc or clang from your system: cgo, which loads onnxruntime, needs it", commands...)
 }
 
 // checkBringer looks for what setup-onnxruntime downloads with; it is needed as
 // long as there is no library.
 func checkBringer(ctx context.Context, needed bool) check {
-	return tool(ctx, toolTimeout, "pip or npm", needed, "install one of them, or onnxruntime itself and set "+infer.LibraryVariable,
-		[]string{"python3", "-m", "pip", "--version"}, []string{"pip3", "--version"}, []string{"pip", "--version"}, []string{"npm", "--version"})
+	return tool(ctx, toolTimeout, "pip or npm", needed,
+		"install one of them, or onnxruntime itself and set "+infer.LibraryVariable,
+		[]string{"python3", "-m", "pip", "--version"}, []string{"pip3", "--version"},
+		[]string{"pip", "--version"}, []string{"npm", "--version"})
 }
 
 func checkLibrary(library infer.Library, err error) check {
@@ -216,7 +225,8 @@ func checkTraining(found cuda.Inspection) check {
 		parts = append(parts, "driver of CUDA "+found.Driver)
 	}
 	for i, device := range found.Devices {
-		parts = append(parts, fmt.Sprintf("cuda:%d %s, compute capability %s, %.1f GiB", i, device.Name, device.Capability, float64(device.Memory)/(1<<30)))
+		parts = append(parts, fmt.Sprintf("cuda:%d %s, compute capability %s, %.1f GiB", i, device.Name,
+			device.Capability, float64(device.Memory)/(1<<30)))
 	}
 	if found.CUDNN != "" {
 		parts = append(parts, "cuDNN "+found.CUDNN)
@@ -285,7 +295,8 @@ func checkCPU() check {
 			features = append(features, f.name)
 		}
 	}
-	found := fmt.Sprintf("%s/%s, %d of %d cores used", runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), runtime.NumCPU())
+	found := fmt.Sprintf("%s/%s, %d of %d cores used", runtime.GOOS, runtime.GOARCH,
+		runtime.GOMAXPROCS(0), runtime.NumCPU())
 	if model := cpuModel(); model != "" {
 		found = model + ", " + found
 	}
@@ -300,7 +311,8 @@ func checkKernels() check {
 	c := check{Name: "kernels", State: stateOK, Needed: true}
 	set, err := kernel.Select("")
 	if err != nil {
-		c.State, c.Found, c.Remedy = stateDamaged, err.Error(), "unset "+kernel.EnvironmentVariable+" to have the best set chosen"
+		c.State, c.Found, c.Remedy = stateDamaged, err.Error(), "unset "+kernel.EnvironmentVariable+
+			" to have the best set chosen"
 		return c
 	}
 	c.Found = set.Name()

@@ -1,6 +1,6 @@
-// Package doctor is the command doctor. It says what of Slipway's needs is installed, in which version,
-// what will be used, and how to get what is missing. Run it with -h for its
-// flags and the form of -json.
+// Package doctor is the command doctor. It says what of Slipway's needs is installed, in which
+// version, what will be used, and how to get what is missing. Run it with -h for its flags and the
+// form of -json.
 package doctor
 
 import (
@@ -36,7 +36,8 @@ damaged; 2 wrong usage. With -mpi 1 says that the ranks could not measure.
 Flags:
 `
 
-// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+// Main runs the command in this process with the arguments behind its name, and returns the exit
+// code.
 func Main(args []string) int {
 	return cli.Run(os.Stderr, "", func(ctx context.Context) int {
 		return run(ctx, args, os.Stdout, os.Stderr)
@@ -48,8 +49,9 @@ func Main(args []string) int {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := cli.NewFlagSet("doctor", usage, stdout)
 	asJSON := flags.Bool("json", false, "print JSON instead of text")
-	ofRanks := flags.Bool("mpi", false, "measure, with the other processes that a launcher has started, what "+
-		"exchanges take, and predict what more of them come to (docs/scale.md)")
+	ofRanks := flags.Bool("mpi", false,
+		"measure, with the other processes that a launcher has started, what "+
+			"exchanges take, and predict what more of them come to (docs/scale.md)")
 	version := flags.Bool("version", false, "print the version")
 	err := cli.Parse(flags, args)
 	switch {

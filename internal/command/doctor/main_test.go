@@ -48,31 +48,41 @@ func TestEverythingNeededIsHere(t *testing.T) {
 	if code != 0 || !r.OK {
 		t.Fatalf("exit %d: %+v", code, r)
 	}
-	for name, want := range map[string]string{"Go": "go version go1.", "onnxruntime": "libonnxruntime", "MNIST test set": "10000 images", "CPU": "cores"} {
-		if c := checks[name]; c.State != stateOK || !c.Needed || !strings.Contains(c.Found, want) || c.Remedy != "" {
+	for name, want := range map[string]string{"Go": "go version go1.", "onnxruntime": "libonnxruntime",
+		"MNIST test set": "10000 images", "CPU": "cores"} {
+		if c := checks[name]; c.State != stateOK || !c.Needed || !strings.Contains(c.Found, want) ||
+			c.Remedy != "" {
 			t.Errorf("%+v, want %q", c, want)
 		}
 	}
-	if code, stdout, _ := runCommand(t); code != 0 || !strings.Contains(stdout, "Everything that is needed") {
+	if code, stdout, _ := runCommand(t); code != 0 ||
+		!strings.Contains(stdout, "Everything that is needed") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }
 
 // The line names what there is, and the first piece that is not, with its remedy.
 func TestCUDATrainingIsDownToTheFirstMissingPiece(t *testing.T) {
-	all := cuda.Inspection{Built: true, Driver: "13.0", Devices: []cuda.DeviceInfo{{Name: "NVIDIA X", Capability: "9.0", Memory: 80 << 30}},
-		CUDNN: "9.28.1 (libcudnn.so.9)", CUBLAS: "libcublas.so.13"}
+	all := cuda.Inspection{Built: true, Driver: "13.0",
+		Devices: []cuda.DeviceInfo{{Name: "NVIDIA X", Capability: "9.0", Memory: 80 << 30}},
+		CUDNN:   "9.28.1 (libcudnn.so.9)", CUBLAS: "libcublas.so.13"}
 	c := checkTraining(all)
-	for _, want := range []string{"CUDA 13.0", "cuda:0 NVIDIA X, compute capability 9.0, 80.0 GiB", "cuDNN 9.28.1 (libcudnn.so.9)", "cuBLAS libcublas.so.13"} {
+	for _, want := range []string{"CUDA 13.0", "cuda:0 NVIDIA X, compute capability 9.0, 80.0 GiB",
+		"cuDNN 9.28.1 (libcudnn.so.9)", "cuBLAS libcublas.so.13"} {
 		if c.State != stateOK || !strings.Contains(c.Found, want) || c.Remedy != "" {
 			t.Errorf("%+v, want %q", c, want)
 		}
 	}
-	c = checkTraining(cuda.Inspection{Built: true, Driver: "13.0", Missing: &cuda.MissingError{Piece: cuda.PieceDevice, Reason: "the driver sees no GPU", Remedy: "look at nvidia-smi"}})
-	if c.State != stateMissing || c.Needed || !strings.Contains(c.Found, "CUDA 13.0; device: the driver sees no GPU") || c.Remedy != "look at nvidia-smi" {
+	c = checkTraining(cuda.Inspection{Built: true, Driver: "13.0",
+		Missing: &cuda.MissingError{Piece: cuda.PieceDevice, Reason: "the driver sees no GPU",
+			Remedy: "look at nvidia-smi"}})
+	if c.State != stateMissing || c.Needed ||
+		!strings.Contains(c.Found, "CUDA 13.0; device: the driver sees no GPU") ||
+		c.Remedy != "look at nvidia-smi" {
 		t.Errorf("%+v", c)
 	}
-	if found := cuda.Inspect(); !found.Built && !strings.Contains(checkTraining(found).Remedy, "make gpu") {
+	if found := cuda.Inspect(); !found.Built && !strings.Contains(checkTraining(found).Remedy,
+		"make gpu") {
 		t.Errorf("%+v", checkTraining(found))
 	}
 }
@@ -98,11 +108,13 @@ func TestMissingThingsAreNamedWithTheirRemedy(t *testing.T) {
 		"onnxruntime":        {State: stateMissing, Needed: true, Remedy: "make setup"},
 		"MNIST training set": {State: stateMissing, Needed: false, Remedy: "dataset fetch"},
 	} {
-		if c := checks[name]; c.State != want.State || c.Needed != want.Needed || !strings.Contains(c.Remedy, want.Remedy) {
+		if c := checks[name]; c.State != want.State || c.Needed != want.Needed ||
+			!strings.Contains(c.Remedy, want.Remedy) {
 			t.Errorf("%+v, want %+v", c, want)
 		}
 	}
-	if _, stdout, _ := runCommand(t); !strings.Contains(stdout, "MISSING  onnxruntime") || !strings.Contains(stdout, "→ make setup") {
+	if _, stdout, _ := runCommand(t); !strings.Contains(stdout, "MISSING  onnxruntime") ||
+		!strings.Contains(stdout, "→ make setup") {
 		t.Errorf("%s", stdout)
 	}
 }
@@ -114,7 +126,8 @@ func TestTrainingSet(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", cache)
 	t.Setenv("HOME", cache)
 	c := checkTrainingSet()
-	if c.State != stateMissing || !strings.Contains(c.Found, cache) || !strings.Contains(c.Remedy, "dataset fetch") {
+	if c.State != stateMissing || !strings.Contains(c.Found, cache) ||
+		!strings.Contains(c.Remedy, "dataset fetch") {
 		t.Errorf("no folder: %+v", c)
 	}
 	folder, err := os.UserCacheDir()
@@ -136,11 +149,13 @@ func TestTrainingSet(t *testing.T) {
 	} {
 		var packed bytes.Buffer
 		zip := gzip.NewWriter(&packed)
-		if err := errors.Join(dataset.WriteIDX(zip, x), zip.Close(), os.WriteFile(filepath.Join(folder, name), packed.Bytes(), 0o666)); err != nil {
+		if err := errors.Join(dataset.WriteIDX(zip, x), zip.Close(),
+			os.WriteFile(filepath.Join(folder, name), packed.Bytes(), 0o666)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if c := checkTrainingSet(); c.State != stateDamaged || !strings.Contains(c.Found, "checksum") || !strings.Contains(c.Remedy, "dataset fetch") {
+	if c := checkTrainingSet(); c.State != stateDamaged || !strings.Contains(c.Found, "checksum") ||
+		!strings.Contains(c.Remedy, "dataset fetch") {
 		t.Errorf("another set: %+v", c)
 	}
 }
@@ -149,21 +164,25 @@ func TestTrainingSet(t *testing.T) {
 func TestGoVersion(t *testing.T) {
 	for said, want := range map[string]state{
 		"go version go1.25.9 linux/amd64": stateMissing, "go version go1.9 linux/amd64": stateMissing,
-		"go version go1.26.0 linux/amd64": stateOK, "go version go1.26rc1 linux/amd64": stateMissing, "go version go1.30 X:nocoverageredesign linux/amd64": stateOK,
-		"go version devel +abc": stateOK, "go version devel go1.27-abc linux/amd64": stateOK,
+		"go version go1.26.0 linux/amd64": stateOK, "go version go1.26rc1 linux/amd64": stateMissing,
+		"go version go1.30 X:nocoverageredesign linux/amd64": stateOK,
+		"go version devel +abc":                              stateOK, "go version devel go1.27-abc linux/amd64": stateOK,
 	} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "go"), []byte("#!/bin/sh\necho '"+said+"'\n"), 0o777); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "go"), []byte("#!/bin/sh\necho '"+said+"'\n"),
+			0o777); err != nil {
 			t.Fatal(err)
 		}
 		t.Setenv("PATH", dir)
 		c := checkGo(t.Context())
-		if c.State != want || !c.Needed || !strings.Contains(c.Found, said) || (c.Remedy == "") != (want == stateOK) {
+		if c.State != want || !c.Needed || !strings.Contains(c.Found, said) ||
+			(c.Remedy == "") != (want == stateOK) {
 			t.Errorf("%q: %+v", said, c)
 		}
 	}
 	module, err := os.ReadFile("../../../go.mod")
-	if err != nil || !strings.Contains(string(module), "\ngo "+strings.TrimPrefix(goNeeded, "go")+"\n") {
+	if err != nil ||
+		!strings.Contains(string(module), "\ngo "+strings.TrimPrefix(goNeeded, "go")+"\n") {
 		t.Errorf("go.mod does not ask for %s (%v)", goNeeded, err)
 	}
 }
@@ -175,7 +194,8 @@ func TestUsage(t *testing.T) {
 	if code, stdout, _ := runCommand(t, "-h"); code != 0 || !strings.Contains(stdout, "remedy") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
-	if code, stdout, _ := runCommand(t, "-version"); code != 0 || !strings.HasPrefix(stdout, "doctor ") {
+	if code, stdout, _ := runCommand(t, "-version"); code != 0 ||
+		!strings.HasPrefix(stdout, "doctor ") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }
@@ -183,8 +203,10 @@ func TestUsage(t *testing.T) {
 // A program that is slow to answer is there all the same; one that fails is not.
 func TestASlowToolIsNotMissing(t *testing.T) {
 	dir := t.TempDir()
-	for name, script := range map[string]string{"slow": "exec sleep 60", "shim": "exit 1", "quick": "echo quick 1.0; echo more"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o777); err != nil {
+	for name, script := range map[string]string{"slow": "exec sleep 60", "shim": "exit 1",
+		"quick": "echo quick 1.0; echo more"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"),
+			0o777); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -218,7 +240,8 @@ func TestMPI(t *testing.T) {
 
 // Without a launcher there is nothing to measure, and it is said how to.
 func TestMPIOfOneProcess(t *testing.T) {
-	for _, name := range []string{"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "PMIX_RANK"} {
+	for _, name := range []string{"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS",
+		"PMIX_RANK"} {
 		t.Setenv(name, "")
 	}
 	code, out, errs := runCommand(t, "-mpi")

@@ -42,13 +42,16 @@ func compareRuns(ctx context.Context, args []string, to console) int {
 	o := new(compareOptions)
 	flags := cli.NewFlagSet(command, compareUsage, to.out)
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs that are named")
-	cli.Suggest(flags, &o.data, "data", "", cli.DataSets{}, "the runs' test `set`, where it is not at the place that they record")
-	flags.StringVar(&o.output, "o", "", "write report.html, report.md and comparison.json with the images that changed into this `folder`")
+	cli.Suggest(flags, &o.data, "data", "", cli.DataSets{},
+		"the runs' test `set`, where it is not at the place that they record")
+	flags.StringVar(&o.output, "o", "",
+		"write report.html, report.md and comparison.json with the images that changed into this `folder`")
 	flags.BoolVar(&o.json, "json", false, "print comparison.json instead of text")
 	version := flags.Bool("version", false, "print the version")
 	names, err := cli.ParseOperands(flags, args, cli.Words{cli.FileNames})
 	if err == nil && !*version && len(names) != 2 {
-		err = fmt.Errorf("two runs are wanted, by their folders or by their names in %s; there are %d", o.runs, len(names))
+		err = fmt.Errorf("two runs are wanted, by their folders or by their names in %s; there are %d",
+			o.runs, len(names))
 	}
 	if code, done := cli.Parsed(command, err, err == nil && *version, to.out, to.err); done {
 		return code
@@ -101,18 +104,21 @@ func (o *compareOptions) compare(ctx context.Context, names []string, to console
 }
 
 // openTest opens the set that both runs were tested on.
-func (o *compareOptions) openTest(ctx context.Context, test dataset.Info, messages io.Writer) (dataset.Source, error) {
+func (o *compareOptions) openTest(ctx context.Context, test dataset.Info,
+	messages io.Writer) (dataset.Source, error) {
 	switch {
 	case o.data != "":
 		test.Place = o.data
 	case test.Place == "" && dataset.IsWord(test.Name): // a study's record has no places
 		test.Place = test.Name
 	case test.Place == "":
-		return nil, fmt.Errorf("the runs were tested on %s, and do not say where it is; -data does", test.Name)
+		return nil, fmt.Errorf("the runs were tested on %s, and do not say where it is; -data does",
+			test.Name)
 	}
 	set, err := dataset.Reopen(ctx, test, dataset.Options{Part: dataset.Test, Messages: messages})
 	if err != nil {
-		return nil, fmt.Errorf("the runs' test set %s: %w; -data names the place where it is now", test.Name, err)
+		return nil, fmt.Errorf("the runs' test set %s: %w; -data names the place where it is now",
+			test.Name, err)
 	}
 	return set, nil
 }
@@ -125,16 +131,19 @@ func comparisonText(c *tracking.Comparison) []byte {
 	name := func(i int) string { return display.Printable(c.Runs[i]) }
 	fmt.Fprintf(&b, "tested on %s\n\n", display.Printable(c.Test.String()))
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s\t%.2f %%\n%s\t%.2f %%\n", name(0), 100*c.Accuracy[0], name(1), 100*c.Accuracy[1])
+	fmt.Fprintf(t, "%s\t%.2f %%\n%s\t%.2f %%\n", name(0), 100*c.Accuracy[0], name(1),
+		100*c.Accuracy[1])
 	t.Flush()
 	fmt.Fprintf(&b, "\n%s\n\n", display.Printable(c.Sentence()))
-	fmt.Fprintf(&b, "both right %d, only %s %d, only %s %d, both wrong %d\n", c.BothRight, name(0), c.OnlyFirst, name(1), c.OnlySecond, c.BothWrong)
+	fmt.Fprintf(&b, "both right %d, only %s %d, only %s %d, both wrong %d\n", c.BothRight, name(0),
+		c.OnlyFirst, name(1), c.OnlySecond, c.BothWrong)
 	if len(c.Settings) > 0 {
 		fmt.Fprint(&b, "\n")
 		t = tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		fmt.Fprintf(t, "setting\t%s\t%s\n", name(0), name(1))
 		for _, s := range c.Settings {
-			fmt.Fprintf(t, "%s\t%s\t%s\n", display.Printable(s.Name), display.Printable(s.First), display.Printable(s.Second))
+			fmt.Fprintf(t, "%s\t%s\t%s\n", display.Printable(s.Name), display.Printable(s.First),
+				display.Printable(s.Second))
 		}
 		t.Flush()
 	}
@@ -146,7 +155,8 @@ func comparisonText(c *tracking.Comparison) []byte {
 	t = tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "image\tlabel\t%s\t%s\tfile\n", name(0), name(1))
 	for _, change := range c.Changed[:min(mostTold, len(c.Changed))] {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", change.Image, classes(change.Label), classes(change.First), classes(change.Second), display.Printable(change.File))
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", change.Image, classes(change.Label), classes(change.First),
+			classes(change.Second), display.Printable(change.File))
 	}
 	t.Flush()
 	if rest := len(c.Changed) - mostTold; rest > 0 {

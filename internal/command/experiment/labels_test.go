@@ -14,10 +14,12 @@ func TestAStudyRefusesSeveralLabels(t *testing.T) {
 	for name, file := range map[string]struct {
 		shape string
 		data  []byte
-	}{"images.npy": {"(2, 6, 6)", make([]byte, 72)}, "labels.npy": {"(2, 3)", []byte{1, 1, 0, 0, 0, 0}}} {
+	}{"images.npy": {"(2, 6, 6)", make([]byte, 72)},
+		"labels.npy": {"(2, 3)", []byte{1, 1, 0, 0, 0, 0}}} {
 		header := fmt.Sprintf("{'descr': '|u1', 'fortran_order': False, 'shape': %s, }\n", file.shape)
 		content := append([]byte("\x93NUMPY\x01\x00"), byte(len(header)), 0)
-		if err := os.WriteFile(filepath.Join(dir, name), append(append(content, header...), file.data...), 0o666); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), append(append(content, header...), file.data...),
+			0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -27,7 +29,8 @@ func TestAStudyRefusesSeveralLabels(t *testing.T) {
 	} {
 		runs := t.TempDir()
 		code, out, errs := runExperiment(t, "run", "-runs", runs, writeStudy(t, text))
-		if code != 1 || !strings.Contains(errs, key+": "+dir+": ") || !strings.Contains(errs, "a study is of one label an image") {
+		if code != 1 || !strings.Contains(errs, key+": "+dir+": ") ||
+			!strings.Contains(errs, "a study is of one label an image") {
 			t.Errorf("%s: exit %d: %s%s", key, code, out, errs)
 		}
 	}

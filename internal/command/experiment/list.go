@@ -43,7 +43,8 @@ func listRuns(_ context.Context, args []string, to console) int {
 	flags := cli.NewFlagSet(command, listUsage, to.out)
 	root := flags.String("runs", "runs", "`folder` of the runs")
 	var order string
-	cli.Choice(flags, &order, "sort", byDate, []string{byDate, byName, byAccuracy}, "date (newest first), name, or accuracy (highest first)")
+	cli.Choice(flags, &order, "sort", byDate, []string{byDate, byName, byAccuracy},
+		"date (newest first), name, or accuracy (highest first)")
 	asJSON := flags.Bool("json", false, "print JSON instead of text")
 	version := flags.Bool("version", false, "print the version")
 	err := cli.Parse(flags, args)
@@ -110,8 +111,10 @@ type runRow struct {
 }
 
 func rowOf(r *tracking.Record) runRow {
-	row := runRow{Name: r.Name, Folder: r.Dir, Network: r.Network, Trained: r.Sets.Training.ShortName(), Epochs: len(r.History),
-		Seed: r.Config.Seed, Accuracy: r.TestAccuracy, Metrics: r.Metrics, Changed: r.Changed.UTC().Truncate(time.Second)}
+	row := runRow{Name: r.Name, Folder: r.Dir, Network: r.Network,
+		Trained: r.Sets.Training.ShortName(), Epochs: len(r.History),
+		Seed: r.Config.Seed, Accuracy: r.TestAccuracy, Metrics: r.Metrics, Changed: r.Changed.UTC().
+			Truncate(time.Second)}
 	if test := r.Sets.Test; test != nil {
 		row.Tested, row.TestSHA256 = test.ShortName(), test.SHA256
 	}
@@ -133,7 +136,8 @@ func runsJSON(records []*tracking.Record) ([]byte, error) {
 func runsTable(records []*tracking.Record) []byte {
 	var b bytes.Buffer
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "name\tnetwork\ttrained on\tepochs\tvalidation\ttested on\taccuracy\tbalanced\tROC AUC\tECE\tdate")
+	fmt.Fprintln(t,
+		"name\tnetwork\ttrained on\tepochs\tvalidation\ttested on\taccuracy\tbalanced\tROC AUC\tECE\tdate")
 	share := func(x *float64) string {
 		if x == nil {
 			return ""
@@ -151,8 +155,10 @@ func runsTable(records []*tracking.Record) []byte {
 		if m == nil {
 			m = new(metrics.Metrics)
 		}
-		fmt.Fprintln(t, strings.Join([]string{display.Printable(row.Name), display.Printable(row.Network), display.Printable(row.Trained),
-			strconv.Itoa(row.Epochs), share(row.Validation), display.Printable(row.Tested), share(row.Accuracy), share(m.BalancedAccuracy),
+		fmt.Fprintln(t, strings.Join([]string{display.Printable(row.Name), display.Printable(row.Network),
+			display.Printable(row.Trained),
+			strconv.Itoa(row.Epochs), share(row.Validation), display.Printable(row.Tested),
+			share(row.Accuracy), share(m.BalancedAccuracy),
 			figure(m.ROCAUC), figure(m.ECE), r.Changed.Format("2006-01-02 15:04")}, "\t"))
 	}
 	t.Flush()

@@ -1,5 +1,5 @@
-// Package experiment is the command experiment. It answers a question by many training runs. Run it with -h for
-// its subcommands and their flags.
+// Package experiment is the command experiment. It answers a question by many training runs. Run it
+// with -h for its subcommands and their flags.
 package experiment
 
 import (
@@ -45,7 +45,8 @@ func subcommands() map[string]subcommand {
 		"list": listRuns, "compare": compareRuns, "curves": drawCurves}
 }
 
-// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+// Main runs the command in this process with the arguments behind its name, and returns the exit
+// code.
 func Main(args []string) int {
 	if os.Getenv("GOGC") == "" {
 		// A step allocates next to nothing: a small heap costs no time, and keeps

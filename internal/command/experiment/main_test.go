@@ -90,7 +90,8 @@ func TestRunOfAPart(t *testing.T) {
 	path, runs := writeStudy(t, tiny), t.TempDir()
 	for _, part := range []string{"1/2", "2/2"} {
 		code, out, errs := runExperiment(t, "run", "-runs", runs, "-part", part, path)
-		if code != cli.ExitOK || !strings.Contains(out, "part "+part+" of study tiny: ") || finalTable(out) != "" {
+		if code != cli.ExitOK || !strings.Contains(out, "part "+part+" of study tiny: ") ||
+			finalTable(out) != "" {
 			t.Errorf("part %s: exit %d: %s%s", part, code, out, errs)
 		}
 	}
@@ -98,7 +99,8 @@ func TestRunOfAPart(t *testing.T) {
 	if code != cli.ExitOK || finalTable(out) == "" || strings.Contains(out, "[1/") {
 		t.Errorf("after both parts: exit %d: %s%s", code, out, errs)
 	}
-	if code, _, errs := runExperiment(t, "run", "-runs", runs, "-part", "3/2", path); code != cli.ExitUsage || !strings.Contains(errs, "give I/N") {
+	if code, _, errs := runExperiment(t, "run", "-runs", runs, "-part", "3/2",
+		path); code != cli.ExitUsage || !strings.Contains(errs, "give I/N") {
 		t.Errorf("part 3/2: exit %d: %s", code, errs)
 	}
 }
@@ -106,11 +108,13 @@ func TestRunOfAPart(t *testing.T) {
 func TestRunPrintsATable(t *testing.T) {
 	runs := t.TempDir()
 	curves := t.TempDir()
-	code, out, errs := runExperiment(t, "run", "-runs", runs, "-tensorboard", curves, writeStudy(t, tiny))
+	code, out, errs := runExperiment(t, "run", "-runs", runs, "-tensorboard", curves,
+		writeStudy(t, tiny))
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
-	for _, want := range []string{"study tiny, into " + filepath.Join(runs, "tiny"), "[4/4] ", "4 epochs in ", "all are done", "dropout=0.5"} {
+	for _, want := range []string{"study tiny, into " + filepath.Join(runs, "tiny"), "[4/4] ",
+		"4 epochs in ", "all are done", "dropout=0.5"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
@@ -120,7 +124,8 @@ func TestRunPrintsATable(t *testing.T) {
 		t.Fatalf("%d results: %v", len(results), err)
 	}
 	for _, r := range results {
-		if len(r.History) != 4 || r.Stopped != "epochs" || r.History[3].TestAccuracy == nil || *r.History[3].TestAccuracy != r.TestAccuracy {
+		if len(r.History) != 4 || r.Stopped != "epochs" || r.History[3].TestAccuracy == nil ||
+			*r.History[3].TestAccuracy != r.TestAccuracy {
 			t.Errorf("%+v", r)
 		}
 		for _, name := range []string{study.WeightsFile, study.ModelFile, study.HistoryFile} {
@@ -128,11 +133,13 @@ func TestRunPrintsATable(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if info, err := os.Stat(filepath.Join(r.Dir, study.LogitsFile)); err != nil || info.Size() != 4*10*100 {
+		if info, err := os.Stat(filepath.Join(r.Dir, study.LogitsFile)); err != nil ||
+			info.Size() != 4*10*100 {
 			t.Errorf("%s: %v", study.LogitsFile, err)
 		}
 		name := fmt.Sprintf("%s, seed %d", r.Setting, r.Seed)
-		if events, err := filepath.Glob(filepath.Join(curves, "tiny", name, "*tfevents*")); err != nil || len(events) != 1 {
+		if events, err := filepath.Glob(filepath.Join(curves, "tiny", name, "*tfevents*")); err != nil ||
+			len(events) != 1 {
 			t.Errorf("event files %v, %v", events, err)
 		}
 		if _, err := os.Stat(filepath.Join(r.Dir, "checkpoints")); err == nil {
@@ -170,7 +177,8 @@ func TestAKilledStudyGoesOn(t *testing.T) {
 			break
 		}
 		// The next kill comes when something new was saved.
-		err, done := waitForNew(t, filepath.Join(runs, "pool", "*", "checkpoints", "step-*"), before, ended)
+		err, done := waitForNew(t, filepath.Join(runs, "pool", "*", "checkpoints", "step-*"), before,
+			ended)
 		if done {
 			if err != nil {
 				t.Fatalf("%v: %s", err, out.String())
@@ -215,7 +223,8 @@ func results(t *testing.T, runs string) []string {
 
 // waitForNew waits until the pattern matches a file that it did not match before, or
 // the process has ended.
-func waitForNew(t *testing.T, pattern string, before []string, ended <-chan error) (err error, done bool) {
+func waitForNew(t *testing.T, pattern string, before []string, ended <-chan error) (err error,
+	done bool) {
 	t.Helper()
 	known := make(map[string]bool)
 	for _, path := range before {
@@ -279,7 +288,8 @@ func TestQuickHasAFolderOfItsOwn(t *testing.T) {
 	}
 	runs := t.TempDir()
 	code, out, errs := runExperiment(t, "run", "-quick", "-runs", runs, writeStudy(t, tiny))
-	if code != cli.ExitOK || !strings.Contains(out, "1 epoch in ") || !strings.Contains(out, "the short form") {
+	if code != cli.ExitOK || !strings.Contains(out, "1 epoch in ") ||
+		!strings.Contains(out, "the short form") {
 		t.Fatalf("exit %d: %s%s", code, out, errs)
 	}
 	plan, err := study.ReadPlan(filepath.Join(runs, "tiny"))
@@ -336,7 +346,8 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%q left something in %s", args, runs)
 		}
 	}
-	if code, out, _ := runExperiment(t, "run", "-version"); code != cli.ExitOK || !strings.HasPrefix(out, "experiment run ") {
+	if code, out, _ := runExperiment(t, "run", "-version"); code != cli.ExitOK ||
+		!strings.HasPrefix(out, "experiment run ") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 }

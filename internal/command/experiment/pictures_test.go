@@ -70,11 +70,13 @@ grid: {augmentation: [[], "random-resized-crop,flip", [flip, {shift: 2}]]}
 		t.Fatalf("%d results: %v", len(results), err)
 	}
 	for _, r := range results {
-		if r.Sets.Training.Sizing != "resize 6×7 pad bilinear" || r.Sets.Test == nil || r.Sets.Test.Classes != 3 {
+		if r.Sets.Training.Sizing != "resize 6×7 pad bilinear" || r.Sets.Test == nil ||
+			r.Sets.Test.Classes != 3 {
 			t.Errorf("%s: sets %+v", r.Setting, r.Sets)
 		}
 	}
-	if code, out, errs := runExperiment(t, "report", "-runs", runs, "-o", output, path); code != cli.ExitOK {
+	if code, out, errs := runExperiment(t, "report", "-runs", runs, "-o", output,
+		path); code != cli.ExitOK {
 		t.Fatalf("report: exit %d: %s%s", code, out, errs)
 	}
 	for want, change := range map[string]string{

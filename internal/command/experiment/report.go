@@ -42,9 +42,12 @@ func parseReport(args []string, to console) (*reportOptions, error) {
 	o := new(reportOptions)
 	flags := cli.NewFlagSet("experiment report", reportUsage, to.out)
 	o.define(flags, "report on the study's short form")
-	flags.StringVar(&o.output, "o", "", "`folder` of the report (beside the study's file and named like it; report/ in a study's folder)")
-	flags.StringVar(&o.test, "test", "", "the study's test `set`, where it is not at the place that the study records")
-	flags.StringVar(&o.unseen, "unseen", "", "`sets` that the networks were not trained for, such as optdigits,fashion: how right and how sure they are on them")
+	flags.StringVar(&o.output, "o", "",
+		"`folder` of the report (beside the study's file and named like it; report/ in a study's folder)")
+	flags.StringVar(&o.test, "test", "",
+		"the study's test `set`, where it is not at the place that the study records")
+	flags.StringVar(&o.unseen, "unseen", "",
+		"`sets` that the networks were not trained for, such as optdigits,fashion: how right and how sure they are on them")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	studies, err := cli.ParseOperands(flags, args, cli.Words{cli.FileNames})
 	if err != nil {
@@ -62,7 +65,8 @@ func parseReport(args []string, to console) (*reportOptions, error) {
 	}
 	for _, name := range studies {
 		if given := cli.Given(flags); isFolder(name) && (given["quick"] || given["runs"]) {
-			return nil, fmt.Errorf("%s is a folder of runs itself: -quick and -runs say where those of a study's FILE lie", name)
+			return nil, fmt.Errorf(
+				"%s is a folder of runs itself: -quick and -runs say where those of a study's FILE lie", name)
 		}
 	}
 	return o, nil
@@ -76,7 +80,8 @@ func isFolder(name string) bool {
 // reportStudies is the subcommand report.
 func reportStudies(ctx context.Context, args []string, to console) int {
 	o, err := parseReport(args, to)
-	if code, done := cli.Parsed("experiment report", err, err == nil && o.version, to.out, to.err); done {
+	if code, done := cli.Parsed("experiment report", err, err == nil && o.version, to.out,
+		to.err); done {
 		return code
 	}
 	for _, name := range o.studies {
@@ -134,7 +139,8 @@ func openTest(ctx context.Context, dir, test string) (*dataset.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if names := plan.Test.ClassNames; len(set.Files) > 0 && len(names) > 0 && !slices.Equal(names, set.ClassNames) {
+	if names := plan.Test.ClassNames; len(set.Files) > 0 && len(names) > 0 &&
+		!slices.Equal(names, set.ClassNames) {
 		return set.Relabelled(names)
 	}
 	return set, nil

@@ -25,8 +25,10 @@ Flags:
 func writeInsights(_ context.Context, args []string, to console) int {
 	const command = "experiment insights"
 	flags := cli.NewFlagSet(command, insightsUsage, to.out)
-	folder := flags.String("experiments", "experiments", "`folder` with the reports, each in a folder of its own")
-	histories := flags.String("histories", filepath.Join("docs", "e2"), "`folder` with E2's histories of one seed, pytorch.csv and slipway.csv")
+	folder := flags.String("experiments", "experiments",
+		"`folder` with the reports, each in a folder of its own")
+	histories := flags.String("histories", filepath.Join("docs", "e2"),
+		"`folder` with E2's histories of one seed, pytorch.csv and slipway.csv")
 	output := flags.String("o", filepath.Join("docs", "insights.md"), "`file` to write")
 	version := flags.Bool("version", false, "print the version")
 	err := cli.Parse(flags, args)

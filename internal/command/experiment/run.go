@@ -49,15 +49,18 @@ func parseRun(args []string, stdout io.Writer) (*runOptions, error) {
 	o := new(runOptions)
 	flags := cli.NewFlagSet("experiment run", runUsage, stdout)
 	o.define(flags, "the study's short form: fewer images, epochs and seeds")
-	flags.IntVar(&o.parallel, "parallel", 0, "runs at a time; 0 for what the file says, or one for each core")
+	flags.IntVar(&o.parallel, "parallel", 0,
+		"runs at a time; 0 for what the file says, or one for each core")
 	flags.IntVar(&o.threads, "threads", 0, "threads of each run; 0 for what the file says, or 1")
-	flags.Func("part", "train `I/N`, the I-th of N shares of the runs, as an array of jobs does; experiment report tells of all",
+	flags.Func("part",
+		"train `I/N`, the I-th of N shares of the runs, as an array of jobs does; experiment report tells of all",
 		func(text string) (err error) {
 			o.part, err = study.ParsePart(text)
 			return err
 		})
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
-	flags.StringVar(&o.tensorBoard, "tensorboard", "", "also write TensorBoard's event files below this `folder`")
+	flags.StringVar(&o.tensorBoard, "tensorboard", "",
+		"also write TensorBoard's event files below this `folder`")
 	o.mlflow.Define(flags, "", "`name` of MLflow's experiment; the study's if empty")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	files, err := cli.ParseOperands(flags, args, cli.Words{cli.FileNames})
@@ -119,7 +122,8 @@ func (o *runOptions) runStudy(ctx context.Context, file *study.File, to console)
 	fmt.Fprintf(to.out, "study %s%s, into %s\n", file.Name, form, filepath.Join(o.runs, file.Name))
 	reporter := study.NewReporter(to.out, to.terminal, to.rows, to.columns)
 	results, err := study.Execute(ctx, file, study.Options{
-		Root: o.runs, Parallel: o.parallel, Threads: o.threads, DataDir: o.dataDir, TensorBoard: o.tensorBoard, MLflow: o.mlflow, Part: o.part, Progress: reporter,
+		Root: o.runs, Parallel: o.parallel, Threads: o.threads, DataDir: o.dataDir,
+		TensorBoard: o.tensorBoard, MLflow: o.mlflow, Part: o.part, Progress: reporter,
 		Messages: func(line string) {
 			reporter.Close() // takes the table away
 			fmt.Fprint(to.out, line)
@@ -134,8 +138,9 @@ func (o *runOptions) runStudy(ctx context.Context, file *study.File, to console)
 	}
 	if o.part.Of > 0 {
 		// Figures of a share of the seeds would pass for those of the study.
-		_, err := fmt.Fprintf(to.out, "part %v of study %s: %s of it finished; experiment report %s tells of all parts\n", o.part, file.Name,
-			display.Count(len(results), "run"), file.Path)
+		_, err := fmt.Fprintf(to.out,
+			"part %v of study %s: %s of it finished; experiment report %s tells of all parts\n", o.part,
+			file.Name, display.Count(len(results), "run"), file.Path)
 		return err
 	}
 	return study.WriteTable(to.out, study.Summarize(results))

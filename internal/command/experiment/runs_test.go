@@ -14,7 +14,8 @@ import (
 // The runs of a study are listed, compared and drawn as those of train are.
 func TestRunsBesideEachOther(t *testing.T) {
 	root := t.TempDir()
-	if code, _, errs := runExperiment(t, "run", "-runs", root, writeStudy(t, tiny)); code != cli.ExitOK {
+	if code, _, errs := runExperiment(t, "run", "-runs", root,
+		writeStudy(t, tiny)); code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
 	pool := filepath.Join(root, "pool")
@@ -26,10 +27,12 @@ func TestRunsBesideEachOther(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &rows); err != nil {
 		t.Fatal(err)
 	}
-	if len(rows) != 4 || *rows[0].Accuracy < *rows[3].Accuracy || rows[0].Tested != "t10k" || rows[0].Network != "tiny" || rows[0].Epochs != 4 {
+	if len(rows) != 4 || *rows[0].Accuracy < *rows[3].Accuracy || rows[0].Tested != "t10k" ||
+		rows[0].Network != "tiny" || rows[0].Epochs != 4 {
 		t.Fatalf("%s", out)
 	}
-	if _, text, _ := runExperiment(t, "list", "-runs", pool); strings.Count(text, "\n") != 5 || !strings.Contains(text, rows[0].Name) {
+	if _, text, _ := runExperiment(t, "list", "-runs", pool); strings.Count(text, "\n") != 5 ||
+		!strings.Contains(text, rows[0].Name) {
 		t.Errorf("the list is\n%s", text)
 	}
 	report := filepath.Join(root, "comparison")
@@ -39,7 +42,8 @@ func TestRunsBesideEachOther(t *testing.T) {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 	picture := filepath.Join(root, "curves.svg")
-	if code, _, errs := runExperiment(t, "curves", rows[0].Folder, rows[1].Folder, "-o", picture); code != cli.ExitOK {
+	if code, _, errs := runExperiment(t, "curves", rows[0].Folder, rows[1].Folder, "-o",
+		picture); code != cli.ExitOK {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	if raw, err := os.ReadFile(picture); err != nil || !strings.Contains(string(raw), "<svg") {
@@ -64,7 +68,8 @@ func TestRunsWrongUsage(t *testing.T) {
 		{cli.ExitFailure, "no earlier report", []string{"compare", "a", "b", "-o", empty}},
 		{cli.ExitFailure, "list runs", []string{"list", "-runs", empty + "/none"}},
 	} {
-		if code, _, errs := runExperiment(t, test.args...); code != test.code || !strings.Contains(errs, test.says) {
+		if code, _, errs := runExperiment(t, test.args...); code != test.code ||
+			!strings.Contains(errs, test.says) {
 			t.Errorf("%v: exit %d: %s", test.args, code, errs)
 		}
 	}

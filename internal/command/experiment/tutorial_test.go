@@ -26,7 +26,8 @@ func TestTutorial(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	var commands []string
-	for _, block := range regexp.MustCompile("(?s)```([^\n]*)\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+	for _, block := range regexp.MustCompile("(?s)```([^\n]*)\n(.*?)```").
+		FindAllStringSubmatch(string(text), -1) {
 		head, body := block[1], block[2]
 		switch kind, file, named := strings.Cut(head, " file="); {
 		case named:
@@ -34,7 +35,8 @@ func TestTutorial(t *testing.T) {
 				t.Fatal(err)
 			}
 			if kind == "yaml" && strings.Count(body, "\n") > 20 {
-				t.Errorf("%s has %d lines; the tutorial promises a network in 20", file, strings.Count(body, "\n"))
+				t.Errorf("%s has %d lines; the tutorial promises a network in 20", file,
+					strings.Count(body, "\n"))
 			}
 		case kind == "sh":
 			commands = append(commands, strings.Split(strings.TrimSpace(body), "\n")...)
@@ -51,7 +53,8 @@ func TestTutorial(t *testing.T) {
 			t.Fatalf("%q is not a command of this program", command)
 		}
 		var out, errs bytes.Buffer
-		if code := run(context.Background(), strings.Fields(args), console{out: &out, err: &errs}); code != cli.ExitOK {
+		if code := run(context.Background(), strings.Fields(args),
+			console{out: &out, err: &errs}); code != cli.ExitOK {
 			t.Fatalf("%s: exit %d: %s%s", command, code, out.String(), errs.String())
 		}
 	}
@@ -64,7 +67,8 @@ func TestTutorial(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"How many filters does a small network need?", "base=smaller", "base=small", "base=larger"} {
+		for _, want := range []string{"How many filters does a small network need?", "base=smaller",
+			"base=small", "base=larger"} {
 			if !bytes.Contains(page, []byte(want)) {
 				t.Errorf("%s lacks %q", name, want)
 			}
@@ -76,7 +80,8 @@ func TestTutorial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile("mine.yaml", bytes.Replace(mine, []byte("  epochs: 2"), []byte("  epoch: 2"), 1), 0o666); err != nil {
+	if err := os.WriteFile("mine.yaml", bytes.Replace(mine, []byte("  epochs: 2"),
+		[]byte("  epoch: 2"), 1), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	_, _, problem := runExperiment(t, "run", "mine.yaml")

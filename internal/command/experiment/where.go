@@ -14,7 +14,8 @@ type where struct {
 
 // define defines the flags; quick explains -quick.
 func (w *where) define(flags *flag.FlagSet, quick string) {
-	flags.StringVar(&w.runs, "runs", "", "`folder` of the studies' runs (runs/studies; with -quick runs/studies-quick)")
+	flags.StringVar(&w.runs, "runs", "",
+		"`folder` of the studies' runs (runs/studies; with -quick runs/studies-quick)")
 	flags.BoolVar(&w.quick, "quick", false, quick)
 }
 

@@ -12,14 +12,16 @@ import (
 	"slipway/train"
 )
 
-// A graph of a network that was trained with the binary loss says that its scores are a sigmoid's, and
-// takes no softmax.
+// A graph of a network that was trained with the binary loss says that its scores are a sigmoid's,
+// and takes no softmax.
 func TestABinaryNetworkHasNoSoftmax(t *testing.T) {
-	network, err := builder.New("small", builder.Shape{1, 28, 28}, builder.Flatten{}, builder.Dense{Units: 10})
+	network, err := builder.New("small", builder.Shape{1, 28, 28}, builder.Flatten{},
+		builder.Dense{Units: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := trainedAs(t, network, train.Config{Data: "t10k", Epochs: 1, Loss: train.Loss{Name: train.LossBinary}})
+	path := trainedAs(t, network,
+		train.Config{Data: "t10k", Epochs: 1, Loss: train.Loss{Name: train.LossBinary}})
 	output := filepath.Join(t.TempDir(), "small.onnx")
 	code, out, errs := runExport("-run", path, "-o", output, "-verify", "none", "-softmax")
 	if _, err := os.Stat(output); code != cli.ExitFailure || err == nil ||
@@ -34,7 +36,8 @@ func TestABinaryNetworkHasNoSoftmax(t *testing.T) {
 		t.Fatal(err)
 	}
 	record, _, err := model.TrainingRecord()
-	if err != nil || record.Probabilities != onnx.SigmoidOfScores || model.Metadata()["slipway.probabilities"] != "sigmoid" {
+	if err != nil || record.Probabilities != onnx.SigmoidOfScores ||
+		model.Metadata()["slipway.probabilities"] != "sigmoid" {
 		t.Errorf("%+v, %v", record, err)
 	}
 	card, err := os.ReadFile(strings.TrimSuffix(output, ".onnx") + "/README.md")

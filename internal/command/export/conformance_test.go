@@ -46,8 +46,10 @@ func TestRuntimesAreThoseOfTheScript(t *testing.T) {
 			usual = append(usual, name)
 		}
 	}
-	if !slices.Equal(usual, export.ForeignRuntimes()) || !slices.Equal(optional, export.OptionalRuntimes()) {
-		t.Errorf("the script knows %v and, where asked, %v; export %v and %v", usual, optional, export.ForeignRuntimes(), export.OptionalRuntimes())
+	if !slices.Equal(usual, export.ForeignRuntimes()) ||
+		!slices.Equal(optional, export.OptionalRuntimes()) {
+		t.Errorf("the script knows %v and, where asked, %v; export %v and %v", usual, optional,
+			export.ForeignRuntimes(), export.OptionalRuntimes())
 	}
 }
 
@@ -66,7 +68,8 @@ func TestVerifyOfScaledPixels(t *testing.T) {
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
-	for _, want := range []string{"native " + cli.ModuleVersion, "onnxruntime (Python) 1.", "wrote " + output} {
+	for _, want := range []string{"native " + cli.ModuleVersion, "onnxruntime (Python) 1.", "wrote " +
+		output} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
@@ -80,8 +83,12 @@ func TestVerifyOfScaledPixels(t *testing.T) {
 	}
 
 	again := filepath.Join(dir, "again.onnx")
-	code, _, errs = runExport("-run", path, "-o", again, "-verify", "onnxruntime-python", "-tolerance", "1e-12")
-	if code != cli.ExitFailure || !strings.Contains(errs, "onnxruntime-python does not answer as the trainer does: largest difference is") || !strings.Contains(errs, "nothing was written") {
+	code, _, errs = runExport("-run", path, "-o", again, "-verify", "onnxruntime-python", "-tolerance",
+		"1e-12")
+	if code != cli.ExitFailure ||
+		!strings.Contains(errs,
+			"onnxruntime-python does not answer as the trainer does: largest difference is") ||
+		!strings.Contains(errs, "nothing was written") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	if _, err := os.Stat(again); err == nil {
@@ -98,8 +105,11 @@ func TestVerifyNamesWhatCannotBeInstalled(t *testing.T) {
 	path := smallRun(t, "")
 	t.Setenv("PATH", programs)
 	dir := t.TempDir()
-	code, out, errs := runExport("-run", path, "-o", filepath.Join(dir, "small.onnx"), "-verify", "onnxruntime-web-node")
-	if code != cli.ExitFailure || !strings.Contains(errs, "onnxruntime-web-node could not be asked: ") || !strings.Contains(errs, "leave it out of -verify") ||
+	code, out, errs := runExport("-run", path, "-o", filepath.Join(dir, "small.onnx"), "-verify",
+		"onnxruntime-web-node")
+	if code != cli.ExitFailure ||
+		!strings.Contains(errs, "onnxruntime-web-node could not be asked: ") ||
+		!strings.Contains(errs, "leave it out of -verify") ||
 		!strings.Contains(out, "FAILED") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
@@ -121,7 +131,8 @@ func TestVerifyList(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %v", list, got, err, want)
 		}
 	}
-	if _, err := runtimes("all,tracd"); err == nil || !strings.Contains(err.Error(), `did you mean "tract"`) {
+	if _, err := runtimes("all,tracd"); err == nil ||
+		!strings.Contains(err.Error(), `did you mean "tract"`) {
 		t.Errorf("%v", err)
 	}
 }

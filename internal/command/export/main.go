@@ -1,5 +1,5 @@
-// Package export is the command export. It turns training runs into ONNX graphs that other runtimes have
-// confirmed. Run it with -h for its flags.
+// Package export is the command export. It turns training runs into ONNX graphs that other runtimes
+// have confirmed. Run it with -h for its flags.
 package export
 
 import (
@@ -56,7 +56,8 @@ native and onnx-go where they do not run the graph.
 Flags:
 `
 
-// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+// Main runs the command in this process with the arguments behind its name, and returns the exit
+// code.
 func Main(args []string) int {
 	if worker.Asked(args) {
 		return worker.Main()
@@ -114,17 +115,26 @@ func (o *options) work(ctx context.Context, stdout, stderr io.Writer) error {
 func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{}
 	flags := cli.NewFlagSet("export", fmt.Sprintf(usage, strings.Join(export.Runtimes(), ", "),
-		strings.Join(export.ForeignRuntimes(), ", "), strings.Join(export.OptionalRuntimes(), ", ")), stdout)
+		strings.Join(export.ForeignRuntimes(), ", "), strings.Join(export.OptionalRuntimes(), ", ")),
+		stdout)
 	flags.StringVar(&o.run, "run", "", "`folder` of the run; every e1 and e2 in -runs if empty")
-	cli.Suggest(flags, &o.from, "from", "", cli.Words(pretrained.Names()), "`name` of a pretrained network that is exported as it is: "+strings.Join(pretrained.Names(), ", ")+" (brought once, docs/pretrained.md)")
+	cli.Suggest(flags, &o.from, "from", "", cli.Words(pretrained.Names()),
+		"`name` of a pretrained network that is exported as it is: "+strings.Join(pretrained.Names(),
+			", ")+" (brought once, docs/pretrained.md)")
 	flags.StringVar(&o.output, "o", "", "the ONNX `file` of -run; the run's name in -graphs if empty")
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
 	flags.StringVar(&o.graphs, "graphs", "graphs", "`folder` of the graphs")
 	var verify string
-	cli.Suggest(flags, &verify, "verify", export.Usual, cli.Words(slices.Concat(export.Runtimes(), export.ForeignRuntimes(), export.OptionalRuntimes(), []string{export.Usual, "all", "none"})), "`runtimes` that must agree: names, usual, all, or none")
-	flags.Float64Var(&o.tolerance, "tolerance", 0, "largest logit difference as a fraction of the logits' range (1e-5)")
-	cli.Suggest(flags, &o.data, "data", "", cli.DataSets{}, "`set` to verify on, instead of the one that the run, or the model, was tested on")
-	flags.BoolVar(&o.skipDamaged, "skip-damaged", false, "leave out pictures of -data and -calibration-data that cannot be read, and list them")
+	cli.Suggest(flags, &verify, "verify", export.Usual,
+		cli.Words(slices.Concat(export.Runtimes(), export.ForeignRuntimes(), export.OptionalRuntimes(),
+			[]string{export.Usual, "all", "none"})),
+		"`runtimes` that must agree: names, usual, all, or none")
+	flags.Float64Var(&o.tolerance, "tolerance", 0,
+		"largest logit difference as a fraction of the logits' range (1e-5)")
+	cli.Suggest(flags, &o.data, "data", "", cli.DataSets{},
+		"`set` to verify on, instead of the one that the run, or the model, was tested on")
+	flags.BoolVar(&o.skipDamaged, "skip-damaged", false,
+		"leave out pictures of -data and -calibration-data that cannot be read, and list them")
 	readVariants := o.variants.define(flags)
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := cli.Parse(flags, args); err != nil {
@@ -133,7 +143,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	given := cli.Given(flags)
 	switch {
 	case o.output != "" && o.run == "" && o.variants.model == "" && o.from == "":
-		return nil, errors.New("-o names the file of one run or of one variant; give its -run or -model too")
+		return nil, errors.New(
+			"-o names the file of one run or of one variant; give its -run or -model too")
 	case o.output != "" && filepath.Ext(o.output) != ".onnx":
 		return nil, fmt.Errorf("-o %s does not end in .onnx", o.output)
 	case o.run != "" && given["runs"]:
@@ -141,9 +152,11 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	case o.variants.model != "" && (given["run"] || given["runs"] || given["graphs"]):
 		return nil, errors.New("-model is there already; -run, -runs and -graphs are for making one")
 	case o.variants.model != "" && (given["verify"] || given["tolerance"]):
-		return nil, errors.New("-verify and -tolerance are of a run's graph; a variant of -model is held against it in onnxruntime")
+		return nil, errors.New(
+			"-verify and -tolerance are of a run's graph; a variant of -model is held against it in onnxruntime")
 	case o.skipDamaged && o.data == "" && o.variants.calibration == "":
-		return nil, errors.New("-skip-damaged is of -data and -calibration-data; a run's own sets are read as they were")
+		return nil, errors.New(
+			"-skip-damaged is of -data and -calibration-data; a run's own sets are read as they were")
 	case given["tolerance"] && !(o.tolerance > 0 && o.tolerance < 1):
 		return nil, fmt.Errorf("-tolerance %v is outside 0 < t < 1", o.tolerance)
 	}
@@ -172,7 +185,8 @@ func runtimes(list string) ([]string, error) {
 		if name == "all" {
 			names = all
 		} else if name != export.Usual && !slices.Contains(known, name) {
-			return nil, fmt.Errorf("-verify: unknown runtime %q%s; there are %s", name, nearest.Hint(name, known), strings.Join(known, ", "))
+			return nil, fmt.Errorf("-verify: unknown runtime %q%s; there are %s", name,
+				nearest.Hint(name, known), strings.Join(known, ", "))
 		}
 		for _, name := range names {
 			if !slices.Contains(chosen, name) {
@@ -203,7 +217,9 @@ func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error 
 		return err
 	}
 	script := ""
-	if slices.ContainsFunc(o.verify, func(name string) bool { return name != export.Usual && !slices.Contains(export.Runtimes(), name) }) {
+	if slices.ContainsFunc(o.verify, func(name string) bool {
+		return name != export.Usual && !slices.Contains(export.Runtimes(), name)
+	}) {
 		if script, err = export.FindConformance(); err != nil {
 			return fmt.Errorf("-verify: %w", err)
 		}
@@ -231,7 +247,8 @@ func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error 
 		}
 		fmt.Fprintf(stdout, "%s → %s\n", path, output)
 		err = export.Run(ctx, dir, export.Options{
-			Output: output, Test: test, Verify: o.verify, PassOver: o.passOver, Tolerance: o.tolerance, Worker: asWorker,
+			Output: output, Test: test, Verify: o.verify, PassOver: o.passOver, Tolerance: o.tolerance,
+			Worker:      asWorker,
 			Conformance: script, ProducerVersion: cli.ModuleVersion, Messages: stdout, Progress: stderr,
 		})
 		if err != nil {

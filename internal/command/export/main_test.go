@@ -30,7 +30,8 @@ func smallRun(t *testing.T, pixels string) (path string) {
 	t.Helper()
 	network, err := builder.New("small", builder.Shape{1, 28, 28},
 		builder.Conv2D{Filters: 4, Kernel: builder.Square(5), Stride: builder.Square(2)}, builder.ReLU{},
-		builder.AvgPool2D{Kernel: builder.Square(2)}, builder.Flatten{}, builder.Dropout{P: 0.1}, builder.Dense{Units: 10})
+		builder.AvgPool2D{Kernel: builder.Square(2)}, builder.Flatten{}, builder.Dropout{P: 0.1},
+		builder.Dense{Units: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,8 @@ func TestExportWritesAGraphThatIsConfirmed(t *testing.T) {
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
-	for _, want := range []string{"trainer: Accuracy = ", "onnxruntime 1.", "CPUExecutionProvider", "0 labels differ", "wrote " + output} {
+	for _, want := range []string{"trainer: Accuracy = ", "onnxruntime 1.", "CPUExecutionProvider",
+		"0 labels differ", "wrote " + output} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
@@ -105,7 +107,8 @@ func TestExportWritesAGraphThatIsConfirmed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{hex.EncodeToString(sum[:]), "seed, engine | 3, native", "2 epochs, 40 steps", "image", "logits"} {
+	for _, want := range []string{hex.EncodeToString(sum[:]), "seed, engine | 3, native",
+		"2 epochs, 40 steps", "image", "logits"} {
 		if !strings.Contains(string(card), want) {
 			t.Errorf("the card lacks %q:\n%s", want, card)
 		}
@@ -132,7 +135,8 @@ func TestExportWritesAGraphThatIsConfirmed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := infer.OpenONNXRuntime(t.Context(), model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
+	session, err := infer.OpenONNXRuntime(t.Context(), model,
+		infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +149,8 @@ func TestExportWritesAGraphThatIsConfirmed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !comparison.Agree() || !bytes.Equal(floatBytes(want), floatBytes(reference.Logits.Values[:40])) {
+	if !comparison.Agree() ||
+		!bytes.Equal(floatBytes(want), floatBytes(reference.Logits.Values[:40])) {
 		t.Errorf("test data, trainer's logits and onnxruntime do not agree: %s", comparison.Reason())
 	}
 
@@ -211,8 +216,10 @@ func TestTheBestWeightsAreExported(t *testing.T) {
 func TestDisagreementWritesNothing(t *testing.T) {
 	path := smallRun(t, "")
 	dir := t.TempDir()
-	code, _, errs := runExport("-run", path, "-o", filepath.Join(dir, "small.onnx"), "-verify", "onnxruntime", "-tolerance", "1e-12")
-	if code != cli.ExitFailure || !strings.Contains(errs, "does not answer as the trainer does") || !strings.Contains(errs, "nothing was written") {
+	code, _, errs := runExport("-run", path, "-o", filepath.Join(dir, "small.onnx"), "-verify",
+		"onnxruntime", "-tolerance", "1e-12")
+	if code != cli.ExitFailure || !strings.Contains(errs, "does not answer as the trainer does") ||
+		!strings.Contains(errs, "nothing was written") {
 		t.Errorf("exit %d, %q", code, errs)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
@@ -240,15 +247,20 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"unknown flag", []string{"-outptu", "x"}, cli.ExitUsage, "unknown flag -outptu"},
 		{"output without run", []string{"-o", "x.onnx"}, cli.ExitUsage, "give its -run or -model too"},
-		{"output of another kind", []string{"-run", "x", "-o", "x.pb"}, cli.ExitUsage, "does not end in .onnx"},
+		{"output of another kind", []string{"-run", "x", "-o", "x.pb"}, cli.ExitUsage,
+			"does not end in .onnx"},
 		{"run and runs", []string{"-run", "x", "-runs", "y"}, cli.ExitUsage, "give one of them"},
 		{"runtime", []string{"-verify", "onnxrunime"}, cli.ExitUsage, `did you mean "onnxruntime"`},
 		{"tolerance", []string{"-tolerance", "1"}, cli.ExitUsage, "outside 0 < t < 1"},
 		{"tolerance of 0", []string{"-tolerance", "0"}, cli.ExitUsage, "outside 0 < t < 1"},
-		{"tolerance that is no number", []string{"-tolerance", "NaN"}, cli.ExitUsage, "outside 0 < t < 1"},
-		{"no runs", []string{"-runs", empty}, cli.ExitFailure, "has no run e1 or e2; train one with: make train-e1"},
-		{"no run", []string{"-run", empty, "-o", filepath.Join(empty, "x.onnx")}, cli.ExitFailure, "is not the folder of a run"},
-		{"damaged", []string{"-run", damaged, "-o", filepath.Join(empty, "x.onnx")}, cli.ExitFailure, "checkpoints is whole"},
+		{"tolerance that is no number", []string{"-tolerance", "NaN"}, cli.ExitUsage,
+			"outside 0 < t < 1"},
+		{"no runs", []string{"-runs", empty}, cli.ExitFailure,
+			"has no run e1 or e2; train one with: make train-e1"},
+		{"no run", []string{"-run", empty, "-o", filepath.Join(empty, "x.onnx")}, cli.ExitFailure,
+			"is not the folder of a run"},
+		{"damaged", []string{"-run", damaged, "-o", filepath.Join(empty, "x.onnx")}, cli.ExitFailure,
+			"checkpoints is whole"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, _, errs := runExport(test.args...)
@@ -270,8 +282,9 @@ func TestExamples(t *testing.T) {
 	})
 }
 
-// TestExportOfAResidualNetwork: a trained network of BatchNorm and residual sums is exported after the trainer, onnxruntime
-// and native agreed; that onnx-go was not asked, and why, is said, recorded and in the card.
+// TestExportOfAResidualNetwork: a trained network of BatchNorm and residual sums is exported after
+// the trainer, onnxruntime and native agreed; that onnx-go was not asked, and why, is said,
+// recorded and in the card.
 func TestExportOfAResidualNetwork(t *testing.T) {
 	path := trainedRun(t, networktest.Residual(t, builder.Shape{1, 28, 28}, 10), "0-1")
 	dir := t.TempDir()
@@ -281,12 +294,14 @@ func TestExportOfAResidualNetwork(t *testing.T) {
 		t.Fatalf("exit %d: %s%s", code, out, errs)
 	}
 	refusal := `onnx-go is not asked, as it does not run the graph: node 1 (BatchNormalization "bn1")`
-	for _, want := range []string{"onnxruntime 1.", "native " + cli.ModuleVersion, refusal, "wrote " + output} {
+	for _, want := range []string{"onnxruntime 1.", "native " + cli.ModuleVersion, refusal, "wrote " +
+		output} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
 	}
-	// Which agreed, or nothing were written: of two logits that are one up to rounding either may be the larger.
+	// Which agreed, or nothing were written: of two logits that are one up to rounding either may be
+	// the larger.
 	if n := strings.Count(out, " labels differ, largest logit difference "); n != 2 {
 		t.Errorf("%d runtimes agree, want 2:\n%s", n, out)
 	}
@@ -294,7 +309,8 @@ func TestExportOfAResidualNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| trainer (native engine) |", "| onnxruntime 1.", "| native " + cli.ModuleVersion, "onnx-go was not asked, as it does not run the graph: node 1"} {
+	for _, want := range []string{"| trainer (native engine) |", "| onnxruntime 1.", "| native " +
+		cli.ModuleVersion, "onnx-go was not asked, as it does not run the graph: node 1"} {
 		if !strings.Contains(string(card), want) {
 			t.Errorf("the card lacks %q:\n%s", want, card)
 		}
@@ -307,7 +323,8 @@ func TestExportOfAResidualNetwork(t *testing.T) {
 		t.Errorf("%v, the record lacks who was not asked:\n%s", err, record)
 	}
 	// Who names it is told that it cannot.
-	code, _, errs = runExport("-run", path, "-o", filepath.Join(dir, "again.onnx"), "-verify", "onnxruntime,onnx-go")
+	code, _, errs = runExport("-run", path, "-o", filepath.Join(dir, "again.onnx"), "-verify",
+		"onnxruntime,onnx-go")
 	if code != cli.ExitFailure || !strings.Contains(errs, "verify with onnx-go") {
 		t.Errorf("exit %d: %s", code, errs)
 	}

@@ -26,7 +26,8 @@ func stripesRun(t *testing.T) (path, data string) {
 		}
 	}
 	for name, content := range map[string]string{
-		"images.npy": "(80, 6, 6), }\n" + string(set.Images), "labels.npy": "(80, 3), }\n" + string(labels),
+		"images.npy": "(80, 6, 6), }\n" + string(set.Images), "labels.npy": "(80, 3), }\n" +
+			string(labels),
 	} {
 		shape, rest, _ := strings.Cut(content, "\n")
 		header := "{'descr': '|u1', 'fortran_order': False, 'shape': " + shape + "\n"
@@ -39,7 +40,8 @@ func stripesRun(t *testing.T) (path, data string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, err := builder.New("stripes", builder.Shape{1, 6, 6}, builder.Flatten{}, builder.Dense{Units: 3})
+	network, err := builder.New("stripes", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,13 +69,14 @@ func stripesRun(t *testing.T) (path, data string) {
 	return path, data
 }
 
-// A graph of a network for any number of labels says so, with the accuracy that is of all of them, and
-// the runtimes answer as the trainer does; so do its variants.
+// A graph of a network for any number of labels says so, with the accuracy that is of all of them,
+// and the runtimes answer as the trainer does; so do its variants.
 func TestExportOfSeveralLabels(t *testing.T) {
 	path, data := stripesRun(t)
 	output := filepath.Join(t.TempDir(), "stripes.onnx")
 	code, out, errs := runExport("-run", path, "-o", output, "-verify", "native,onnxruntime")
-	if code != cli.ExitOK || strings.Count(out, "Subset accuracy = ") != 3 || strings.Count(out, " 0 labels differ") != 2 {
+	if code != cli.ExitOK || strings.Count(out, "Subset accuracy = ") != 3 ||
+		strings.Count(out, " 0 labels differ") != 2 {
 		t.Fatalf("exit %d: %s%s", code, out, errs)
 	}
 	model, err := onnx.Read(output)
@@ -91,7 +94,8 @@ func TestExportOfSeveralLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"an image has any number of them, those whose probability is above 0.5", "| runtime | subset accuracy | images with a label that differs",
+	for _, want := range []string{"an image has any number of them, those whose probability is above 0.5",
+		"| runtime | subset accuracy | images with a label that differs",
 		"An image is answered right where all its labels are told and no others."} {
 		if !strings.Contains(string(card), want) {
 			t.Errorf("the card says nothing of %q", want)
@@ -101,12 +105,12 @@ func TestExportOfSeveralLabels(t *testing.T) {
 		!strings.Contains(errs, "have one label each") {
 		t.Errorf("judged on images of one label: exit %d: %s%s", code, out, errs)
 	}
-	if code, out, errs = runExport("-run", path, "-o", output, "-verify", "openvino"); code == cli.ExitOK ||
-		!strings.Contains(errs, "counts one label an image") {
+	if code, out, errs = runExport("-run", path, "-o", output, "-verify",
+		"openvino"); code == cli.ExitOK || !strings.Contains(errs, "counts one label an image") {
 		t.Errorf("verified by another runtime: exit %d: %s%s", code, out, errs)
 	}
-	if code, out, errs = runExport("-model", output, "-variant", "float16", "-data", data); code != cli.ExitOK ||
-		strings.Count(out, "Subset accuracy = ") != 2 {
+	if code, out, errs = runExport("-model", output, "-variant", "float16", "-data",
+		data); code != cli.ExitOK || strings.Count(out, "Subset accuracy = ") != 2 {
 		t.Errorf("a variant: exit %d: %s%s", code, out, errs)
 	}
 	if code, out, errs = runExport("-model", output, "-softmax", "-data", data); code == cli.ExitOK {

@@ -52,7 +52,8 @@ func TestARunOnPicturesIsVerifiedOnAFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, err := builder.New("own", builder.Shape{3, 8, 8}, builder.Flatten{}, builder.Dense{Units: 3})
+	network, err := builder.New("own", builder.Shape{3, 8, 8}, builder.Flatten{},
+		builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,8 @@ func TestARunOnPicturesIsVerifiedOnAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	graph := filepath.Join(t.TempDir(), "own.onnx")
-	code, out, errs := runExport("-run", run, "-o", graph, "-verify", "native", "-data", pictureSet(t, "bee", "cat"))
+	code, out, errs := runExport("-run", run, "-o", graph, "-verify", "native", "-data",
+		pictureSet(t, "bee", "cat"))
 	if code != 0 || !strings.Contains(out, "0 labels differ") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
@@ -82,7 +84,8 @@ func TestARunOnPicturesIsVerifiedOnAFolder(t *testing.T) {
 		t.Errorf("on what it was trained on: exit %d: %s%s", code, out, errs)
 	}
 	code, _, errs = runExport("-run", run, "-o", graph+".onnx", "-data", pictureSet(t, "bee", "dog"))
-	if _, err := os.Stat(graph + ".onnx"); code != 1 || !strings.Contains(errs, `there is no class "dog"`) || err == nil {
+	if _, err := os.Stat(graph + ".onnx"); code != 1 ||
+		!strings.Contains(errs, `there is no class "dog"`) || err == nil {
 		t.Errorf("another class: exit %d: %s", code, errs)
 	}
 }

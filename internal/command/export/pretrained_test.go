@@ -32,7 +32,8 @@ func TestAPretrainedNetworkIsExported(t *testing.T) {
 		t.Fatal(err)
 	}
 	record, ok, err := model.TrainingRecord()
-	if err != nil || !ok || !record.Elsewhere || record.Sizing != "resize 224×224 crop=0.875 bicubic" ||
+	if err != nil || !ok || !record.Elsewhere ||
+		record.Sizing != "resize 224×224 crop=0.875 bicubic" ||
 		record.Licence != "Apache-2.0" || len(record.ClassLabels) != 1000 ||
 		record.ClassLabels[310] != "ant" {
 		t.Errorf("the record is %+v (%v)", record, err)

@@ -32,7 +32,8 @@ func (o *options) setsOf(dir train.RunDir) (train.Sets, error) {
 		return train.Sets{}, err
 	}
 	softmax := func(wanted export.VariantOptions) bool { return wanted.Form.Softmax }
-	if checkpoint.Config.Loss.Name == train.LossBinary && slices.ContainsFunc(o.variants.wanted, softmax) {
+	if checkpoint.Config.Loss.Name == train.LossBinary && slices.ContainsFunc(o.variants.wanted,
+		softmax) {
 		return train.Sets{}, fmt.Errorf("%s: %w", dir.Path(), export.ErrSigmoid)
 	}
 	return checkpoint.Sets, nil

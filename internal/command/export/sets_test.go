@@ -37,7 +37,8 @@ func ownSet(t *testing.T) string {
 			if err := dataset.WriteIDX(&file, x); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(dir, part+"-"+name+"-ubyte"), file.Bytes(), 0o666); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, part+"-"+name+"-ubyte"), file.Bytes(),
+				0o666); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -56,11 +57,13 @@ func ownRun(t *testing.T, data string, tested bool) (path string) {
 		return set
 	}
 	network, err := builder.New("own", builder.Shape{3, 9, 10},
-		builder.Conv2D{Filters: 2, Kernel: builder.Square(3)}, builder.ReLU{}, builder.Flatten{}, builder.Dense{Units: 3})
+		builder.Conv2D{Filters: 2, Kernel: builder.Square(3)}, builder.ReLU{}, builder.Flatten{},
+		builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
-	trainer, err := train.New(network, open(dataset.Train), train.Config{Data: data, Epochs: 1, Pixels: train.PixelsUnit}, nil)
+	trainer, err := train.New(network, open(dataset.Train),
+		train.Config{Data: data, Epochs: 1, Pixels: train.PixelsUnit}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,20 +124,25 @@ func TestExportIsJudgedOnTheRunsOwnSet(t *testing.T) {
 		return out + errs
 	}
 	export(cli.ExitOK, "-run", tested, "-verify", "native")
-	if text := card(output); !strings.Contains(text, "## Accuracy on the 30 test images of `"+filepath.Base(data)+":t10k`") {
+	if text := card(output); !strings.Contains(text,
+		"## Accuracy on the 30 test images of `"+filepath.Base(data)+":t10k`") {
 		t.Error(text)
 	}
-	if r := recordOf(output); r.TestImages != 30 || len(r.TestSHA256) != 64 || len(r.DataSHA256) != 64 || r.Attribution != "" || r.Licence != "" || len(r.ClassLabels) != 3 {
+	if r := recordOf(output); r.TestImages != 30 || len(r.TestSHA256) != 64 ||
+		len(r.DataSHA256) != 64 || r.Attribution != "" || r.Licence != "" || len(r.ClassLabels) != 3 {
 		t.Errorf("recorded is %+v", r)
 	}
-	if text := export(cli.ExitFailure, "-run", untested); !strings.Contains(text, "tested on no set; name one with -data, or export unverified with -verify none") {
+	if text := export(cli.ExitFailure, "-run", untested); !strings.Contains(text,
+		"tested on no set; name one with -data, or export unverified with -verify none") {
 		t.Error(text)
 	}
 	export(cli.ExitOK, "-run", untested, "-verify", "none")
-	if r := recordOf(output); r.TestImages != 0 || r.TestSet != "" || r.DataSet != filepath.Base(data)+":train" {
+	if r := recordOf(output); r.TestImages != 0 || r.TestSet != "" ||
+		r.DataSet != filepath.Base(data)+":train" {
 		t.Errorf("recorded is %+v", r)
 	}
-	if text := card(output); !strings.Contains(text, "Not measured: the graph was exported without a test set") {
+	if text := card(output); !strings.Contains(text,
+		"Not measured: the graph was exported without a test set") {
 		t.Error(text)
 	}
 	export(cli.ExitOK, "-run", untested, "-verify", "native", "-data", data)
@@ -145,10 +153,12 @@ func TestExportIsJudgedOnTheRunsOwnSet(t *testing.T) {
 	code, out, errs := runExport("-run", tested, "-verify", "onnxruntime-python", "-o", output)
 	if strings.Contains(errs, "could not be asked: python") {
 		t.Logf("Python's onnxruntime cannot be installed here: %s", errs)
-	} else if code != cli.ExitOK || !strings.Contains(out, "onnxruntime (Python) 1.") || !strings.Contains(out, "0 labels differ") {
+	} else if code != cli.ExitOK || !strings.Contains(out, "onnxruntime (Python) 1.") ||
+		!strings.Contains(out, "0 labels differ") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
-	if text := export(cli.ExitFailure, "-run", tested, "-data", "t10k"); !strings.Contains(text, "own takes 3×9×10, the images of t10k are 1×28×28") {
+	if text := export(cli.ExitFailure, "-run", tested, "-data", "t10k"); !strings.Contains(text,
+		"own takes 3×9×10, the images of t10k are 1×28×28") {
 		t.Error(text)
 	}
 }
@@ -160,7 +170,8 @@ func TestExportWritesOverNothingOfOthers(t *testing.T) {
 	output := filepath.Join(dir, "own.onnx")
 	refused := func(says string) {
 		t.Helper()
-		if code, _, errs := runExport("-run", run, "-o", output, "-verify", "none"); code != cli.ExitFailure || !strings.Contains(errs, says) {
+		if code, _, errs := runExport("-run", run, "-o", output, "-verify",
+			"none"); code != cli.ExitFailure || !strings.Contains(errs, says) {
 			t.Errorf("exit %d, %s", code, errs)
 		}
 	}
@@ -211,8 +222,10 @@ func TestVariantsOfForeignModels(t *testing.T) {
 	if err := model.Write(last); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-model", last, "-variant", "float32,float16,int8", "-input", "uint8", "-pixels", "0.4,0.25", "-max-loss", "30"}
-	if code, _, errs := runExport(args...); code != cli.ExitFailure || !strings.Contains(errs, "name a set with -") {
+	args := []string{"-model", last, "-variant", "float32,float16,int8", "-input", "uint8", "-pixels",
+		"0.4,0.25", "-max-loss", "30"}
+	if code, _, errs := runExport(args...); code != cli.ExitFailure ||
+		!strings.Contains(errs, "name a set with -") {
 		t.Errorf("without data: exit %d, %s", code, errs)
 	}
 	code, out, errs := runExport(append(args, "-data", data, "-calibration-data", data)...)
@@ -245,22 +258,26 @@ func TestVariantsOfForeignModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	var logits []infer.Logits
-	for file, fed := range map[string]dataset.Pixels{last: pixels, strings.TrimSuffix(last, ".onnx") + "-uint8.onnx": {}} {
+	for file, fed := range map[string]dataset.Pixels{last: pixels,
+		strings.TrimSuffix(last, ".onnx") + "-uint8.onnx": {}} {
 		loaded, err := infer.LoadModel(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		runtime, err := infer.OpenRuntime(t.Context(), infer.RuntimeNative, loaded, infer.RuntimeOptions{})
+		runtime, err := infer.OpenRuntime(t.Context(), infer.RuntimeNative, loaded,
+			infer.RuntimeOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		result, err := infer.Evaluate(t.Context(), runtime, set, infer.EvaluateOptions{Pixels: fed, KeepLogits: true})
+		result, err := infer.Evaluate(t.Context(), runtime, set,
+			infer.EvaluateOptions{Pixels: fed, KeepLogits: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		logits = append(logits, result.Logits)
 	}
-	if c, err := infer.Compare(logits[0], logits[1], infer.DefaultTolerance); err != nil || !c.Agree() {
+	if c, err := infer.Compare(logits[0], logits[1], infer.DefaultTolerance); err != nil ||
+		!c.Agree() {
 		t.Errorf("%v %v", err, c.Reason())
 	}
 }

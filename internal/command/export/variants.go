@@ -30,26 +30,39 @@ type variantSets struct{ test, calibration dataset.Source }
 
 // define adds the flags. What it returns reads them once they are parsed; given are
 // the names of those on the command line, and output is -o.
-func (v *variants) define(flags *flag.FlagSet) (read func(given map[string]bool, output string) error) {
-	flags.StringVar(&v.model, "model", "", "make variants of this ONNX `file` instead of exporting a run")
-	precisions := flags.String("variant", "", "`precisions` to make variants of, separated by commas: "+strings.Join(export.Precisions(), ", "))
-	batch := flags.String("batch", "", "`number` of images that a variant takes at once, or dynamic (as the graph does)")
+func (v *variants) define(flags *flag.FlagSet) (read func(given map[string]bool,
+	output string) error) {
+	flags.StringVar(&v.model, "model", "",
+		"make variants of this ONNX `file` instead of exporting a run")
+	precisions := flags.String("variant", "",
+		"`precisions` to make variants of, separated by commas: "+strings.Join(export.Precisions(), ", "))
+	batch := flags.String("batch", "",
+		"`number` of images that a variant takes at once, or dynamic (as the graph does)")
 	softmax := flags.Bool("softmax", false, "have a variant give probabilities")
-	input := flags.String("input", "float32", "`type` of a variant's input: float32, or uint8 for the pixels 0…255, N×H×W×C, scaled in the graph")
-	calibration := flags.Int("calibration", export.DefaultCalibration, "`images` of the training set to measure int8's ranges on")
-	cli.Suggest(flags, &v.calibration, "calibration-data", "", cli.DataSets{}, "`set` that these images are drawn from, instead of the one that was trained on")
-	pixels := flags.String("pixels", "", "how pixels are fed to a -model that does not record it: 0-1, `MEAN,STD` for (x/255-MEAN)/STD, or another of train's -pixels (0-255)")
+	input := flags.String("input", "float32",
+		"`type` of a variant's input: float32, or uint8 for the pixels 0…255, N×H×W×C, scaled in the graph")
+	calibration := flags.Int("calibration", export.DefaultCalibration,
+		"`images` of the training set to measure int8's ranges on")
+	cli.Suggest(flags, &v.calibration, "calibration-data", "", cli.DataSets{},
+		"`set` that these images are drawn from, instead of the one that was trained on")
+	pixels := flags.String("pixels", "",
+		"how pixels are fed to a -model that does not record it: 0-1, `MEAN,STD` for (x/255-MEAN)/STD, or another of train's -pixels (0-255)")
 	seed := flags.Uint64("seed", 0, "`seed` that draws them")
-	maxLoss := flags.Float64("max-loss", 100*export.DefaultMaxLoss, "`points` of accuracy that float16 and int8 may lose")
+	maxLoss := flags.Float64("max-loss", 100*export.DefaultMaxLoss,
+		"`points` of accuracy that float16 and int8 may lose")
 	return func(given map[string]bool, output string) error {
 		asked := given["variant"] || given["batch"] || given["softmax"] || given["input"]
 		switch {
 		case v.model != "" && !asked:
-			return errors.New("-model asks for a variant; say which with -variant, -batch, -softmax or -input")
-		case !asked && (given["calibration"] || given["calibration-data"] || given["seed"] || given["max-loss"]):
-			return errors.New("-calibration, -calibration-data, -seed and -max-loss are for variants; ask for one with -variant")
+			return errors.New(
+				"-model asks for a variant; say which with -variant, -batch, -softmax or -input")
+		case !asked && (given["calibration"] || given["calibration-data"] || given["seed"] ||
+			given["max-loss"]):
+			return errors.New(
+				"-calibration, -calibration-data, -seed and -max-loss are for variants; ask for one with -variant")
 		case *pixels != "" && v.model == "":
-			return errors.New("-pixels is for a -model that does not record how its pixels are fed; a run does")
+			return errors.New(
+				"-pixels is for a -model that does not record how its pixels are fed; a run does")
 		case *calibration < 1:
 			return fmt.Errorf("-calibration %d: at least 1 image is needed", *calibration)
 		case !(*maxLoss > 0 && *maxLoss < 100):
@@ -70,14 +83,18 @@ func (v *variants) define(flags *flag.FlagSet) (read func(given map[string]bool,
 			return err
 		}
 		for _, precision := range chosen {
-			o := export.VariantOptions{Precision: precision, Form: form, Calibration: *calibration, Seed: *seed, Pixels: *pixels, MaxLoss: *maxLoss / 100}
+			o := export.VariantOptions{Precision: precision, Form: form, Calibration: *calibration,
+				Seed: *seed, Pixels: *pixels, MaxLoss: *maxLoss / 100}
 			if o.Name() == "" {
-				return errors.New("float32 in the form that the graph has is the graph itself; ask for another -variant, -batch, -softmax or -input")
+				return errors.New(
+					"float32 in the form that the graph has is the graph itself; ask for another -variant, -batch, -softmax or -input")
 			}
 			v.wanted = append(v.wanted, o)
 		}
 		if v.model != "" && output != "" && len(v.wanted) > 1 {
-			return fmt.Errorf("-o names one file, but -variant asks for %d; leave -o out, and each is called after -model", len(v.wanted))
+			return fmt.Errorf(
+				"-o names one file, but -variant asks for %d; leave -o out, and each is called after -model",
+				len(v.wanted))
 		}
 		return nil
 	}
@@ -104,7 +121,8 @@ func bytesOf(text string) (bool, error) {
 	case "uint8":
 		return true, nil
 	}
-	return false, fmt.Errorf("-input %q is neither float32 nor uint8%s", text, nearest.Hint(text, []string{"float32", "uint8"}))
+	return false, fmt.Errorf("-input %q is neither float32 nor uint8%s", text,
+		nearest.Hint(text, []string{"float32", "uint8"}))
 }
 
 // precisionsOf returns those that -variant lists, each once; float32 where only the
@@ -116,7 +134,8 @@ func precisionsOf(list string) ([]export.Precision, error) {
 	var chosen []export.Precision
 	for _, name := range strings.Split(list, ",") {
 		if known := export.Precisions(); !slices.Contains(known, name) {
-			return nil, fmt.Errorf("-variant: unknown precision %q%s; there are %s", name, nearest.Hint(name, known), strings.Join(known, ", "))
+			return nil, fmt.Errorf("-variant: unknown precision %q%s; there are %s", name,
+				nearest.Hint(name, known), strings.Join(known, ", "))
 		}
 		if !slices.Contains(chosen, export.Precision(name)) {
 			chosen = append(chosen, export.Precision(name))
@@ -135,7 +154,8 @@ func loaded(ctx context.Context, source dataset.Source) (*dataset.Set, error) {
 
 // make makes the variants of a model. output is the only one's file; each is called
 // after the model if it is empty.
-func (v *variants) make(ctx context.Context, model, output string, sets variantSets, opener *opener) (err error) {
+func (v *variants) make(ctx context.Context, model, output string, sets variantSets,
+	opener *opener) (err error) {
 	if v.calibration != "" {
 		if sets.calibration, err = opener.open(ctx, v.calibration, dataset.Train); err != nil {
 			return fmt.Errorf("-calibration-data: %w", err)

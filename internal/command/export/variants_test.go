@@ -19,8 +19,9 @@ func TestVariantsOfARun(t *testing.T) {
 		t.Fatal(errs)
 	}
 	output := filepath.Join(dir, "small.onnx")
-	code, out, errs := runExport("-run", path, "-o", output, "-verify", "none", "-variant", "float16,int8", "-input", "uint8", "-batch", "4",
-		"-calibration", "64", "-seed", "2", "-max-loss", "1")
+	code, out, errs := runExport("-run", path, "-o", output, "-verify", "none", "-variant",
+		"float16,int8", "-input", "uint8", "-batch", "4", "-calibration", "64", "-seed", "2", "-max-loss",
+		"1")
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
@@ -31,7 +32,8 @@ func TestVariantsOfARun(t *testing.T) {
 	if second, err := os.ReadFile(output); err != nil || string(second) != string(first) {
 		t.Errorf("the graph is another one beside its variants (%v)", err)
 	}
-	for _, want := range []string{"calibrated on 64 images of t10k, seed 2", "labels differ", "wrote " + output} {
+	for _, want := range []string{"calibrated on 64 images of t10k, seed 2", "labels differ",
+		"wrote " + output} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
@@ -42,7 +44,8 @@ func TestVariantsOfARun(t *testing.T) {
 			t.Fatal(err)
 		}
 		record, _ := model.VariantRecord()
-		if record.Variant != precision+", batch 4, uint8 input" || model.Inputs()[0].String() != "uint8[4×28×28×1]" {
+		if record.Variant != precision+", batch 4, uint8 input" ||
+			model.Inputs()[0].String() != "uint8[4×28×28×1]" {
 			t.Errorf("%+v takes %v", record, model.Inputs()[0])
 		}
 	}
@@ -52,7 +55,8 @@ func TestVariantsOfARun(t *testing.T) {
 func TestVariantOfAModel(t *testing.T) {
 	dir := t.TempDir()
 	model := filepath.Join(dir, "small.onnx")
-	if code, _, errs := runExport("-run", smallRun(t, ""), "-o", model, "-verify", "none"); code != cli.ExitOK {
+	if code, _, errs := runExport("-run", smallRun(t, ""), "-o", model, "-verify",
+		"none"); code != cli.ExitOK {
 		t.Fatal(errs)
 	}
 	named := filepath.Join(dir, "named.onnx")
@@ -66,7 +70,8 @@ func TestVariantOfAModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := os.ReadFile(filepath.Join(dir, "small-softmax.onnx")); err != nil || string(a) != string(b) {
+	if b, err := os.ReadFile(filepath.Join(dir, "small-softmax.onnx")); err != nil ||
+		string(a) != string(b) {
 		t.Errorf("the two differ (%v)", err)
 	}
 	code, _, errs := runExport("-model", named, "-batch", "1")
@@ -82,24 +87,34 @@ func TestVariantUsage(t *testing.T) {
 		want string
 	}{
 		{"nothing asked", []string{"-model", "x.onnx"}, "say which with -variant"},
-		{"precision", []string{"-model", "x.onnx", "-variant", "int18"}, `unknown precision "int18"; did you mean "int8"`},
+		{"precision", []string{"-model", "x.onnx", "-variant", "int18"},
+			`unknown precision "int18"; did you mean "int8"`},
 		{"the same", []string{"-model", "x.onnx", "-variant", "float32"}, "is the graph itself"},
-		{"batch", []string{"-model", "x.onnx", "-batch", "0"}, "-batch 0 is neither dynamic nor a number"},
-		{"input", []string{"-model", "x.onnx", "-input", "int8"}, `-input "int8" is neither float32 nor uint8; did you mean "uint8"`},
-		{"calibration", []string{"-model", "x.onnx", "-variant", "int8", "-calibration", "0"}, "at least 1 image"},
-		{"loss", []string{"-model", "x.onnx", "-variant", "int8", "-max-loss", "NaN"}, "-max-loss NaN is outside"},
+		{"batch", []string{"-model", "x.onnx", "-batch", "0"},
+			"-batch 0 is neither dynamic nor a number"},
+		{"input", []string{"-model", "x.onnx", "-input", "int8"},
+			`-input "int8" is neither float32 nor uint8; did you mean "uint8"`},
+		{"calibration", []string{"-model", "x.onnx", "-variant", "int8", "-calibration", "0"},
+			"at least 1 image"},
+		{"loss", []string{"-model", "x.onnx", "-variant", "int8", "-max-loss", "NaN"},
+			"-max-loss NaN is outside"},
 		{"calibration of nothing", []string{"-seed", "1"}, "are for variants"},
-		{"one file for two", []string{"-model", "x.onnx", "-variant", "int8,float16", "-o", "y.onnx"}, "-o names one file, but -variant asks for 2"},
-		{"model and run", []string{"-model", "x.onnx", "-run", "y", "-softmax"}, "-model is there already"},
-		{"model and verify", []string{"-model", "x.onnx", "-softmax", "-verify", "none"}, "held against it in onnxruntime"},
+		{"one file for two", []string{"-model", "x.onnx", "-variant", "int8,float16", "-o", "y.onnx"},
+			"-o names one file, but -variant asks for 2"},
+		{"model and run", []string{"-model", "x.onnx", "-run", "y", "-softmax"},
+			"-model is there already"},
+		{"model and verify", []string{"-model", "x.onnx", "-softmax", "-verify", "none"},
+			"held against it in onnxruntime"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if code, _, errs := runExport(test.args...); code != cli.ExitUsage || !strings.Contains(errs, test.want) {
+			if code, _, errs := runExport(test.args...); code != cli.ExitUsage ||
+				!strings.Contains(errs, test.want) {
 				t.Errorf("exit %d, %q; want %q", code, errs, test.want)
 			}
 		})
 	}
-	if code, _, errs := runExport("-model", filepath.Join(t.TempDir(), "none.onnx"), "-variant", "int8"); code != cli.ExitFailure || !strings.Contains(errs, "none.onnx") {
+	if code, _, errs := runExport("-model", filepath.Join(t.TempDir(), "none.onnx"), "-variant",
+		"int8"); code != cli.ExitFailure || !strings.Contains(errs, "none.onnx") {
 		t.Errorf("exit %d, %q", code, errs)
 	}
 }

@@ -44,17 +44,20 @@ func (s *source) compared() (*onnx.Model, *runFlags, error) {
 
 // answers are the scores of a result and, where the model ends in a head and the
 // runtime shows them, the logits before it. The note says why it does not.
-func (s *source) answers(ctx context.Context, name string, result *infer.Result) (answers infer.Answers, note string, err error) {
+func (s *source) answers(ctx context.Context, name string,
+	result *infer.Result) (answers infer.Answers, note string, err error) {
 	answers.Scores = result.Logits
 	if s.head.None() {
 		return answers, "", nil
 	}
 	answers.Logits, err = s.logits(ctx, name)
 	if err == nil && (answers.Logits.N != result.Logits.N || answers.Logits.K != result.Logits.K) {
-		err = fmt.Errorf("they are %d×%d and the scores %d×%d", answers.Logits.N, answers.Logits.K, result.Logits.N, result.Logits.K)
+		err = fmt.Errorf("they are %d×%d and the scores %d×%d", answers.Logits.N, answers.Logits.K,
+			result.Logits.N, result.Logits.K)
 	}
 	if err != nil && ctx.Err() == nil {
-		return infer.Answers{Scores: result.Logits}, fmt.Sprintf("%s does not show the logits before %v: %v", name, s.head, err), nil
+		return infer.Answers{Scores: result.Logits}, fmt.Sprintf(
+			"%s does not show the logits before %v: %v", name, s.head, err), nil
 	}
 	return answers, "", err
 }
@@ -80,7 +83,8 @@ func (s *source) logits(ctx context.Context, name string) (infer.Logits, error) 
 }
 
 // rounding measures that of the model in a runtime, whose answers are given.
-func (s *source) rounding(ctx context.Context, name string, answers infer.Answers) (infer.Rounding, error) {
+func (s *source) rounding(ctx context.Context, name string, answers infer.Answers) (infer.Rounding,
+	error) {
 	model, flags, err := s.compared()
 	if err != nil {
 		return infer.Rounding{}, err
@@ -117,14 +121,15 @@ func (v verdict) from() string {
 	return "the default"
 }
 
-// settle compares two answers. The default tolerance is for graphs of a few layers;
-// where it is passed, and no other was given, what rounding does to this graph is
-// measured, and the answers are held to that. told is how labels are told from scores, as Result.Told
-// has it.
-func settle(a, b infer.Answers, head infer.Head, tolerance float64, given bool, told *float32, measure func() (*infer.Rounding, error)) (verdict, error) {
+// settle compares two answers. The default tolerance is for graphs of a few layers; where it is
+// passed, and no other was given, what rounding does to this graph is measured, and the answers are
+// held to that. told is how labels are told from scores, as Result.Told has it.
+func settle(a, b infer.Answers, head infer.Head, tolerance float64, given bool, told *float32,
+	measure func() (*infer.Rounding, error)) (verdict, error) {
 	v := verdict{given: given}
 	var err error
-	if v.Comparison, err = infer.CompareAnswers(a, b, head, infer.Allowance{Tolerance: tolerance, Told: told}); err != nil {
+	if v.Comparison, err = infer.CompareAnswers(a, b, head,
+		infer.Allowance{Tolerance: tolerance, Told: told}); err != nil {
 		return v, err
 	}
 	if given || v.Agree() || v.NotFinite > 0 {

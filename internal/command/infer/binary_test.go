@@ -27,7 +27,8 @@ func TestProbabilitiesOfABinaryNetwork(t *testing.T) {
 	digitPNG(t, digit, 0, 1)
 	const told = "infer: note: the probability of each class stands alone"
 	probabilities := func(model string, note bool) (sum float64) {
-		code, out, errs := runCommand(t, "-model", model, "-runtime", "native", "-json", "-top", "10", digit)
+		code, out, errs := runCommand(t, "-model", model, "-runtime", "native", "-json", "-top", "10",
+			digit)
 		var said struct {
 			Top []struct{ Probability float64 }
 		}
@@ -44,11 +45,13 @@ func TestProbabilitiesOfABinaryNetwork(t *testing.T) {
 	}
 	usual := modelThatRecords(t, onnx.TrainingRecord{})
 	binary := modelThatRecords(t, onnx.TrainingRecord{Probabilities: onnx.SigmoidOfScores})
-	if a, b := probabilities(usual, false), probabilities(binary, true); math.Abs(a-1) > 1e-5 || math.Abs(b-1) < 1e-3 {
+	if a, b := probabilities(usual, false), probabilities(binary, true); math.Abs(a-1) > 1e-5 ||
+		math.Abs(b-1) < 1e-3 {
 		t.Errorf("the probabilities sum to %v, and to %v where classes stand alone", a, b)
 	}
 	folder, table := filepath.Join(dir, "report"), filepath.Join(dir, "answers.csv")
-	code, _, errs := runCommand(t, "-model", binary, "-runtime", "native", "-data", smallData(t, 50), "-report", folder, "-o", table)
+	code, _, errs := runCommand(t, "-model", binary, "-runtime", "native", "-data", smallData(t, 50),
+		"-report", folder, "-o", table)
 	if code != 0 {
 		t.Fatal(errs)
 	}
@@ -122,7 +125,8 @@ func TestTheBestOfSureScores(t *testing.T) {
 	dir := t.TempDir()
 	digit, table := filepath.Join(dir, "a.png"), filepath.Join(dir, "answers.csv")
 	digitPNG(t, digit, 0, 1)
-	code, out, errs := runCommand(t, "-model", model, "-runtime", "native", "-json", "-top", "2", digit)
+	code, out, errs := runCommand(t, "-model", model, "-runtime", "native", "-json", "-top", "2",
+		digit)
 	var said struct{ Top []candidate }
 	if err := json.Unmarshal([]byte(out), &said); err != nil || code != 0 {
 		t.Fatalf("exit %d: %v: %s%s", code, err, out, errs)
@@ -140,7 +144,8 @@ func TestTheBestOfSureScores(t *testing.T) {
 	if err != nil || len(results) != 2 || results[0].Class != 3 || results[1].Class != 9 {
 		t.Errorf("package classify says %+v, %v", results, err)
 	}
-	code, _, errs = runCommand(t, "-model", model, "-runtime", "native", "-data", smallData(t, 5), "-o", table)
+	code, _, errs = runCommand(t, "-model", model, "-runtime", "native", "-data", smallData(t, 5),
+		"-o", table)
 	if code != 0 {
 		t.Fatal(errs)
 	}

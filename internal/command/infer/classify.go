@@ -60,16 +60,20 @@ func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr i
 	if err != nil {
 		return err
 	}
-	reading, err := infer.PictureOptions(model.model, model.record, o.pictures.Apply(dataset.Options{}))
+	reading, err := infer.PictureOptions(model.model, model.record,
+		o.pictures.Apply(dataset.Options{}))
 	if err != nil {
 		return err
 	}
 	s := &session{options: o, loaded: model}
-	runtime, _, err := s.openFirst("infer", stderr, func(name string) (infer.Runtime, error) { return s.open(ctx, name, s.batch) })
+	runtime, _, err := s.openFirst("infer", stderr, func(name string) (infer.Runtime, error) {
+		return s.open(ctx, name, s.batch)
+	})
 	if err != nil {
 		return err
 	}
-	c := &classifier{session: s, runtime: runtime, reading: reading, stdin: stdin, scale: model.scale, several: several}
+	c := &classifier{session: s, runtime: runtime, reading: reading, stdin: stdin, scale: model.scale,
+		several: several}
 	answers, unread, err := c.all(ctx, files)
 	if err := errors.Join(err, runtime.Close()); err != nil {
 		return err
@@ -107,7 +111,9 @@ func picturesOf(operands []string) ([]string, error) {
 		}
 		switch {
 		case err != nil && dataset.IsWord(operand):
-			return nil, &usageError{fmt.Errorf("unexpected argument %q: a set is named with -data, and there is no picture of that name", operand)}
+			return nil, &usageError{fmt.Errorf(
+				"unexpected argument %q: a set is named with -data, and there is no picture of that name",
+				operand)}
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, fmt.Errorf("there is no picture or folder %q", operand)
 		case err != nil:
@@ -148,7 +154,8 @@ type classifier struct {
 }
 
 // all returns the answers in the order of the files. What cannot be read is no answer.
-func (c *classifier) all(ctx context.Context, files []string) (answers []answered, unread []error, err error) {
+func (c *classifier) all(ctx context.Context, files []string) (answers []answered, unread []error,
+	err error) {
 	size := cmp.Or(c.session.batch, infer.BatchOf(c.session.loaded.model))
 	for part := range slices.Chunk(files, size) {
 		var images []*picture.Image
@@ -192,19 +199,25 @@ func (c *classifier) read(file string) (image *picture.Image, err error) {
 }
 
 // answer runs one batch of images, which must be of one size.
-func (c *classifier) answer(ctx context.Context, images []*picture.Image, files []string) ([]answered, error) {
+func (c *classifier) answer(ctx context.Context, images []*picture.Image,
+	files []string) ([]answered, error) {
 	first := images[0]
-	set := &dataset.Set{Name: files[0], Channels: first.Channels, Height: first.Height, Width: first.Width, Classes: 1, Labels: make([]int32, len(images))}
+	set := &dataset.Set{Name: files[0], Channels: first.Channels, Height: first.Height,
+		Width: first.Width, Classes: 1, Labels: make([]int32, len(images))}
 	indices := make([]int, len(images))
 	for i, image := range images {
-		if image.Channels != first.Channels || image.Height != first.Height || image.Width != first.Width {
-			return nil, fmt.Errorf("%s is %d×%d×%d, %s %d×%d×%d; the model does not record a size for pictures: give one with -resize",
-				files[0], first.Channels, first.Height, first.Width, files[i], image.Channels, image.Height, image.Width)
+		if image.Channels != first.Channels || image.Height != first.Height ||
+			image.Width != first.Width {
+			return nil, fmt.Errorf(
+				"%s is %d×%d×%d, %s %d×%d×%d; the model does not record a size for pictures: give one with -resize",
+				files[0], first.Channels, first.Height, first.Width, files[i], image.Channels, image.Height,
+				image.Width)
 		}
 		set.Images = append(set.Images, image.Pixels...)
 		indices[i] = i
 	}
-	batch := infer.Batch{N: len(images), C: set.Channels, H: set.Height, W: set.Width, Pixels: make([]float32, len(set.Images))}
+	batch := infer.Batch{N: len(images), C: set.Channels, H: set.Height, W: set.Width,
+		Pixels: make([]float32, len(set.Images))}
 	if err := set.Fill(batch.Pixels, nil, indices, c.session.loaded.pixels); err != nil {
 		return nil, err
 	}
@@ -262,7 +275,8 @@ func (o *options) writeAnswers(stdout io.Writer, answers []answered) error {
 		for _, answer := range answers {
 			words := []string{display.Printable(answer.File)}
 			for _, candidate := range answer.told() {
-				words = append(words, fmt.Sprintf("%s %.4f", display.Printable(candidate.Name), candidate.Probability))
+				words = append(words, fmt.Sprintf("%s %.4f", display.Printable(candidate.Name),
+					candidate.Probability))
 			}
 			if len(words) == 1 {
 				words = append(words, "none")
@@ -271,7 +285,9 @@ func (o *options) writeAnswers(stdout io.Writer, answers []answered) error {
 		}
 	}
 	if o.predictions != "" {
-		if err := atomicfile.Write(o.predictions, func(w io.Writer) error { return writeAnswerTable(w, answers) }); err != nil {
+		if err := atomicfile.Write(o.predictions, func(w io.Writer) error {
+			return writeAnswerTable(w, answers)
+		}); err != nil {
 			return fmt.Errorf("-o: %w", err)
 		}
 	}
@@ -289,7 +305,8 @@ func writeAnswerTable(w io.Writer, answers []answered) error {
 	rows := [][]string{{"file", "rank", "class", "name", "probability"}}
 	for _, answer := range answers {
 		for rank, candidate := range answer.Top {
-			rows = append(rows, []string{display.Cell(answer.File), strconv.Itoa(rank + 1), strconv.Itoa(candidate.Class), display.Cell(candidate.Name),
+			rows = append(rows, []string{display.Cell(answer.File), strconv.Itoa(rank + 1),
+				strconv.Itoa(candidate.Class), display.Cell(candidate.Name),
 				strconv.FormatFloat(candidate.Probability, 'g', 7, 64)})
 		}
 	}

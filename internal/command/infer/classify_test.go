@@ -46,14 +46,18 @@ func TestClassify(t *testing.T) {
 		}
 		digitPNG(t, filepath.Join(dir, name), i, 1)
 	}
-	model := modelThatRecords(t, onnx.TrainingRecord{ClassLabels: strings.Fields("zero one two three four five six seven eight nine")})
+	model := modelThatRecords(t,
+		onnx.TrainingRecord{ClassLabels: strings.Fields(
+			"zero one two three four five six seven eight nine")})
 	code, out, errs := runCommand(t, "-model", model, "-runtime", "native", "-top", "2", dir)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if code != 0 || len(lines) != 2 || len(strings.Split(lines[0], "\t")) != 3 || !strings.HasPrefix(lines[1], filepath.Join(dir, "sub", "b.png")+"\t") {
+	if code != 0 || len(lines) != 2 || len(strings.Split(lines[0], "\t")) != 3 ||
+		!strings.HasPrefix(lines[1], filepath.Join(dir, "sub", "b.png")+"\t") {
 		t.Fatalf("exit %d: %s%s", code, out, errs)
 	}
 	table := filepath.Join(dir, "answers.csv")
-	code, out, errs = runCommand(t, "-model", model, "-runtime", "native", "-json", "-o", table, filepath.Join(dir, "a.png"))
+	code, out, errs = runCommand(t, "-model", model, "-runtime", "native", "-json", "-o", table,
+		filepath.Join(dir, "a.png"))
 	var said struct {
 		File string
 		Top  []struct {
@@ -65,10 +69,12 @@ func TestClassify(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &said); err != nil || code != 0 {
 		t.Fatalf("exit %d: %v: %s%s", code, err, out, errs)
 	}
-	if p := said.Top[0].Probability; len(said.Top) != 1 || p <= 0 || p > 1 || !strings.HasPrefix(lines[0], said.File+"\t"+said.Top[0].Name+" ") {
+	if p := said.Top[0].Probability; len(said.Top) != 1 || p <= 0 || p > 1 ||
+		!strings.HasPrefix(lines[0], said.File+"\t"+said.Top[0].Name+" ") {
 		t.Errorf("%+v, and in lines %s", said, lines[0])
 	}
-	if raw, err := os.ReadFile(table); err != nil || !strings.HasPrefix(string(raw), "file,rank,class,name,probability\n"+said.File+",1,") {
+	if raw, err := os.ReadFile(table); err != nil ||
+		!strings.HasPrefix(string(raw), "file,rank,class,name,probability\n"+said.File+",1,") {
 		t.Errorf("%v: %s", err, raw)
 	}
 }
@@ -91,8 +97,9 @@ func TestClassifyBadUse(t *testing.T) {
 		code int
 		says string
 	}{
-		"with a set":     {[]string{"-data", "t10k", large}, 2, "-data is of a set with labels"},
-		"a set's word":   {[]string{"fashion"}, 2, `unexpected argument "fashion": a set is named with -data`},
+		"with a set": {[]string{"-data", "t10k", large}, 2, "-data is of a set with labels"},
+		"a set's word": {[]string{"fashion"}, 2,
+			`unexpected argument "fashion": a set is named with -data`},
 		"no top":         {[]string{"-top", "0", large}, 2, "-top 0"},
 		"top of a set":   {[]string{"-top", "2", "-data", "t10k"}, 2, "-top is of pictures"},
 		"not there":      {[]string{"nowhere.png"}, 1, `there is no picture or folder "nowhere.png"`},
@@ -100,13 +107,16 @@ func TestClassifyBadUse(t *testing.T) {
 		"resized":        {[]string{"-resize", "28", large}, 0, "large.png\t"},
 		"no picture":     {[]string{"-resize", "28", text, large}, 1, "1 of 2 files could not be read"},
 		"it is left out": {[]string{"-resize", "28", "-skip-damaged", text, large}, 0, "large.png\t"},
-		"none is left":   {[]string{"-resize", "28", "-skip-damaged", lines}, 1, "text\uFFFD2.png: no picture: "},
-		"nothing said":   {[]string{"-resize", "28", "-skip-damaged", text}, 1, "none of the 1 file could be read"},
-		"a bad size":     {[]string{"-resize", "big", large}, 2, `-resize "big" is neither`},
-		"a fit alone":    {[]string{"-fit", "pad", large}, 2, "give a -resize"},
+		"none is left": {[]string{"-resize", "28", "-skip-damaged", lines}, 1,
+			"text\uFFFD2.png: no picture: "},
+		"nothing said": {[]string{"-resize", "28", "-skip-damaged", text}, 1,
+			"none of the 1 file could be read"},
+		"a bad size":  {[]string{"-resize", "big", large}, 2, `-resize "big" is neither`},
+		"a fit alone": {[]string{"-fit", "pad", large}, 2, "give a -resize"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, out, errs := runCommand(t, append([]string{"-model", model, "-runtime", "native"}, test.args...)...)
+			code, out, errs := runCommand(t, append([]string{"-model", model, "-runtime", "native"},
+				test.args...)...)
 			if code != test.code || !strings.Contains(out+errs, test.says) {
 				t.Errorf("exit %d: %s%s", code, out, errs)
 			}

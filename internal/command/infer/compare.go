@@ -55,7 +55,8 @@ func runCompare(ctx context.Context, args []string, stdout, stderr, progress io.
 	return exitCode(command, compareSides(ctx, options, stdout, stderr, progress), stderr)
 }
 
-func compareSides(ctx context.Context, o *compareOptions, stdout, stderr, progress io.Writer) (err error) {
+func compareSides(ctx context.Context, o *compareOptions, stdout, stderr,
+	progress io.Writer) (err error) {
 	c := &comparison{options: o, a: &side{name: o.runtimes[0]}, b: &side{name: o.runtimes[1]}}
 	if c.a.loaded, err = loadModel(o.models[0], o.output, o.pixels); err != nil {
 		return err
@@ -95,7 +96,8 @@ func compareSides(ctx context.Context, o *compareOptions, stdout, stderr, progre
 	return nil
 }
 
-func (s *side) run(ctx context.Context, o *compareOptions, set *dataset.Set, progress io.Writer) (err error) {
+func (s *side) run(ctx context.Context, o *compareOptions, set *dataset.Set,
+	progress io.Writer) (err error) {
 	if s.runtime, err = o.open(ctx, s.name, s.model, 0, false); err != nil {
 		return err
 	}
@@ -138,7 +140,8 @@ func (c *comparison) compare(ctx context.Context) error {
 		return err
 	}
 	measure := func() (*infer.Rounding, error) { return c.measureRounding(ctx) }
-	if c.logits, err = settle(c.a.answers, c.b.answers, head, c.options.tolerance, c.options.toleranceGiven, nil, measure); err != nil {
+	if c.logits, err = settle(c.a.answers, c.b.answers, head, c.options.tolerance,
+		c.options.toleranceGiven, nil, measure); err != nil {
 		return err
 	}
 	a, b := infer.Compared(c.a.answers, c.b.answers, head)
@@ -164,11 +167,13 @@ func (c *comparison) compare(ctx context.Context) error {
 func (c *comparison) findAnswers(ctx context.Context) (infer.Head, error) {
 	o := c.options
 	for _, s := range []*side{c.a, c.b} {
-		s.source = &source{flags: &o.runFlags, model: s.model, set: c.set, pixels: s.pixels, head: infer.FindHead(s.model, o.output)}
+		s.source = &source{flags: &o.runFlags, model: s.model, set: c.set, pixels: s.pixels,
+			head: infer.FindHead(s.model, o.output)}
 		s.answers = infer.Answers{Scores: s.result.Logits}
 	}
 	if first, second := c.a.source.head, c.b.source.head; first.Operator != second.Operator {
-		c.notes = append(c.notes, fmt.Sprintf("A ends in %v, B in %v: their outputs are compared as they are", first, second))
+		c.notes = append(c.notes,
+			fmt.Sprintf("A ends in %v, B in %v: their outputs are compared as they are", first, second))
 		c.a.source.head, c.b.source.head = infer.Head{}, infer.Head{}
 	}
 	for _, s := range []*side{c.a, c.b} {
@@ -195,7 +200,8 @@ func (c *comparison) measureRounding(ctx context.Context) (*infer.Rounding, erro
 		case ctx.Err() != nil:
 			return nil, err
 		case err != nil:
-			c.notes = append(c.notes, fmt.Sprintf("the rounding of %s in %s was not measured: %v", s.modelPath, s.name, err))
+			c.notes = append(c.notes, fmt.Sprintf("the rounding of %s in %s was not measured: %v",
+				s.modelPath, s.name, err))
 			if !oneModel {
 				return nil, nil
 			}
@@ -230,16 +236,19 @@ func (c *comparison) bisect(ctx context.Context) error {
 		tracer, ok := s.runtime.(infer.Tracer)
 		if !ok {
 			c.bisected = bisect.Static(c.a.model, c.b.model)
-			c.bisected.Notes = append(c.bisected.Notes, fmt.Sprintf("%s does not show what a graph computes inside: the graphs were compared, not run", s.name))
+			c.bisected.Notes = append(c.bisected.Notes,
+				fmt.Sprintf("%s does not show what a graph computes inside: the graphs were compared, not run",
+					s.name))
 			return nil
 		}
 		pixels := make([]float32, len(worst)*c.set.ImageSize())
 		if err := c.set.Fill(pixels, nil, worst, s.pixels); err != nil {
 			return err
 		}
-		sides[i] = bisect.Side{Model: s.model, Tracer: tracer, Output: c.options.output, Images: infer.Batch{
-			N: len(worst), C: c.set.Channels, H: c.set.Height, W: c.set.Width, Pixels: pixels,
-		}}
+		sides[i] = bisect.Side{Model: s.model, Tracer: tracer, Output: c.options.output,
+			Images: infer.Batch{
+				N: len(worst), C: c.set.Channels, H: c.set.Height, W: c.set.Width, Pixels: pixels,
+			}}
 	}
 	c.bisected, err = bisect.Run(ctx, sides[0], sides[1], c.nodeTolerance())
 	return err
@@ -254,12 +263,14 @@ func (c *comparison) drawSheet(ctx context.Context) error {
 	drawn := c.changed
 	if len(drawn) > maxSheetImages {
 		drawn = drawn[:maxSheetImages]
-		c.notes = append(c.notes, fmt.Sprintf("%s shows the first %d of %d changed images", c.options.sheet, len(drawn), len(c.changed)))
+		c.notes = append(c.notes, fmt.Sprintf("%s shows the first %d of %d changed images",
+			c.options.sheet, len(drawn), len(c.changed)))
 	}
 	indices, captions := make([]int, len(drawn)), make([]string, len(drawn))
 	for i, change := range drawn {
 		indices[i] = change.Image
-		captions[i] = fmt.Sprintf("%d:%s>%s", c.set.Label(change.Image), answerText(change.A), answerText(change.B))
+		captions[i] = fmt.Sprintf("%d:%s>%s", c.set.Label(change.Image), answerText(change.A),
+			answerText(change.B))
 	}
 	picture, err := dataset.CaptionedSheet(c.set, indices, captions, sheetColumns)
 	if err != nil {

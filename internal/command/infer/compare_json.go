@@ -118,11 +118,15 @@ type contentDocument struct {
 func (c *comparison) writeJSON(w io.Writer) error {
 	l := c.logits
 	d := compareDocument{
-		Data: c.set.Name, Images: l.Images, Tolerance: l.Tolerance, ToleranceFrom: l.from(), Of: l.Of, ScoresRelDiff: finite(l.ScoresRelDiff), A: c.a.document(), B: c.b.document(),
-		Agree: l.Agree(), Reason: l.Reason(), LabelsDiffer: l.LabelsDiffer, DecidedLabelsDiffer: l.DecidedLabelsDiffer,
-		MaxAbsDiff: finite(l.MaxAbsDiff), MaxRelDiff: finite(l.MaxRelDiff), WorstImage: l.WorstImage, WorstClass: l.WorstClass,
-		Range: l.Range, NotFinite: l.NotFinite,
-		Histogram: histogramDocument{Equal: c.histogram.Equal, NotFinite: c.histogram.NotFinite, Buckets: []bucketDocument{}},
+		Data: c.set.Name, Images: l.Images, Tolerance: l.Tolerance, ToleranceFrom: l.from(), Of: l.Of,
+		ScoresRelDiff: finite(l.ScoresRelDiff), A: c.a.document(), B: c.b.document(),
+		Agree: l.Agree(), Reason: l.Reason(), LabelsDiffer: l.LabelsDiffer,
+		DecidedLabelsDiffer: l.DecidedLabelsDiffer,
+		MaxAbsDiff:          finite(l.MaxAbsDiff), MaxRelDiff: finite(l.MaxRelDiff), WorstImage: l.WorstImage,
+		WorstClass: l.WorstClass,
+		Range:      l.Range, NotFinite: l.NotFinite,
+		Histogram: histogramDocument{Equal: c.histogram.Equal, NotFinite: c.histogram.NotFinite,
+			Buckets: []bucketDocument{}},
 		// Empty lists, not null.
 		Changed: []changeDocument{}, Notes: append([]string{}, c.notes...),
 	}
@@ -148,16 +152,20 @@ func (c *comparison) writeJSON(w io.Writer) error {
 func (s *side) document() sideDocument {
 	info := s.result.Info
 	return sideDocument{
-		Model: s.modelPath, Runtime: info.Runtime, Version: info.Version, Provider: info.Provider, Device: info.Device,
-		Threads: info.Threads, Pixels: s.pixels.String(), Correct: s.result.Correct, Unanswered: s.result.Unanswered,
-		Accuracy: s.result.Accuracy(), ImagesPerSecond: s.result.ImagesPerSecond(),
+		Model: s.modelPath, Runtime: info.Runtime, Version: info.Version, Provider: info.Provider,
+		Device:  info.Device,
+		Threads: info.Threads, Pixels: s.pixels.String(), Correct: s.result.Correct,
+		Unanswered: s.result.Unanswered,
+		Accuracy:   s.result.Accuracy(), ImagesPerSecond: s.result.ImagesPerSecond(),
 	}
 }
 
 func bisectionOf(f *bisect.Finding) *bisectionDocument {
-	d := &bisectionDocument{Structure: []structureDocument{}, Nodes: []nodeDocument{}, Notes: append([]string{}, f.Notes...)}
+	d := &bisectionDocument{Structure: []structureDocument{}, Nodes: []nodeDocument{},
+		Notes: append([]string{}, f.Notes...)}
 	for _, s := range f.Structure {
-		d.Structure = append(d.Structure, structureDocument{s.Kind, atLeast0(s.NodeA), atLeast0(s.NodeB), s.Text})
+		d.Structure = append(d.Structure, structureDocument{s.Kind, atLeast0(s.NodeA), atLeast0(s.NodeB),
+			s.Text})
 	}
 	for i := range f.Nodes {
 		d.Nodes = append(d.Nodes, nodeOf(&f.Nodes[i]))
@@ -171,7 +179,8 @@ func bisectionOf(f *bisect.Finding) *bisectionDocument {
 
 func nodeOf(n *bisect.Node) nodeDocument {
 	d := nodeDocument{
-		Name: n.Name, Operator: n.Operator, Output: n.Output, IndexA: atLeast0(n.IndexA), IndexB: atLeast0(n.IndexB), Against: n.Against,
+		Name: n.Name, Operator: n.Operator, Output: n.Output, IndexA: atLeast0(n.IndexA),
+		IndexB: atLeast0(n.IndexB), Against: n.Against,
 		ShapeA: n.ShapeA, ShapeB: n.ShapeB, Missing: n.Missing, Index: n.Index,
 		InputsAgree: n.InputsAgree, InputsEqual: n.InputsEqual,
 		NotCompared: append([]string{}, n.InputsNotCompared...), Contents: []contentDocument{},

@@ -29,16 +29,20 @@ func changedE1(t *testing.T, edit func(graph *onnxpb.GraphProto)) string {
 func TestCompareNamesAnExchangedOperator(t *testing.T) {
 	needLibrary(t)
 	data := smallData(t, 100)
-	leaky := changedE1(t, func(graph *onnxpb.GraphProto) { graph.Node[4].OpType = proto.String("LeakyRelu") })
+	leaky := changedE1(t, func(graph *onnxpb.GraphProto) {
+		graph.Node[4].OpType = proto.String("LeakyRelu")
+	})
 	code, stdout, stderr := runCommand(t, "compare", e1Graph, leaky, "-data", data, "-device", "cpu")
-	for _, want := range []string{`the difference arises in Relu "relu2" (node 4)`, "operator: Relu in A, LeakyRelu in B", "its inputs are equal to the last bit"} {
+	for _, want := range []string{`the difference arises in Relu "relu2" (node 4)`,
+		"operator: Relu in A, LeakyRelu in B", "its inputs are equal to the last bit"} {
 		if code != 1 || !strings.Contains(stdout, want) {
 			t.Errorf("exit %d, no %q in\n%s%s", code, want, stdout, stderr)
 		}
 	}
 	_, stdout, _ = runCommand(t, "compare", leaky, e1Graph, "-data", data, "-device", "cpu", "-json")
 	node := decoded(t, stdout)["bisection"].(map[string]any)["node"].(map[string]any)
-	if node["name"] != "relu2" || node["operator"] != "LeakyRelu" || node["inputs_equal"] != true || len(node["inputs_not_compared"].([]any)) != 0 {
+	if node["name"] != "relu2" || node["operator"] != "LeakyRelu" || node["inputs_equal"] != true ||
+		len(node["inputs_not_compared"].([]any)) != 0 {
 		t.Errorf("node %v", node)
 	}
 }
@@ -55,13 +59,15 @@ func TestCompareNamesANodeInOneGraphAlone(t *testing.T) {
 		{without, e1Graph, "node 4 of B; A has no such node", "it is in B alone"},
 	} {
 		_, stdout, stderr := runCommand(t, "compare", test.a, test.b, "-data", data, "-device", "cpu")
-		for _, want := range []string{`arises in Relu "relu2" (` + test.where + ")", test.says, `set against "conv2.output"`, "its inputs are equal to the last bit"} {
+		for _, want := range []string{`arises in Relu "relu2" (` + test.where + ")", test.says,
+			`set against "conv2.output"`, "its inputs are equal to the last bit"} {
 			if !strings.Contains(stdout, want) {
 				t.Errorf("no %q in\n%s%s", want, stdout, stderr)
 			}
 		}
 	}
-	_, stdout, _ := runCommand(t, "compare", without, e1Graph, "-data", data, "-device", "cpu", "-json")
+	_, stdout, _ := runCommand(t, "compare", without, e1Graph, "-data", data, "-device", "cpu",
+		"-json")
 	node := decoded(t, stdout)["bisection"].(map[string]any)["node"].(map[string]any)
 	if node["index_a"] != nil || node["index_b"] != 4. || node["against"] != "conv2.output" {
 		t.Errorf("node %v", node)
@@ -75,26 +81,33 @@ func TestCompareSaysWhatWasNotCompared(t *testing.T) {
 	through := func(factor float64) string {
 		return changedE1(t, func(graph *onnxpb.GraphProto) {
 			cast := func(name, input, output string, to onnxpb.TensorProto_DataType) *onnxpb.NodeProto {
-				return &onnxpb.NodeProto{OpType: proto.String("Cast"), Name: proto.String(name), Input: []string{input}, Output: []string{output},
-					Attribute: []*onnxpb.AttributeProto{{Name: proto.String("to"), Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(int64(to))}}}
+				return &onnxpb.NodeProto{OpType: proto.String("Cast"), Name: proto.String(name),
+					Input: []string{input}, Output: []string{output},
+					Attribute: []*onnxpb.AttributeProto{{Name: proto.String("to"),
+						Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(int64(to))}}}
 			}
-			graph.Initializer = append(graph.Initializer, &onnxpb.TensorProto{Name: proto.String("factor"), DataType: proto.Int32(int32(onnxpb.TensorProto_DOUBLE)), DoubleData: []float64{factor}})
+			graph.Initializer = append(graph.Initializer, &onnxpb.TensorProto{Name: proto.String("factor"),
+				DataType: proto.Int32(int32(onnxpb.TensorProto_DOUBLE)), DoubleData: []float64{factor}})
 			last := len(graph.Node) - 1
 			graph.Node[last].Output[0] = "scores"
 			graph.Node = append(graph.Node,
 				cast("widen", "scores", "wide", onnxpb.TensorProto_DOUBLE),
-				&onnxpb.NodeProto{OpType: proto.String("Mul"), Name: proto.String("scale"), Input: []string{"wide", "factor"}, Output: []string{"scaled"}},
+				&onnxpb.NodeProto{OpType: proto.String("Mul"), Name: proto.String("scale"),
+					Input: []string{"wide", "factor"}, Output: []string{"scaled"}},
 				cast("narrow", "scaled", "logits", onnxpb.TensorProto_FLOAT))
 		})
 	}
 	a, b := through(1), through(1.25)
 	_, stdout, stderr := runCommand(t, "compare", a, b, "-data", data, "-device", "cpu")
-	if strings.Contains(stdout, "equal to the last bit") || !strings.Contains(stdout, `not compared: input 0 "scaled"`) || !strings.Contains(stdout, "it may be one of them") {
+	if strings.Contains(stdout, "equal to the last bit") ||
+		!strings.Contains(stdout, `not compared: input 0 "scaled"`) ||
+		!strings.Contains(stdout, "it may be one of them") {
 		t.Errorf("%s%s", stdout, stderr)
 	}
 	_, stdout, _ = runCommand(t, "compare", a, b, "-data", data, "-device", "cpu", "-json")
 	node := decoded(t, stdout)["bisection"].(map[string]any)["node"].(map[string]any)
-	if node["name"] != "narrow" || node["inputs_equal"] != false || node["inputs_agree"] != false || len(node["inputs_not_compared"].([]any)) != 1 {
+	if node["name"] != "narrow" || node["inputs_equal"] != false || node["inputs_agree"] != false ||
+		len(node["inputs_not_compared"].([]any)) != 1 {
 		t.Errorf("node %v", node)
 	}
 }

@@ -81,10 +81,14 @@ func parseCompare(args []string, stdout io.Writer) (*compareOptions, error) {
 	var runtimes string
 	flags := cli.NewFlagSet("infer compare", compareUsage, stdout)
 	o.define(flags, true)
-	cli.Suggest(flags, &runtimes, "runtimes", infer.RuntimeONNXRuntime, cli.Words(infer.RuntimeNames()), "`A,B`: the runtimes of the two sides, of "+strings.Join(infer.RuntimeNames(), ", ")+"; one name is for both")
-	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest difference, as a fraction of the range: what rounding explains; not given, it is raised to what rounding is measured to do to the graph")
+	cli.Suggest(flags, &runtimes, "runtimes", infer.RuntimeONNXRuntime,
+		cli.Words(infer.RuntimeNames()), "`A,B`: the runtimes of the two sides, of "+
+			strings.Join(infer.RuntimeNames(), ", ")+"; one name is for both")
+	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance,
+		"largest difference, as a fraction of the range: what rounding explains; not given, it is raised to what rounding is measured to do to the graph")
 	flags.BoolVar(&o.bisect, "bisect", true, "name the node where the difference arises")
-	flags.StringVar(&o.sheet, "sheet", "", "draw the images whose label changed to a PNG `file`, captioned label: A>B")
+	flags.StringVar(&o.sheet, "sheet", "",
+		"draw the images whose label changed to a PNG `file`, captioned label: A>B")
 	var err error
 	if o.models, err = cli.ParseOperands(flags, args, cli.Models{}); err != nil || o.version {
 		return o, renamed(err)
@@ -120,14 +124,18 @@ func parseRuntimes(text string) ([]string, error) {
 func (o *compareOptions) check(given map[string]bool) error {
 	switch {
 	case len(o.models) == 0:
-		return errors.New("the models are missing: infer compare A.onnx B.onnx, or infer compare A.onnx -runtimes onnxruntime,onnx-go")
+		return errors.New(
+			"the models are missing: infer compare A.onnx B.onnx, or infer compare A.onnx -runtimes onnxruntime,onnx-go")
 	case len(o.models) > 2:
 		return fmt.Errorf("unexpected argument %q: two models are compared at a time", o.models[2])
 	case len(o.models) == 1 && o.runtimes[0] == o.runtimes[1]:
-		return fmt.Errorf("one model in %s alone has nothing to be compared with: name a second model, or two runtimes (-runtimes %s)",
+		return fmt.Errorf(
+			"one model in %s alone has nothing to be compared with: name a second model, or two runtimes (-runtimes %s)",
 			o.runtimes[0], strings.Join(infer.RuntimeNames()[:2], ","))
 	case !(o.tolerance > 0 && o.tolerance < 1):
-		return fmt.Errorf("-tolerance %v: it is a fraction of the logits' range, larger than 0 and smaller than 1", o.tolerance)
+		return fmt.Errorf(
+			"-tolerance %v: it is a fraction of the logits' range, larger than 0 and smaller than 1",
+			o.tolerance)
 	case given["sheet"] && !strings.EqualFold(filepath.Ext(o.sheet), ".png"):
 		return fmt.Errorf("-sheet %s: the contact sheet is a PNG, give a name that ends in .png", o.sheet)
 	}

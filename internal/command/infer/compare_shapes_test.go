@@ -15,8 +15,10 @@ func colourNetwork(channelsLast bool, edit func(graph *onnxpb.GraphProto)) *onnx
 	if channelsLast {
 		graph = g.New(g.Free, 10, 6, 3).Node("t = Transpose x", g.Ints("perm", 0, 3, 1, 2))
 	}
-	graph.Weight("w", -0.2, 0.2, 8, 3, 3, 3).Weight("b", -1, 1, 8).Node("c = Conv t w b").Node("r = Relu c").Node("f = Flatten r")
-	graph.Weight("dense", -0.1, 0.1, 27, 256).Weight("dense.b", -1, 1, 27).Node("y = Gemm f dense dense.b", g.Int("transB", 1))
+	graph.Weight("w", -0.2, 0.2, 8, 3, 3, 3).Weight("b", -1, 1, 8).Node("c = Conv t w b").
+		Node("r = Relu c").Node("f = Flatten r")
+	graph.Weight("dense", -0.1, 0.1, 27, 256).Weight("dense.b", -1, 1, 27).
+		Node("y = Gemm f dense dense.b", g.Int("transB", 1))
 	model := graph.Model()
 	edit(model.Proto.Graph)
 	return model
@@ -45,27 +47,33 @@ func TestCompareOtherShapes(t *testing.T) {
 	first, last := writeModel(t, colourNetwork(false, same)), writeModel(t, colourNetwork(true, same))
 	wrong := writeModel(t, colourNetwork(true, leaky))
 	for _, runtimes := range []string{"onnxruntime", "native", "onnxruntime,native"} {
-		code, stdout, stderr := runCommand(t, "compare", first, last, "-runtimes", runtimes, "-data", data, "-device", "cpu")
-		if code != 0 || !strings.Contains(stdout, "they agree") || !strings.Contains(stdout, "54 images 3×10×6") {
+		code, stdout, stderr := runCommand(t, "compare", first, last, "-runtimes", runtimes, "-data",
+			data, "-device", "cpu")
+		if code != 0 || !strings.Contains(stdout, "they agree") ||
+			!strings.Contains(stdout, "54 images 3×10×6") {
 			t.Errorf("%s: exit %d\n%s%s", runtimes, code, stdout, stderr)
 		}
 		for _, order := range [][2]string{{first, wrong}, {wrong, first}} {
-			code, stdout, _ = runCommand(t, "compare", order[0], order[1], "-runtimes", runtimes, "-data", data, "-device", "cpu", "-json")
+			code, stdout, _ = runCommand(t, "compare", order[0], order[1], "-runtimes", runtimes, "-data",
+				data, "-device", "cpu", "-json")
 			d := decoded(t, stdout)
 			node, ok := d["bisection"].(map[string]any)["node"].(map[string]any)
-			if code != 1 || !ok || node["name"] != "the_r" || node["inputs_agree"] != true || d["worst_class"].(float64) > 26 {
+			if code != 1 || !ok || node["name"] != "the_r" || node["inputs_agree"] != true ||
+				d["worst_class"].(float64) > 26 {
 				t.Errorf("%s: exit %d, node %v", runtimes, code, node)
 			}
 		}
 	}
-	code, stdout, stderr := runCommand(t, "-model", last, "-data", data, "-cross-validate", "-device", "cpu")
+	code, stdout, stderr := runCommand(t, "-model", last, "-data", data, "-cross-validate", "-device",
+		"cpu")
 	if code != 0 || !strings.Contains(stdout, "of 54 ") || strings.Contains(stdout, "DISAGREES") {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
 	// A node before the first one: its input, the images, is equal.
 	turned := writeModel(t, colourNetwork(true, insertFlip))
 	_, stdout, stderr = runCommand(t, "compare", last, turned, "-data", data, "-device", "cpu")
-	if !strings.Contains(stdout, `arises in Neg "flip"`) || !strings.Contains(stdout, "its inputs are equal to the last bit") {
+	if !strings.Contains(stdout, `arises in Neg "flip"`) ||
+		!strings.Contains(stdout, "its inputs are equal to the last bit") {
 		t.Errorf("%s%s", stdout, stderr)
 	}
 }
@@ -74,5 +82,6 @@ func TestCompareOtherShapes(t *testing.T) {
 func insertFlip(graph *onnxpb.GraphProto) {
 	name, operator := "flip", "Neg"
 	graph.Node[0].Input[0] = "flipped"
-	graph.Node = append([]*onnxpb.NodeProto{{Name: &name, OpType: &operator, Input: []string{"x"}, Output: []string{"flipped"}}}, graph.Node...)
+	graph.Node = append([]*onnxpb.NodeProto{{Name: &name, OpType: &operator, Input: []string{"x"},
+		Output: []string{"flipped"}}}, graph.Node...)
 }

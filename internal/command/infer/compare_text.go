@@ -21,10 +21,12 @@ const (
 
 func (c *comparison) writeText(out io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "data  %s: %d images %d×%d×%d\n", c.set.Name, c.set.Len(), c.set.Channels, c.set.Height, c.set.Width)
+	fmt.Fprintf(&b, "data  %s: %d images %d×%d×%d\n", c.set.Name, c.set.Len(), c.set.Channels,
+		c.set.Height, c.set.Width)
 	for i, s := range []*side{c.a, c.b} {
 		info := s.result.Info
-		fmt.Fprintf(&b, "%c     %s in %s %s, %s on %s, %d threads, fed %s: %s\n", 'A'+i, s.modelPath, info.Runtime, info.Version,
+		fmt.Fprintf(&b, "%c     %s in %s %s, %s on %s, %d threads, fed %s: %s\n", 'A'+i, s.modelPath,
+			info.Runtime, info.Version,
 			info.Provider, info.Device, info.Threads, s.pixels, infer.FormatAccuracy(s.result.Accuracy()))
 	}
 	for _, note := range c.notes {
@@ -35,8 +37,10 @@ func (c *comparison) writeText(out io.Writer) error {
 	if l.LabelsDiffer > 0 {
 		fmt.Fprintf(&b, ", %d of them beyond rounding", l.DecidedLabelsDiffer)
 	}
-	fmt.Fprintf(&b, "\nlargest difference        %.3g, at image %d, class %d\n", l.MaxAbsDiff, l.WorstImage, l.WorstClass)
-	fmt.Fprintf(&b, "by the logits' range      %.3g; range %.4g, tolerance %.3g\n", l.MaxRelDiff, l.Range, l.Tolerance)
+	fmt.Fprintf(&b, "\nlargest difference        %.3g, at image %d, class %d\n", l.MaxAbsDiff,
+		l.WorstImage, l.WorstClass)
+	fmt.Fprintf(&b, "by the logits' range      %.3g; range %.4g, tolerance %.3g\n", l.MaxRelDiff,
+		l.Range, l.Tolerance)
 	for _, remark := range l.remarks() {
 		fmt.Fprintln(&b, remark)
 	}
@@ -95,7 +99,8 @@ func (c *comparison) writeChanged(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "image\tlabel\tA\tB\tmargin of A\tmargin of B\t\n")
 	for _, change := range c.changed[:min(len(c.changed), maxChanged)] {
-		fmt.Fprintf(t, "%d\t%d\t%s\t%s\t%.3g\t%.3g\t\n", change.Image, c.set.Label(change.Image), answerText(change.A), answerText(change.B), change.MarginA, change.MarginB)
+		fmt.Fprintf(t, "%d\t%d\t%s\t%s\t%.3g\t%.3g\t\n", change.Image, c.set.Label(change.Image),
+			answerText(change.A), answerText(change.B), change.MarginA, change.MarginB)
 	}
 	t.Flush()
 	if more := len(c.changed) - maxChanged; more > 0 {
@@ -114,7 +119,8 @@ func writeFinding(w io.Writer, f *bisect.Finding, tolerance float64) {
 	case node != nil:
 		writeNode(w, node, tolerance)
 		if f.First != node {
-			fmt.Fprintf(w, "  it exceeds the tolerance first at %s %q, by %.3g of the range\n", f.First.Operator, f.First.Name, f.First.MaxRelDiff)
+			fmt.Fprintf(w, "  it exceeds the tolerance first at %s %q, by %.3g of the range\n",
+				f.First.Operator, f.First.Name, f.First.MaxRelDiff)
 		}
 	case len(f.Nodes) > 0 && !f.Nodes[0].Compared:
 		fmt.Fprint(w, "\nwhat differs in the nodes\n")
@@ -137,7 +143,8 @@ func writeNode(w io.Writer, node *bisect.Node, tolerance float64) {
 	case node.IndexB < 0:
 		where = fmt.Sprintf("node %d of A; B has no such node", node.IndexA)
 	}
-	fmt.Fprintf(w, "\nthe difference arises in %s %q (%s), output %q\n", node.Operator, node.Name, where, node.Output)
+	fmt.Fprintf(w, "\nthe difference arises in %s %q (%s), output %q\n", node.Operator, node.Name,
+		where, node.Output)
 	if node.Against != "" {
 		fmt.Fprintf(w, "  set against %q, which the other graph has in its place\n", node.Against)
 	}
@@ -150,7 +157,8 @@ func writeNode(w io.Writer, node *bisect.Node, tolerance float64) {
 	case !node.Compared:
 		fmt.Fprintf(w, "  its output was not compared: %s\n", node.Missing)
 	case !math.IsInf(node.MaxAbsDiff, 0):
-		fmt.Fprintf(w, "  differs by %.3g, %.3g of its range, most at %v: %g in A, %g in B\n", node.MaxAbsDiff, node.MaxRelDiff, node.Index, node.ValueA, node.ValueB)
+		fmt.Fprintf(w, "  differs by %.3g, %.3g of its range, most at %v: %g in A, %g in B\n",
+			node.MaxAbsDiff, node.MaxRelDiff, node.Index, node.ValueA, node.ValueB)
 	}
 	writeInputs(w, node, tolerance)
 	for _, content := range node.Contents {
@@ -184,6 +192,7 @@ func writeInputs(w io.Writer, node *bisect.Node, tolerance float64) {
 	case math.IsInf(node.InputsDiffer, 0): // they are not set against each other value by value
 		fmt.Fprintf(w, "  %s differ\n", which)
 	default:
-		fmt.Fprintf(w, "  %s differ by %.3g of their range; the tolerance is %.3g\n", which, node.InputsDiffer, tolerance)
+		fmt.Fprintf(w, "  %s differ by %.3g of their range; the tolerance is %.3g\n", which,
+			node.InputsDiffer, tolerance)
 	}
 }

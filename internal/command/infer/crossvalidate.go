@@ -24,8 +24,8 @@ const referenceName = "trainer_logits.safetensors"
 // agreement: it is a reason, and the result that there is is printed all the same.
 func (r *report) crossValidate(ctx context.Context) error {
 	s := r.session
-	r.source = &source{flags: &s.runFlags, model: s.loaded.model, set: s.set, pixels: s.loaded.pixels, tf32: s.tf32, progress: s.progress,
-		head: infer.FindHead(s.loaded.model, s.output)}
+	r.source = &source{flags: &s.runFlags, model: s.loaded.model, set: s.set, pixels: s.loaded.pixels,
+		tf32: s.tf32, progress: s.progress, head: infer.FindHead(s.loaded.model, s.output)}
 	var err error
 	if r.answers, err = r.answersOf(ctx, s.runtime, r.result); err != nil {
 		return err
@@ -77,7 +77,8 @@ func (r *report) otherRuntime(ctx context.Context, name string) (*infer.Result, 
 }
 
 // answersOf adds to a result what lies before the model's head, and notes where that is not shown.
-func (r *report) answersOf(ctx context.Context, name string, result *infer.Result) (infer.Answers, error) {
+func (r *report) answersOf(ctx context.Context, name string, result *infer.Result) (infer.Answers,
+	error) {
 	answers, note, err := r.source.answers(ctx, name, result)
 	if note != "" {
 		r.note(note)
@@ -85,8 +86,8 @@ func (r *report) answersOf(ctx context.Context, name string, result *infer.Resul
 	return answers, err
 }
 
-// readReference reads the trainer's answers, before anything is computed: what is wrong with the file
-// does not wait for the runtimes. Without a file it is nil.
+// readReference reads the trainer's answers, before anything is computed: what is wrong with the
+// file does not wait for the runtimes. Without a file it is nil.
 func (r *report) readReference() error {
 	s := r.session
 	path, asked := s.reference, s.reference != ""
@@ -111,7 +112,9 @@ func (r *report) readReference() error {
 	if sum, err := sha256Of(s.modelPath); err != nil {
 		return err
 	} else if reference.ModelSHA256 != "" && reference.ModelSHA256 != sum {
-		r.referenceNote = fmt.Sprintf("%s was written for another model file: its sha256 is %s, this one's %s", path, reference.ModelSHA256, sum)
+		r.referenceNote = fmt.Sprintf(
+			"%s was written for another model file: its sha256 is %s, this one's %s", path,
+			reference.ModelSHA256, sum)
 	}
 	r.reference, r.referencePath = reference, path
 	return nil
@@ -159,7 +162,8 @@ func (r *report) compare(ctx context.Context, other *infer.Result, answers infer
 		}
 		return largest, nil
 	}
-	v, err := settle(r.answers, answers, r.source.head, r.session.tolerance, r.session.toleranceGiven, r.result.Told(), measure)
+	v, err := settle(r.answers, answers, r.source.head, r.session.tolerance, r.session.toleranceGiven,
+		r.result.Told(), measure)
 	if err != nil {
 		return fmt.Errorf("%s and %s: %w", first, other.Info.Runtime, err)
 	}

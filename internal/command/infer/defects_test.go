@@ -50,22 +50,28 @@ func smallReference(t *testing.T, n int) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "trainer.safetensors")
-	writeLogits(t, path, "", infer.Logits{N: n, K: whole.Logits.K, Values: whole.Logits.Values[:n*whole.Logits.K]})
+	writeLogits(t, path, "",
+		infer.Logits{N: n, K: whole.Logits.K, Values: whole.Logits.Values[:n*whole.Logits.K]})
 	return path
 }
 
 func setAttribute(node *onnxpb.NodeProto, name string, values ...int64) {
-	node.Attribute = slices.DeleteFunc(node.Attribute, func(a *onnxpb.AttributeProto) bool { return a.GetName() == name })
-	attribute := &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(), Ints: values}
+	node.Attribute = slices.DeleteFunc(node.Attribute, func(a *onnxpb.AttributeProto) bool {
+		return a.GetName() == name
+	})
+	attribute := &onnxpb.AttributeProto{Name: proto.String(name),
+		Type: onnxpb.AttributeProto_INTS.Enum(), Ints: values}
 	if name == "transA" || name == "transB" {
-		attribute = &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(values[0])}
+		attribute = &onnxpb.AttributeProto{Name: proto.String(name),
+			Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(values[0])}
 	}
 	node.Attribute = append(node.Attribute, attribute)
 }
 
 // changeFloats changes the values of an initializer, which is stored raw: all of
 // them, or the one at a position.
-func changeFloats(t *testing.T, graph *onnxpb.GraphProto, name string, position []int, change func(values []float32)) {
+func changeFloats(t *testing.T, graph *onnxpb.GraphProto, name string, position []int,
+	change func(values []float32)) {
 	t.Helper()
 	for _, tensor := range graph.Initializer {
 		if tensor.GetName() != name {
@@ -116,7 +122,8 @@ func strongestUnits(t *testing.T, data string, names ...string) []int {
 		t.Fatal(err)
 	}
 	defer runtime.Close()
-	tensors, err := runtime.(infer.Tracer).Trace(t.Context(), infer.Batch{N: len(set.Labels), C: 1, H: 28, W: 28, Pixels: pixels}, names)
+	tensors, err := runtime.(infer.Tracer).
+		Trace(t.Context(), infer.Batch{N: len(set.Labels), C: 1, H: 28, W: 28, Pixels: pixels}, names)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,11 +154,13 @@ func TestPlantedDefects(t *testing.T) {
 	needLibrary(t)
 	const images = 64
 	data, reference := smallData(t, images), smallReference(t, images)
-	strongest := strongestUnits(t, data, "pool1.output", "pool2.output", "flatten.output", "relu3.output")
+	strongest := strongestUnits(t, data, "pool1.output", "pool2.output", "flatten.output",
+		"relu3.output")
 	filter1, filter2, feature, hidden := strongest[0], strongest[1], strongest[2], strongest[3]
 	// Half a unit is some ten standard deviations of a weight, what a bit that flips in
 	// an exponent makes.
-	oneWeight := func(name string, position ...int) (defect func(*testing.T, *onnxpb.GraphProto), different string) {
+	oneWeight := func(name string, position ...int) (defect func(*testing.T, *onnxpb.GraphProto),
+		different string) {
 		return func(t *testing.T, graph *onnxpb.GraphProto) {
 			changeFloats(t, graph, name, position, func(value []float32) { value[0] += 0.5 })
 		}, fmt.Sprintf(" values differ, most at %d", position)
@@ -177,29 +186,42 @@ func TestPlantedDefects(t *testing.T) {
 		node      string
 		different string // what the report must say of the node itself
 	}{
-		"one weight of conv1": {conv1Weight, "conv1", "conv1.weight FLOAT [32 1 5 5]: 1 of 800" + conv1Differs},
+		"one weight of conv1": {conv1Weight, "conv1", "conv1.weight FLOAT [32 1 5 5]: 1 of 800" +
+			conv1Differs},
 		"one weight of conv2": {conv2Weight, "conv2", "1 of 51200" + conv2Differs},
 		"one weight of fc1":   {fc1Weight, "fc1", "1 of 131072" + fc1Differs},
 		"one weight of fc2":   {fc2Weight, "fc2", "1 of 1280" + fc2Differs},
-		"bias of conv1 zero":  {zeroed("conv1.bias"), "conv1", "conv1.bias FLOAT [32]: 32 of 32 values differ"},
-		"bias of conv2 zero":  {zeroed("conv2.bias"), "conv2", "conv2.bias FLOAT [64]: 64 of 64 values differ"},
-		"bias of fc1 zero":    {zeroed("fc1.bias"), "fc1", "fc1.bias FLOAT [128]: 128 of 128 values differ"},
-		"bias of fc2 zero":    {zeroed("fc2.bias"), "fc2", "fc2.bias FLOAT [10]: 10 of 10 values differ"},
+		"bias of conv1 zero": {zeroed("conv1.bias"), "conv1",
+			"conv1.bias FLOAT [32]: 32 of 32 values differ"},
+		"bias of conv2 zero": {zeroed("conv2.bias"), "conv2",
+			"conv2.bias FLOAT [64]: 64 of 64 values differ"},
+		"bias of fc1 zero": {zeroed("fc1.bias"), "fc1",
+			"fc1.bias FLOAT [128]: 128 of 128 values differ"},
+		"bias of fc2 zero": {zeroed("fc2.bias"), "fc2", "fc2.bias FLOAT [10]: 10 of 10 values differ"},
 		// 25 rows pooled by 2 are 12, as 24 are: only the convolution's output changes its
 		// shape. Padding at the end would be pooled away, and nothing would be wrong.
-		"padding of conv1":           {window(conv1, map[string][]int64{"pads": {1, 1, 0, 0}}), "conv1", "attribute pads: [0 0 0 0] in A, [1 1 0 0] in B"},
-		"padding of conv2":           {window(conv2, map[string][]int64{"pads": {1, 1, 0, 0}}), "conv2", "shape [8 64 8 8] in A, [8 64 9 9] in B"},
-		"kernel of pool1":            {window(pool1, map[string][]int64{"kernel_shape": {1, 1}}), "pool1", "attribute kernel_shape: [2 2] in A, [1 1] in B"},
-		"kernel and padding, pool2":  {window(pool2, map[string][]int64{"kernel_shape": {3, 3}, "pads": {0, 0, 1, 1}}), "pool2", "attribute kernel_shape: [2 2] in A, [3 3] in B"},
-		"kernel and stride of pool2": {window(pool2, map[string][]int64{"kernel_shape": {5, 5}, "strides": {1, 1}}), "pool2", "attribute strides: [2 2] in A, [1 1] in B"},
+		"padding of conv1": {window(conv1, map[string][]int64{"pads": {1, 1, 0, 0}}), "conv1",
+			"attribute pads: [0 0 0 0] in A, [1 1 0 0] in B"},
+		"padding of conv2": {window(conv2, map[string][]int64{"pads": {1, 1, 0, 0}}), "conv2",
+			"shape [8 64 8 8] in A, [8 64 9 9] in B"},
+		"kernel of pool1": {window(pool1, map[string][]int64{"kernel_shape": {1, 1}}), "pool1",
+			"attribute kernel_shape: [2 2] in A, [1 1] in B"},
+		"kernel and padding, pool2": {window(pool2, map[string][]int64{"kernel_shape": {3, 3},
+			"pads": {0, 0, 1, 1}}), "pool2", "attribute kernel_shape: [2 2] in A, [3 3] in B"},
+		"kernel and stride of pool2": {window(pool2, map[string][]int64{"kernel_shape": {5, 5},
+			"strides": {1, 1}}), "pool2", "attribute strides: [2 2] in A, [1 1] in B"},
 		"average instead of maximum": {func(_ *testing.T, graph *onnxpb.GraphProto) {
 			node := graph.Node[pool1]
 			node.OpType = proto.String("AveragePool")
-			node.Attribute = slices.DeleteFunc(node.Attribute, func(a *onnxpb.AttributeProto) bool { return a.GetName() == "storage_order" })
+			node.Attribute = slices.DeleteFunc(node.Attribute, func(a *onnxpb.AttributeProto) bool {
+				return a.GetName() == "storage_order"
+			})
 		}, "", `node 2 (MaxPool "pool1") is in A where node 2 (AveragePool "pool1") is in B`},
 		"transB of fc1 dropped": {func(t *testing.T, graph *onnxpb.GraphProto) {
 			node := graph.Node[fc1]
-			node.Attribute = slices.DeleteFunc(node.Attribute, func(a *onnxpb.AttributeProto) bool { return a.GetName() == "transB" })
+			node.Attribute = slices.DeleteFunc(node.Attribute, func(a *onnxpb.AttributeProto) bool {
+				return a.GetName() == "transB"
+			})
 			// The same bytes read as In×Out: the shapes fit, the answers do not.
 			for _, tensor := range graph.Initializer {
 				if tensor.GetName() == "fc1.weight" {
@@ -218,19 +240,23 @@ func TestPlantedDefects(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			model := planted(t, test.defect)
-			code, stdout, stderr := runCommand(t, "-model", model, "-data", data, "-cross-validate", "-reference", reference, "-device", "cpu")
-			if code != 1 || !strings.Contains(stderr, "onnxruntime and trainer: ") || !strings.Contains(stdout, "DISAGREES") {
+			code, stdout, stderr := runCommand(t, "-model", model, "-data", data, "-cross-validate",
+				"-reference", reference, "-device", "cpu")
+			if code != 1 || !strings.Contains(stderr, "onnxruntime and trainer: ") ||
+				!strings.Contains(stdout, "DISAGREES") {
 				t.Errorf("-cross-validate: exit %d\n%s%s", code, stdout, stderr)
 			}
 			code, stdout, stderr = runCommand(t, "compare", e1Graph, model, "-data", data, "-device", "cpu")
-			if code != 1 || !strings.Contains(stdout, "they DIFFER") || !strings.Contains(stderr, "the answers disagree") {
+			if code != 1 || !strings.Contains(stdout, "they DIFFER") ||
+				!strings.Contains(stderr, "the answers disagree") {
 				t.Errorf("compare: exit %d\n%s%s", code, stdout, stderr)
 			}
 			if !strings.Contains(stdout, test.different) {
 				t.Errorf("compare does not say %q:\n%s", test.different, stdout)
 			}
 			for _, runtimes := range []string{"onnxruntime", "native", "native,onnxruntime"} {
-				_, stdout, _ = runCommand(t, "compare", e1Graph, model, "-runtimes", runtimes, "-data", data, "-device", "cpu", "-json")
+				_, stdout, _ = runCommand(t, "compare", e1Graph, model, "-runtimes", runtimes, "-data", data,
+					"-device", "cpu", "-json")
 				bisection, ok := decoded(t, stdout)["bisection"].(map[string]any)
 				if !ok {
 					t.Fatalf("no bisection in %s", stdout)
@@ -243,9 +269,11 @@ func TestPlantedDefects(t *testing.T) {
 				}
 				node, ok := bisection["node"].(map[string]any)
 				// Two runtimes' inputs agree, but not to the last bit.
-				equal := node["inputs_equal"] == true || runtimes == "native,onnxruntime" && node["inputs_agree"] == true
+				equal := node["inputs_equal"] == true || runtimes == "native,onnxruntime" &&
+					node["inputs_agree"] == true
 				if !ok || node["name"] != test.node || !equal || len(bisection["structure"].([]any)) != 0 {
-					t.Errorf("in %s the bisection names %v, want %s with equal inputs", runtimes, bisection["node"], test.node)
+					t.Errorf("in %s the bisection names %v, want %s with equal inputs", runtimes,
+						bisection["node"], test.node)
 				}
 			}
 		})
@@ -257,20 +285,27 @@ func TestPlantedDefects(t *testing.T) {
 func TestPlantedTransA(t *testing.T) {
 	needLibrary(t)
 	data, reference := smallData(t, 10), smallReference(t, 10)
-	model := planted(t, func(_ *testing.T, graph *onnxpb.GraphProto) { setAttribute(graph.Node[fc1], "transA", 1) })
-	if code, stdout, stderr := runCommand(t, "-model", model, "-data", data, "-cross-validate", "-reference", reference); code != 1 || stdout != "" || !strings.Contains(stderr, "fc1") {
+	model := planted(t, func(_ *testing.T, graph *onnxpb.GraphProto) {
+		setAttribute(graph.Node[fc1], "transA", 1)
+	})
+	if code, stdout, stderr := runCommand(t, "-model", model, "-data", data, "-cross-validate",
+		"-reference", reference); code != 1 || stdout != "" || !strings.Contains(stderr, "fc1") {
 		t.Errorf("-cross-validate: exit %d\n%s%s", code, stdout, stderr)
 	}
 	code, stdout, stderr := runCommand(t, "compare", e1Graph, model, "-data", data)
-	if code != 1 || stdout != "" || !strings.Contains(stderr, "B cannot be compared") || !strings.Contains(stderr, "Gemm fc1 has another attribute transA: 0 in A, 1 in B") {
+	if code != 1 || stdout != "" || !strings.Contains(stderr, "B cannot be compared") ||
+		!strings.Contains(stderr, "Gemm fc1 has another attribute transA: 0 in A, 1 in B") {
 		t.Errorf("compare: exit %d\n%s%s", code, stdout, stderr)
 	}
 	// What an absent attribute means is what it says: nothing differs.
 	model = planted(t, func(_ *testing.T, graph *onnxpb.GraphProto) {
 		node := graph.Node[fc1]
-		node.Attribute = slices.DeleteFunc(node.Attribute, func(a *onnxpb.AttributeProto) bool { return a.GetName() == "transA" })
+		node.Attribute = slices.DeleteFunc(node.Attribute, func(a *onnxpb.AttributeProto) bool {
+			return a.GetName() == "transA"
+		})
 	})
-	if code, stdout, stderr := runCommand(t, "compare", e1Graph, model, "-data", data); code != 0 || !strings.Contains(stdout, "they agree") {
+	if code, stdout, stderr := runCommand(t, "compare", e1Graph, model, "-data", data); code != 0 ||
+		!strings.Contains(stdout, "they agree") {
 		t.Errorf("without transA: exit %d\n%s%s", code, stdout, stderr)
 	}
 }

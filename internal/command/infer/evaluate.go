@@ -73,8 +73,11 @@ func sparesTheSet(table, place string) error {
 	for _, part := range []dataset.Part{dataset.Train, dataset.Test} {
 		place = strings.TrimSuffix(place, ":"+string(part))
 	}
-	if within, err := filepath.Rel(place, whole); err == nil && (within == "." || filepath.IsLocal(within)) {
-		return fmt.Errorf("-o %s: it is there, among the files of the set, and is not written over: name another file", table)
+	if within, err := filepath.Rel(place, whole); err == nil &&
+		(within == "." || filepath.IsLocal(within)) {
+		return fmt.Errorf(
+			"-o %s: it is there, among the files of the set, and is not written over: name another file",
+			table)
 	}
 	return nil
 }
@@ -98,7 +101,9 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 			return err
 		}
 	}
-	runtime, note, err := s.openFirst("infer", stderr, func(name string) (infer.Runtime, error) { return s.open(ctx, name, s.batch) })
+	runtime, note, err := s.openFirst("infer", stderr, func(name string) (infer.Runtime, error) {
+		return s.open(ctx, name, s.batch)
+	})
 	if err != nil {
 		return err
 	}
@@ -122,7 +127,9 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 		}
 	}
 	if o.predictions != "" {
-		err := atomicfile.Write(o.predictions, func(w io.Writer) error { return infer.WritePredictions(w, r.result) })
+		err := atomicfile.Write(o.predictions, func(w io.Writer) error {
+			return infer.WritePredictions(w, r.result)
+		})
 		if err != nil {
 			return err
 		}
@@ -184,7 +191,8 @@ func (s *session) classNames(classes int, ofData []string) ([]string, error) {
 	}
 	if s.labels != "" {
 		if names = s.labelNames; len(names) != classes {
-			return nil, fmt.Errorf("-labels: %s has %d names, the model gives %d scores", s.labels, len(names), classes)
+			return nil, fmt.Errorf("-labels: %s has %d names, the model gives %d scores", s.labels,
+				len(names), classes)
 		}
 	}
 	return dataset.LabelsOf(names, classes), nil
@@ -215,7 +223,8 @@ func newSession(ctx context.Context, o *options, stderr, progress io.Writer) (*s
 		return nil, err
 	}
 	if o.threshold != 0 && !s.set.Info().MultiLabel {
-		return nil, &usageError{fmt.Errorf("-threshold is of images with any number of labels; those of %s have one each",
+		return nil, &usageError{fmt.Errorf(
+			"-threshold is of images with any number of labels; those of %s have one each",
 			s.set.Info().Name)}
 	}
 	if o.corruption == nil {
@@ -267,11 +276,13 @@ func loadModel(name, output string, pixels *feeding) (*loaded, error) {
 	return l, nil
 }
 
-// openData opens the data set, the test part of a folder that has two; that there is none of the name is wrong usage.
+// openData opens the data set, the test part of a folder that has two; that there is none of the
+// name is wrong usage.
 func openData(ctx context.Context, data string, options dataset.Options) (dataset.Source, error) {
 	options.Part = dataset.Test
 	set, err := dataset.OpenSource(ctx, data, options)
-	if errors.Is(err, dataset.ErrUnknown) || errors.Is(err, dataset.ErrAmbiguous) || errors.Is(err, dataset.ErrArgument) {
+	if errors.Is(err, dataset.ErrUnknown) || errors.Is(err, dataset.ErrAmbiguous) ||
+		errors.Is(err, dataset.ErrArgument) {
 		return nil, &usageError{fmt.Errorf("-data: %w", err)}
 	}
 	return set, err
@@ -282,16 +293,21 @@ func (s *session) open(ctx context.Context, name string, batch int) (infer.Runti
 	return s.runFlags.open(ctx, name, s.loaded.model, batch, s.tf32)
 }
 
-func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*infer.Result, error) {
+func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*infer.Result,
+	error) {
 	return runOn(ctx, runtime, s.set, s.loaded, batch, s.progress)
 }
 
 // runOn evaluates a runtime and shows how far it is.
-func runOn(ctx context.Context, runtime infer.Runtime, set dataset.Source, model *loaded, batch int, progress io.Writer) (*infer.Result, error) {
-	options := infer.EvaluateOptions{Batch: batch, Pixels: model.pixels, Scale: model.scale, Threshold: model.threshold, Probe: true, KeepLogits: true}
+func runOn(ctx context.Context, runtime infer.Runtime, set dataset.Source, model *loaded, batch int,
+	progress io.Writer) (*infer.Result, error) {
+	options := infer.EvaluateOptions{Batch: batch, Pixels: model.pixels, Scale: model.scale,
+		Threshold: model.threshold, Probe: true, KeepLogits: true}
 	if progress != nil {
 		name := runtime.Info().Runtime
-		options.Progress = func(done, total int) { fmt.Fprintf(progress, "\r%s: %d of %d images", name, done, total) }
+		options.Progress = func(done, total int) {
+			fmt.Fprintf(progress, "\r%s: %d of %d images", name, done, total)
+		}
 		// Over what was printed, back to the line's beginning.
 		defer fmt.Fprintf(progress, "\r%60s\r", "")
 	}

@@ -37,7 +37,8 @@ func writeSet(t *testing.T, shape []int, images, labels []byte) string {
 	path := filepath.Join(folder, "some-images-idx4-ubyte")
 	for name, x := range map[string]*dataset.IDX{
 		path: {Type: dataset.Uint8, Shape: append([]int{len(labels)}, shape...), Data: images},
-		filepath.Join(folder, "some-labels-idx1-ubyte"): {Type: dataset.Uint8, Shape: []int{len(labels)}, Data: labels},
+		filepath.Join(folder, "some-labels-idx1-ubyte"): {Type: dataset.Uint8, Shape: []int{len(labels)},
+			Data: labels},
 	} {
 		var b bytes.Buffer
 		if err := dataset.WriteIDX(&b, x); err != nil {
@@ -70,7 +71,8 @@ func colourSet(t *testing.T) string {
 // brightestChannel answers with the channel whose mean is largest.
 func brightestChannel(t *testing.T) string {
 	t.Helper()
-	return writeModel(t, g.New(g.Free, 3, 2, 2).Node("p = GlobalAveragePool x").Node("y = Flatten p").Model())
+	return writeModel(t, g.New(g.Free, 3, 2, 2).Node("p = GlobalAveragePool x").Node("y = Flatten p").
+		Model())
 }
 
 func TestChannelsHaveTheirOrderAndTheirMeans(t *testing.T) {
@@ -82,12 +84,16 @@ func TestChannelsHaveTheirOrderAndTheirMeans(t *testing.T) {
 		want []string
 	}{
 		{"as they are", nil, []string{"Accuracy = 100.00 %", "fed as x\n"}},
-		{"blue first", []string{"-channels", "bgr"}, []string{"Accuracy = 33.33 %", "fed as x, blue first"}},
-		{"red far below its mean", []string{"-pixels", "mean=0.9,0.1,0.1,std=1"}, []string{"Accuracy = 66.67 %", "fed as (x/255-(0.9,0.1,0.1))/(1,1,1)"}},
-		{"blue far below its mean, fed first", []string{"-channels", "bgr", "-pixels", "mean=0.9,0.1,0.1,std=1"}, []string{"/(1,1,1), blue first"}},
+		{"blue first", []string{"-channels", "bgr"},
+			[]string{"Accuracy = 33.33 %", "fed as x, blue first"}},
+		{"red far below its mean", []string{"-pixels", "mean=0.9,0.1,0.1,std=1"},
+			[]string{"Accuracy = 66.67 %", "fed as (x/255-(0.9,0.1,0.1))/(1,1,1)"}},
+		{"blue far below its mean, fed first", []string{"-channels", "bgr", "-pixels",
+			"mean=0.9,0.1,0.1,std=1"}, []string{"/(1,1,1), blue first"}},
 	} {
 		for _, runtime := range []string{"onnxruntime", "native"} {
-			code, stdout, stderr := runCommand(t, append([]string{"-model", model, "-data", data, "-runtime", runtime}, test.args...)...)
+			code, stdout, stderr := runCommand(t,
+				append([]string{"-model", model, "-data", data, "-runtime", runtime}, test.args...)...)
 			if code != 0 {
 				t.Fatalf("%s: exit %d: %s", test.name, code, stderr)
 			}
@@ -104,13 +110,18 @@ func TestChannelsHaveTheirOrderAndTheirMeans(t *testing.T) {
 		code int
 		want string
 	}{
-		{"four numbers for three channels", []string{"-model", model, "-data", data, "-pixels", "mean=0,0,std=1,1"}, 1, "which is of 2 channels; the images have 3"},
-		{"three numbers", []string{"-model", model, "-data", data, "-pixels", "0,0,1"}, 2, "mean=…,std=…"},
+		{"four numbers for three channels", []string{"-model", model, "-data", data, "-pixels",
+			"mean=0,0,std=1,1"}, 1, "which is of 2 channels; the images have 3"},
+		{"three numbers", []string{"-model", model, "-data", data, "-pixels", "0,0,1"}, 2,
+			"mean=…,std=…"},
 		{"no number", []string{"-model", model, "-data", data, "-pixels", "0,x"}, 2, "MEAN,STD"},
-		{"blue first of grey images", []string{"-model", testModel("small.onnx"), "-data", smallData(t, 4), "-channels", "bgr"}, 1, "an order of 3 channels; the images have 1"},
-		{"another order", []string{"-model", model, "-data", data, "-channels", "gbr"}, 2, "there are rgb, bgr"},
+		{"blue first of grey images", []string{"-model", testModel("small.onnx"), "-data",
+			smallData(t, 4), "-channels", "bgr"}, 1, "an order of 3 channels; the images have 1"},
+		{"another order", []string{"-model", model, "-data", data, "-channels", "gbr"}, 2,
+			"there are rgb, bgr"},
 	} {
-		if code, _, stderr := runCommand(t, test.args...); code != test.code || !strings.Contains(stderr, test.want) {
+		if code, _, stderr := runCommand(t, test.args...); code != test.code ||
+			!strings.Contains(stderr, test.want) {
 			t.Errorf("%s: exit %d, want %d: %s", test.name, code, test.code, stderr)
 		}
 	}
@@ -149,10 +160,13 @@ func TestCrossValidateAlone(t *testing.T) {
 	// Det is an operator that onnxruntime alone has.
 	path := writeModel(t, g.New(g.Free, 3, 2, 2).Node("d = Det x").Node("y = Flatten d").Model())
 	code, stdout, stderr := runCommand(t, "-model", path, "-data", colourSet(t), "-cross-validate")
-	if code != 1 || !strings.Contains(stdout, "Accuracy = ") || !strings.Contains(stdout, "not compared: ") || !strings.Contains(stderr, "nothing to compare with") {
+	if code != 1 || !strings.Contains(stdout, "Accuracy = ") ||
+		!strings.Contains(stdout, "not compared: ") ||
+		!strings.Contains(stderr, "nothing to compare with") {
 		t.Errorf("exit %d: %s\n%s", code, stderr, stdout)
 	}
-	if code, stdout, _ = runCommand(t, "-model", path, "-data", colourSet(t), "-cross-validate", "-json"); code != 1 ||
+	if code, stdout, _ = runCommand(t, "-model", path, "-data", colourSet(t), "-cross-validate",
+		"-json"); code != 1 ||
 		!strings.Contains(stdout, `"agree": false`) || !strings.Contains(stdout, `"accuracy": `) {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
@@ -164,11 +178,15 @@ func TestSingleScoreOnTheCommandLine(t *testing.T) {
 	images, labels := []byte{0, 10, 200, 250, 20, 220}, []byte{0, 0, 1, 1, 0, 1}
 	data := writeSet(t, []int{1, 1, 1}, images, labels)
 	graph := func() *g.Graph {
-		return g.New(g.Free, 1, 1, 1).Node("f = Flatten x").Weight("half", 0.5, 0.5, 1).Node("z = Sub f half")
+		return g.New(g.Free, 1, 1, 1).Node("f = Flatten x").Weight("half", 0.5, 0.5, 1).
+			Node("z = Sub f half")
 	}
-	for want, model := range map[string]*onnx.Model{"as the logit of class 1": graph().Model(), "as the probability of class 1": graph().Node("p = Sigmoid z").Model()} {
-		code, stdout, stderr := runCommand(t, "-model", writeModel(t, model), "-data", data, "-pixels", "0-1", "-cross-validate")
-		if code != 0 || !strings.Contains(stdout, "Accuracy = 100.00 %") || !strings.Contains(stdout, want) || !strings.Contains(stdout, "agrees") {
+	for want, model := range map[string]*onnx.Model{"as the logit of class 1": graph().
+		Model(), "as the probability of class 1": graph().Node("p = Sigmoid z").Model()} {
+		code, stdout, stderr := runCommand(t, "-model", writeModel(t, model), "-data", data, "-pixels",
+			"0-1", "-cross-validate")
+		if code != 0 || !strings.Contains(stdout, "Accuracy = 100.00 %") ||
+			!strings.Contains(stdout, want) || !strings.Contains(stdout, "agrees") {
 			t.Errorf("exit %d: %s\n%s", code, stderr, stdout)
 		}
 	}

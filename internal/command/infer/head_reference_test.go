@@ -20,7 +20,8 @@ func TestCrossValidateSoftmaxWithTrainer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logits := infer.Logits{N: images, K: reference.Logits.K, Values: reference.Logits.Values[:images*reference.Logits.K]}
+	logits := infer.Logits{N: images, K: reference.Logits.K,
+		Values: reference.Logits.Values[:images*reference.Logits.K]}
 	for i := range logits.Values {
 		logits.Values[i] *= 8 // as loudE1 does
 	}
@@ -28,7 +29,9 @@ func TestCrossValidateSoftmaxWithTrainer(t *testing.T) {
 	probabilities := head.Apply(logits)
 	wrong := infer.Logits{N: images, K: logits.K, Values: append([]float32(nil), logits.Values...)}
 	// Of a class that is neither excluded nor certain: 0 and 1 hide what made them.
-	unsure := slices.IndexFunc(probabilities.Values, func(p float32) bool { return p > 1e-30 && p < 1e-3 })
+	unsure := slices.IndexFunc(probabilities.Values, func(p float32) bool {
+		return p > 1e-30 && p < 1e-3
+	})
 	wrong.Values[unsure] += 1
 	model := loudE1(t, "Softmax")
 	for name, test := range map[string]struct {
@@ -36,14 +39,16 @@ func TestCrossValidateSoftmaxWithTrainer(t *testing.T) {
 		code   int
 		of     string
 	}{
-		"logits":                {logits, 0, `trainer: compared are the logits before Softmax "last"`},
-		"probabilities":         {probabilities, 0, `trainer: compared are the scores of Softmax "last", held to`},
+		"logits": {logits, 0, `trainer: compared are the logits before Softmax "last"`},
+		"probabilities": {probabilities, 0,
+			`trainer: compared are the scores of Softmax "last", held to`},
 		"wrong logits":          {wrong, 1, `trainer: compared are the logits before`},
 		"probabilities of them": {head.Apply(wrong), 1, `trainer: compared are the scores of`},
 	} {
 		path := filepath.Join(t.TempDir(), "reference.safetensors")
 		writeLogits(t, path, "", test.logits)
-		code, stdout, stderr := runCommand(t, "-model", model, "-data", data, "-cross-validate", "-reference", path, "-device", "cpu")
+		code, stdout, stderr := runCommand(t, "-model", model, "-data", data, "-cross-validate",
+			"-reference", path, "-device", "cpu")
 		if code != test.code || !strings.Contains(stdout, test.of) {
 			t.Errorf("%s: exit %d, want %d\n%s%s", name, code, test.code, stdout, stderr)
 		}

@@ -26,19 +26,21 @@ func (o *options) toldAbove() float64 {
 	return o.threshold
 }
 
-// givesLabels reports whether the model gives a picture any number of labels: by its record, or by a
-// threshold where its classes stand alone.
+// givesLabels reports whether the model gives a picture any number of labels: by its record, or by
+// a threshold where its classes stand alone.
 func (o *options) givesLabels(model *loaded) (bool, error) {
 	several := model.record != nil && model.record.MultiLabel()
 	switch {
 	case several && o.topGiven:
-		return false, &usageError{errors.New("-top does not go with a model that gives any number of labels; " +
-			"-threshold says which are told")}
+		return false, &usageError{errors.New(
+			"-top does not go with a model that gives any number of labels; " +
+				"-threshold says which are told")}
 	case several || o.threshold == 0:
 		return several, nil
 	case !model.scale.Independent():
-		return false, &usageError{errors.New("-threshold is of a model whose classes stand alone, and this one picks " +
-			"one class; -top says how many of the best are told")}
+		return false, &usageError{errors.New(
+			"-threshold is of a model whose classes stand alone, and this one picks " +
+				"one class; -top says how many of the best are told")}
 	}
 	return true, nil
 }
@@ -81,8 +83,11 @@ func writeLabelTable(w io.Writer, answers []answered) error {
 	rows := [][]string{{"file", "class", "name", "probability", "told"}}
 	for _, answer := range answers {
 		for _, label := range answer.all {
-			told := slices.ContainsFunc(*answer.Labels, func(c candidate) bool { return c.Class == label.Class })
-			rows = append(rows, []string{display.Cell(answer.File), strconv.Itoa(label.Class), display.Cell(label.Name),
+			told := slices.ContainsFunc(*answer.Labels, func(c candidate) bool {
+				return c.Class == label.Class
+			})
+			rows = append(rows, []string{display.Cell(answer.File), strconv.Itoa(label.Class),
+				display.Cell(label.Name),
 				strconv.FormatFloat(label.Probability, 'g', 7, 64), strconv.FormatBool(told)})
 		}
 	}
@@ -122,7 +127,8 @@ func (r *report) writeLabelFigures(w io.Writer) error {
 	if r.result.Combinations == nil {
 		return nil
 	}
-	fmt.Fprintf(w, "an image is right where all its labels are told, and no others: those with a probability above %v\n",
+	fmt.Fprintf(w,
+		"an image is right where all its labels are told, and no others: those with a probability above %v\n",
 		r.session.toldAbove())
 	if r.result.Unanswered > 0 {
 		return nil
@@ -154,7 +160,8 @@ func (r *report) writeLabelsFolder(ctx context.Context, dir string) error {
 		return err
 	}
 	report := r.reportOf(whole)
-	report.Extent += fmt.Sprintf(" An image has any number of labels; one is told where its probability is above %v.",
+	report.Extent += fmt.Sprintf(
+		" An image has any number of labels; one is told where its probability is above %v.",
 		r.session.toldAbove())
 	report.Wrong = r.wrongLabels()
 	return report.Write(ctx, dir)

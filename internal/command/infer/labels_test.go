@@ -60,7 +60,8 @@ func TestEvaluateLabels(t *testing.T) {
 	model, data := modelThatRecords(t, multiLabelRecord()), labelledDigits(t, 60)
 	dir := t.TempDir()
 	table, folder := filepath.Join(dir, "answers.csv"), filepath.Join(dir, "report")
-	code, out, errs := runCommand(t, "-model", model, "-data", data, "-runtime", "native", "-json", "-o", table, "-report", folder)
+	code, out, errs := runCommand(t, "-model", model, "-data", data, "-runtime", "native", "-json",
+		"-o", table, "-report", folder)
 	if code != 0 {
 		t.Fatal(errs)
 	}
@@ -95,14 +96,16 @@ func TestEvaluateLabels(t *testing.T) {
 		t.Fatal(err)
 	}
 	var m metrics.Metrics
-	if err := json.Unmarshal(raw, &m); err != nil || m.Correct != right || m.MultiLabel == nil || len(m.MultiLabel.PerLabel) != 10 {
+	if err := json.Unmarshal(raw, &m); err != nil || m.Correct != right || m.MultiLabel == nil ||
+		len(m.MultiLabel.PerLabel) != 10 {
 		t.Errorf("%v: %s", err, raw)
 	}
 	text, err := os.ReadFile(filepath.Join(folder, "report.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"answered right, with all labels", "subset accuracy", "hamming loss", "Most confidently wrong", "one is told where its probability is above 0.5"} {
+	for _, want := range []string{"answered right, with all labels", "subset accuracy", "hamming loss",
+		"Most confidently wrong", "one is told where its probability is above 0.5"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the report says nothing of %q", want)
 		}
@@ -114,11 +117,13 @@ func TestEvaluateLabels(t *testing.T) {
 		t.Error(err)
 	}
 	code, out, errs = runCommand(t, "-model", model, "-data", data, "-runtime", "native")
-	if code != 0 || !strings.Contains(out, fmt.Sprintf("Subset accuracy = %.2f %%", 100*said.Accuracy)) ||
+	if code != 0 ||
+		!strings.Contains(out, fmt.Sprintf("Subset accuracy = %.2f %%", 100*said.Accuracy)) ||
 		!strings.Contains(out, "hamming loss 0.") || strings.Contains(out, "confusion:") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
-	_, low, _ := runCommand(t, "-model", model, "-data", data, "-runtime", "native", "-json", "-threshold", "0.001")
+	_, low, _ := runCommand(t, "-model", model, "-data", data, "-runtime", "native", "-json",
+		"-threshold", "0.001")
 	if low == out || !strings.Contains(low, `"threshold": 0.001`) {
 		t.Errorf("%s", low)
 	}
@@ -132,8 +137,8 @@ func TestCrossValidateLabels(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "0 of 60") || strings.Contains(out, "DISAGREES") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
-	if code, out, errs = runCommand(t, "-model", model, "-data", data, "-runtime", "native", "-corrupt", "rotate:3"); code != 0 ||
-		!strings.Contains(out, "Subset accuracy = ") {
+	if code, out, errs = runCommand(t, "-model", model, "-data", data, "-runtime", "native",
+		"-corrupt", "rotate:3"); code != 0 || !strings.Contains(out, "Subset accuracy = ") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }
@@ -161,7 +166,8 @@ func TestClassifyLabels(t *testing.T) {
 			Labels []candidate
 			Top    []candidate
 		}
-		if err := json.Unmarshal([]byte(out), &said); err != nil || code != 0 || said.Labels == nil || said.Top != nil {
+		if err := json.Unmarshal([]byte(out), &said); err != nil || code != 0 || said.Labels == nil ||
+			said.Top != nil {
 			t.Fatalf("exit %d: %v: %s%s", code, err, out, errs)
 		}
 		var want []candidate
@@ -174,17 +180,22 @@ func TestClassifyLabels(t *testing.T) {
 			t.Errorf("above %v: %v, package classify says %v", threshold, said.Labels, want)
 		}
 		rows := readCSV(t, table)
-		if len(rows) != 11 || !slices.Equal(rows[0], []string{"file", "class", "name", "probability", "told"}) {
+		if len(rows) != 11 ||
+			!slices.Equal(rows[0], []string{"file", "class", "name", "probability", "told"}) {
 			t.Fatalf("%v", rows)
 		}
 		for _, row := range rows[1:] {
-			told := slices.ContainsFunc(want, func(c candidate) bool { return fmt.Sprint(c.Class) == row[1] })
+			told := slices.ContainsFunc(want, func(c candidate) bool {
+				return fmt.Sprint(c.Class) == row[1]
+			})
 			if row[4] != fmt.Sprint(told) || math.IsNaN(number(t, row[3])) {
 				t.Errorf("%v, told is %v", row, told)
 			}
 		}
-		code, out, _ = runCommand(t, "-model", model, "-runtime", "native", "-threshold", fmt.Sprint(threshold), digit)
-		if code != 0 || len(want) == 0 != strings.HasSuffix(out, "\tnone\n") || strings.Count(out, "\t") != max(1, len(want)) {
+		code, out, _ = runCommand(t, "-model", model, "-runtime", "native", "-threshold",
+			fmt.Sprint(threshold), digit)
+		if code != 0 || len(want) == 0 != strings.HasSuffix(out, "\tnone\n") ||
+			strings.Count(out, "\t") != max(1, len(want)) {
 			t.Errorf("above %v: %q", threshold, out)
 		}
 	}
@@ -192,7 +203,8 @@ func TestClassifyLabels(t *testing.T) {
 
 // What does not go together is refused, by name.
 func TestWhatLabelsRefuse(t *testing.T) {
-	several, usual := modelThatRecords(t, multiLabelRecord()), modelThatRecords(t, onnx.TrainingRecord{})
+	several, usual := modelThatRecords(t, multiLabelRecord()), modelThatRecords(t,
+		onnx.TrainingRecord{})
 	alone := modelThatRecords(t, onnx.TrainingRecord{Probabilities: onnx.SigmoidOfScores})
 	data, plain := labelledDigits(t, 20), smallData(t, 20)
 	digit := filepath.Join(t.TempDir(), "a.png")
@@ -202,19 +214,31 @@ func TestWhatLabelsRefuse(t *testing.T) {
 		says string
 		args []string
 	}{
-		"one label each":               {1, "have one label each", []string{"-model", several, "-data", plain}},
-		"a model of one class":         {1, "the model picks one class", []string{"-model", usual, "-data", data}},
-		"its own classes":              {0, "Subset accuracy", []string{"-model", alone, "-data", data}},
-		"threshold of one label":       {2, "-threshold is of images with any number of labels", []string{"-model", usual, "-data", plain, "-threshold", "0.3"}},
-		"threshold of 1":               {2, "-threshold 1: it is the probability", []string{"-model", several, "-data", data, "-threshold", "1"}},
-		"threshold of 0":               {2, "-threshold 0: it is the probability", []string{"-model", several, "-data", data, "-threshold", "0"}},
-		"top":                          {2, "-top does not go with a model that gives any number of labels", []string{"-model", several, "-top", "2", digit}},
-		"threshold of one class":       {2, "this one picks one class", []string{"-model", usual, "-threshold", "0.3", digit}},
+		"one label each": {1, "have one label each",
+			[]string{"-model", several, "-data", plain}},
+		"a model of one class": {1, "the model picks one class",
+			[]string{"-model", usual, "-data", data}},
+		"its own classes": {0, "Subset accuracy", []string{"-model", alone, "-data", data}},
+		"threshold of one label": {2, "-threshold is of images with any number of labels",
+			[]string{"-model", usual, "-data", plain, "-threshold", "0.3"}},
+		"threshold of 1": {2, "-threshold 1: it is the probability",
+			[]string{"-model", several, "-data", data, "-threshold", "1"}},
+		"threshold of 0": {2, "-threshold 0: it is the probability",
+			[]string{"-model", several, "-data", data, "-threshold", "0"}},
+		"top": {2,
+			"-top does not go with a model that gives any number of labels",
+			[]string{"-model", several, "-top", "2", digit}},
+		"threshold of one class": {2, "this one picks one class",
+			[]string{"-model", usual, "-threshold", "0.3", digit}},
 		"threshold of its own classes": {0, digit, []string{"-model", alone, "-threshold", "0.3", digit}},
-		"the flag of a picture":        {2, "-multi-label is of a set with labels", []string{"-model", several, "-multi-label", digit}},
-		"compare":                      {1, "is of one label an image", []string{"compare", several, several, "-data", data}},
-		"robustness":                   {1, "is of one label an image", []string{"robustness", "-model", several, "-data", data}},
-		"unseen":                       {1, "-unseen: ", []string{"robustness", "-model", usual, "-data", plain, "-unseen", data}},
+		"the flag of a picture": {2, "-multi-label is of a set with labels",
+			[]string{"-model", several, "-multi-label", digit}},
+		"compare": {1, "is of one label an image",
+			[]string{"compare", several, several, "-data", data}},
+		"robustness": {1, "is of one label an image",
+			[]string{"robustness", "-model", several, "-data", data}},
+		"unseen": {1, "-unseen: ", []string{"robustness", "-model", usual, "-data",
+			plain, "-unseen", data}},
 	} {
 		args := test.args
 		if args[0] != "compare" {
@@ -251,11 +275,14 @@ func TestLabelsOfABrokenModel(t *testing.T) {
 	digit, folder := filepath.Join(dir, "a.png"), filepath.Join(dir, "report")
 	digitPNG(t, digit, 0, 1)
 	code, out, errs := runCommand(t, "-model", path, "-runtime", "native", digit)
-	if code != 1 || strings.Contains(out, "none") || !strings.Contains(errs, "is NaN: it has no answer") {
+	if code != 1 || strings.Contains(out, "none") ||
+		!strings.Contains(errs, "is NaN: it has no answer") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
-	code, out, errs = runCommand(t, "-model", path, "-data", labelledDigits(t, 6), "-runtime", "native", "-report", folder)
-	if code != 1 || !strings.Contains(out, "6 images have no answer") || strings.Contains(out, "the report is in") ||
+	code, out, errs = runCommand(t, "-model", path, "-data", labelledDigits(t, 6), "-runtime",
+		"native", "-report", folder)
+	if code != 1 || !strings.Contains(out, "6 images have no answer") ||
+		strings.Contains(out, "the report is in") ||
 		!strings.Contains(errs, "no report is written to "+folder+": 6 images without an answer") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
@@ -275,14 +302,16 @@ func TestAnswersSpareTheSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, out, errs := runCommand(t, "-model", model, "-data", data, "-runtime", "native", "-o", files[0])
+	code, out, errs := runCommand(t, "-model", model, "-data", data, "-runtime", "native", "-o",
+		files[0])
 	if code != 1 || !strings.Contains(errs, "among the files of the set, and is not written over") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 	if after, err := os.ReadFile(files[0]); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("it was written over (%v)", err)
 	}
-	code, out, errs = runCommand(t, "-model", model, "-data", data, "-runtime", "native", "-o", filepath.Join(data, "new.csv"))
+	code, out, errs = runCommand(t, "-model", model, "-data", data, "-runtime", "native", "-o",
+		filepath.Join(data, "new.csv"))
 	if code != 0 {
 		t.Errorf("a new file: exit %d: %s%s", code, out, errs)
 	}

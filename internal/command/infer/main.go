@@ -1,8 +1,8 @@
-// Package infer is the command infer. It runs an ONNX image classifier on a data set, in ONNX Runtime, in
-// the native runtime or in onnx-go, and compares what several runtimes and the
-// trainer answer. infer compare says where two models, or two runtimes, differ, and
-// infer robustness how models do on damaged and on unseen images.
-// Run any of them with -h for its flags and the form of -json.
+// Package infer is the command infer. It runs an ONNX image classifier on a data set, in ONNX
+// Runtime, in the native runtime or in onnx-go, and compares what several runtimes and the trainer
+// answer. infer compare says where two models, or two runtimes, differ, and infer robustness how
+// models do on damaged and on unseen images. Run any of them with -h for its flags and the form of
+// -json.
 package infer
 
 import (
@@ -17,7 +17,8 @@ import (
 	"slipway/internal/command/worker"
 )
 
-// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+// Main runs the command in this process with the arguments behind its name, and returns the exit
+// code.
 func Main(args []string) int {
 	if worker.Asked(args) {
 		return worker.Main()

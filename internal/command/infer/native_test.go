@@ -27,7 +27,8 @@ func withoutLibrary(t *testing.T) (model string) {
 		t.Skip(err)
 	}
 	if err == nil {
-		t.Skipf("the system's loader has an onnxruntime of its own, %s: there is no falling back", library.Path)
+		t.Skipf("the system's loader has an onnxruntime of its own, %s: there is no falling back",
+			library.Path)
 	}
 	return model
 }
@@ -45,7 +46,8 @@ func TestNativeAnswersWhereOnnxruntimeIsMissing(t *testing.T) {
 	}
 	const said = "the native runtime is used instead of onnxruntime"
 	notes, _ := d["notes"].([]any)
-	if len(notes) != 1 || !strings.Contains(notes[0].(string), said) || !strings.Contains(stderr, said) || !strings.Contains(stderr, "make setup") {
+	if len(notes) != 1 || !strings.Contains(notes[0].(string), said) ||
+		!strings.Contains(stderr, said) || !strings.Contains(stderr, "make setup") {
 		t.Errorf("notes %v, standard error %q: want both to say %q", notes, stderr, said)
 	}
 
@@ -53,7 +55,8 @@ func TestNativeAnswersWhereOnnxruntimeIsMissing(t *testing.T) {
 	code, stdout, stderr = runCommand(t, "-model", model, "-data", data, "-json", "-cross-validate")
 	d = decoded(t, stdout)
 	sides := d["compared"].([]any)
-	if code != 0 || len(sides) != 1 || sides[0].(map[string]any)["runtime"] != "onnx-go" || !strings.Contains(stdout, "not compared: the onnxruntime library was not found") {
+	if code != 0 || len(sides) != 1 || sides[0].(map[string]any)["runtime"] != "onnx-go" ||
+		!strings.Contains(stdout, "not compared: the onnxruntime library was not found") {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
 	}
 }
@@ -70,8 +73,10 @@ func TestOnnxruntimeThatWasAskedForIsNotReplaced(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(infer.LibraryVariable, test.env)
-			code, stdout, stderr := runCommand(t, append([]string{"-model", model, "-data", data}, strings.Fields(test.args)...)...)
-			if code != 1 || stdout != "" || !strings.Contains(stderr, "onnxruntime library") || !strings.Contains(stderr, "make setup") {
+			code, stdout, stderr := runCommand(t, append([]string{"-model", model, "-data", data},
+				strings.Fields(test.args)...)...)
+			if code != 1 || stdout != "" || !strings.Contains(stderr, "onnxruntime library") ||
+				!strings.Contains(stderr, "make setup") {
 				t.Errorf("exit %d: %s%s", code, stdout, stderr)
 			}
 		})

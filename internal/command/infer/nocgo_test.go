@@ -17,14 +17,16 @@ func TestWithoutCgoNativeAnswersAndOnnxruntimeIsRefused(t *testing.T) {
 	t.Setenv(infer.LibraryVariable, "")
 	data := smallData(t, 20)
 	code, stdout, stderr := runCommand(t, "-model", testModel("small.onnx"), "-data", data, "-json")
-	if d := decoded(t, stdout); code != 0 || d["runtime"] != "native" || !strings.Contains(stderr, infer.ErrWithoutCgo.Error()) {
+	if d := decoded(t, stdout); code != 0 || d["runtime"] != "native" ||
+		!strings.Contains(stderr, infer.ErrWithoutCgo.Error()) {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
 	}
 	for name, args := range map[string][]string{
 		"-runtime": {"-runtime", "onnxruntime"},
 		"-library": {"-library", filepath.Join(t.TempDir(), "libonnxruntime.so")},
 	} {
-		code, stdout, stderr := runCommand(t, append(args, "-model", testModel("small.onnx"), "-data", data)...)
+		code, stdout, stderr := runCommand(t, append(args, "-model", testModel("small.onnx"), "-data",
+			data)...)
 		if code != 1 || stdout != "" || !strings.Contains(stderr, infer.ErrWithoutCgo.Error()) {
 			t.Errorf("%s: exit %d: %s%s", name, code, stdout, stderr)
 		}

@@ -97,20 +97,31 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags := cli.NewFlagSet("infer", usage, stdout)
 	o.runFlags.define(flags, false)
 	o.oneRuntime.define(flags)
-	cli.Suggest(flags, &o.model, "model", "", cli.Models{}, "ONNX `file`, or the bare name of one in graphs/")
-	flags.StringVar(&corruption, "corrupt", "", "damage the images first: `NAME:STRENGTH`, such as rotate:3")
+	cli.Suggest(flags, &o.model, "model", "", cli.Models{},
+		"ONNX `file`, or the bare name of one in graphs/")
+	flags.StringVar(&corruption, "corrupt", "",
+		"damage the images first: `NAME:STRENGTH`, such as rotate:3")
 	flags.Uint64Var(&corruptSeed, "corrupt-seed", 0, "`seed` of -corrupt")
-	flags.BoolVar(&o.tf32, "tf32", false, "on CUDA, let products round their factors to 10 bits of mantissa, which is faster")
-	flags.BoolVar(&o.crossValidate, "cross-validate", false, "compare all runtimes' answers, and the trainer's when there are any")
-	flags.StringVar(&o.reference, "reference", "", "the trainer's logits, a safetensors `file` (MODEL/trainer_logits.safetensors beside MODEL.onnx, if it is there)")
-	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest logit difference, as a fraction of the logits' range; not given, it is raised to what rounding is measured to do to the graph")
-	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line, instead of the model's own")
+	flags.BoolVar(&o.tf32, "tf32", false,
+		"on CUDA, let products round their factors to 10 bits of mantissa, which is faster")
+	flags.BoolVar(&o.crossValidate, "cross-validate", false,
+		"compare all runtimes' answers, and the trainer's when there are any")
+	flags.StringVar(&o.reference, "reference", "",
+		"the trainer's logits, a safetensors `file` (MODEL/trainer_logits.safetensors beside MODEL.onnx, if it is there)")
+	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance,
+		"largest logit difference, as a fraction of the logits' range; not given, it is raised to what rounding is measured to do to the graph")
+	flags.StringVar(&o.labels, "labels", "",
+		"`file` of the classes' names, one a line, instead of the model's own")
 	flags.IntVar(&o.top, "top", 1, "classes that are told of each picture")
-	flags.Float64Var(&o.threshold, "threshold", 0, "`probability` above which a label is told of a picture with any number of them (0.5)")
-	flags.StringVar(&o.predictions, "o", "", "write label, prediction and logits of each image to a CSV `file`")
-	flags.StringVar(&o.report, "report", "", "write report.html, report.md, metrics.json, the confusion as a picture and the most confidently wrong images into this `folder`")
+	flags.Float64Var(&o.threshold, "threshold", 0,
+		"`probability` above which a label is told of a picture with any number of them (0.5)")
+	flags.StringVar(&o.predictions, "o", "",
+		"write label, prediction and logits of each image to a CSV `file`")
+	flags.StringVar(&o.report, "report", "",
+		"write report.html, report.md, metrics.json, the confusion as a picture and the most confidently wrong images into this `folder`")
 	var err error
-	if o.operands, err = cli.ParseOperands(flags, args, cli.Words{compareCommand, robustnessCommand, cli.FileNames}); err != nil || o.version {
+	if o.operands, err = cli.ParseOperands(flags, args, cli.Words{compareCommand, robustnessCommand,
+		cli.FileNames}); err != nil || o.version {
 		return o, renamed(err)
 	}
 	given := cli.Given(flags)
@@ -148,9 +159,11 @@ func (o *options) checkOperands(given map[string]bool) error {
 		}
 		return nil
 	}
-	for _, name := range []string{"data", "data-dir", "multi-label", "corrupt", "cross-validate", "reference", "report"} {
+	for _, name := range []string{"data", "data-dir", "multi-label", "corrupt", "cross-validate",
+		"reference", "report"} {
 		if given[name] {
-			return fmt.Errorf("-%s is of a set with labels; it does not go with single pictures such as %s", name, o.operands[0])
+			return fmt.Errorf("-%s is of a set with labels; it does not go with single pictures such as %s",
+				name, o.operands[0])
 		}
 	}
 	if o.top < 1 {
@@ -170,7 +183,9 @@ func (o *options) check(given map[string]bool) error {
 	case o.tf32 && o.device == infer.DeviceCPU:
 		return errors.New("-tf32 is CUDA's and does not go with -device cpu")
 	case !(o.tolerance > 0 && o.tolerance < 1):
-		return fmt.Errorf("-tolerance %v: it is a fraction of the logits' range, larger than 0 and smaller than 1", o.tolerance)
+		return fmt.Errorf(
+			"-tolerance %v: it is a fraction of the logits' range, larger than 0 and smaller than 1",
+			o.tolerance)
 	case given["tolerance"] && !o.crossValidate:
 		return errors.New("-tolerance applies to -cross-validate alone")
 	case given["reference"] && !o.crossValidate:

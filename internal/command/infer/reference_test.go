@@ -15,7 +15,8 @@ func TestADamagedReferenceIsToldFirst(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "trainer_logits.safetensors")
 	err := safetensors.Write(path, &safetensors.File{
 		Metadata: map[string]string{"data": "t10k"},
-		Tensors:  []safetensors.Tensor{safetensors.NewFloat32("logits", []int{10000, 10}, make([]float32, 100000))},
+		Tensors: []safetensors.Tensor{safetensors.NewFloat32("logits", []int{10000, 10},
+			make([]float32, 100000))},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -28,8 +29,10 @@ func TestADamagedReferenceIsToldFirst(t *testing.T) {
 	if err := os.WriteFile(path, whole, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr := runCommand(t, "-model", "../../../graphs/e1.onnx", "-cross-validate", "-reference", path, "-library", "/missing.so")
-	if code != 1 || stdout != "" || !strings.Contains(stderr, path) || !strings.Contains(stderr, "damaged") || strings.Contains(stderr, "missing.so") {
+	code, stdout, stderr := runCommand(t, "-model", "../../../graphs/e1.onnx", "-cross-validate",
+		"-reference", path, "-library", "/missing.so")
+	if code != 1 || stdout != "" || !strings.Contains(stderr, path) ||
+		!strings.Contains(stderr, "damaged") || strings.Contains(stderr, "missing.so") {
 		t.Errorf("exit %d, printed %q and %q", code, stdout, stderr)
 	}
 }

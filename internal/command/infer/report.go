@@ -89,13 +89,17 @@ func (r *report) writeJSON(w io.Writer) (err error) {
 	result, info := r.result, r.result.Info
 	d := document{
 		Model: r.session.modelPath, Data: r.session.set.Info().Name,
-		Images: result.Images, Correct: result.Correct, Unanswered: result.Unanswered, Accuracy: result.Accuracy(),
-		Runtime: info.Runtime, Version: info.Version, Provider: info.Provider, Device: info.Device, Threads: info.Threads,
-		Batch: r.batch(), Pixels: r.session.loaded.pixels.String(), ImagesPerSecond: result.ImagesPerSecond(),
-		Confusion: result.Confusion,
-		Agree:     len(r.reasons) == 0,
+		Images: result.Images, Correct: result.Correct, Unanswered: result.Unanswered,
+		Accuracy: result.Accuracy(),
+		Runtime:  info.Runtime, Version: info.Version, Provider: info.Provider, Device: info.Device,
+		Threads: info.Threads,
+		Batch:   r.batch(), Pixels: r.session.loaded.pixels.String(),
+		ImagesPerSecond: result.ImagesPerSecond(),
+		Confusion:       result.Confusion,
+		Agree:           len(r.reasons) == 0,
 		// Empty lists, not null.
-		Notes: append([]string{}, r.notes...), Reasons: append([]string{}, r.reasons...), Compared: []otherDocument{},
+		Notes: append([]string{}, r.notes...), Reasons: append([]string{}, r.reasons...),
+		Compared: []otherDocument{},
 	}
 	if r.session.record != nil && r.session.record.TestImages > 0 {
 		d.RecordedAccuracy = &r.session.record.TestAccuracy
@@ -110,7 +114,8 @@ func (r *report) writeJSON(w io.Writer) (err error) {
 		return err
 	}
 	for class, f := range result.PerClass() {
-		d.Classes = append(d.Classes, classDocument{r.names[class], f.Images, f.Precision, f.Recall, f.F1})
+		d.Classes = append(d.Classes, classDocument{r.names[class], f.Images, f.Precision, f.Recall,
+			f.F1})
 	}
 	for _, c := range r.compared {
 		other := otherDocument{
@@ -119,7 +124,8 @@ func (r *report) writeJSON(w io.Writer) (err error) {
 			LabelsDiffer: c.comparison.LabelsDiffer, NotFinite: c.comparison.NotFinite,
 			MaxAbsDiff: finite(c.comparison.MaxAbsDiff), MaxRelDiff: finite(c.comparison.MaxRelDiff),
 			Of: c.comparison.Of, ScoresRelDiff: finite(c.comparison.ScoresRelDiff),
-			Tolerance: c.comparison.Tolerance, ToleranceFrom: c.comparison.from(), Agree: c.comparison.Agree(),
+			Tolerance: c.comparison.Tolerance, ToleranceFrom: c.comparison.from(),
+			Agree: c.comparison.Agree(),
 		}
 		if c.result.Elapsed > 0 {
 			other.ImagesPerSecond = finite(c.result.ImagesPerSecond())
@@ -146,18 +152,22 @@ func (r *report) writeText(out io.Writer) error {
 	var b bytes.Buffer
 	s, result, set := r.session, r.result, r.session.set.Info()
 	fmt.Fprintf(&b, "model    %s\n", s.modelPath)
-	fmt.Fprintf(&b, "data     %s: %d images %d×%d×%d, fed as %s\n", set.Name, result.Images, set.Channels, set.Height, set.Width, s.loaded.pixels)
-	fmt.Fprintf(&b, "runtime  %s %s, %s on %s, %d threads\n", result.Info.Runtime, result.Info.Version, result.Info.Provider, result.Info.Device, result.Info.Threads)
+	fmt.Fprintf(&b, "data     %s: %d images %d×%d×%d, fed as %s\n", set.Name, result.Images,
+		set.Channels, set.Height, set.Width, s.loaded.pixels)
+	fmt.Fprintf(&b, "runtime  %s %s, %s on %s, %d threads\n", result.Info.Runtime, result.Info.Version,
+		result.Info.Provider, result.Info.Device, result.Info.Threads)
 	for _, note := range r.notes {
 		fmt.Fprintf(&b, "note     %s\n", note)
 	}
 	fmt.Fprintf(&b, "\n%s = %.2f %%\n", result.AccuracyName(), 100*result.Accuracy())
-	fmt.Fprintf(&b, "%d of %d images, %.0f images/s in batches of %d\n", result.Correct, result.Images, result.ImagesPerSecond(), r.batch())
+	fmt.Fprintf(&b, "%d of %d images, %.0f images/s in batches of %d\n", result.Correct, result.Images,
+		result.ImagesPerSecond(), r.batch())
 	if result.Unanswered > 0 {
 		fmt.Fprintf(&b, "%d images have no answer: a NaN is among their scores\n", result.Unanswered)
 	}
 	if s.record != nil && s.record.TestImages > 0 {
-		fmt.Fprintf(&b, "recorded by the trainer: %.2f %% of %d images", 100*s.record.TestAccuracy, s.record.TestImages)
+		fmt.Fprintf(&b, "recorded by the trainer: %.2f %% of %d images", 100*s.record.TestAccuracy,
+			s.record.TestImages)
 		switch {
 		case r.comparable:
 		case result.Combinations != nil && s.options.threshold != 0:
@@ -186,7 +196,8 @@ func (r *report) writeClasses(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "\nclass\timages\tprecision\trecall\tF1\t\n")
 	for class, f := range r.result.PerClass() {
-		fmt.Fprintf(t, "%s\t%d\t%.4f\t%.4f\t%.4f\t\n", r.printableName(class), f.Images, f.Precision, f.Recall, f.F1)
+		fmt.Fprintf(t, "%s\t%d\t%.4f\t%.4f\t%.4f\t\n", r.printableName(class), f.Images, f.Precision,
+			f.Recall, f.F1)
 	}
 	t.Flush()
 }
@@ -212,7 +223,8 @@ func (r *report) writeCompared(w io.Writer) {
 	if len(r.compared) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\ncompared with %s; range is that of its logits, the tolerance %g of it\n", r.result.Info.Runtime, r.session.tolerance)
+	fmt.Fprintf(w, "\ncompared with %s; range is that of its logits, the tolerance %g of it\n",
+		r.result.Info.Runtime, r.session.tolerance)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "\taccuracy\tlabels differ\tmax |Δ|\tof range\tverdict\t\n")
 	for _, c := range r.compared {
@@ -220,8 +232,10 @@ func (r *report) writeCompared(w io.Writer) {
 		if !c.comparison.Agree() {
 			verdict = "DISAGREES"
 		}
-		fmt.Fprintf(t, "%s %s\t%.2f %%\t%d of %d\t%.2g\t%.2g\t%s\t\n", c.result.Info.Runtime, c.result.Info.Version, 100*c.result.Accuracy(),
-			c.comparison.LabelsDiffer, c.comparison.Images, c.comparison.MaxAbsDiff, c.comparison.MaxRelDiff, verdict)
+		fmt.Fprintf(t, "%s %s\t%.2f %%\t%d of %d\t%.2g\t%.2g\t%s\t\n", c.result.Info.Runtime,
+			c.result.Info.Version, 100*c.result.Accuracy(),
+			c.comparison.LabelsDiffer, c.comparison.Images, c.comparison.MaxAbsDiff, c.comparison.MaxRelDiff,
+			verdict)
 	}
 	t.Flush()
 	for _, c := range r.compared {
@@ -238,7 +252,8 @@ func (v verdict) remarks() (remarks []string) {
 		remarks = append(remarks, "compared are the "+display.Printable(v.Of))
 	}
 	if v.rounding != nil {
-		remarks = append(remarks, fmt.Sprintf("the tolerance is %.2g of the range: %v", v.Tolerance, v.rounding))
+		remarks = append(remarks, fmt.Sprintf("the tolerance is %.2g of the range: %v", v.Tolerance,
+			v.rounding))
 	}
 	return remarks
 }

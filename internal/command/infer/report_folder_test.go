@@ -15,7 +15,8 @@ import (
 
 func TestReportFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "report")
-	args := []string{"-model", "../../../graphs/e1.onnx", "-data", smallData(t, 300), "-runtime", "native", "-json"}
+	args := []string{"-model", "../../../graphs/e1.onnx", "-data", smallData(t, 300), "-runtime",
+		"native", "-json"}
 	code, out, errs := runCommand(t, append(args, "-report", dir)...)
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, errs)
@@ -33,7 +34,8 @@ func TestReportFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if m.Images != 300 || m.Accuracy != printed.Accuracy || m.TopK == nil || m.ROCAUC == nil ||
-		len(m.PerClass) != 10 || m.DataSHA256 == "" || *m.PerClass[3].Recall != printed.Classes[3].Recall {
+		len(m.PerClass) != 10 || m.DataSHA256 == "" ||
+		*m.PerClass[3].Recall != printed.Classes[3].Recall {
 		t.Errorf("%s", raw)
 	}
 	if strings.Contains(string(raw), os.TempDir()) {
@@ -61,7 +63,8 @@ func TestReportFolder(t *testing.T) {
 		}
 	}
 	if wrong != printed.Images-printed.Correct || wrong == 0 {
-		t.Errorf("%d wrong answers in the table, %d of %d are right", wrong, printed.Correct, printed.Images)
+		t.Errorf("%d wrong answers in the table, %d of %d are right", wrong, printed.Correct,
+			printed.Images)
 	}
 	sheet, err := os.Open(filepath.Join(dir, "worst.png"))
 	if err != nil {
@@ -72,9 +75,11 @@ func TestReportFolder(t *testing.T) {
 		t.Error(err)
 	}
 	for name, want := range map[string]string{
-		"report.md": "# e1.onnx on ", "report.html": "<svg", "confusion.svg": "<svg", "per-class.csv": "support",
+		"report.md": "# e1.onnx on ", "report.html": "<svg", "confusion.svg": "<svg",
+		"per-class.csv": "support",
 	} {
-		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(text), want) {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil ||
+			!strings.Contains(string(text), want) {
 			t.Errorf("%s lacks %q: %v", name, want, err)
 		}
 	}
@@ -82,7 +87,8 @@ func TestReportFolder(t *testing.T) {
 	if code, _, errs := runCommand(t, append(args, "-report", dir)...); code != 0 {
 		t.Errorf("again: exit %d: %s", code, errs)
 	}
-	if code, out, errs := runCommand(t, append(args[:len(args)-1:len(args)-1], "-report", dir)...); code != 0 ||
+	if code, out,
+		errs := runCommand(t, append(args[:len(args)-1:len(args)-1], "-report", dir)...); code != 0 ||
 		strings.Count(out, "the report is in "+filepath.Join(dir, "report.html")+"\n") != 1 {
 		t.Errorf("as text: exit %d: %s%s", code, out, errs)
 	}
@@ -90,13 +96,15 @@ func TestReportFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(other, "metrics.json"), []byte("{}"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := runCommand(t, append(args, "-report", other)...); code != 1 || !strings.Contains(errs, "name a new folder") {
+	if code, _, errs := runCommand(t, append(args, "-report", other)...); code != 1 ||
+		!strings.Contains(errs, "name a new folder") {
 		t.Errorf("into a folder with other files: exit %d: %s", code, errs)
 	}
 }
 
 func TestReportIsOfASet(t *testing.T) {
-	if code, _, errs := runCommand(t, "-model", "../../../graphs/e1.onnx", "-report", "x", "cat.png"); code != 2 || !strings.Contains(errs, "-report is of a set") {
+	if code, _, errs := runCommand(t, "-model", "../../../graphs/e1.onnx", "-report", "x",
+		"cat.png"); code != 2 || !strings.Contains(errs, "-report is of a set") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }

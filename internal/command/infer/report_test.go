@@ -20,7 +20,8 @@ func TestClassNamesDoNotMoveTheCursor(t *testing.T) {
 	} {
 		var text bytes.Buffer
 		write(&text)
-		if strings.ContainsAny(text.String(), "\x1b\t\r") || !strings.Contains(text.String(), "\uFFFD[2Jzero") || !strings.Contains(text.String(), "o\uFFFDn\uFFFDe") {
+		if strings.ContainsAny(text.String(), "\x1b\t\r") || !strings.Contains(text.String(),
+			"\uFFFD[2Jzero") || !strings.Contains(text.String(), "o\uFFFDn\uFFFDe") {
 			t.Errorf("%s: %q", name, text.String())
 		}
 	}

@@ -38,7 +38,8 @@ func runRobustness(ctx context.Context, args []string, stdout, stderr, progress 
 	return exitCode(command, measureRobustness(ctx, options, stdout, stderr, progress), stderr)
 }
 
-func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr, progress io.Writer) (err error) {
+func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr,
+	progress io.Writer) (err error) {
 	r := &robustness{options: o}
 	var models []*loaded
 	for _, name := range o.models {
@@ -89,7 +90,8 @@ func (r *robustness) noteOtherClasses(set *dataset.Set) {
 		if model.record == nil {
 			continue
 		}
-		if note := infer.OtherClasses(model.record.ClassLabels, info); note != "" && !slices.Contains(r.notes, note) {
+		if note := infer.OtherClasses(model.record.ClassLabels, info); note != "" &&
+			!slices.Contains(r.notes, note) {
 			r.notes = append(r.notes, note)
 		}
 	}
@@ -101,20 +103,24 @@ func (r *robustness) open(ctx context.Context, stderr io.Writer) ([]infer.Subjec
 	o := r.options
 	var subjects []infer.Subject
 	for i, model := range r.models {
-		open := func(name string) (infer.Runtime, error) { return o.open(ctx, name, model.model, o.batch, false) }
+		open := func(name string) (infer.Runtime, error) {
+			return o.open(ctx, name, model.model, o.batch, false)
+		}
 		if i > 0 {
 			runtime, err := open(o.runtime)
 			if err != nil {
 				return subjects, err
 			}
-			subjects = append(subjects, infer.Subject{Runtime: runtime, Pixels: model.pixels, Scale: model.scale})
+			subjects = append(subjects, infer.Subject{Runtime: runtime, Pixels: model.pixels,
+				Scale: model.scale})
 			continue
 		}
 		runtime, note, err := o.openFirst("infer robustness", stderr, open)
 		if err != nil {
 			return nil, err
 		}
-		subjects = append(subjects, infer.Subject{Runtime: runtime, Pixels: model.pixels, Scale: model.scale})
+		subjects = append(subjects, infer.Subject{Runtime: runtime, Pixels: model.pixels,
+			Scale: model.scale})
 		if note != "" {
 			r.notes = append(r.notes, note)
 		}
@@ -123,8 +129,10 @@ func (r *robustness) open(ctx context.Context, stderr io.Writer) ([]infer.Subjec
 	return subjects, nil
 }
 
-func (r *robustness) measure(ctx context.Context, subjects []infer.Subject, unseen []*dataset.Set, progress io.Writer) error {
-	options := infer.RobustnessOptions{Corruptions: r.options.corruptions, Seed: r.options.seed, Batch: r.options.batch}
+func (r *robustness) measure(ctx context.Context, subjects []infer.Subject, unseen []*dataset.Set,
+	progress io.Writer) error {
+	options := infer.RobustnessOptions{Corruptions: r.options.corruptions, Seed: r.options.seed,
+		Batch: r.options.batch}
 	if progress != nil {
 		options.Progress = func(name string, done, total int) {
 			fmt.Fprintf(progress, "\r%-40s %d of %d", name, done, total)

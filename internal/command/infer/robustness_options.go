@@ -71,15 +71,19 @@ func parseRobustness(args []string, stdout io.Writer) (*robustnessOptions, error
 	flags := cli.NewFlagSet("infer robustness", fmt.Sprintf(robustnessUsage, corruptionList()), stdout)
 	o.runFlags.define(flags, true)
 	o.oneRuntime.define(flags)
-	flags.Func("model", "ONNX `file`, or the bare name of one in graphs/; again for more models", func(name string) error {
-		o.models = append(o.models, name)
-		return nil
-	})
-	flags.StringVar(&corruptions, "corruptions", "all", "`NAME,…`: the corruptions to evaluate; none to leave them out")
+	flags.Func("model", "ONNX `file`, or the bare name of one in graphs/; again for more models",
+		func(name string) error {
+			o.models = append(o.models, name)
+			return nil
+		})
+	flags.StringVar(&corruptions, "corruptions", "all",
+		"`NAME,…`: the corruptions to evaluate; none to leave them out")
 	flags.Uint64Var(&o.seed, "seed", 0, "`seed` of the corruptions")
-	flags.StringVar(&unseen, "unseen", "", "`SET,…`: data that the models never saw, as for -data, such as optdigits,fashion")
+	flags.StringVar(&unseen, "unseen", "",
+		"`SET,…`: data that the models never saw, as for -data, such as optdigits,fashion")
 	flags.StringVar(&o.csv, "csv", "", "write all figures to a CSV `file`")
-	flags.StringVar(&o.plot, "plot", "", "draw accuracy by strength, a panel a corruption, to an SVG `file`")
+	flags.StringVar(&o.plot, "plot", "",
+		"draw accuracy by strength, a panel a corruption, to an SVG `file`")
 	if err := cli.Parse(flags, args); err != nil || o.version {
 		return o, renamed(err)
 	}
@@ -118,7 +122,8 @@ func parseCorruptions(text string) ([]string, error) {
 	var names []string
 	for name := range strings.SplitSeq(text, ",") {
 		if strings.Contains(name, ":") {
-			return nil, fmt.Errorf("-corruptions %s: all strengths are evaluated, name the corruption alone", name)
+			return nil, fmt.Errorf("-corruptions %s: all strengths are evaluated, name the corruption alone",
+				name)
 		}
 		if err := (corrupt.Corruption{Name: name, Strength: 1}).Check(); err != nil {
 			return nil, fmt.Errorf("-corruptions: %w", err)

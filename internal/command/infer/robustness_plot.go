@@ -35,7 +35,9 @@ func (r *robustness) draw(path string) error {
 		}
 		panels = append(panels, p)
 	}
-	mean, err := r.panel("mean of all", func(model *robustnessModel, strength int) float64 { return model.measured.MeanAt(strength) })
+	mean, err := r.panel("mean of all", func(model *robustnessModel, strength int) float64 {
+		return model.measured.MeanAt(strength)
+	})
 	if err != nil {
 		return err
 	}
@@ -53,7 +55,8 @@ func (r *robustness) draw(path string) error {
 	canvas := vgsvg.New(side*vg.Length(columns), side*vg.Length(len(grid)))
 	tiles := draw.Tiles{
 		Rows: len(grid), Cols: columns, PadX: 3 * vg.Millimeter, PadY: 3 * vg.Millimeter,
-		PadTop: 2 * vg.Millimeter, PadBottom: 2 * vg.Millimeter, PadLeft: 2 * vg.Millimeter, PadRight: 2 * vg.Millimeter,
+		PadTop: 2 * vg.Millimeter, PadBottom: 2 * vg.Millimeter, PadLeft: 2 * vg.Millimeter,
+		PadRight: 2 * vg.Millimeter,
 	}
 	whole := draw.New(canvas)
 	whole.SetColor(color.White)
@@ -71,7 +74,8 @@ func (r *robustness) draw(path string) error {
 	})
 }
 
-func (r *robustness) panel(title string, accuracy func(model *robustnessModel, strength int) float64) (*plot.Plot, error) {
+func (r *robustness) panel(title string,
+	accuracy func(model *robustnessModel, strength int) float64) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text, p.BackgroundColor = title, color.White
 	p.Y.Min, p.Y.Max, p.X.Min, p.X.Max = 0, 100, 0, corrupt.Strengths

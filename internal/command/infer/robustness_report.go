@@ -17,13 +17,16 @@ import (
 func (r *robustness) writeText(out io.Writer) error {
 	var b bytes.Buffer
 	info := r.models[0].measured.Info
-	fmt.Fprintf(&b, "data     %s: %d images %d×%d×%d, corruptions of seed %d\n", r.set.Name, r.set.Len(), r.set.Channels, r.set.Height, r.set.Width, r.options.seed)
-	fmt.Fprintf(&b, "runtime  %s %s, %s on %s, %d threads\n", info.Runtime, info.Version, info.Provider, info.Device, info.Threads)
+	fmt.Fprintf(&b, "data     %s: %d images %d×%d×%d, corruptions of seed %d\n", r.set.Name,
+		r.set.Len(), r.set.Channels, r.set.Height, r.set.Width, r.options.seed)
+	fmt.Fprintf(&b, "runtime  %s %s, %s on %s, %d threads\n", info.Runtime, info.Version,
+		info.Provider, info.Device, info.Threads)
 	for _, note := range r.notes {
 		fmt.Fprintf(&b, "note     %s\n", note)
 	}
 	for i, model := range r.models {
-		fmt.Fprintf(&b, "model %s  %s, fed as %s: %s on the data as it is\n", letter(i), model.modelPath, model.pixels,
+		fmt.Fprintf(&b, "model %s  %s, fed as %s: %s on the data as it is\n", letter(i), model.modelPath,
+			model.pixels,
 			infer.FormatAccuracy(model.measured.Clean.Accuracy))
 	}
 	if len(r.options.corruptions) > 0 {
@@ -100,7 +103,8 @@ func (r *robustness) writeConfidence(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "data\tmodel\timages\taccuracy\tmean\tover 90\tover 99\t\n")
 	row := func(data string, i int, c infer.Confidence) {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t\n", data, letter(i), c.Images, percent(c.Accuracy), percent(c.Mean), percent(c.Above90), percent(c.Above99))
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t\n", data, letter(i), c.Images, percent(c.Accuracy),
+			percent(c.Mean), percent(c.Above90), percent(c.Above99))
 	}
 	for i, model := range r.models {
 		row(r.set.Name, i, model.measured.Clean)
@@ -164,8 +168,10 @@ func (r *robustness) writeJSON(w io.Writer) error {
 	for _, model := range r.models {
 		m := model.measured
 		document := robustnessModelDocument{
-			Model: model.modelPath, Pixels: model.pixels.String(), Runtime: m.Info.Runtime, Version: m.Info.Version,
-			Provider: m.Info.Provider, Device: m.Info.Device, Threads: m.Info.Threads, Clean: confidenceDocument(m.Clean),
+			Model: model.modelPath, Pixels: model.pixels.String(), Runtime: m.Info.Runtime,
+			Version:  m.Info.Version,
+			Provider: m.Info.Provider, Device: m.Info.Device, Threads: m.Info.Threads,
+			Clean:       confidenceDocument(m.Clean),
 			Corruptions: []corruptionResultDocument{}, Unseen: []unseenDocument{},
 		}
 		for _, c := range m.Corruptions {
@@ -180,7 +186,8 @@ func (r *robustness) writeJSON(w io.Writer) error {
 			document.Mean = &mean
 		}
 		for u, name := range r.options.unseen {
-			document.Unseen = append(document.Unseen, unseenDocument{name, confidenceDocument(model.unseen[u])})
+			document.Unseen = append(document.Unseen,
+				unseenDocument{name, confidenceDocument(model.unseen[u])})
 		}
 		d.Models = append(d.Models, document)
 	}
@@ -192,12 +199,15 @@ func (r *robustness) writeJSON(w io.Writer) error {
 
 func (r *robustness) writeCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
-	rows := [][]string{{"model", "data", "corruption", "strength", "images", "accuracy", "mean_confidence", "above_90", "above_99", "unanswered"}}
+	rows := [][]string{{"model", "data", "corruption", "strength", "images", "accuracy",
+		"mean_confidence", "above_90", "above_99", "unanswered"}}
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	for _, model := range r.models {
 		add := func(data, corruption string, strength int, c infer.Confidence) {
-			rows = append(rows, []string{display.Cell(model.modelPath), display.Cell(data), corruption, strconv.Itoa(strength), strconv.Itoa(c.Images),
-				number(c.Accuracy), number(c.Mean), number(c.Above90), number(c.Above99), strconv.Itoa(c.Unanswered)})
+			rows = append(rows, []string{display.Cell(model.modelPath), display.Cell(data), corruption,
+				strconv.Itoa(strength), strconv.Itoa(c.Images),
+				number(c.Accuracy), number(c.Mean), number(c.Above90), number(c.Above99),
+				strconv.Itoa(c.Unanswered)})
 		}
 		add(r.set.Name, "", 0, model.measured.Clean)
 		for _, c := range model.measured.Corruptions {

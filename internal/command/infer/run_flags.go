@@ -48,17 +48,23 @@ func (f *runFlags) define(flags *flag.FlagSet, several bool) {
 	}
 	devices := []string{string(infer.DeviceAuto), string(infer.DeviceCPU), string(infer.DeviceCUDA)}
 	cli.Suggest(flags, &f.data, "data", "", cli.DataSets{}, dataUsage)
-	flags.StringVar(&f.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
-	flags.IntVar(&f.batch, "batch", 0, fmt.Sprintf("images of one run (%d, or what 256 MiB take)", infer.DefaultBatch))
-	cli.Choice(flags, &f.deviceName, "device", string(infer.DeviceAuto), devices, "auto, cpu or cuda, for onnxruntime")
-	flags.StringVar(&f.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
+	flags.StringVar(&f.dataDir, "data-dir", "",
+		"`folder` with MNIST's training files, for -data train")
+	flags.IntVar(&f.batch, "batch", 0, fmt.Sprintf("images of one run (%d, or what 256 MiB take)",
+		infer.DefaultBatch))
+	cli.Choice(flags, &f.deviceName, "device", string(infer.DeviceAuto), devices,
+		"auto, cpu or cuda, for onnxruntime")
+	flags.StringVar(&f.library, "library", "", "onnxruntime's shared library `file`; else "+
+		infer.LibraryVariable+", then what make setup brought")
 	flags.StringVar(&f.output, "output", "", "`name` of the score output of "+model+" with several")
 	flags.IntVar(&f.threads, "threads", 0, "threads to compute with; 0 for one each core")
 	flags.BoolVar(&f.json, "json", false, "print JSON instead of text")
 	cli.Suggest(flags, &f.pixelsText, "pixels", "", cli.Words(feed.Names()),
 		"how pixels are fed instead of as "+says+", or else "+feed.Raw+": "+
-			strings.Join(feed.Names(), ", ")+", `MEAN,STD` for (x/255-MEAN)/STD, or mean=…,std=… for each channel")
-	cli.Choice(flags, &f.channels, "channels", channelsRGB, []string{channelsRGB, channelsBGR}, "feed red, green, blue as they are, or bgr; -pixels is in this order")
+			strings.Join(feed.Names(), ", ")+
+			", `MEAN,STD` for (x/255-MEAN)/STD, or mean=…,std=… for each channel")
+	cli.Choice(flags, &f.channels, "channels", channelsRGB, []string{channelsRGB, channelsBGR},
+		"feed red, green, blue as they are, or bgr; -pixels is in this order")
 	f.pictures.Define(flags)
 	flags.BoolVar(&f.version, "version", false, "print the version")
 }
@@ -87,7 +93,8 @@ func (f *runFlags) check(given map[string]bool) error {
 
 // openData opens the set of -data, or else the one that the first of the models with a
 // record was tested on.
-func (f *runFlags) openData(ctx context.Context, models []*loaded, messages io.Writer) (dataset.Source, error) {
+func (f *runFlags) openData(ctx context.Context, models []*loaded,
+	messages io.Writer) (dataset.Source, error) {
 	if f.data != "" {
 		return f.openFor(ctx, models[0], messages)
 	}
@@ -99,7 +106,8 @@ func (f *runFlags) openData(ctx context.Context, models []*loaded, messages io.W
 		}
 		switch {
 		case i > 0 && tested != name && tested != "":
-			return nil, &usageError{fmt.Errorf("-data is missing: %s was tested on %s, %s on %s", models[0].modelPath, cmp.Or(name, "no set that it names"), model.modelPath, tested)}
+			return nil, &usageError{fmt.Errorf("-data is missing: %s was tested on %s, %s on %s",
+				models[0].modelPath, cmp.Or(name, "no set that it names"), model.modelPath, tested)}
 		case i == 0:
 			name = tested
 		}
@@ -108,13 +116,16 @@ func (f *runFlags) openData(ctx context.Context, models []*loaded, messages io.W
 	case dataset.IsWord(name):
 		return openData(ctx, name, dataset.Options{Messages: messages})
 	case name != "":
-		return nil, &usageError{fmt.Errorf("-data is missing: the model was tested on %s, which may be anywhere; say where", name)}
+		return nil, &usageError{fmt.Errorf(
+			"-data is missing: the model was tested on %s, which may be anywhere; say where", name)}
 	}
-	return nil, &usageError{errors.New("-data is missing: the set to run on, since the model does not say which it was tested on")}
+	return nil, &usageError{errors.New(
+		"-data is missing: the set to run on, since the model does not say which it was tested on")}
 }
 
 // loadData is openData for what looks at single images: the set is in memory.
-func (f *runFlags) loadData(ctx context.Context, models []*loaded, messages io.Writer) (*dataset.Set, error) {
+func (f *runFlags) loadData(ctx context.Context, models []*loaded,
+	messages io.Writer) (*dataset.Set, error) {
 	source, err := f.openData(ctx, models, messages)
 	if err != nil {
 		return nil, err
@@ -126,8 +137,10 @@ func (f *runFlags) loadData(ctx context.Context, models []*loaded, messages io.W
 }
 
 // openFor opens the set of -data as the model takes its images.
-func (f *runFlags) openFor(ctx context.Context, model *loaded, messages io.Writer) (dataset.Source, error) {
-	options, err := infer.PictureOptions(model.model, model.record, f.pictures.Apply(dataset.Options{}))
+func (f *runFlags) openFor(ctx context.Context, model *loaded, messages io.Writer) (dataset.Source,
+	error) {
+	options, err := infer.PictureOptions(model.model, model.record,
+		f.pictures.Apply(dataset.Options{}))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.modelPath, err)
 	}
@@ -152,7 +165,8 @@ func (f *runFlags) ownLibrary() bool {
 }
 
 // open opens a model in the runtime of that name, for batches of that size at most.
-func (f *runFlags) open(ctx context.Context, runtime string, model *onnx.Model, batch int, tf32 bool) (infer.Runtime, error) {
+func (f *runFlags) open(ctx context.Context, runtime string, model *onnx.Model, batch int,
+	tf32 bool) (infer.Runtime, error) {
 	options, err := f.runtimeOptions(runtime, batch, tf32)
 	if err != nil {
 		return nil, err
@@ -161,10 +175,12 @@ func (f *runFlags) open(ctx context.Context, runtime string, model *onnx.Model, 
 }
 
 // runtimeOptions are what the flags say of the runtime of that name.
-func (f *runFlags) runtimeOptions(runtime string, batch int, tf32 bool) (infer.RuntimeOptions, error) {
+func (f *runFlags) runtimeOptions(runtime string, batch int, tf32 bool) (infer.RuntimeOptions,
+	error) {
 	worker, err := workerCommand(runtime)
 	return infer.RuntimeOptions{
-		Device: f.device, Threads: f.threads, Library: f.library, Output: f.output, Worker: worker, Batch: batch, TF32: tf32,
+		Device: f.device, Threads: f.threads, Library: f.library, Output: f.output, Worker: worker,
+		Batch: batch, TF32: tf32,
 	}, err
 }
 
@@ -184,7 +200,8 @@ type oneRuntime struct {
 }
 
 func (r *oneRuntime) define(flags *flag.FlagSet) {
-	cli.Choice(flags, &r.runtime, "runtime", infer.RuntimeONNXRuntime, infer.RuntimeNames(), strings.Join(infer.RuntimeNames(), " or "))
+	cli.Choice(flags, &r.runtime, "runtime", infer.RuntimeONNXRuntime, infer.RuntimeNames(),
+		strings.Join(infer.RuntimeNames(), " or "))
 }
 
 // check reports what does not go with the runtime. alone says that no other runs beside it.
@@ -196,14 +213,16 @@ func (r *oneRuntime) check(f *runFlags, given map[string]bool, alone bool) error
 	case r.runtime != infer.RuntimeONNXRuntime && given["library"] && alone:
 		return fmt.Errorf("-library is onnxruntime's and does not go with -runtime %s", r.runtime)
 	case r.runtime == infer.RuntimeONNXGo && f.batch == 1:
-		return errors.New("-batch 1 does not go with -runtime onnx-go: its Gemm is wrong for a single image; 2 or more are needed")
+		return errors.New(
+			"-batch 1 does not go with -runtime onnx-go: its Gemm is wrong for a single image; 2 or more are needed")
 	}
 	return nil
 }
 
 // openFirst opens the runtime that was asked for, or, where none was and onnxruntime
 // has no library, native, and keeps to it. The note says so, and is told at once.
-func (r *oneRuntime) openFirst(command string, stderr io.Writer, open func(runtime string) (infer.Runtime, error)) (runtime infer.Runtime, note string, err error) {
+func (r *oneRuntime) openFirst(command string, stderr io.Writer,
+	open func(runtime string) (infer.Runtime, error)) (runtime infer.Runtime, note string, err error) {
 	runtime, err = open(r.runtime)
 	var library *infer.LibraryError
 	if err == nil || !r.mayFallBack || !errors.As(err, &library) {

@@ -1,5 +1,5 @@
-// Package inspect is the command inspect. It shows what an ONNX file holds, draws its graph, and says which
-// runtimes will refuse it. Run it with -h for its flags and the form of -json.
+// Package inspect is the command inspect. It shows what an ONNX file holds, draws its graph, and
+// says which runtimes will refuse it. Run it with -h for its flags and the form of -json.
 package inspect
 
 import (
@@ -55,7 +55,8 @@ failure; 2 wrong usage.
 Flags:
 `
 
-// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+// Main runs the command in this process with the arguments behind its name, and returns the exit
+// code.
 func Main(args []string) int {
 	return cli.Run(os.Stderr, "", func(ctx context.Context) int {
 		return run(ctx, args, os.Stdout, os.Stderr)

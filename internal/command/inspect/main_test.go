@@ -36,7 +36,8 @@ func e1(t *testing.T) string {
 		t.Fatal(err)
 	}
 	record := onnx.TrainingRecord{DataSet: "train", TestAccuracy: 0.1, TestImages: 10000}
-	model, err := convert.FromNetwork(network, network.InitialWeights(1), record, convert.Options{ProducerVersion: "0.1.0"})
+	model, err := convert.FromNetwork(network, network.InitialWeights(1), record,
+		convert.Options{ProducerVersion: "0.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +55,10 @@ func TestTextAndPicture(t *testing.T) {
 	if code != cli.ExitOK || errs != "" {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
-	for _, want := range []string{"e1.onnx\nsha256 ", "IR version 7, ai.onnx opset 13", "slipway 0.1.0", "image float[N×1×28×28]", "logits float[N×10]",
-		"8 of float: 184,586 values, 738,344 bytes", "Conv 5×5", "N×32×24×24", "3,276,800", "total", "184,586", "3,869,952", "slipway.test_accuracy",
+	for _, want := range []string{"e1.onnx\nsha256 ", "IR version 7, ai.onnx opset 13",
+		"slipway 0.1.0", "image float[N×1×28×28]", "logits float[N×10]",
+		"8 of float: 184,586 values, 738,344 bytes", "Conv 5×5", "N×32×24×24", "3,276,800", "total",
+		"184,586", "3,869,952", "slipway.test_accuracy",
 		"onnxruntime 1.6.0 or newer", "onnx-go", "OpenCV DNN", "tract", "OpenVINO", "TensorRT"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the text lacks %q:\n%s", want, out)
@@ -116,14 +119,17 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &document); err != nil {
 		t.Fatal(err)
 	}
-	if document.File != "e1.onnx" || len(document.SHA256) != 64 || document.Parameters != 184_586 || document.MultiplyAdds != 3_869_952 ||
-		document.Batch != nil || document.Problem != nil || document.Metadata["slipway.test_images"] != "10000" {
+	if document.File != "e1.onnx" || len(document.SHA256) != 64 || document.Parameters != 184_586 ||
+		document.MultiplyAdds != 3_869_952 || document.Batch != nil || document.Problem != nil ||
+		document.Metadata["slipway.test_images"] != "10000" {
 		t.Errorf("%+v", document)
 	}
-	if len(document.Nodes) != 10 || document.Nodes[3].MultiplyAdds != 3_276_800 || document.Nodes[3].Attributes["kernel_shape"] != "[5, 5]" {
+	if len(document.Nodes) != 10 || document.Nodes[3].MultiplyAdds != 3_276_800 ||
+		document.Nodes[3].Attributes["kernel_shape"] != "[5, 5]" {
 		t.Errorf("the nodes are %+v", document.Nodes)
 	}
-	if len(document.Inputs) != 1 || document.Inputs[0].Shape[0] != "N" || document.Inputs[0].Shape[2] != 28.0 {
+	if len(document.Inputs) != 1 || document.Inputs[0].Shape[0] != "N" ||
+		document.Inputs[0].Shape[2] != 28.0 {
 		t.Errorf("the inputs are %+v", document.Inputs)
 	}
 	if len(document.Runtimes) < 8 {
@@ -144,14 +150,16 @@ func TestJSON(t *testing.T) {
 // Models of other frameworks are told of, and what is told of their weights is right.
 func TestForeignModels(t *testing.T) {
 	for name, wants := range map[string][]string{
-		"foreign/torch_cnn_dynamo.onnx":      {"pytorch", "10,174", " 189,344", "Conv 5×5 pad 2", "opset 20"},
-		"foreign/torch_cnn_torchscript.onnx": {"10,302", " 189,344", "onnx-go v0.5.0", "refuses", "AveragePool"},
-		"foreign/keras_cnn_tf2onnx.onnx":     {"tf2onnx", "at least 189,344", "of int64"},
-		"foreign/sklearn_mlp_skl2onnx.onnx":  {"skl2onnx", "19,056", "ai.onnx.ml.ArrayFeatureExtractor"},
-		"uint8.onnx":                         {"bytes uint8[N×1×28×28]", "Cast to float"},
-		"fixed4.onnx":                        {"for a run of 4"},
-		"zipmap.onnx":                        {"export a scikit-learn model with convert_sklearn"},
-		"external_outside.onnx":              nil,
+		"foreign/torch_cnn_dynamo.onnx": {"pytorch", "10,174", " 189,344", "Conv 5×5 pad 2",
+			"opset 20"},
+		"foreign/torch_cnn_torchscript.onnx": {"10,302", " 189,344", "onnx-go v0.5.0", "refuses",
+			"AveragePool"},
+		"foreign/keras_cnn_tf2onnx.onnx":    {"tf2onnx", "at least 189,344", "of int64"},
+		"foreign/sklearn_mlp_skl2onnx.onnx": {"skl2onnx", "19,056", "ai.onnx.ml.ArrayFeatureExtractor"},
+		"uint8.onnx":                        {"bytes uint8[N×1×28×28]", "Cast to float"},
+		"fixed4.onnx":                       {"for a run of 4"},
+		"zipmap.onnx":                       {"export a scikit-learn model with convert_sklearn"},
+		"external_outside.onnx":             nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := runInspect(t, filepath.Join(testModels, name))
@@ -176,11 +184,13 @@ func TestForeignModels(t *testing.T) {
 // Of an invalid model what can be told is told; nothing asks a runtime.
 func TestInvalidModels(t *testing.T) {
 	code, out, errs := runInspect(t, filepath.Join(testModels, "stride0.onnx"))
-	if code != cli.ExitFailure || !strings.Contains(out, "problem: ") || strings.Contains(out, "\nruntimes\n") || !strings.Contains(errs, "is not valid: ") {
+	if code != cli.ExitFailure || !strings.Contains(out, "problem: ") ||
+		strings.Contains(out, "\nruntimes\n") || !strings.Contains(errs, "is not valid: ") {
 		t.Errorf("exit %d, %q, %q", code, out, errs)
 	}
 	code, out, errs = runInspect(t, "-json", filepath.Join(testModels, "stride0.onnx"))
-	if code != cli.ExitFailure || !strings.Contains(out, `"problem": "`) || !strings.Contains(errs, "stride") {
+	if code != cli.ExitFailure || !strings.Contains(out, `"problem": "`) ||
+		!strings.Contains(errs, "stride") {
 		t.Errorf("exit %d, %q, %q", code, out, errs)
 	}
 }
@@ -203,11 +213,13 @@ func TestBadInput(t *testing.T) {
 		{"unknown flag", []string{"-jsno", path}, cli.ExitUsage, `did you mean -json`},
 		{"picture of another kind", []string{"-svg", "x.png", path}, cli.ExitUsage, "ends in .svg"},
 		{"picture over a folder", []string{"-svg", precious, path}, cli.ExitFailure, "-svg: "},
-		{"picture in no folder", []string{"-svg", filepath.Join(dir, "none", "x.svg"), path}, cli.ExitFailure, "cannot write into the folder"},
+		{"picture in no folder", []string{"-svg", filepath.Join(dir, "none", "x.svg"), path},
+			cli.ExitFailure, "cannot write into the folder"},
 		{"no model", []string{"no-such.onnx"}, cli.ExitFailure, "there is no model no-such.onnx"},
 		{"a folder", []string{dir}, cli.ExitFailure, "a folder, not a file"},
 		{"text", []string{filepath.Join(testModels, "text.onnx")}, cli.ExitFailure, "not"},
-		{"truncated", []string{filepath.Join(testModels, "truncated.onnx")}, cli.ExitFailure, "not a whole ONNX model"},
+		{"truncated", []string{filepath.Join(testModels, "truncated.onnx")}, cli.ExitFailure,
+			"not a whole ONNX model"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, out, errs := runInspect(t, test.args...)
@@ -237,9 +249,11 @@ func TestHostileFiles(t *testing.T) {
 		if err := os.WriteFile(path, fuzzInput(t, raw), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		for _, args := range [][]string{{path, "-svg", filepath.Join(t.TempDir(), "x.svg")}, {"-json", path}} {
+		for _, args := range [][]string{{path, "-svg", filepath.Join(t.TempDir(), "x.svg")},
+			{"-json", path}} {
 			code, out, errs := runInspect(t, args...)
-			if code == cli.ExitUsage || code == cli.ExitFailure && errs == "" || strings.ContainsAny(errs, "\x1b\x07") || strings.ContainsAny(out, "\x1b\x07") {
+			if code == cli.ExitUsage || code == cli.ExitFailure && errs == "" ||
+				strings.ContainsAny(errs, "\x1b\x07") || strings.ContainsAny(out, "\x1b\x07") {
 				t.Errorf("%s: exit %d, %q", seed, code, errs)
 			}
 			if out != "" {

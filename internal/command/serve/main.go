@@ -1,5 +1,6 @@
-// Package serve is the command serve. It answers about pictures over HTTP and gRPC with ONNX image classifiers, by the Open
-// Inference Protocol and for pictures posted as they are. Run it with -h for its flags.
+// Package serve is the command serve. It answers about pictures over HTTP and gRPC with ONNX image
+// classifiers, by the Open Inference Protocol and for pictures posted as they are. Run it with -h
+// for its flags.
 package serve
 
 import (
@@ -13,7 +14,8 @@ import (
 	"slipway/internal/cli"
 )
 
-// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+// Main runs the command in this process with the arguments behind its name, and returns the exit
+// code.
 func Main(args []string) int {
 	// A log that nobody reads any more ends nothing.
 	cli.KeepOnBrokenPipe()

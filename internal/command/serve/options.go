@@ -96,7 +96,8 @@ func (o *options) define(flags *flag.FlagSet) {
 	cli.Choice(flags, &o.device, "device", string(infer.DeviceAuto), devices,
 		"auto, cpu or cuda, for onnxruntime")
 	flags.StringVar(&o.serve.RuntimeOptions.Library, "library", "",
-		"onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
+		"onnxruntime's shared library `file`; else "+infer.LibraryVariable+
+			", then what make setup brought")
 	flags.StringVar(&o.serve.RuntimeOptions.Output, "output", "",
 		"`name` of the score output of models with several")
 	flags.IntVar(&o.serve.RuntimeOptions.Threads, "threads", 0,
@@ -130,7 +131,8 @@ func (o *options) define(flags *flag.FlagSet) {
 
 func (o *options) check(given map[string]bool, environment func(string) string) error {
 	if len(o.serve.Models) == 0 {
-		return errors.New("there is nothing to serve: name a model, such as e1.onnx, or a folder of models")
+		return errors.New(
+			"there is nothing to serve: name a model, such as e1.onnx, or a folder of models")
 	}
 	if (o.listening.CertFile == "") != (o.listening.KeyFile == "") {
 		return errors.New("-tls-cert and -tls-key go together")
@@ -227,7 +229,8 @@ func (o *options) config(stderr io.Writer) (serve.Config, error) {
 // checkToken refuses a token that a header cannot bear, or that can be guessed. It is not repeated.
 func checkToken(token string) error {
 	if len(token) < shortestToken {
-		return fmt.Errorf("the token has %d bytes; at least %d are needed, such as of openssl rand -hex 32",
+		return fmt.Errorf(
+			"the token has %d bytes; at least %d are needed, such as of openssl rand -hex 32",
 			len(token), shortestToken)
 	}
 	for _, c := range []byte(token) {

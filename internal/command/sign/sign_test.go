@@ -52,8 +52,8 @@ func copyTo(t *testing.T, from, to string) {
 	}
 }
 
-// copyTable copies the conformance table, as if it were of the graph in graphs/, which may have been
-// trained anew since.
+// copyTable copies the conformance table, as if it were of the graph in graphs/, which may have
+// been trained anew since.
 func copyTable(t *testing.T, root, graph string) {
 	t.Helper()
 	table, err := os.ReadFile(filepath.Join(root, "docs", "conformance.json"))
@@ -64,7 +64,8 @@ func copyTable(t *testing.T, root, graph string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tested := regexp.MustCompile(`"model": "e1\.onnx",\s*"model_sha256": "([0-9a-f]{64})"`).FindSubmatch(table)
+	tested := regexp.MustCompile(`"model": "e1\.onnx",\s*"model_sha256": "([0-9a-f]{64})"`).
+		FindSubmatch(table)
 	if tested == nil {
 		t.Fatal("the table has no e1.onnx")
 	}

@@ -126,33 +126,48 @@ func TestBadPictures(t *testing.T) {
 		{"too many classes", func(t *testing.T, own string) {
 			writePicture(t, filepath.Join(own, "dog", "1.png"), 9, 9, 1)
 		}, nil, 1, []string{"has 3 logits", "has 4 classes", "-network names a file"}},
-		{"an unreadable file", unreadable("ant/0.png"), nil, 1, []string{"ant/0.png", "permission denied", "-skip-damaged leaves it out"}},
+		{"an unreadable file", unreadable("ant/0.png"), nil, 1, []string{"ant/0.png", "permission denied",
+			"-skip-damaged leaves it out"}},
 		{"an unreadable class", unreadable("ant"), nil, 1, []string{"ant", "permission denied"}},
-		{"a dead link", link("nowhere", "ant/x.png"), nil, 1, []string{"ant/x.png is a link that leads nowhere; remove it", "-skip-damaged"}},
-		{"a link back", link("..", "ant/up"), nil, 1, []string{"ant/up: the link leads back to ", "remove it"}},
+		{"a dead link", link("nowhere", "ant/x.png"), nil, 1,
+			[]string{"ant/x.png is a link that leads nowhere; remove it", "-skip-damaged"}},
+		{"a link back", link("..", "ant/up"), nil, 1, []string{"ant/up: the link leads back to ",
+			"remove it"}},
 		{"a FIFO", func(t *testing.T, own string) {
 			if err := syscall.Mkfifo(filepath.Join(own, "ant", "pipe.png"), 0o666); err != nil {
 				t.Skip("no named pipes here:", err)
 			}
 		}, nil, 1, []string{"ant/pipe.png: it is no ordinary file (p", "-skip-damaged leaves it out"}},
-		{"a device", link("/dev/zero", "ant/zero.png"), nil, 1, []string{"ant/zero.png: it is no ordinary file (Dc", "-skip-damaged leaves it out"}},
-		{"a bomb", put("ant/bomb.png", bombPNG(t, 50_000, 50_000)), nil, 1, []string{"ant/bomb.png: PNG: 50000×50000 pixels", "-skip-damaged leaves it out"}},
-		{"a smaller bomb", put("ant/bomb.png", bombPNG(t, 9_000, 9_000)), nil, 1, []string{"ant/bomb.png: PNG: ", "cannot hold 9000×9000 pixels"}},
-		{"all damaged", half, nil, 1, []string{"ant/0.png: PNG: ", "and 44 more of 45 files; -skip-damaged leaves them out"}},
-		{"all damaged and left out", half, []string{"-skip-damaged"}, 1, []string{"none of its 45 files could be read"}},
-		{"labels without pictures", put("labels.csv", []byte("filename,label\nant/0.png,1\nant/nothing.png,0\n")), []string{"-data", "LIST"}, 1,
-			[]string{"labels.csv", "ant/nothing.png"}},
-		{"a file and a class", put("dog", []byte("no folder")), []string{"-data", "FILE"}, 1, []string{"dog: not an IDX file", "-data: "}},
-		{"no sizes", nil, []string{"-resize", ""}, 2, []string{"-resize is empty; give 224, or HEIGHTxWIDTH"}},
-		{"too large", nil, []string{"-resize", "65536"}, 2, []string{"-resize 65536: ", "pixels at most are made"}},
-		{"another size", nil, []string{"-resize", "9"}, 1, []string{"network own takes 3×8×8, and -resize makes images of 9×9", "say -resize 8x8"}},
-		{"no memory", nil, []string{"-memory", "0"}, 2, []string{`-memory: "0" is no size in bytes, such as 500MB or 2GB`}},
+		{"a device", link("/dev/zero", "ant/zero.png"), nil, 1,
+			[]string{"ant/zero.png: it is no ordinary file (Dc", "-skip-damaged leaves it out"}},
+		{"a bomb", put("ant/bomb.png", bombPNG(t, 50_000, 50_000)), nil, 1,
+			[]string{"ant/bomb.png: PNG: 50000×50000 pixels", "-skip-damaged leaves it out"}},
+		{"a smaller bomb", put("ant/bomb.png", bombPNG(t, 9_000, 9_000)), nil, 1,
+			[]string{"ant/bomb.png: PNG: ", "cannot hold 9000×9000 pixels"}},
+		{"all damaged", half, nil, 1,
+			[]string{"ant/0.png: PNG: ", "and 44 more of 45 files; -skip-damaged leaves them out"}},
+		{"all damaged and left out", half, []string{"-skip-damaged"}, 1,
+			[]string{"none of its 45 files could be read"}},
+		{"labels without pictures",
+			put("labels.csv", []byte("filename,label\nant/0.png,1\nant/nothing.png,0\n")),
+			[]string{"-data", "LIST"}, 1, []string{"labels.csv", "ant/nothing.png"}},
+		{"a file and a class", put("dog", []byte("no folder")), []string{"-data", "FILE"}, 1,
+			[]string{"dog: not an IDX file", "-data: "}},
+		{"no sizes", nil, []string{"-resize", ""}, 2,
+			[]string{"-resize is empty; give 224, or HEIGHTxWIDTH"}},
+		{"too large", nil, []string{"-resize", "65536"}, 2,
+			[]string{"-resize 65536: ", "pixels at most are made"}},
+		{"another size", nil, []string{"-resize", "9"}, 1,
+			[]string{"network own takes 3×8×8, and -resize makes images of 9×9", "say -resize 8x8"}},
+		{"no memory", nil, []string{"-memory", "0"}, 2,
+			[]string{`-memory: "0" is no size in bytes, such as 500MB or 2GB`}},
 		{"less than none", nil, []string{"-memory", "-1"}, 2, []string{`"-1" is no size in bytes`}},
 		{"no number", nil, []string{"-memory", "NaN"}, 2, []string{`"NaN" is no size in bytes`}},
 		{"beyond measure", nil, []string{"-memory", "1e400"}, 2, []string{`"1e400" is no size in bytes`}},
 		{"a test set with another class", func(t *testing.T, own string) {
 			writePicture(t, filepath.Join(own, "..", "tests", "dog", "1.png"), 9, 9, 1)
-		}, []string{"-test", "TESTS"}, 1, []string{`there is no class "dog"`, "give pictures to train on, too, or take the folder out of the test set"}},
+		}, []string{"-test", "TESTS"}, 1, []string{`there is no class "dog"`,
+			"give pictures to train on, too, or take the folder out of the test set"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := pictureFixture(t)
@@ -160,7 +175,8 @@ func TestBadPictures(t *testing.T) {
 				test.change(t, filepath.Join(dir, "own"))
 			}
 			args := pictureArguments(dir, "-epochs", "1", "-picture-cache", filepath.Join(dir, "cache"))
-			replace := strings.NewReplacer("LIST", dir+"/own/labels.csv", "FILE", dir+"/own/dog", "TESTS", dir+"/tests")
+			replace := strings.NewReplacer("LIST", dir+"/own/labels.csv", "FILE", dir+"/own/dog", "TESTS",
+				dir+"/tests")
 			for _, arg := range test.args {
 				args = append(args, replace.Replace(arg))
 			}
@@ -185,8 +201,10 @@ func TestBadPictures(t *testing.T) {
 // Pictures of other sizes need -resize, also where parts of them are taken.
 func TestMixedSizesNeedASize(t *testing.T) {
 	dir := pictureFixture(t)
-	code, _, errs := runBounded(t, "-data", dir+"/own", "-network", dir+"/own.json", "-runs", dir+"/runs", "-augment", "random-resized-crop")
-	if code != 1 || !strings.Contains(errs, "sizes disagree: ") || !strings.Contains(errs, "give them one size with -resize") {
+	code, _, errs := runBounded(t, "-data", dir+"/own", "-network", dir+"/own.json", "-runs",
+		dir+"/runs", "-augment", "random-resized-crop")
+	if code != 1 || !strings.Contains(errs, "sizes disagree: ") ||
+		!strings.Contains(errs, "give them one size with -resize") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
@@ -203,11 +221,15 @@ func TestOddPicturesTrain(t *testing.T) {
 	writeFile(t, filepath.Join(own, "ant", "text.png"), []byte("no picture"))
 	writeFile(t, filepath.Join(own, "train"), nil) // a file where a part could be
 	var want outcome
-	for i, more := range [][]string{{}, {"-memory", "1"}, {"-memory", "1", "-picture-cache", "none"}, {"-threads", "1"}} {
+	for i, more := range [][]string{{}, {"-memory", "1"}, {"-memory", "1", "-picture-cache", "none"},
+		{"-threads", "1"}} {
 		name := fmt.Sprint("odd", i)
-		args := pictureArguments(dir, append([]string{"-epochs", "1", "-picture-cache", dir + "/cache", "-skip-damaged", "-name", name}, more...)...)
+		args := pictureArguments(dir,
+			append([]string{"-epochs", "1", "-picture-cache", dir + "/cache", "-skip-damaged", "-name",
+				name}, more...)...)
 		code, out, errs := runBounded(t, args...)
-		if code != 0 || strings.Count(out, "left out: ") != 2 || !strings.Contains(out, "48 images 3×8×8, 3 classes") {
+		if code != 0 || strings.Count(out, "left out: ") != 2 ||
+			!strings.Contains(out, "48 images 3×8×8, 3 classes") {
 			t.Fatalf("%v: exit %d: %s%s", more, code, out, errs)
 		}
 		got := outcomeOf(t, filepath.Join(dir, "runs", name))
@@ -222,7 +244,8 @@ func TestOddPicturesTrain(t *testing.T) {
 func TestAClassCalledTrain(t *testing.T) {
 	dir := pictureFixture(t)
 	own := filepath.Join(dir, "own")
-	if err := errors.Join(os.Rename(own+"/ant", own+"/train"), os.Rename(own+"/bee", own+"/test")); err != nil {
+	if err := errors.Join(os.Rename(own+"/ant", own+"/train"),
+		os.Rename(own+"/bee", own+"/test")); err != nil {
 		t.Fatal(err)
 	}
 	code, out, errs := runBounded(t, pictureArguments(dir, "-epochs", "1")...)
@@ -232,7 +255,8 @@ func TestAClassCalledTrain(t *testing.T) {
 	writePicture(t, filepath.Join(own, "Cat", "1.png"), 9, 9, 1)
 	writePictureNetwork(t, filepath.Join(dir, "own.json"), 4)
 	code, out, errs = runBounded(t, pictureArguments(dir, "-epochs", "1")...)
-	if code != 0 || !strings.Contains(out, "note: the classes Cat and cat differ in upper and lower case alone") {
+	if code != 0 ||
+		!strings.Contains(out, "note: the classes Cat and cat differ in upper and lower case alone") {
 		if entries, err := os.ReadDir(own); err == nil && len(entries) == 3 {
 			t.Skip("this system's names do not tell Cat from cat")
 		}
@@ -267,7 +291,8 @@ func TestPicturesThatChangeWhileTraining(t *testing.T) {
 				}
 			}}
 			code := run(t.Context(), args, io.MultiWriter(&out, begun), &errs, nil)
-			if code != cli.ExitFailure || !strings.Contains(errs.String(), test.says) || !strings.Contains(errs.String(), "Go on with: train -resume -name own") {
+			if code != cli.ExitFailure || !strings.Contains(errs.String(), test.says) ||
+				!strings.Contains(errs.String(), "Go on with: train -resume -name own") {
 				t.Fatalf("exit %d: %s", code, &errs)
 			}
 			resume := []string{"-resume", "-name", "own", "-runs", dir + "/runs", "-epochs", "3"}
@@ -299,33 +324,40 @@ func TestPicturesThatMove(t *testing.T) {
 	if err := errors.Join(os.RemoveAll(own), os.Rename(filepath.Join(dir, "parts"), own)); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-data", own, "-network", dir + "/own.json", "-runs", dir + "/runs", "-resize", "8", "-epochs", "1"}
-	if code, out, errs := runBounded(t, args...); code != 0 || !strings.Contains(out, "tested on "+own+":t10k, 6 images") {
+	args := []string{"-data", own, "-network", dir + "/own.json", "-runs", dir + "/runs", "-resize",
+		"8", "-epochs", "1"}
+	if code, out, errs := runBounded(t, args...); code != 0 ||
+		!strings.Contains(out, "tested on "+own+":t10k, 6 images") {
 		t.Fatalf("exit %d: %s%s", code, out, errs)
 	}
 	if err := os.Rename(own, there); err != nil {
 		t.Fatal(err)
 	}
 	resume := []string{"-resume", "-name", "own", "-runs", dir + "/runs", "-epochs", "2"}
-	if code, _, errs := runBounded(t, resume...); code != 1 || !strings.Contains(errs, "-data names the place where it is now") {
+	if code, _, errs := runBounded(t, resume...); code != 1 ||
+		!strings.Contains(errs, "-data names the place where it is now") {
 		t.Errorf("at the old place: exit %d: %s", code, errs)
 	}
-	if code, out, errs := runBounded(t, append(resume, "-data", there)...); code != 0 || !strings.Contains(out, "6 images 3×8×8, 3 classes\n") {
+	if code, out, errs := runBounded(t, append(resume, "-data", there)...); code != 0 ||
+		!strings.Contains(out, "6 images 3×8×8, 3 classes\n") {
 		t.Errorf("at the new place: exit %d: %s%s", code, out, errs)
 	}
 	resume[len(resume)-1] = "3"
 	writePicture(t, filepath.Join(there, "test", "ant", "0.png"), 9, 8, 99)
-	if code, _, errs := runBounded(t, resume...); code != 1 || !strings.Contains(errs, "the run's test set: the set has changed since") {
+	if code, _, errs := runBounded(t, resume...); code != 1 ||
+		!strings.Contains(errs, "the run's test set: the set has changed since") {
 		t.Errorf("another picture to test on: exit %d: %s", code, errs)
 	}
 	writePicture(t, filepath.Join(there, "train", "ant", "0.png"), 9, 8, 99)
-	if code, _, errs := runBounded(t, append(resume, "-test", "none")...); code != 1 || !strings.Contains(errs, "cannot resume with other data") {
+	if code, _, errs := runBounded(t, append(resume, "-test", "none")...); code != 1 ||
+		!strings.Contains(errs, "cannot resume with other data") {
 		t.Errorf("another picture to train on: exit %d: %s", code, errs)
 	}
 	if err := os.RemoveAll(filepath.Join(there, "test")); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := runBounded(t, resume...); code != 1 || !strings.Contains(errs, "it has pictures in train, and no folder of the part t10k") {
+	if code, _, errs := runBounded(t, resume...); code != 1 ||
+		!strings.Contains(errs, "it has pictures in train, and no folder of the part t10k") {
 		t.Errorf("without the part to test on: exit %d: %s", code, errs)
 	}
 }
@@ -354,7 +386,8 @@ func TestOneCacheOfSeveralProcesses(t *testing.T) {
 		t.Errorf("the cache has %v, %v", entries, err)
 	}
 	// Another sizing has a file of its own.
-	if code, _, errs := runBounded(t, append(args, "-name", "q", "-augment", "flip", "-fit", "pad")...); code != 0 {
+	if code, _, errs := runBounded(t, append(args, "-name", "q", "-augment", "flip", "-fit",
+		"pad")...); code != 0 {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	if packs := packsIn(t, cache); len(packs) != 2 {
@@ -369,13 +402,16 @@ func TestACacheThatCannotBeWritten(t *testing.T) {
 	if err := os.Mkdir(folder, 0o555); err != nil {
 		t.Fatal(err)
 	}
-	for name, cache := range map[string]string{"a file": dir + "/own.json", "a device": "/dev/null", "a read-only folder": folder} {
+	for name, cache := range map[string]string{"a file": dir + "/own.json", "a device": "/dev/null",
+		"a read-only folder": folder} {
 		t.Run(name, func(t *testing.T) {
 			if cache == folder && os.Geteuid() == 0 {
 				t.Skip("root may write everywhere")
 			}
-			code, out, errs := runBounded(t, pictureArguments(dir, "-epochs", "1", "-memory", "1", "-picture-cache", cache)...)
-			if code != 0 || strings.Count(out, "are decoded in each epoch: ") != 1 || strings.Contains(out, "made again") {
+			code, out, errs := runBounded(t, pictureArguments(dir, "-epochs", "1", "-memory", "1",
+				"-picture-cache", cache)...)
+			if code != 0 || strings.Count(out, "are decoded in each epoch: ") != 1 ||
+				strings.Contains(out, "made again") {
 				t.Errorf("exit %d: %s%s", code, out, errs)
 			}
 		})

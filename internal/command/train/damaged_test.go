@@ -28,7 +28,8 @@ func tinyGraph(t *testing.T, dir string) *onnx.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := convert.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{PixelScale: 1.0 / 255}, convert.Options{})
+	model, err := convert.FromNetwork(network, network.InitialWeights(1),
+		onnx.TrainingRecord{PixelScale: 1.0 / 255}, convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,8 @@ func TestDamagedModelsDoNotPanic(t *testing.T) {
 	path := filepath.Join(dir, "damaged.onnx")
 	exits := map[int]int{}
 	for seed := range count {
-		if err := os.WriteFile(path, damage(rand.New(rand.NewPCG(uint64(seed), 16)), good), 0o666); err != nil {
+		if err := os.WriteFile(path, damage(rand.New(rand.NewPCG(uint64(seed), 16)), good),
+			0o666); err != nil {
 			t.Fatal(err)
 		}
 		func() {
@@ -99,8 +101,8 @@ func TestDamagedModelsDoNotPanic(t *testing.T) {
 					t.Errorf("seed %d panics: %v", seed, problem)
 				}
 			}()
-			code, _, errs := runTrain(t, "-from", path, "-data", dir+":train", "-test", dir+":t10k", "-runs", filepath.Join(dir, "runs"),
-				"-name", fmt.Sprint("damaged", seed), "-epochs", "1", "-batch", "8")
+			code, _, errs := runTrain(t, "-from", path, "-data", dir+":train", "-test", dir+":t10k", "-runs",
+				filepath.Join(dir, "runs"), "-name", fmt.Sprint("damaged", seed), "-epochs", "1", "-batch", "8")
 			exits[code]++
 			if code != cli.ExitOK && (code != cli.ExitFailure || strings.TrimSpace(errs) == "") {
 				t.Errorf("seed %d: exit %d: %s", seed, code, errs)
@@ -128,7 +130,8 @@ func TestTrainingFromAnUnsortedModel(t *testing.T) {
 		if err := os.WriteFile(path, encodeModel(t, m), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		code, out, errs := runTrain(t, "-from", path, "-data", dir+":train", "-test", "none", "-runs", filepath.Join(dir, "runs"), "-name", name, "-epochs", "2", "-batch", "8")
+		code, out, errs := runTrain(t, "-from", path, "-data", dir+":train", "-test", "none", "-runs",
+			filepath.Join(dir, "runs"), "-name", name, "-epochs", "2", "-batch", "8")
 		if code != cli.ExitOK {
 			t.Fatalf("exit %d: %s", code, errs)
 		}

@@ -27,7 +27,8 @@ type chosenDevice struct {
 
 // chooseDevice opens the device that -device asks for. auto takes the GPU where one
 // can be used and does all that the run's configuration and its network ask for.
-func (o *options) chooseDevice(config train.Config, network *builder.Network) (chosenDevice, error) {
+func (o *options) chooseDevice(config train.Config, network *builder.Network) (chosenDevice,
+	error) {
 	cpu := chosenDevice{close: func() {}}
 	what := config.CPUOnly()
 	if o.device == deviceCPU {
@@ -40,9 +41,12 @@ func (o *options) chooseDevice(config train.Config, network *builder.Network) (c
 	layers := network.CheckDevice()
 	switch {
 	case o.device == deviceCUDA && config.Engine != builder.EngineNative:
-		return cpu, fmt.Errorf("-device cuda does not go with engine %s, which runs on the CPU; resume with -device cpu", config.Engine)
+		return cpu, fmt.Errorf(
+			"-device cuda does not go with engine %s, which runs on the CPU; resume with -device cpu",
+			config.Engine)
 	case o.device == deviceCUDA && what != "":
-		return cpu, fmt.Errorf("-device cuda: %s computed on the CPU alone; resume with -device cpu", what)
+		return cpu, fmt.Errorf("-device cuda: %s computed on the CPU alone; resume with -device cpu",
+			what)
 	case o.device == deviceCUDA && layers != nil:
 		return cpu, fmt.Errorf("-device cuda: %w", layers)
 	case config.Engine != builder.EngineNative:

@@ -26,7 +26,8 @@ func simulated(t *testing.T) func(args ...string) (code int, output string) {
 	return func(args ...string) (int, string) {
 		t.Helper()
 		process := exec.CommandContext(t.Context(), os.Args[0], args...)
-		process.Env = append(os.Environ(), actAsTrain+"=1", "SLIPWAY_CUDA_DRIVER="+library, "SLIPWAY_CUDNN="+library, "SLIPWAY_CUBLAS="+library)
+		process.Env = append(os.Environ(), actAsTrain+"=1", "SLIPWAY_CUDA_DRIVER="+library,
+			"SLIPWAY_CUDNN="+library, "SLIPWAY_CUBLAS="+library)
 		output, err := process.CombinedOutput()
 		var exit *exec.ExitError
 		if err != nil && !errors.As(err, &exit) {
@@ -53,12 +54,14 @@ func TestTrainOnCUDA(t *testing.T) {
 		return output
 	}
 	out := command("-device", "cuda", "-epochs", "2", "-name", "gpu")
-	for _, want := range []string{"engine cuda, device cuda:0 (simulated, compute capability 7.5, cuDNN 9.", "Epoch [2/2], Step [12/12], Loss: ", "test accuracy ", "Accuracy = "} {
+	for _, want := range []string{"engine cuda, device cuda:0 (simulated, compute capability 7.5, cuDNN 9.",
+		"Epoch [2/2], Step [12/12], Loss: ", "test accuracy ", "Accuracy = "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
 	}
-	if auto := command("-epochs", "2", "-name", "auto"); !strings.Contains(auto, "device cuda:0 (simulated") {
+	if auto := command("-epochs", "2", "-name", "auto"); !strings.Contains(auto,
+		"device cuda:0 (simulated") {
 		t.Errorf("auto did not take the device:\n%s", auto)
 	}
 	command("-device", "cpu", "-epochs", "2", "-name", "cpu")
@@ -71,7 +74,8 @@ func TestTrainOnCUDA(t *testing.T) {
 		t.Errorf("mean losses %v: on the device twice and on the CPU", losses)
 	}
 
-	resumed := command("-resume", "-name", "gpu", "-runs", dir+"/runs", "-epochs", "4", "-test", "none", "-device", "cpu")
+	resumed := command("-resume", "-name", "gpu", "-runs", dir+"/runs", "-epochs", "4", "-test",
+		"none", "-device", "cpu")
 	if !strings.Contains(resumed, "device cpu") || !strings.Contains(resumed, "Epoch [4/4]") {
 		t.Errorf("%s", resumed)
 	}
@@ -93,20 +97,29 @@ func TestResumeWhatCUDADoesNotDo(t *testing.T) {
 		settings        []string
 		line, complaint string
 	}{
-		{"schedule", []string{"-schedule", "linear", "-schedule-epochs", "2"}, "device cpu (a learning-rate schedule is computed on the CPU alone)", "a learning-rate schedule is computed on the CPU alone"},
-		{"augmentation", []string{"-augment", "shift=1"}, "device cpu (augmentation is computed on the CPU alone)", "augmentation is computed on the CPU alone"},
-		{"engine", []string{"-engine", "gorgonia"}, "engine gorgonia, device cpu", "-device cuda does not go with engine gorgonia"},
+		{"schedule", []string{"-schedule", "linear", "-schedule-epochs", "2"},
+			"device cpu (a learning-rate schedule is computed on the CPU alone)",
+			"a learning-rate schedule is computed on the CPU alone"},
+		{"augmentation", []string{"-augment", "shift=1"},
+			"device cpu (augmentation is computed on the CPU alone)",
+			"augmentation is computed on the CPU alone"},
+		{"engine", []string{"-engine", "gorgonia"}, "engine gorgonia, device cpu",
+			"-device cuda does not go with engine gorgonia"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := fixture(t)
-			if code, output := execute(arguments(dir, append(test.settings, "-epochs", "1")...)...); code != cli.ExitOK {
+			if code, output := execute(arguments(dir,
+				append(test.settings, "-epochs", "1")...)...); code != cli.ExitOK {
 				t.Fatalf("exit %d: %s", code, output)
 			}
-			resume := []string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-test", "none"}
-			if code, output := execute(append(resume, "-device", "cuda")...); code != cli.ExitFailure || !strings.Contains(output, test.complaint) {
+			resume := []string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-test",
+				"none"}
+			if code, output := execute(append(resume, "-device", "cuda")...); code != cli.ExitFailure ||
+				!strings.Contains(output, test.complaint) {
 				t.Errorf("with -device cuda exit %d: %s", code, output)
 			}
-			if code, output := execute(resume...); code != cli.ExitOK || !strings.Contains(output, test.line) {
+			if code, output := execute(resume...); code != cli.ExitOK ||
+				!strings.Contains(output, test.line) {
 				t.Errorf("exit %d: %s", code, output)
 			}
 		})
@@ -118,10 +131,12 @@ func TestCUDAWithMeasuredPixels(t *testing.T) {
 	execute := simulated(t)
 	dir := fixture(t)
 	start := arguments(dir, "-pixels", "measured", "-epochs", "1")
-	if code, output := execute(append(start, "-device", "cuda")...); code != cli.ExitOK || !strings.Contains(output, "engine cuda") {
+	if code, output := execute(append(start, "-device", "cuda")...); code != cli.ExitOK ||
+		!strings.Contains(output, "engine cuda") {
 		t.Fatalf("exit %d: %s", code, output)
 	}
-	resume := []string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-test", "none"}
+	resume := []string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-test",
+		"none"}
 	if code, output := execute(append(resume, "-device", "cuda")...); code != cli.ExitOK ||
 		!strings.Contains(output, "engine cuda") {
 		t.Errorf("exit %d: %s", code, output)

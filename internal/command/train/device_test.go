@@ -20,8 +20,10 @@ func TestDevicesOfRunsThatNoGPUComputes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, config := range map[string]train.Config{
-		"a learning-rate schedule is":        {Engine: builder.EngineNative, Schedule: train.Schedule{Name: train.ScheduleLinear}},
-		"augmentation is":                    {Engine: builder.EngineNative, Augmentation: augment.Record{augment.Shift{Pixels: 1}}},
+		"a learning-rate schedule is": {Engine: builder.EngineNative,
+			Schedule: train.Schedule{Name: train.ScheduleLinear}},
+		"augmentation is": {Engine: builder.EngineNative,
+			Augmentation: augment.Record{augment.Shift{Pixels: 1}}},
 		"a step of several batches is":       {Engine: builder.EngineNative, Accumulate: 2},
 		"clipping of gradients is":           {Engine: builder.EngineNative, ClipNorm: 1},
 		"an average of the weights (EMA) is": {Engine: builder.EngineNative, EMA: train.EMA{Decay: 0.9}},
@@ -32,7 +34,8 @@ func TestDevicesOfRunsThatNoGPUComputes(t *testing.T) {
 		if err != nil || chosen.device != nil {
 			t.Errorf("%s: auto takes %v, %v", what, chosen.device, err)
 		}
-		if _, err := (&options{device: deviceCUDA, config: flags}).chooseDevice(config, network); err == nil || !strings.Contains(err.Error(), what) {
+		if _, err := (&options{device: deviceCUDA, config: flags}).
+			chooseDevice(config, network); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("cuda: %v, want %q", err, what)
 		}
 	}
@@ -54,7 +57,8 @@ func (ofOwn) Compute(call builder.Call) (builder.Computation, error) {
 // A network with layers that no GPU computes is trained on the CPU, or refused by the layer's name.
 func TestDevicesOfNetworksThatNoGPUComputes(t *testing.T) {
 	config := train.Config{Engine: builder.EngineNative}
-	network, err := builder.New("own", builder.Shape{4}, builder.Dense{Units: 3}, ofOwn{}, builder.Dense{Units: 3})
+	network, err := builder.New("own", builder.Shape{4}, builder.Dense{Units: 3}, ofOwn{},
+		builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +67,9 @@ func TestDevicesOfNetworksThatNoGPUComputes(t *testing.T) {
 		t.Errorf("auto takes %v, %v", chosen.device, err)
 	}
 	_, err = (&options{device: deviceCUDA, config: config}).chooseDevice(config, network)
-	if err == nil || !strings.Contains(err.Error(), "-device cuda: layer ofown1 (OfOwn) has no GPU form") || !strings.Contains(err.Error(), "-device cpu") {
+	if err == nil ||
+		!strings.Contains(err.Error(), "-device cuda: layer ofown1 (OfOwn) has no GPU form") ||
+		!strings.Contains(err.Error(), "-device cpu") {
 		t.Errorf("cuda: %v", err)
 	}
 }
@@ -85,11 +91,12 @@ func (c computed) Compute(call builder.Call) (builder.Computation, error) {
 	return c.ReLU.Compute(call)
 }
 
-// Whether a GPU computes a network is not asked where there is none to compute it: the answer takes a
-// graph, and weights for it.
+// Whether a GPU computes a network is not asked where there is none to compute it: the answer takes
+// a graph, and weights for it.
 func TestTheNetworkIsNotAskedWithoutNeed(t *testing.T) {
 	times := 0
-	network, err := builder.New("asked", builder.Shape{4}, computed{times: &times}, builder.Dense{Units: 2})
+	network, err := builder.New("asked", builder.Shape{4}, computed{times: &times},
+		builder.Dense{Units: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,9 +105,11 @@ func TestTheNetworkIsNotAskedWithoutNeed(t *testing.T) {
 		devices = append(devices, deviceAuto)
 	}
 	for _, device := range devices {
-		chosen, err := (&options{device: device}).chooseDevice(train.Config{Engine: builder.EngineNative}, network)
+		chosen, err := (&options{device: device}).
+			chooseDevice(train.Config{Engine: builder.EngineNative}, network)
 		if err != nil || chosen.device != nil || chosen.why != "" || times > 0 {
-			t.Errorf("%s: %v, %q, %v; the layer was asked %d times", device, chosen.device, chosen.why, err, times)
+			t.Errorf("%s: %v, %q, %v; the layer was asked %d times", device, chosen.device, chosen.why, err,
+				times)
 		}
 	}
 }
@@ -117,7 +126,8 @@ func TestCUDAThatIsNotThere(t *testing.T) {
 	if code != cli.ExitFailure {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
-	for _, want := range []string{"-device cuda", string(found.Missing.Piece), found.Missing.Reason, found.Missing.Remedy} {
+	for _, want := range []string{"-device cuda", string(found.Missing.Piece), found.Missing.Reason,
+		found.Missing.Remedy} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("the error lacks %q: %s", want, errs)
 		}
@@ -130,6 +140,7 @@ func TestCUDAThatIsNotThere(t *testing.T) {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 	if says := strings.Contains(out, "device cpu (no CUDA: "); says != found.Built {
-		t.Errorf("a build with CUDA is %t, and the line says why it is not used: %t\n%s", found.Built, says, out)
+		t.Errorf("a build with CUDA is %t, and the line says why it is not used: %t\n%s", found.Built,
+			says, out)
 	}
 }

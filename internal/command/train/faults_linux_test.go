@@ -28,7 +28,8 @@ func TestFullTensorBoardDisk(t *testing.T) {
 		t.Errorf("exit %d, %d epochs are saved: %s", code, got, p.stderr.String())
 	}
 	const warning = "warning: TensorBoard's curves: "
-	if says := p.stderr.String(); strings.Count(says, warning) != 1 || !strings.Contains(says, "no space left on device; training goes on without them") {
+	if says := p.stderr.String(); strings.Count(says, warning) != 1 ||
+		!strings.Contains(says, "no space left on device; training goes on without them") {
 		t.Errorf("the message: %s", says)
 	}
 }
@@ -64,7 +65,8 @@ func TestFullPictureCache(t *testing.T) {
 			p := launch(t, nil, append(base, "-name", size, "-picture-cache", cache)...)
 			code := p.end(t)
 			out := p.stdout.String()
-			if code != 0 || strings.Count(out, "are decoded in each epoch: ") != 1 || !strings.Contains(out, says) {
+			if code != 0 || strings.Count(out, "are decoded in each epoch: ") != 1 ||
+				!strings.Contains(out, says) {
 				t.Fatalf("exit %d: %s%s", code, out, p.stderr.String())
 			}
 			if entries, err := os.ReadDir(cache); err != nil || len(entries) != 0 {

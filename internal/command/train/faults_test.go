@@ -28,7 +28,8 @@ type process struct {
 // launch starts the command. change, if it is not nil, sees it before it starts.
 func launch(t *testing.T, change func(*exec.Cmd), args ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), ended: make(chan struct{})}
+	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...),
+		ended: make(chan struct{})}
 	p.Env = append(os.Environ(), actAsTrain+"=1")
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
 	if change != nil {
@@ -200,7 +201,8 @@ func TestVanishedRunFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	code := p.end(t)
-	if code != 143 || !strings.Contains(p.stderr.String(), "warning: the run's folder: ") || !strings.Contains(p.stderr.String(), "it was removed, and is made again") {
+	if code != 143 || !strings.Contains(p.stderr.String(), "warning: the run's folder: ") ||
+		!strings.Contains(p.stderr.String(), "it was removed, and is made again") {
 		t.Errorf("exit %d: %s", code, p.stderr.String())
 	}
 	resumes(t, dir)
@@ -210,7 +212,8 @@ func TestVanishedRunFolder(t *testing.T) {
 func resumes(t *testing.T, dir string, more ...string) {
 	t.Helper()
 	epochs := epochsSaved(t, filepath.Join(dir, "runs", "tiny"))
-	args := append([]string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-test", dir + ":t10k", "-epochs", fmt.Sprint(epochs + 1)}, more...)
+	args := append([]string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-test", dir + ":t10k",
+		"-epochs", fmt.Sprint(epochs + 1)}, more...)
 	p := launch(t, nil, args...)
 	if code := p.end(t); code != 0 {
 		t.Errorf("resume: exit %d: %s", code, p.stderr.String())
@@ -223,13 +226,16 @@ func TestTwoTrainersAtOnce(t *testing.T) {
 	dir := fixture(t)
 	runs := filepath.Join(dir, "runs")
 	first := launch(t, nil, arguments(dir, "-epochs", endless)...)
-	first.await(t, "a checkpoint", func() bool { return epochsSaved(t, filepath.Join(runs, "tiny")) >= 1 })
+	first.await(t, "a checkpoint", func() bool {
+		return epochsSaved(t, filepath.Join(runs, "tiny")) >= 1
+	})
 	resume := []string{"-resume", "-name", "tiny", "-runs", runs, "-test", "none", "-epochs", endless}
 	for _, args := range [][]string{arguments(dir, "-epochs", "1"), resume} {
 		second := launch(t, nil, args...)
 		code := second.end(t)
-		for _, want := range []string{"another train is at work in " + filepath.Join(runs, "tiny"), fmt.Sprintf("process %d on ", first.Process.Pid),
-			" since ", "wait until it has ended, or give this run another name"} {
+		for _, want := range []string{"another train is at work in " + filepath.Join(runs, "tiny"),
+			fmt.Sprintf("process %d on ", first.Process.Pid), " since ",
+			"wait until it has ended, or give this run another name"} {
 			if code != 1 || !strings.Contains(second.stderr.String(), want) {
 				t.Errorf("exit %d, the message lacks %q: %s", code, want, second.stderr.String())
 			}
@@ -244,7 +250,8 @@ func TestTwoTrainersAtOnce(t *testing.T) {
 	<-first.ended
 	resumes(t, dir)
 	again := launch(t, nil, arguments(dir, "-epochs", "1")...)
-	if code := again.end(t); code != 0 || !strings.Contains(again.stdout.String(), "the earlier run is kept as "+filepath.Join(runs, "tiny.1")) {
+	if code := again.end(t); code != 0 || !strings.Contains(again.stdout.String(),
+		"the earlier run is kept as "+filepath.Join(runs, "tiny.1")) {
 		t.Errorf("exit %d: %s%s", code, again.stdout.String(), again.stderr.String())
 	}
 	entries, err := os.ReadDir(runs)
@@ -278,8 +285,10 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 			}
 		case code != 128+int(sent):
 			t.Errorf("%v after %v: exit %d: %s", sent, wait, code, says)
-		case saved < 0 && !early && !strings.Contains(says, "interrupted before anything was trained: there is nothing to save"),
-			saved >= 0 && (!strings.Contains(says, "its state is saved in ") || !strings.Contains(says, "Go on with: train -resume -name "+name)),
+		case saved < 0 && !early &&
+			!strings.Contains(says, "interrupted before anything was trained: there is nothing to save"),
+			saved >= 0 && (!strings.Contains(says, "its state is saved in ") || !strings.Contains(says,
+				"Go on with: train -resume -name "+name)),
 			strings.Contains(says, "context canceled"):
 			t.Errorf("%v after %v, %d epochs saved: %s", sent, wait, saved, says)
 		}
@@ -315,16 +324,23 @@ func TestAnIgnoredHangUpDoesNotStopARun(t *testing.T) {
 func TestCtrlCInABigBatch(t *testing.T) {
 	dir := fixture(t)
 	const images = 60_000
-	writeIDX(t, filepath.Join(dir, "train-images-idx3-ubyte"), []int{images, 28, 28}, bytes.Repeat([]byte{0, 80, 200, 10}, images*28*28/4))
-	writeIDX(t, filepath.Join(dir, "train-labels-idx1-ubyte"), []int{images}, bytes.Repeat([]byte{0, 1, 2, 3}, images/4))
+	writeIDX(t, filepath.Join(dir, "train-images-idx3-ubyte"), []int{images, 28, 28},
+		bytes.Repeat([]byte{0, 80, 200, 10}, images*28*28/4))
+	writeIDX(t, filepath.Join(dir, "train-labels-idx1-ubyte"), []int{images},
+		bytes.Repeat([]byte{0, 1, 2, 3}, images/4))
 	for _, times := range []int{1, 2} {
 		runs := filepath.Join(dir, fmt.Sprint("runs", times))
-		p := launch(t, nil, "-data", dir+":train", "-test", "none", "-runs", runs, "-batch", fmt.Sprint(images), "-epochs", "100", "-threads", "1")
-		p.await(t, "the run's first line", func() bool { return strings.Contains(p.stdout.String(), "run "+runs) })
+		p := launch(t, nil, "-data", dir+":train", "-test", "none", "-runs", runs, "-batch",
+			fmt.Sprint(images), "-epochs", "100", "-threads", "1")
+		p.await(t, "the run's first line", func() bool {
+			return strings.Contains(p.stdout.String(), "run "+runs)
+		})
 		time.Sleep(500 * time.Millisecond) // into the step
 		for i := range times {
 			if i > 0 {
-				p.await(t, "the notice", func() bool { return strings.Contains(p.stderr.String(), savingNotice) })
+				p.await(t, "the notice", func() bool {
+					return strings.Contains(p.stderr.String(), savingNotice)
+				})
 			}
 			if err := p.Process.Signal(os.Interrupt); err != nil && i == 0 {
 				t.Fatal(err)

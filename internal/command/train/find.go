@@ -23,7 +23,8 @@ type finder struct {
 // findFlags defines the learning-rate finder.
 func (o *options) findFlags(flags *flag.FlagSet) {
 	s := &o.find.sweep
-	flags.BoolVar(&o.find.on, "find-lr", false, "train no run, but some steps at rising learning rates, and say which suit the other flags; writes lr-find.svg and .csv into runs/NAME-find (docs/schedules.md)")
+	flags.BoolVar(&o.find.on, "find-lr", false,
+		"train no run, but some steps at rising learning rates, and say which suit the other flags; writes lr-find.svg and .csv into runs/NAME-find (docs/schedules.md)")
 	flags.Float64Var(&s.First, "find-first", 0, "the first `rate` of -find-lr (1e-7)")
 	flags.Float64Var(&s.Last, "find-last", 0, "the last `rate` of -find-lr (10)")
 	flags.IntVar(&s.Steps, "find-steps", 0, "how many `steps` -find-lr takes at most (100)")
@@ -81,17 +82,20 @@ func findRate(ctx context.Context, o *options, out io.Writer) error {
 		return err
 	}
 	first, last, lowest := curve[0], curve[len(curve)-1], curve.Lowest()
-	fmt.Fprintf(out, "%d steps at rates from %.2g to %.2g: smoothed loss %.4f, lowest %.4f at %.2g, %.4f at the end\n",
+	fmt.Fprintf(out,
+		"%d steps at rates from %.2g to %.2g: smoothed loss %.4f, lowest %.4f at %.2g, %.4f at the end\n",
 		len(curve), first.Rate, last.Rate, first.Smoothed, lowest.Smoothed, lowest.Rate, last.Smoothed)
 	if steepest, falls := curve.Steepest(); falls {
-		fmt.Fprintf(out, "it falls fastest at %.2g, and a tenth of the lowest's rate is %.2g: a -lr between them is one to try first\n",
+		fmt.Fprintf(out,
+			"it falls fastest at %.2g, and a tenth of the lowest's rate is %.2g: a -lr between them is one to try first\n",
 			steepest.Rate, lowest.Rate/10)
 		for _, group := range config.FineTune.Rates {
 			fmt.Fprintf(out, "that is the rate of what no group of -lr names; %s was at %.3g times it\n",
 				group.Pattern, group.LearningRate/config.Optimizer.LearningRate)
 		}
 	} else {
-		fmt.Fprintln(out, "it falls nowhere: no rate suits; look at the picture, or take more -find-steps")
+		fmt.Fprintln(out,
+			"it falls nowhere: no rate suits; look at the picture, or take more -find-steps")
 	}
 	fmt.Fprintf(out, "written to %s and lr-find.csv beside it\n", filepath.Join(dir, "lr-find.svg"))
 	return nil
@@ -100,5 +104,6 @@ func findRate(ctx context.Context, o *options, out io.Writer) error {
 // findZeros are the flags of findFlags of which 0 stands for the default.
 func (o *options) findZeros() []flagIsZero {
 	s := &o.find.sweep
-	return []flagIsZero{{"find-first", s.First == 0}, {"find-last", s.Last == 0}, {"find-steps", s.Steps == 0}}
+	return []flagIsZero{{"find-first", s.First == 0}, {"find-last", s.Last == 0},
+		{"find-steps", s.Steps == 0}}
 }

@@ -16,8 +16,8 @@ import (
 	"slipway/train"
 )
 
-// limitThreads has Gorgonia's matrix products use as many threads as -threads says: they use as many
-// as Go does.
+// limitThreads has Gorgonia's matrix products use as many threads as -threads says: they use as
+// many as Go does.
 func (o *options) limitThreads() {
 	if o.threads > 0 {
 		runtime.GOMAXPROCS(o.threads)
@@ -25,7 +25,8 @@ func (o *options) limitThreads() {
 }
 
 // fit trains as asked, and writes the run's folder.
-func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, width func() int) (err error) {
+func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings,
+	width func() int) (err error) {
 	o.limitThreads()
 	if o.find.on {
 		return findRate(ctx, o, out)
@@ -38,7 +39,8 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	trainer := session.trainer
 	fmt.Fprintln(out, trainer.Sets())
 	if sets := trainer.Sets(); sets.Test != nil && sets.Test.SHA256 == sets.Training.SHA256 {
-		fmt.Fprintln(out, "note: the test set is the training set: its accuracy says nothing of other images")
+		fmt.Fprintln(out,
+			"note: the test set is the training set: its accuracy says nothing of other images")
 	} else if session.shared != "" {
 		fmt.Fprintln(out, session.shared)
 	}
@@ -49,7 +51,8 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	for _, note := range o.initNotes {
 		fmt.Fprintf(out, "note: %s\n", note)
 	}
-	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
+	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()),
+		trainer.Config().Seed, session.dir.Path())
 	o.ranks.tell(out, trainer.Config())
 	if features := trainer.Features(); features != "" {
 		fmt.Fprintln(out, features)
@@ -62,12 +65,14 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 		}
 		fmt.Fprintf(out, "%s before training, pixels %s: loss %.4f, %s %.2f %% on %s\n",
 			o.from, trainer.Config().Pixels, evaluation.Loss,
-			strings.ToLower(session.test.Info().AccuracyName()), 100*evaluation.Accuracy, session.test.Info().Name)
+			strings.ToLower(session.test.Info().AccuracyName()), 100*evaluation.Accuracy,
+			session.test.Info().Name)
 	}
 	tellRecipe(trainer, out)
 	tellIdle(trainer, out)
 	if !o.resume && o.from == "" && o.init == "" && len(trainer.Config().Freeze) > 0 {
-		fmt.Fprintln(out, "note: -freeze keeps weights as they were drawn, which have learned nothing; -from or -init gives weights that have")
+		fmt.Fprintln(out,
+			"note: -freeze keeps weights as they were drawn, which have learned nothing; -from or -init gives weights that have")
 	}
 
 	curves := o.openCurves(trainer, warnings)
@@ -93,10 +98,12 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	}
 	if err := session.finish(ctx, out); err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return fmt.Errorf("interrupted after the training's end: its state is saved in %s, its last evaluation is missing\n%s",
+			return fmt.Errorf(
+				"interrupted after the training's end: its state is saved in %s, its last evaluation is missing\n%s",
 				session.saved, o.goOnLine(trainer.Network()))
 		}
-		return fmt.Errorf("%w; the run's state is saved in %s\n%s", err, session.saved, o.goOnLine(trainer.Network()))
+		return fmt.Errorf("%w; the run's state is saved in %s\n%s", err, session.saved,
+			o.goOnLine(trainer.Network()))
 	}
 	return nil
 }
@@ -125,7 +132,8 @@ type session struct {
 // failed says where an ended run stands, and how to go on.
 func (s *session) failed(err error, o *options) error {
 	if errors.Is(err, train.ErrInterrupted) {
-		return fmt.Errorf("%w; its state is saved in %s\n%s", train.ErrInterrupted, s.saved, o.goOnLine(s.trainer.Network()))
+		return fmt.Errorf("%w; its state is saved in %s\n%s", train.ErrInterrupted, s.saved,
+			o.goOnLine(s.trainer.Network()))
 	}
 	var diverged *train.DivergedError
 	switch {
@@ -134,7 +142,8 @@ func (s *session) failed(err error, o *options) error {
 	case errors.As(err, &diverged):
 		return fmt.Errorf("%w; the last good checkpoint is %s, which -init takes", err, s.saved)
 	}
-	return fmt.Errorf("%w; the last good checkpoint is %s\n%s", err, s.saved, o.goOnLine(s.trainer.Network()))
+	return fmt.Errorf("%w; the last good checkpoint is %s\n%s", err, s.saved,
+		o.goOnLine(s.trainer.Network()))
 }
 
 func (o *options) runName(network *builder.Network) string {
@@ -230,7 +239,8 @@ func (s *session) testOn(set dataset.Source) error {
 	}
 	s.test = set
 	if err := s.trainer.TestOn(set); err != nil {
-		return fmt.Errorf("the test set does not go with the run: %w; -test names another one, or %s", err, noTest)
+		return fmt.Errorf("the test set does not go with the run: %w; -test names another one, or %s",
+			err, noTest)
 	}
 	return nil
 }
@@ -239,7 +249,9 @@ func (s *session) testOn(set dataset.Source) error {
 func remedied(err error) error {
 	var unfit *train.UnfitError
 	if errors.As(err, &unfit) {
-		return fmt.Errorf("%w; -network names a file with a network for these images, or a known one that takes any, such as %s", err, zoo.Names()[0])
+		return fmt.Errorf(
+			"%w; -network names a file with a network for these images, or a known one that takes any, such as %s",
+			err, zoo.Names()[0])
 	}
 	return err
 }
@@ -267,7 +279,8 @@ func (s *session) writeCheckpoint() (string, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-		s.warnings.about("the run's folder", err, "it was removed, and is made again with the run's state")
+		s.warnings.about("the run's folder", err,
+			"it was removed, and is made again with the run's state")
 		if err = s.dir.Restore(); err == nil {
 			path, err = s.dir.WriteCheckpoint(checkpoint)
 		}

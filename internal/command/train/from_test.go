@@ -36,18 +36,21 @@ func someDigits(t *testing.T, n int) (dir string, set *dataset.Set) {
 
 // fileLoss is the mean cross-entropy of what onnxruntime answers of the model,
 // and the range of its scores.
-func fileLoss(t *testing.T, path string, set *dataset.Set, pixels dataset.Pixels) (loss, scoreRange float64) {
+func fileLoss(t *testing.T, path string, set *dataset.Set, pixels dataset.Pixels) (loss,
+	scoreRange float64) {
 	t.Helper()
 	model, err := infer.LoadModel(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	runtime, err := infer.OpenONNXRuntime(t.Context(), model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
+	runtime, err := infer.OpenONNXRuntime(t.Context(), model,
+		infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer runtime.Close()
-	result, err := infer.Evaluate(t.Context(), runtime, set, infer.EvaluateOptions{Pixels: pixels, KeepLogits: true})
+	result, err := infer.Evaluate(t.Context(), runtime, set,
+		infer.EvaluateOptions{Pixels: pixels, KeepLogits: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,15 +88,18 @@ func TestTrainingOnBeginsWithTheModelsLoss(t *testing.T) {
 		flags       []string
 	}{
 		{e1Graph, "e1", dataset.Pixels{}, nil},
-		{"../../../infer/testdata/foreign/torch_cnn_dynamo.onnx", "torch_cnn_dynamo", normalized, []string{"-pixels", "0.1307,0.3081"}},
-		{"../../../infer/testdata/foreign/torch_cnn_torchscript.onnx", "torch_cnn_torchscript", normalized, []string{"-pixels", "0.1307,0.3081"}},
-		{"../../../infer/testdata/foreign/torch_mlp_dynamo.onnx", "torch_mlp_dynamo", normalized, []string{"-pixels", "0.1307,0.3081"}},
+		{"../../../infer/testdata/foreign/torch_cnn_dynamo.onnx", "torch_cnn_dynamo", normalized,
+			[]string{"-pixels", "0.1307,0.3081"}},
+		{"../../../infer/testdata/foreign/torch_cnn_torchscript.onnx", "torch_cnn_torchscript",
+			normalized, []string{"-pixels", "0.1307,0.3081"}},
+		{"../../../infer/testdata/foreign/torch_mlp_dynamo.onnx", "torch_mlp_dynamo", normalized,
+			[]string{"-pixels", "0.1307,0.3081"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			want, scoreRange := fileLoss(t, test.model, set, test.pixels)
 			runs := t.TempDir()
-			args := append([]string{"-from", test.model, "-data", dir + ":train", "-test", dir + ":t10k", "-runs", runs,
-				"-batch", fmt.Sprint(images), "-epochs", "4", "-lr", "1e-4"}, test.flags...)
+			args := append([]string{"-from", test.model, "-data", dir + ":train", "-test", dir + ":t10k",
+				"-runs", runs, "-batch", fmt.Sprint(images), "-epochs", "4", "-lr", "1e-4"}, test.flags...)
 			code, out, errs := runTrain(t, args...)
 			if code != cli.ExitOK {
 				t.Fatalf("exit %d: %s", code, errs)
@@ -109,7 +115,8 @@ func TestTrainingOnBeginsWithTheModelsLoss(t *testing.T) {
 			limit := 2 * 2e-6 * max(scoreRange, 20)
 			loss, wholeBatch := evaluatedLoss(t, test.model, set, test.flags)
 			if math.Abs(loss-want) > limit {
-				t.Errorf("the trainer evaluates the model to a loss of %v, not %v, more than %v apart", loss, want, limit)
+				t.Errorf("the trainer evaluates the model to a loss of %v, not %v, more than %v apart", loss,
+					want, limit)
 			}
 			first := history[0].MeanLoss
 			if math.Abs(first-want) > limit && !wholeBatch {
@@ -118,14 +125,16 @@ func TestTrainingOnBeginsWithTheModelsLoss(t *testing.T) {
 			if last := history[len(history)-1].MeanLoss; !(last < first) {
 				t.Errorf("after %d steps the loss is %v, not below the first, %v", len(history), last, first)
 			}
-			t.Logf("the model's loss %.7f, the first step's %.7f, the last one's %.7f", want, history[0].MeanLoss, history[3].MeanLoss)
+			t.Logf("the model's loss %.7f, the first step's %.7f, the last one's %.7f", want,
+				history[0].MeanLoss, history[3].MeanLoss)
 		})
 	}
 }
 
 // evaluatedLoss is the trainer's own mean cross-entropy of the file's network, and whether that
 // computes the images of a training batch together.
-func evaluatedLoss(t *testing.T, path string, set *dataset.Set, flags []string) (loss float64, wholeBatch bool) {
+func evaluatedLoss(t *testing.T, path string, set *dataset.Set, flags []string) (loss float64,
+	wholeBatch bool) {
 	t.Helper()
 	model, err := onnx.Read(path)
 	if err != nil {
@@ -166,7 +175,8 @@ func TestARunFromAModelIsResumed(t *testing.T) {
 	dir, _ := someDigits(t, 96)
 	model := "../../../infer/testdata/foreign/torch_cnn_torchscript.onnx"
 	start := func(name, epochs string) []string {
-		return []string{"-from", model, "-pixels", "0.1307,0.3081", "-data", dir + ":train", "-test", "none", "-runs", dir + "/runs",
+		return []string{"-from", model, "-pixels", "0.1307,0.3081", "-data", dir + ":train", "-test",
+			"none", "-runs", dir + "/runs",
 			"-name", name, "-epochs", epochs, "-experiment", "e2"}
 	}
 	for _, args := range [][]string{start("whole", "4"), start("parts", "2"),
@@ -175,7 +185,8 @@ func TestARunFromAModelIsResumed(t *testing.T) {
 			t.Fatalf("exit %d: %s", code, errs)
 		}
 	}
-	whole, parts := read(t, dir+"/runs/whole/weights.safetensors"), read(t, dir+"/runs/parts/weights.safetensors")
+	whole, parts := read(t, dir+"/runs/whole/weights.safetensors"), read(t,
+		dir+"/runs/parts/weights.safetensors")
 	if !bytes.Equal(whole, parts) {
 		t.Error("the weights of the resumed run differ from those of the whole one")
 	}
@@ -190,7 +201,8 @@ func TestARunFromAModelIsResumed(t *testing.T) {
 	}
 	// The run knows which file it began with, and the resumed one still does.
 	sum := sha256.Sum256(read(t, model))
-	if want := fmt.Sprintf("torch_cnn_torchscript.onnx (sha256 %x)", sum); checkpoint.Sets.Pretrained != want {
+	if want := fmt.Sprintf("torch_cnn_torchscript.onnx (sha256 %x)",
+		sum); checkpoint.Sets.Pretrained != want {
 		t.Errorf("the run began with %q, want %q", checkpoint.Sets.Pretrained, want)
 	}
 	file, err := onnx.Read(model)
@@ -205,7 +217,8 @@ func TestARunFromAModelIsResumed(t *testing.T) {
 		t.Errorf("the checkpoint's network is\n%v, the model's\n%v", checkpoint.Network, network)
 	}
 	if c := checkpoint.Config; c.Pixels != "0.1307,0.3081" || c.ParameterPenalty.L1 != 0.001 {
-		t.Errorf("pixels %s, λ1 %v; the experiment's settings and the flags' stay", c.Pixels, c.ParameterPenalty.L1)
+		t.Errorf("pixels %s, λ1 %v; the experiment's settings and the flags' stay", c.Pixels,
+			c.ParameterPenalty.L1)
 	}
 }
 
@@ -225,9 +238,12 @@ func TestAModelsFileSaysTheSizeOfPictures(t *testing.T) {
 	if err := model.Write(path); err != nil {
 		t.Fatal(err)
 	}
-	arguments := []string{"-from", path, "-data", dir + "/own", "-test", "none", "-epochs", "1", "-runs", dir + "/runs"}
+	arguments := []string{"-from", path, "-data", dir + "/own", "-test", "none", "-epochs", "1",
+		"-runs", dir + "/runs"}
 	code, out, errs := runTrain(t, arguments...)
-	if code != cli.ExitOK || !strings.Contains(out, "pictures come to the size that "+path+" records: resize 8×8 pad bicubic\n") {
+	if code != cli.ExitOK ||
+		!strings.Contains(out,
+			"pictures come to the size that "+path+" records: resize 8×8 pad bicubic\n") {
 		t.Fatalf("exit %d: %s%s", code, out, errs)
 	}
 	run, err := train.OpenRun(dir + "/runs/own")
@@ -243,7 +259,8 @@ func TestAModelsFileSaysTheSizeOfPictures(t *testing.T) {
 	if code != cli.ExitOK || strings.Contains(out, "pictures come to") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
-	code, _, errs = runTrain(t, "-from", path, "-data", fixture(t), "-test", "none", "-runs", dir+"/runs")
+	code, _, errs = runTrain(t, "-from", path, "-data", fixture(t), "-test", "none", "-runs",
+		dir+"/runs")
 	if code != cli.ExitFailure || strings.Contains(errs, "resize") {
 		t.Errorf("of numbers: exit %d: %s", code, errs)
 	}
@@ -260,12 +277,14 @@ func TestTheHintForAnotherClassifier(t *testing.T) {
 	if err := train.WriteWeights(path, network.InitialWeights(1)); err != nil {
 		t.Fatal(err)
 	}
-	arguments := []string{"-init", path, "-data", dir, "-test", "none", "-epochs", "1", "-runs", dir + "/runs"}
+	arguments := []string{"-init", path, "-data", dir, "-test", "none", "-epochs", "1", "-runs",
+		dir + "/runs"}
 	code, _, errs := runTrain(t, arguments...)
 	if code != cli.ExitFailure || !strings.Contains(errs, "-classes 7 -head auto takes it") {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
-	if code, _, errs := runTrain(t, append(arguments, "-classes", "7", "-head", "auto")...); code != cli.ExitOK {
+	if code, _,
+		errs := runTrain(t, append(arguments, "-classes", "7", "-head", "auto")...); code != cli.ExitOK {
 		t.Errorf("as the hint has it: exit %d: %s", code, errs)
 	}
 }

@@ -9,7 +9,8 @@ import (
 // repeated from this command line.
 func (o *options) goOnLine(network *builder.Network) string {
 	words := append(cli.Called("train"), "-resume", "-name", o.runName(network), "-runs", o.runs)
-	for _, flag := range []string{"data", "data-dir", "test", "memory", "picture-cache", "device", "threads", "tensorboard", "mlflow", "mlflow-experiment", "mpi-timeout"} {
+	for _, flag := range []string{"data", "data-dir", "test", "memory", "picture-cache", "device",
+		"threads", "tensorboard", "mlflow", "mlflow-experiment", "mpi-timeout"} {
 		if value, given := o.values[flag]; given {
 			words = append(words, "-"+flag, value)
 		}

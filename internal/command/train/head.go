@@ -24,8 +24,9 @@ type fineTuning struct {
 // defineFineTuning defines the flags of training on.
 func (o *options) defineFineTuning(flags *flag.FlagSet) {
 	c := &o.config
-	flags.Func("lr", "learning `rate` (1e-3; rmsprop 1e-2, lion 1e-4), or rates by group, the first that "+
-		"matches: head=1e-3,layer4.*=2e-4,*=1e-4, with patterns as -freeze's", rates(c))
+	flags.Func("lr",
+		"learning `rate` (1e-3; rmsprop 1e-2, lion 1e-4), or rates by group, the first that "+
+			"matches: head=1e-3,layer4.*=2e-4,*=1e-4, with patterns as -freeze's", rates(c))
 	cli.Suggest(flags, &o.fineTuning.head, "head", "", cli.Words{headAuto},
 		"give the network of -from or -init a new classifier for that `number` of classes, auto "+
 			"for the sets', and keep all else that it has learned")

@@ -124,7 +124,8 @@ func TestANewHeadElsewhere(t *testing.T) {
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
-	if want := "classifier was learned for 10 other classes, of which the first 2 are taken"; !strings.Contains(out, want) {
+	if want := "classifier was learned for 10 other classes, of which the first 2 are taken"; !strings.Contains(out,
+		want) {
 		t.Errorf("output lacks %q:\n%s", want, out)
 	}
 }

@@ -19,7 +19,9 @@ func TestSettingsWithoutEffectAreTold(t *testing.T) {
 		"-epochs 2 -schedule step -milestones 1 -sampling balanced -freeze conv1 -freeze-until 2 -warmup-epochs 0.5": "",
 	} {
 		code, out, errs := runTrain(t, arguments(dir, strings.Fields(line)...)...)
-		if code != cli.ExitOK || says != "" && !strings.Contains(out, says) || says == "" && strings.Contains(out, "note: -freeze-until") || says == "" && strings.Contains(out, "note: -milestones") {
+		if code != cli.ExitOK || says != "" && !strings.Contains(out, says) || says == "" &&
+			strings.Contains(out, "note: -freeze-until") || says == "" &&
+			strings.Contains(out, "note: -milestones") {
 			t.Errorf("%s: exit %d, want %q\n%s%s", line, code, says, out, errs)
 		}
 	}

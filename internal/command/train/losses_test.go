@@ -9,24 +9,30 @@ import (
 )
 
 func TestLossFlags(t *testing.T) {
-	o, err := parse(strings.Fields("-loss focal -focal-gamma 3 -label-smoothing 0.1 -class-weights 1,2.5"), io.Discard)
+	o, err := parse(
+		strings.Fields("-loss focal -focal-gamma 3 -label-smoothing 0.1 -class-weights 1,2.5"),
+		io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := o.settings().Loss.String(); got != "focal with γ = 3, labels smoothed by 0.1, class weights 1,2.5" {
 		t.Error(got)
 	}
-	if o, err = parse([]string{"-class-weights", "balanced"}, io.Discard); err != nil || !o.settings().Loss.ClassWeights.Balanced {
+	if o, err = parse([]string{"-class-weights", "balanced"}, io.Discard); err != nil ||
+		!o.settings().Loss.ClassWeights.Balanced {
 		t.Errorf("%+v: %v", o.settings().Loss, err)
 	}
-	if o, err = parse(strings.Fields("-mixup 0.2 -cutmix 1 -mix-probability 0.8 -mix-switch 0.3"), io.Discard); err != nil ||
+	if o, err = parse(strings.Fields("-mixup 0.2 -cutmix 1 -mix-probability 0.8 -mix-switch 0.3"),
+		io.Discard); err != nil ||
 		o.settings().Mix != (train.Mix{MixUp: 0.2, CutMix: 1, Probability: 0.8, Switch: 0.3}) {
 		t.Errorf("%+v: %v", o.settings().Mix, err)
 	}
-	if o, err = parse(strings.Fields("-sampling balanced"), io.Discard); err != nil || o.settings().Sampling != train.SamplingBalanced {
+	if o, err = parse(strings.Fields("-sampling balanced"), io.Discard); err != nil ||
+		o.settings().Sampling != train.SamplingBalanced {
 		t.Errorf("%+v: %v", o.settings(), err)
 	}
-	if o, err = parse(nil, io.Discard); err != nil || !o.settings().Loss.IsZero() || o.settings().CPUOnly() != "" {
+	if o, err = parse(nil, io.Discard); err != nil || !o.settings().Loss.IsZero() || o.settings().
+		CPUOnly() != "" {
 		t.Errorf("without a flag: %+v: %v", o.settings().Loss, err)
 	}
 }
@@ -45,7 +51,8 @@ func TestLossFlagsReject(t *testing.T) {
 		"-loss binary -device cuda":              "the binary loss is computed on the CPU alone",
 		"-loss cross-entropy -label-smoothing x": "label-smoothing",
 	} {
-		if _, err := parse(strings.Fields(line+" -name a"), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parse(strings.Fields(line+" -name a"), io.Discard); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", line, err, want)
 		}
 	}
@@ -67,7 +74,8 @@ func TestLossIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if values := checkpoint.Config.Loss.ClassWeights.Values; len(values) != 10 || values[0] != 10000./(10*980) {
+	if values := checkpoint.Config.Loss.ClassWeights.Values; len(values) != 10 ||
+		values[0] != 10000./(10*980) {
 		t.Errorf("the checkpoint has the weights %v", values)
 	}
 }

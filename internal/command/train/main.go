@@ -1,5 +1,5 @@
-// Package train is the command train. It fits a network to a data set and writes a run folder with its
-// checkpoints, history and plot. Run it with -h for its flags.
+// Package train is the command train. It fits a network to a data set and writes a run folder with
+// its checkpoints, history and plot. Run it with -h for its flags.
 package train
 
 import (
@@ -15,8 +15,8 @@ import (
 // savingNotice is what somebody reads who has pressed Ctrl-C.
 const savingNotice = "train: saving after this step; again to quit at once"
 
-// Main runs the command in this process with the arguments behind its name, and returns the exit code.
-// The process must end by mpi.Exit.
+// Main runs the command in this process with the arguments behind its name, and returns the exit
+// code. The process must end by mpi.Exit.
 func Main(args []string) int {
 	cli.KeepOnBrokenPipe()
 	if os.Getenv("GOGC") == "" {

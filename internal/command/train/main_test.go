@@ -55,7 +55,8 @@ func fixture(t *testing.T) (dir string) {
 		writeIDX(t, filepath.Join(dir, part+"-labels-idx1-ubyte"), []int{n}, labels)
 	}
 	network, err := builder.New("tiny", builder.Shape{1, 8, 8},
-		builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}, builder.ReLU{}, builder.MaxPool2D{Kernel: builder.Square(2)},
+		builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}, builder.ReLU{},
+		builder.MaxPool2D{Kernel: builder.Square(2)},
 		builder.Flatten{}, builder.Dropout{P: 0.2}, builder.Dense{Units: 10})
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +74,8 @@ func fixture(t *testing.T) (dir string) {
 func writeIDX(t *testing.T, path string, dims []int, data []byte) {
 	t.Helper()
 	var file bytes.Buffer
-	if err := dataset.WriteIDX(&file, &dataset.IDX{Shape: dims, Data: data, Type: dataset.Uint8}); err != nil {
+	if err := dataset.WriteIDX(&file,
+		&dataset.IDX{Shape: dims, Data: data, Type: dataset.Uint8}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, file.Bytes(), 0o666); err != nil {
@@ -82,7 +84,8 @@ func writeIDX(t *testing.T, path string, dims []int, data []byte) {
 }
 
 func arguments(dir string, more ...string) []string {
-	return append([]string{"-network", dir + "/tiny.json", "-data", dir + ":train", "-test", dir + ":t10k", "-runs", dir + "/runs",
+	return append([]string{"-network", dir + "/tiny.json", "-data", dir + ":train", "-test",
+		dir + ":t10k", "-runs", dir + "/runs",
 		"-batch", "8", "-pixels", "0-1"}, more...)
 }
 
@@ -99,13 +102,15 @@ func TestARunWritesWhatItPromises(t *testing.T) {
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
-	for _, want := range []string{"tiny: input 1×8×8", "Epoch [4/4], Step [12/12], Loss: ", "Stopped: 4 epochs are done.", "Final training loss: ", "Accuracy = "} {
+	for _, want := range []string{"tiny: input 1×8×8", "Epoch [4/4], Step [12/12], Loss: ",
+		"Stopped: 4 epochs are done.", "Final training loss: ", "Accuracy = "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
 	}
 	run := filepath.Join(dir, "runs", "tiny")
-	for _, name := range []string{"config.json", "history.csv", "history.json", "curve.svg", "weights.safetensors", "checkpoints/step-00000048.safetensors"} {
+	for _, name := range []string{"config.json", "history.csv", "history.json", "curve.svg",
+		"weights.safetensors", "checkpoints/step-00000048.safetensors"} {
 		if info, err := os.Stat(filepath.Join(run, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -115,7 +120,8 @@ func TestARunWritesWhatItPromises(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(raw, &history); err != nil || len(history) != 4 || history[3].TestAccuracy == nil {
+	if err := json.Unmarshal(raw, &history); err != nil || len(history) != 4 ||
+		history[3].TestAccuracy == nil {
 		t.Errorf("history of %d epochs (%v)", len(history), err)
 	}
 }
@@ -123,7 +129,8 @@ func TestARunWritesWhatItPromises(t *testing.T) {
 func TestBadInput(t *testing.T) {
 	dir := fixture(t)
 	for name, content := range map[string]string{
-		"text.json": "not JSON", "slip.yaml": "name: x\ninput: [4]\nlayers:\n- dense: {unit: 4}\n", "kind.json": `{"name":"x","input":[4],"layers":[{"kind":"LSTM","layer":{}}]}`,
+		"text.json": "not JSON", "slip.yaml": "name: x\ninput: [4]\nlayers:\n- dense: {unit: 4}\n",
+		"kind.json":       `{"name":"x","input":[4],"layers":[{"kind":"LSTM","layer":{}}]}`,
 		"shape.json":      `{"name":"x","input":[1,2,2],"layers":[{"kind":"Conv2D","layer":{"Filters":1,"Kernel":{"height":3,"width":3}}}]}`,
 		"bad.safetensors": "not safetensors",
 	} {
@@ -142,20 +149,30 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"unknown flag", []string{"-epoch", "1"}, 2, `unknown flag -epoch; did you mean -epochs`},
 		{"argument", []string{"e1"}, 2, `unexpected argument "e1"`},
-		{"experiment", []string{"-experiment", "e3"}, 2, `invalid value "e3" for flag -experiment: there are e1, e2; did you mean "e1"`},
+		{"experiment", []string{"-experiment", "e3"}, 2,
+			`invalid value "e3" for flag -experiment: there are e1, e2; did you mean "e1"`},
 		{"dropout of e1", []string{"-dropout", "0.2"}, 2, "-dropout applies to -experiment e2 alone"},
-		{"augmentation", []string{"-augment", "flop"}, 2, `the operation "flop" is unknown; there are flip, vertical-flip, `},
-		{"shift", []string{"-augment", "rotation=3,shift=1.5"}, 2, `"shift=1.5": pixels is a whole number; "1.5" is none that fits`},
-		{"schedule", arguments(dir, "-schedule", "triangle"), 2, `unknown schedule "triangle"; there are [constant linear cosine one-cycle step cosine-restarts wsd plateau]`},
-		{"warm-up alone", arguments(dir, "-warmup", "0.1"), 2, "schedule constant has no length that a warm-up is a share of"},
+		{"augmentation", []string{"-augment", "flop"}, 2,
+			`the operation "flop" is unknown; there are flip, vertical-flip, `},
+		{"shift", []string{"-augment", "rotation=3,shift=1.5"}, 2,
+			`"shift=1.5": pixels is a whole number; "1.5" is none that fits`},
+		{"schedule", arguments(dir, "-schedule", "triangle"), 2,
+			`unknown schedule "triangle"; there are [constant linear cosine one-cycle step cosine-restarts wsd plateau]`},
+		{"warm-up alone", arguments(dir, "-warmup", "0.1"), 2,
+			"schedule constant has no length that a warm-up is a share of"},
 		{"large shift", arguments(dir, "-augment", "shift=8"), 1, "leaves nothing of the 8×8 images"},
-		{"schedule on a GPU", []string{"-device", "cuda", "-schedule", "linear"}, 2, "-device cuda: a learning-rate schedule is computed on the CPU alone"},
-		{"augmentation on a GPU", []string{"-device", "cuda", "-augment", "shift=1"}, 2, "-device cuda: augmentation is computed on the CPU alone"},
-		{"name with a colon", []string{"-name", "a:b"}, 2, `-name: "a:b" is no name of a folder on every system; give one such as "a_b"`},
+		{"schedule on a GPU", []string{"-device", "cuda", "-schedule", "linear"}, 2,
+			"-device cuda: a learning-rate schedule is computed on the CPU alone"},
+		{"augmentation on a GPU", []string{"-device", "cuda", "-augment", "shift=1"}, 2,
+			"-device cuda: augmentation is computed on the CPU alone"},
+		{"name with a colon", []string{"-name", "a:b"}, 2,
+			`-name: "a:b" is no name of a folder on every system; give one such as "a_b"`},
 		{"very many threads", []string{"-threads", "100000"}, 2, "-threads 100000 is more than "},
-		{"resume with a schedule", []string{"-resume", "-name", "e1", "-schedule", "linear"}, 2, "-schedule does not apply to -resume"},
+		{"resume with a schedule", []string{"-resume", "-name", "e1", "-schedule", "linear"}, 2,
+			"-schedule does not apply to -resume"},
 		{"engine", []string{"-engine", "tpu"}, 2, `for flag -engine: there are native, gorgonia`},
-		{"device", []string{"-device", "tpu"}, 2, `for flag -device: there are auto, cpu, cuda; did you mean "cpu"`},
+		{"device", []string{"-device", "tpu"}, 2,
+			`for flag -device: there are auto, cpu, cuda; did you mean "cpu"`},
 		{"threads", []string{"-threads", "-1"}, 2, "-threads -1 is negative"},
 		{"epochs", []string{"-epochs", "0"}, 2, "-epochs 0; at least 1"},
 		{"batch", []string{"-batch", "0"}, 2, "-batch 0; at least 1"},
@@ -165,54 +182,81 @@ func TestBadInput(t *testing.T) {
 		{"alpha of 0", []string{"-optimizer", "rmsprop", "-alpha", "0"}, 2, "-alpha 0; more than 0"},
 		{"epsilon of 0", []string{"-epsilon", "0"}, 2, "-epsilon 0; more than 0"},
 		{"warm-up of 0 epochs", []string{"-warmup-epochs", "0"}, 2, "-warmup-epochs 0; more than 0"},
-		{"warm-up on a GPU", []string{"-device", "cuda", "-warmup-epochs", "1"}, 2, "-device cuda: a learning-rate schedule is computed on the CPU alone"},
-		{"best by the test set", arguments(dir, "-best", "test-accuracy"), 2, "nothing is chosen by the test set"},
+		{"warm-up on a GPU", []string{"-device", "cuda", "-warmup-epochs", "1"}, 2,
+			"-device cuda: a learning-rate schedule is computed on the CPU alone"},
+		{"best by the test set", arguments(dir, "-best", "test-accuracy"), 2,
+			"nothing is chosen by the test set"},
 		{"average of no decay", arguments(dir, "-ema-warmup"), 2, "a warm-up of no decay"},
 		{"average of a decay of 0", []string{"-ema", "0"}, 2, "-ema 0; more than 0"},
-		{"resume with an average", []string{"-resume", "-name", "e1", "-ema", "0.9"}, 2, "-ema does not apply to -resume"},
+		{"resume with an average", []string{"-resume", "-name", "e1", "-ema", "0.9"}, 2,
+			"-ema does not apply to -resume"},
 		{"warm-up of 0", []string{"-schedule", "one-cycle", "-warmup", "0"}, 2, "-warmup 0; more than 0"},
-		{"final factor of 0", []string{"-schedule", "one-cycle", "-final-factor", "0"}, 2, "-final-factor 0; more than 0"},
+		{"final factor of 0", []string{"-schedule", "one-cycle", "-final-factor", "0"}, 2,
+			"-final-factor 0; more than 0"},
 		{"no checkpoints", []string{"-checkpoint-every", "0"}, 2, "-checkpoint-every 0; more than 0"},
-		{"no checkpoints to resume", []string{"-resume", "-name", "e1", "-keep", "0"}, 2, "-keep 0; more than 0"},
+		{"no checkpoints to resume", []string{"-resume", "-name", "e1", "-keep", "0"}, 2,
+			"-keep 0; more than 0"},
 		{"loss NaN", arguments(dir, "-until-loss", "NaN"), 2, "loss threshold NaN is no finite number"},
 		{"infinite penalty", arguments(dir, "-l1", "Inf"), 2, "both must be finite"},
 		{"name of the runs' folder", []string{"-name", "."}, 2, `-name: "." names no folder inside`},
-		{"name outside", []string{"-resume", "-name", "../e1"}, 2, `-name: "../e1" names no folder inside`},
+		{"name outside", []string{"-resume", "-name", "../e1"}, 2,
+			`-name: "../e1" names no folder inside`},
 		{"activation", []string{"-activation-l1", "relu3"}, 2, "is not LAYER=λ"},
 		{"resume and init", []string{"-resume", "-name", "e1", "-init", "x"}, 2, "give one of them"},
-		{"from and network", []string{"-from", "m.onnx", "-network", "n.json"}, 2, "-from and -network each name a network"},
-		{"from and init", []string{"-from", "m.onnx", "-init", "w.safetensors"}, 2, "-from and -init each name weights"},
-		{"from and resume", []string{"-from", "m.onnx", "-resume", "-name", "e1"}, 2, "-from starts from a model; give one of them"},
-		{"from and dropout", []string{"-from", "m.onnx", "-experiment", "e2", "-dropout", "0.2"}, 2, "-dropout does not apply to -from"},
+		{"from and network", []string{"-from", "m.onnx", "-network", "n.json"}, 2,
+			"-from and -network each name a network"},
+		{"from and init", []string{"-from", "m.onnx", "-init", "w.safetensors"}, 2,
+			"-from and -init each name weights"},
+		{"from and resume", []string{"-from", "m.onnx", "-resume", "-name", "e1"}, 2,
+			"-from starts from a model; give one of them"},
+		{"from and dropout", []string{"-from", "m.onnx", "-experiment", "e2", "-dropout", "0.2"}, 2,
+			"-dropout does not apply to -from"},
 		{"output alone", []string{"-output", "logits"}, 2, "-output applies to -from alone"},
-		{"classes of a file", []string{"-network", "n.json", "-classes", "3"}, 2, "-classes applies to a known network or an experiment's"},
-		{"classes of a model", []string{"-from", "m.onnx", "-classes", "3"}, 2, "-classes does not apply to -from"},
+		{"classes of a file", []string{"-network", "n.json", "-classes", "3"}, 2,
+			"-classes applies to a known network or an experiment's"},
+		{"classes of a model", []string{"-from", "m.onnx", "-classes", "3"}, 2,
+			"-classes does not apply to -from"},
 		{"no classes", []string{"-classes", "0"}, 2, "-classes 0; at least 1 is needed"},
 		{"freeze of nothing", []string{"-freeze", "conv1.*,"}, 2, "has an empty pattern"},
-		{"freeze of no parameter", arguments(dir, "-freeze", "conv7.*"), 1, `has no parameter that is called "conv7.*"; it has conv1.weight`},
+		{"freeze of no parameter", arguments(dir, "-freeze", "conv7.*"), 1,
+			`has no parameter that is called "conv7.*"; it has conv1.weight`},
 		{"decay", []string{"-decay", "biases"}, 2, "for flag -decay: there are all, weights"},
-		{"resume with freeze", []string{"-resume", "-name", "e1", "-freeze", "conv1.*"}, 2, "-freeze does not apply to -resume"},
-		{"freeze on a GPU", []string{"-device", "cuda", "-freeze", "conv1.*"}, 2, "-device cuda: a frozen parameter is computed on the CPU alone"},
+		{"resume with freeze", []string{"-resume", "-name", "e1", "-freeze", "conv1.*"}, 2,
+			"-freeze does not apply to -resume"},
+		{"freeze on a GPU", []string{"-device", "cuda", "-freeze", "conv1.*"}, 2,
+			"-device cuda: a frozen parameter is computed on the CPU alone"},
 		{"no model", []string{"-from", dir + "/none.onnx"}, 1, "none.onnx: no such file"},
 		{"model is text", []string{"-from", dir + "/text.json"}, 1, "text.json"},
-		{"output of the model", []string{"-from", e1Graph, "-output", "scores"}, 1, `e1.onnx: as a network: it has no output "scores"; there are "logits"`},
-		{"images do not fit the model", []string{"-from", e1Graph, "-data", dir + ":train", "-test", "none"}, 1, "network e1 takes 1×28×28, the images of"},
-		{"pixels", arguments(dir, "-pixels", "0.1307"), 2, `pixels "0.1307"; there are 0-255, 0-1, 0.5, imagenet, measured, MEAN,STD`},
+		{"output of the model", []string{"-from", e1Graph, "-output", "scores"}, 1,
+			`e1.onnx: as a network: it has no output "scores"; there are "logits"`},
+		{"images do not fit the model", []string{"-from", e1Graph, "-data", dir + ":train", "-test",
+			"none"}, 1, "network e1 takes 1×28×28, the images of"},
+		{"pixels", arguments(dir, "-pixels", "0.1307"), 2,
+			`pixels "0.1307"; there are 0-255, 0-1, 0.5, imagenet, measured, MEAN,STD`},
 		{"deviation", arguments(dir, "-pixels", "0.1,0"), 2, "the deviation must be over 0"},
-		{"resume with settings", []string{"-resume", "-name", "e1", "-lr", "1"}, 2, "-lr does not apply to -resume"},
+		{"resume with settings", []string{"-resume", "-name", "e1", "-lr", "1"}, 2,
+			"-lr does not apply to -resume"},
 		{"unknown data", []string{"-data", "fashoin"}, 1, `unknown data set "fashoin"`},
 		{"no network file", []string{"-network", dir + "/none.json"}, 1, "none.json: no such file"},
-		{"network is text", []string{"-network", dir + "/text.json"}, 1, `text.json:1:1: a network is "not JSON"; give a mapping`},
-		{"network kind", []string{"-network", dir + "/kind.json"}, 1, `kind.json:1:43: network x, layer 1 of 1: there is no layer "LSTM"`},
-		{"network in YAML", []string{"-network", dir + "/slip.yaml"}, 1, `slip.yaml:4:11: network x, layer 1 of 1 (Dense): has no field "unit"; did you mean "init", "units"?`},
-		{"network shape", []string{"-network", dir + "/shape.json"}, 1, "kernel 3×3 is larger than the input 2×2"},
-		{"dropout range", []string{"-experiment", "e2", "-dropout", "1"}, 2, "-dropout 1 is outside 0 ≤ p < 1"},
+		{"network is text", []string{"-network", dir + "/text.json"}, 1,
+			`text.json:1:1: a network is "not JSON"; give a mapping`},
+		{"network kind", []string{"-network", dir + "/kind.json"}, 1,
+			`kind.json:1:43: network x, layer 1 of 1: there is no layer "LSTM"`},
+		{"network in YAML", []string{"-network", dir + "/slip.yaml"}, 1,
+			`slip.yaml:4:11: network x, layer 1 of 1 (Dense): has no field "unit"; did you mean "init", "units"?`},
+		{"network shape", []string{"-network", dir + "/shape.json"}, 1,
+			"kernel 3×3 is larger than the input 2×2"},
+		{"dropout range", []string{"-experiment", "e2", "-dropout", "1"}, 2,
+			"-dropout 1 is outside 0 ≤ p < 1"},
 		{"momentum", arguments(dir, "-momentum", "0.9"), 2, "adam has no momentum"},
-		{"layer", arguments(dir, "-activation-l1", "relu9=1"), 1, `has no layer "relu9"; it has conv1, relu1`},
+		{"layer", arguments(dir, "-activation-l1", "relu9=1"), 1,
+			`has no layer "relu9"; it has conv1, relu1`},
 		{"bad init", arguments(dir, "-init", dir+"/bad.safetensors"), 1, "bad.safetensors"},
-		{"no run to resume", []string{"-resume", "-name", "none", "-runs", dir + "/runs"}, 1, "is not the folder of a run"},
+		{"no run to resume", []string{"-resume", "-name", "none", "-runs", dir + "/runs"}, 1,
+			"is not the folder of a run"},
 		{"runs is a file", arguments(dir, "-runs", dir+"/file"), 1, "not a directory"},
-		{"images do not fit", []string{"-data", dir + ":train", "-test", "none"}, 1, "network e1 takes 1×28×28, the images of"},
+		{"images do not fit", []string{"-data", dir + ":train", "-test", "none"}, 1,
+			"network e1 takes 1×28×28, the images of"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, _, errs := runTrain(t, test.args...)
@@ -229,8 +273,8 @@ func TestBadInput(t *testing.T) {
 // The flags reach the run's configuration, with what they leave open filled in.
 func TestScheduleAndAugmentationFlags(t *testing.T) {
 	dir := fixture(t)
-	code, _, errs := runTrain(t, arguments(dir, "-epochs", "2", "-schedule", "one-cycle", "-warmup", "0.25", "-first-factor", "0.1",
-		"-schedule-epochs", "3", "-augment", "shift=2,rotation=7.5")...)
+	code, _, errs := runTrain(t, arguments(dir, "-epochs", "2", "-schedule", "one-cycle", "-warmup",
+		"0.25", "-first-factor", "0.1", "-schedule-epochs", "3", "-augment", "shift=2,rotation=7.5")...)
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
@@ -243,10 +287,12 @@ func TestScheduleAndAugmentationFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := checkpoint.Config
-	if want := (train.Schedule{Name: "one-cycle", Warmup: 0.25, First: 0.1, Final: 4e-6, Epochs: 3}); !reflect.DeepEqual(config.Schedule, want) {
+	if want := (train.Schedule{Name: "one-cycle", Warmup: 0.25, First: 0.1, Final: 4e-6,
+		Epochs: 3}); !reflect.DeepEqual(config.Schedule, want) {
 		t.Errorf("schedule %+v, want %+v", config.Schedule, want)
 	}
-	if want := (augment.Record{augment.Shift{Pixels: 2}, augment.Rotation{Degrees: 7.5}}); config.Augmentation.String() != want.String() {
+	if want := (augment.Record{augment.Shift{Pixels: 2},
+		augment.Rotation{Degrees: 7.5}}); config.Augmentation.String() != want.String() {
 		t.Errorf("augmentation %+v, want %+v", config.Augmentation, want)
 	}
 }
@@ -254,7 +300,8 @@ func TestScheduleAndAugmentationFlags(t *testing.T) {
 func TestDivergenceNamesTheLastGoodCheckpoint(t *testing.T) {
 	dir := fixture(t)
 	code, _, errs := runTrain(t, arguments(dir, "-optimizer", "sgd", "-lr", "1e30")...)
-	if code != cli.ExitFailure || !strings.Contains(errs, "the loss is ") || !strings.Contains(errs, "epoch 1, step") || !strings.Contains(errs, "last good checkpoint") {
+	if code != cli.ExitFailure || !strings.Contains(errs, "the loss is ") ||
+		!strings.Contains(errs, "epoch 1, step") || !strings.Contains(errs, "last good checkpoint") {
 		t.Errorf("exit %d, %q", code, errs)
 	}
 }
@@ -262,8 +309,11 @@ func TestDivergenceNamesTheLastGoodCheckpoint(t *testing.T) {
 // Weights that overflow in the very last step, which no loss shows, are a failure.
 func TestOverflowInTheLastStepIsAFailure(t *testing.T) {
 	dir := fixture(t)
-	code, _, errs := runTrain(t, arguments(dir, "-optimizer", "sgd", "-lr", "1e39", "-batch", "96", "-epochs", "1")...)
-	if code != cli.ExitFailure || !strings.Contains(errs, "the weights are no longer finite after epoch 1, step 1") || !strings.Contains(errs, "last good checkpoint is none") {
+	code, _, errs := runTrain(t, arguments(dir, "-optimizer", "sgd", "-lr", "1e39", "-batch", "96",
+		"-epochs", "1")...)
+	if code != cli.ExitFailure ||
+		!strings.Contains(errs, "the weights are no longer finite after epoch 1, step 1") ||
+		!strings.Contains(errs, "last good checkpoint is none") {
 		t.Errorf("exit %d, %q", code, errs)
 	}
 }
@@ -281,15 +331,18 @@ func TestMoreThanTenClasses(t *testing.T) {
 		writeIDX(t, filepath.Join(dir, part+"-labels-idx1-ubyte"), []int{n}, labels)
 	}
 	code, _, errs := runTrain(t, arguments(dir, "-epochs", "1")...)
-	if code != cli.ExitFailure || !strings.Contains(errs, "12 classes: labels are 0 to 11; -network names a file") {
+	if code != cli.ExitFailure ||
+		!strings.Contains(errs, "12 classes: labels are 0 to 11; -network names a file") {
 		t.Errorf("ten logits: exit %d, %q", code, errs)
 	}
 	twelve := strings.Replace(string(read(t, dir+"/tiny.json")), `"units":10`, `"units":12`, 1)
 	if err := os.WriteFile(filepath.Join(dir, "tiny.json"), []byte(twelve), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{arguments(dir, "-epochs", "1"), {"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-test", dir + ":t10k"}} {
-		if code, out, errs := runTrain(t, args...); code != cli.ExitOK || !strings.Contains(out, "Accuracy = ") {
+	for _, args := range [][]string{arguments(dir, "-epochs", "1"),
+		{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-test", dir + ":t10k"}} {
+		if code, out, errs := runTrain(t, args...); code != cli.ExitOK ||
+			!strings.Contains(out, "Accuracy = ") {
 			t.Errorf("%v: exit %d, %q", args, code, errs)
 		}
 	}
@@ -298,7 +351,8 @@ func TestMoreThanTenClasses(t *testing.T) {
 // The loss that is printed at the end is that of the weights that are kept.
 func TestTheLossOfEarlyStoppingIsTheBestEpochs(t *testing.T) {
 	dir := fixture(t)
-	code, out, errs := runTrain(t, arguments(dir, "-validation", "0.3", "-patience", "2", "-epochs", "60", "-lr", "0.1")...)
+	code, out, errs := runTrain(t, arguments(dir, "-validation", "0.3", "-patience", "2", "-epochs",
+		"60", "-lr", "0.1")...)
 	if code != cli.ExitOK {
 		t.Fatal(errs)
 	}
@@ -312,7 +366,8 @@ func TestTheLossOfEarlyStoppingIsTheBestEpochs(t *testing.T) {
 	if best == len(history)-1 || len(history) == 60 {
 		t.Fatalf("the best epoch is %d of %d: nothing is tested", best+1, len(history))
 	}
-	if want := fmt.Sprintf("Final training loss: %.4f (of epoch %d, whose weights are kept)\n", history[best].MeanLoss, best+1); !strings.Contains(out, want) {
+	if want := fmt.Sprintf("Final training loss: %.4f (of epoch %d, whose weights are kept)\n",
+		history[best].MeanLoss, best+1); !strings.Contains(out, want) {
 		t.Errorf("the output lacks %q:\n%s", want, out)
 	}
 }
@@ -321,8 +376,11 @@ func TestTheLossOfEarlyStoppingIsTheBestEpochs(t *testing.T) {
 func TestOneIsSingular(t *testing.T) {
 	dir := fixture(t)
 	_, first, _ := runTrain(t, arguments(dir, "-epochs", "1")...)
-	_, second, _ := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none", "-epochs", "2")
-	if text := first + second; strings.Contains(text, "1 epochs") || !strings.Contains(text, "Stopped: 1 epoch is done.") || !strings.Contains(text, ": 1 epoch and 0 steps are done") {
+	_, second, _ := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none",
+		"-epochs", "2")
+	if text := first + second; strings.Contains(text, "1 epochs") ||
+		!strings.Contains(text, "Stopped: 1 epoch is done.") ||
+		!strings.Contains(text, ": 1 epoch and 0 steps are done") {
 		t.Error(text)
 	}
 }
@@ -358,12 +416,14 @@ layers:
 		t.Fatal(err)
 	}
 	var weights [][]byte
-	for name, content := range map[string]string{"short.yml": short, "short.yaml": short, "long.json": string(long)} {
+	for name, content := range map[string]string{"short.yml": short, "short.yaml": short,
+		"long.json": string(long)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		code, _, errs := runTrain(t, "-network", filepath.Join(dir, name), "-data", dir+":train", "-test", dir+":t10k", "-runs", dir+"/runs",
-			"-name", name, "-epochs", "1", "-threads", "1", "-device", "cpu")
+		code, _, errs := runTrain(t, "-network", filepath.Join(dir, name), "-data", dir+":train", "-test",
+			dir+":t10k", "-runs", dir+"/runs", "-name", name, "-epochs", "1", "-threads", "1", "-device",
+			"cpu")
 		if code != 0 {
 			t.Fatalf("%s: exit %d: %s", name, code, errs)
 		}

@@ -35,8 +35,9 @@ func TestARunSaysWhatItIsWorth(t *testing.T) {
 	}
 	// The set has four classes, the network ten: six have no images.
 	last := checkpoint.Progress.History[3]
-	if m.Accuracy != *last.TestAccuracy || m.Epoch != 4 || m.DataSHA256 != checkpoint.Sets.Test.SHA256 ||
-		m.Images != 96 || m.ROCAUC == nil || len(m.PerClass) != 10 || m.PerClass[9].Recall != nil {
+	if m.Accuracy != *last.TestAccuracy || m.Epoch != 4 ||
+		m.DataSHA256 != checkpoint.Sets.Test.SHA256 || m.Images != 96 || m.ROCAUC == nil ||
+		len(m.PerClass) != 10 || m.PerClass[9].Recall != nil {
 		t.Errorf("%+v", m)
 	}
 }
@@ -44,7 +45,8 @@ func TestARunSaysWhatItIsWorth(t *testing.T) {
 // The log loss of a network that is trained with the binary loss is the binary one.
 func TestABinaryRunsLogLoss(t *testing.T) {
 	dir := fixture(t)
-	if code, _, errs := runTrain(t, arguments(dir, "-epochs", "1", "-loss", "binary")...); code != cli.ExitOK {
+	if code, _,
+		errs := runTrain(t, arguments(dir, "-epochs", "1", "-loss", "binary")...); code != cli.ExitOK {
 		t.Fatal(errs)
 	}
 	run, err := train.OpenRun(filepath.Join(dir, "runs", "tiny"))
@@ -64,7 +66,8 @@ func TestABinaryRunsLogLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Without the labels: σ(z) of the class, and 1 − σ(z) of the others, differ by z in their logarithms.
+	// Without the labels: σ(z) of the class, and 1 − σ(z) of the others, differ by z in their
+	// logarithms.
 	least, most := 0.0, 0.0
 	for i := 0; i < len(values); i += 10 {
 		all := 0.0
@@ -82,7 +85,8 @@ func TestABinaryRunsLogLoss(t *testing.T) {
 // Without a test set there is nothing to say, and a file that cannot be written ends no run.
 func TestFiguresAreNoPartOfARun(t *testing.T) {
 	dir := fixture(t)
-	if code, _, errs := runTrain(t, arguments(dir, "-epochs", "1", "-test", "none")...); code != cli.ExitOK {
+	if code, _,
+		errs := runTrain(t, arguments(dir, "-epochs", "1", "-test", "none")...); code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
 	run, err := train.OpenRun(filepath.Join(dir, "runs", "tiny"))

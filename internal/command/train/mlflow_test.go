@@ -36,7 +36,8 @@ func TestMLflowIsToldOfARun(t *testing.T) {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
 	for _, epochs := range []string{"2", "3"} {
-		code, _, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", epochs, "-mlflow", store, "-mlflow-experiment", "own")
+		code, _, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", epochs,
+			"-mlflow", store, "-mlflow-experiment", "own")
 		if code != cli.ExitOK || strings.Contains(errs, "warning") {
 			t.Fatalf("exit %d: %s", code, errs)
 		}
@@ -45,7 +46,8 @@ func TestMLflowIsToldOfARun(t *testing.T) {
 		t.Errorf("the experiment is\n%s", meta)
 	}
 	run := store + "/*/*/"
-	if meta := only(t, run+"meta.yaml"); !strings.Contains(meta, "run_name: tiny\n") || !strings.Contains(meta, "status: 3\n") {
+	if meta := only(t, run+"meta.yaml"); !strings.Contains(meta, "run_name: tiny\n") ||
+		!strings.Contains(meta, "status: 3\n") {
 		t.Errorf("the run is\n%s", meta)
 	}
 	losses := strings.Split(strings.TrimSpace(only(t, run+"metrics/mean_loss")), "\n")
@@ -53,13 +55,15 @@ func TestMLflowIsToldOfARun(t *testing.T) {
 		t.Errorf("the losses are %q", losses)
 	}
 	for name, want := range map[string]string{
-		"params/optimizer.name": "adam", "params/batch_size": "8", "tags/slipway.network": "tiny", "tags/mlflow.runName": "tiny",
+		"params/optimizer.name": "adam", "params/batch_size": "8", "tags/slipway.network": "tiny",
+		"tags/mlflow.runName": "tiny",
 	} {
 		if got := only(t, run+name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	for _, name := range []string{"metrics/test_roc_auc", "metrics/test_accuracy", "artifacts/curve.svg", "artifacts/history.csv", "artifacts/metrics.json"} {
+	for _, name := range []string{"metrics/test_roc_auc", "metrics/test_accuracy",
+		"artifacts/curve.svg", "artifacts/history.csv", "artifacts/metrics.json"} {
 		if text := only(t, run+name); text == "" || strings.Contains(text, dir) {
 			t.Errorf("%s: %s", name, text)
 		}
@@ -69,14 +73,15 @@ func TestMLflowIsToldOfARun(t *testing.T) {
 	}
 }
 
-// MLflow's last test accuracy is that of the weights that the run comes to, also where -best went back
-// to those of an earlier epoch.
+// MLflow's last test accuracy is that of the weights that the run comes to, also where -best went
+// back to those of an earlier epoch.
 func TestMLflowIsToldOfTheKeptWeights(t *testing.T) {
 	dir := fixture(t)
 	store := filepath.Join(dir, "mlruns")
 	// A rate at which the loss is worse from the second epoch on.
-	code, out, errs := runTrain(t, arguments(dir, "-epochs", "3", "-best", "training-loss", "-optimizer", "sgd", "-lr", "0.00001",
-		"-schedule", "step", "-milestones", "1", "-gamma", "0.5", "-mlflow", store)...)
+	code, out, errs := runTrain(t, arguments(dir, "-epochs", "3", "-best", "training-loss",
+		"-optimizer", "sgd", "-lr", "0.00001", "-schedule", "step", "-milestones", "1", "-gamma", "0.5",
+		"-mlflow", store)...)
 	if code != cli.ExitOK {
 		t.Fatal(errs)
 	}
@@ -93,7 +98,8 @@ func TestMLflowIsToldOfTheKeptWeights(t *testing.T) {
 	if m.Epoch == 3 || len(values) != 4 || last[2] != "3" || number(t, last[1]) != m.Accuracy {
 		t.Errorf("of epoch %d with %v: %q\n%s", m.Epoch, m.Accuracy, values, out)
 	}
-	if kept := strings.Fields(only(t, store+"/*/*/metrics/kept_epoch")); kept[1] != strconv.Itoa(m.Epoch) {
+	if kept := strings.Fields(only(t, store+"/*/*/metrics/kept_epoch")); kept[1] != strconv.Itoa(
+		m.Epoch) {
 		t.Errorf("the kept epoch is %v, want %d", kept, m.Epoch)
 	}
 }
@@ -117,7 +123,8 @@ func TestMLflowThatIsNotThere(t *testing.T) {
 	listener.Close()
 	dir := fixture(t)
 	code, out, errs := runTrain(t, arguments(dir, "-epochs", "2", "-mlflow", address)...)
-	if code != cli.ExitOK || !strings.Contains(out, "Accuracy = ") || strings.Count(errs, "warning: MLflow: ") != 1 {
+	if code != cli.ExitOK || !strings.Contains(out, "Accuracy = ") ||
+		strings.Count(errs, "warning: MLflow: ") != 1 {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }

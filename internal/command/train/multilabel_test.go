@@ -49,14 +49,16 @@ func npy(t *testing.T, path, shape string, data []byte) {
 }
 
 func labelArguments(dir string, more ...string) []string {
-	return append([]string{"-network", dir + "/tiny.json", "-data", dir, "-runs", dir + "/runs", "-batch", "8", "-pixels", "0-1", "-lr", "0.01"}, more...)
+	return append([]string{"-network", dir + "/tiny.json", "-data", dir, "-runs", dir + "/runs",
+		"-batch", "8", "-pixels", "0-1", "-lr", "0.01"}, more...)
 }
 
-// A set whose images have any number of labels is trained on with the loss of such, which is said, and
-// a run that goes on needs no flag of it.
+// A set whose images have any number of labels is trained on with the loss of such, which is said,
+// and a run that goes on needs no flag of it.
 func TestTrainOnSeveralLabels(t *testing.T) {
 	dir := stripes(t)
-	code, out, errs := runTrain(t, labelArguments(dir, "-epochs", "6", "-validation", "0.25", "-best", "validation-micro-f1", "-mixup", "0.2")...)
+	code, out, errs := runTrain(t, labelArguments(dir, "-epochs", "6", "-validation", "0.25", "-best",
+		"validation-micro-f1", "-mixup", "0.2")...)
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
@@ -64,8 +66,8 @@ func TestTrainOnSeveralLabels(t *testing.T) {
 	if strings.Count(first, "96 images 1×8×8, any of 10 labels each") != 2 {
 		t.Errorf("the first line is %s", first)
 	}
-	for _, want := range []string{"labels: any number an image, each told where its probability is above 0.5", "loss: binary",
-		"validation mean average precision ", "macro F1 ", "Subset accuracy = "} {
+	for _, want := range []string{"labels: any number an image, each told where its probability is above 0.5",
+		"loss: binary", "validation mean average precision ", "macro F1 ", "Subset accuracy = "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
@@ -75,11 +77,13 @@ func TestTrainOnSeveralLabels(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := run.ReadMetrics()
-	if err != nil || m.MultiLabel == nil || m.MultiLabel.SubsetAccuracy != m.Accuracy || len(m.MultiLabel.PerLabel) != 10 {
+	if err != nil || m.MultiLabel == nil || m.MultiLabel.SubsetAccuracy != m.Accuracy ||
+		len(m.MultiLabel.PerLabel) != 10 {
 		t.Errorf("%+v, %v", m, err)
 	}
 	config, err := os.ReadFile(filepath.Join(dir, "runs", "tiny", "config.json"))
-	if err != nil || strings.Count(string(config), `"multi_label": true`) < 2 || !strings.Contains(string(config), `"name": "binary"`) {
+	if err != nil || strings.Count(string(config), `"multi_label": true`) < 2 ||
+		!strings.Contains(string(config), `"name": "binary"`) {
 		t.Errorf("%v: %s", err, config)
 	}
 	file, err := os.Open(filepath.Join(dir, "runs", "tiny", "history.csv"))
@@ -92,7 +96,8 @@ func TestTrainOnSeveralLabels(t *testing.T) {
 		t.Errorf("%v: %v", err, rows[0])
 	}
 	code, out, errs = runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", "7")
-	if code != cli.ExitOK || !strings.Contains(out, "Epoch [7/7]") || !strings.Contains(out, "Subset accuracy = ") {
+	if code != cli.ExitOK || !strings.Contains(out, "Epoch [7/7]") ||
+		!strings.Contains(out, "Subset accuracy = ") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }
@@ -104,12 +109,17 @@ func TestWhatTrainRefusesOfSeveralLabels(t *testing.T) {
 		args []string
 		want string
 	}{
-		"cross-entropy": {cli.ExitUsage, labelArguments(dir, "-loss", "cross-entropy"), "-loss: the images of " + dir + ":train have any number of labels"},
-		"focal":         {cli.ExitUsage, labelArguments(dir, "-loss", "focal"), "-loss: "},
-		"sampling":      {cli.ExitUsage, labelArguments(dir, "-sampling", "balanced"), "-sampling: balanced sampling draws each class as often"},
-		"test of one":   {cli.ExitFailure, labelArguments(dir, "-test", single+":t10k"), "have one label each"},
-		"the flag":      {cli.ExitFailure, arguments(single, "-multi-label"), "have one label each, and any number of them was asked for"},
-		"best":          {cli.ExitUsage, arguments(single, "-validation", "0.2", "-best", "validation-macro-f1"), "-best: the best epoch by validation-macro-f1"},
+		"cross-entropy": {cli.ExitUsage, labelArguments(dir, "-loss", "cross-entropy"),
+			"-loss: the images of " + dir + ":train have any number of labels"},
+		"focal": {cli.ExitUsage, labelArguments(dir, "-loss", "focal"), "-loss: "},
+		"sampling": {cli.ExitUsage, labelArguments(dir, "-sampling", "balanced"),
+			"-sampling: balanced sampling draws each class as often"},
+		"test of one": {cli.ExitFailure, labelArguments(dir, "-test", single+":t10k"),
+			"have one label each"},
+		"the flag": {cli.ExitFailure, arguments(single, "-multi-label"),
+			"have one label each, and any number of them was asked for"},
+		"best": {cli.ExitUsage, arguments(single, "-validation", "0.2", "-best",
+			"validation-macro-f1"), "-best: the best epoch by validation-macro-f1"},
 	} {
 		code, out, errs := runTrain(t, test.args...)
 		if code != test.code || !strings.Contains(errs, test.want) {

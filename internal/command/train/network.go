@@ -17,12 +17,12 @@ import (
 	"slipway/train"
 )
 
-// buildNetwork returns the network asked for, and the weights that it starts from,
-// nil where they are drawn from the seed.
-// An experiment's network and a known one, whose name has neither a dot nor a slash as a path does, have a
-// logit for each of the classes. What must be heard of
-// a model is written to out.
-func (o *options) buildNetwork(sets sets, out io.Writer) (network *builder.Network, initial builder.Weights, err error) {
+// buildNetwork returns the network asked for, and the weights that it starts from, nil where they
+// are drawn from the seed. An experiment's network and a known one, whose name has neither a dot
+// nor a slash as a path does, have a logit for each of the classes. What must be heard of a model
+// is written to out.
+func (o *options) buildNetwork(sets sets, out io.Writer) (network *builder.Network,
+	initial builder.Weights, err error) {
 	classes := sets.classes()
 	if o.classes > 0 {
 		classes = o.classes
@@ -53,11 +53,13 @@ func (o *options) readWeights(network *builder.Network) (builder.Weights, error)
 	var head *train.HeadError
 	switch {
 	case errors.As(err, &head) && o.network != "" && !zoo.Has(o.network):
-		return nil, fmt.Errorf("%w; the file's classifier tells %d classes apart: give the network's file as many, and -head auto a new "+
-			"classifier for the sets'", err, head.Classes)
+		return nil, fmt.Errorf(
+			"%w; the file's classifier tells %d classes apart: give the network's file as many, and -head auto a new "+"classifier for the sets'",
+			err, head.Classes)
 	case errors.As(err, &head):
-		return nil, fmt.Errorf("%w; the file's classifier tells %d classes apart: -classes %d -head auto takes it, and puts a new one for "+
-			"the sets' classes in its place", err, head.Classes, head.Classes)
+		return nil, fmt.Errorf(
+			"%w; the file's classifier tells %d classes apart: -classes %d -head auto takes it, and puts a new one for "+
+				"the sets' classes in its place", err, head.Classes, head.Classes)
 	case err != nil:
 		return nil, err
 	}
@@ -118,12 +120,14 @@ func (o *options) readModel(out io.Writer) (*builder.Network, builder.Weights, e
 	return network, weights, nil
 }
 
-// readNetwork reads a network's file, JSON or YAML (docs/networks.md). A name that is neither a file's nor a known network's is an error
-// that lists the latter.
+// readNetwork reads a network's file, JSON or YAML (docs/networks.md). A name that is neither a
+// file's nor a known network's is an error that lists the latter.
 func readNetwork(path string) (*builder.Network, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(path, `./\`) {
-		return nil, fmt.Errorf("-network %s: no network is called so, and no file; there are %s, or give a file, JSON or YAML", path, strings.Join(zoo.Names(), ", "))
+		return nil, fmt.Errorf(
+			"-network %s: no network is called so, and no file; there are %s, or give a file, JSON or YAML",
+			path, strings.Join(zoo.Names(), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read network: %w", err)

@@ -16,9 +16,11 @@ import (
 // A known network is made for the images and the classes of the set.
 func TestAKnownNetworkFitsTheSet(t *testing.T) {
 	dir := fixture(t)
-	known := []string{"-network", "resnet20", "-data", dir + ":train", "-test", "none", "-runs", dir + "/runs", "-batch", "48", "-epochs", "1"}
+	known := []string{"-network", "resnet20", "-data", dir + ":train", "-test", "none", "-runs",
+		dir + "/runs", "-batch", "48", "-epochs", "1"}
 	code, out, errs := runTrain(t, known...)
-	if code != cli.ExitOK || !strings.Contains(out, "resnet20: input 1×8×8") || !strings.Contains(out, "271,796 parameters") {
+	if code != cli.ExitOK || !strings.Contains(out, "resnet20: input 1×8×8") ||
+		!strings.Contains(out, "271,796 parameters") {
 		t.Fatalf("exit %d, %s%s", code, out, errs)
 	}
 	run, err := train.OpenRun(filepath.Join(dir, "runs", "resnet20"))
@@ -41,7 +43,8 @@ func TestAKnownNetworkFitsTheSet(t *testing.T) {
 		t.Errorf("with fewer classes than the set has: exit %d, %s", code, errs)
 	}
 	// From any folder the weights can be taken up again.
-	code, out, errs = runTrain(t, append(known, "-name", "again", "-init", filepath.Join(dir, "runs", "resnet20", "weights.safetensors"))...)
+	code, out, errs = runTrain(t, append(known, "-name", "again", "-init",
+		filepath.Join(dir, "runs", "resnet20", "weights.safetensors"))...)
 	if code != cli.ExitOK {
 		t.Errorf("from the weights of before: exit %d, %s%s", code, out, errs)
 	}
@@ -58,8 +61,10 @@ func TestAPathIsAFileAndAKnownNameANetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
-	others := []string{"-data", dir + ":train", "-test", "none", "-runs", dir + "/runs", "-batch", "48", "-epochs", "1"}
-	for network, want := range map[string]string{"./resnet20": "tiny: input", "resnet20": "resnet20: input", "tiny.json": "tiny: input"} {
+	others := []string{"-data", dir + ":train", "-test", "none", "-runs", dir + "/runs", "-batch",
+		"48", "-epochs", "1"}
+	for network, want := range map[string]string{"./resnet20": "tiny: input",
+		"resnet20": "resnet20: input", "tiny.json": "tiny: input"} {
 		code, out, errs := runTrain(t, append(others, "-network", network, "-name", "of")...)
 		if code != cli.ExitOK || !strings.Contains(out, want) {
 			t.Errorf("-network %s: exit %d, %s%s; want %s", network, code, out, errs, want)
@@ -69,7 +74,9 @@ func TestAPathIsAFileAndAKnownNameANetwork(t *testing.T) {
 
 func TestAnUnknownNetworkListsTheKnownOnes(t *testing.T) {
 	code, _, errs := runTrain(t, "-network", "resnet19", "-data", fixture(t))
-	if code != cli.ExitFailure || !strings.Contains(errs, "-network resnet19: no network is called so") || !strings.Contains(errs, strings.Join(zoo.Names(), ", ")) {
+	if code != cli.ExitFailure ||
+		!strings.Contains(errs, "-network resnet19: no network is called so") ||
+		!strings.Contains(errs, strings.Join(zoo.Names(), ", ")) {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 }
@@ -77,7 +84,8 @@ func TestAnUnknownNetworkListsTheKnownOnes(t *testing.T) {
 // What is frozen is as it began, and a run's record says what it was.
 func TestFreezeAndDecayAreOfTheRun(t *testing.T) {
 	dir := fixture(t)
-	code, _, errs := runTrain(t, arguments(dir, "-epochs", "1", "-freeze", "conv1.*, *.bias", "-decay", "weights", "-weight-decay", "0.1")...)
+	code, _, errs := runTrain(t, arguments(dir, "-epochs", "1", "-freeze", "conv1.*, *.bias", "-decay",
+		"weights", "-weight-decay", "0.1")...)
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
@@ -89,14 +97,16 @@ func TestFreezeAndDecayAreOfTheRun(t *testing.T) {
 	if err := json.Unmarshal(raw, &record); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(record.Config.Freeze, []string{"conv1.*", "*.bias"}) || record.Config.Decay != train.DecayWeights {
+	if !slices.Equal(record.Config.Freeze, []string{"conv1.*", "*.bias"}) ||
+		record.Config.Decay != train.DecayWeights {
 		t.Errorf("the record has freeze %q and decay %q", record.Config.Freeze, record.Config.Decay)
 	}
 	network, err := readNetwork(filepath.Join(dir, "tiny.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	weights, _, err := train.ReadWeights(filepath.Join(dir, "runs", "tiny", "weights.safetensors"), network)
+	weights, _, err := train.ReadWeights(filepath.Join(dir, "runs", "tiny", "weights.safetensors"),
+		network)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,13 +142,19 @@ func TestInitSaysWhatIsWrongWithPyTorchsFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkpoint := "../../../train/testdata/torchfiles/checkpoint.pt"
-	code, _, errs := runTrain(t, "-network", network, "-data", dir+":train", "-test", "none", "-runs", dir+"/runs", "-init", checkpoint)
-	if code != cli.ExitFailure || !strings.Contains(errs, checkpoint+": the tensors are not those of network linear; missing: state_dict.module.fc1.weight (2×64)") {
+	code, _, errs := runTrain(t, "-network", network, "-data", dir+":train", "-test", "none", "-runs",
+		dir+"/runs", "-init", checkpoint)
+	if code != cli.ExitFailure ||
+		!strings.Contains(errs,
+			checkpoint+
+				": the tensors are not those of network linear; missing: state_dict.module.fc1.weight (2×64)") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 	refused := "../../../internal/torchfile/testdata/refused-eval.pt"
-	code, _, errs = runTrain(t, "-network", network, "-data", dir+":train", "-test", "none", "-runs", dir+"/runs", "-init", refused)
-	if code != cli.ExitFailure || !strings.Contains(errs, refused) || !strings.Contains(errs, `"builtins.eval"`) {
+	code, _, errs = runTrain(t, "-network", network, "-data", dir+":train", "-test", "none", "-runs",
+		dir+"/runs", "-init", refused)
+	if code != cli.ExitFailure || !strings.Contains(errs, refused) ||
+		!strings.Contains(errs, `"builtins.eval"`) {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 }

@@ -28,7 +28,8 @@ func (o *options) tellPixels(trainer *train.Trainer, out io.Writer) {
 	// Files that are no checkpoint do not say how their weights were fed.
 	checkpoint, err := train.ReadCheckpoint(o.init)
 	if err == nil && !fedAlike(checkpoint.Config, trainer.Config()) {
-		fmt.Fprintf(out, "note: the weights in %s were trained on pixels %s, and this run feeds %s; -pixels %s feeds them as before\n",
+		fmt.Fprintf(out,
+			"note: the weights in %s were trained on pixels %s, and this run feeds %s; -pixels %s feeds them as before\n",
 			o.init, checkpoint.Config.Pixels, pixels, checkpoint.Config.Pixels)
 	}
 }
@@ -37,5 +38,6 @@ func (o *options) tellPixels(trainer *train.Trainer, out io.Writer) {
 func fedAlike(a, b train.Config) bool {
 	aScales, aOffsets, aErr := a.PixelTransform()
 	bScales, bOffsets, bErr := b.PixelTransform()
-	return aErr == nil && bErr == nil && slices.Equal(aScales, bScales) && slices.Equal(aOffsets, bOffsets)
+	return aErr == nil && bErr == nil && slices.Equal(aScales, bScales) &&
+		slices.Equal(aOffsets, bOffsets)
 }

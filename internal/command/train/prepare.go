@@ -53,8 +53,9 @@ func (o *options) prepare(ctx context.Context, out io.Writer) (*prepared, error)
 		return nil, o.byFlag(err)
 	}
 	if o.fromBinary && config.Loss.Name != train.LossBinary {
-		fmt.Fprintf(out, "note: %s was trained with the binary loss, and this run's is another: the probabilities of what it comes "+
-			"to are a softmax's; -loss binary keeps them\n", o.from)
+		fmt.Fprintf(out,
+			"note: %s was trained with the binary loss, and this run's is another: the probabilities of what it comes "+
+				"to are a softmax's; -loss binary keeps them\n", o.from)
 	}
 	if p.config, err = config.WithDefaults(p.network); err != nil {
 		return nil, err

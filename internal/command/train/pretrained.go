@@ -60,7 +60,8 @@ func (o *options) tellClasses(network *builder.Network, sets sets, out io.Writer
 	}
 	classes, err := network.Classes()
 	info := sets.training.Info()
-	if err != nil || o.fineTuning.head != "" || classes != len(learned) || slices.Equal(info.ClassNames, learned) {
+	if err != nil || o.fineTuning.head != "" || classes != len(learned) ||
+		slices.Equal(info.ClassNames, learned) {
 		return
 	}
 	fmt.Fprintf(out, "note: %s's classifier was learned for %s other classes, of which the first "+

@@ -25,8 +25,10 @@ type ranks struct {
 
 // rankFlags defines how several processes train one run.
 func (o *options) rankFlags(flags *flag.FlagSet) {
-	flags.BoolVar(&o.ranks.on, "mpi", false, "train the run together with the other processes that mpirun, mpiexec or srun has started, each a part of the -shards (docs/scale.md)")
-	flags.DurationVar(&o.ranks.timeout, "mpi-timeout", train.DefaultExchangeTimeout, "how long a process of -mpi waits for another before it ends the job")
+	flags.BoolVar(&o.ranks.on, "mpi", false,
+		"train the run together with the other processes that mpirun, mpiexec or srun has started, each a part of the -shards (docs/scale.md)")
+	flags.DurationVar(&o.ranks.timeout, "mpi-timeout", train.DefaultExchangeTimeout,
+		"how long a process of -mpi waits for another before it ends the job")
 }
 
 // checkRanks rejects what does not go with -mpi, or without it.

@@ -65,7 +65,8 @@ func (j *job) signal(t *testing.T, rank int, signal syscall.Signal) {
 func waitForCheckpoint(t *testing.T, run string) {
 	t.Helper()
 	for {
-		if paths, _ := filepath.Glob(filepath.Join(run, "checkpoints/step-*.safetensors")); len(paths) > 0 {
+		if paths, _ := filepath.Glob(filepath.Join(run, "checkpoints/step-*.safetensors")); len(
+			paths) > 0 {
 			return
 		}
 		if t.Context().Err() != nil {
@@ -85,7 +86,8 @@ func trainedWeights(t *testing.T, dir, name string) []byte {
 func testFigures(t *testing.T, dir, name string) string {
 	t.Helper()
 	var history []train.Epoch
-	if err := json.Unmarshal(read(t, filepath.Join(dir, "runs", name, "history.json")), &history); err != nil {
+	if err := json.Unmarshal(read(t, filepath.Join(dir, "runs", name, "history.json")),
+		&history); err != nil {
 		t.Fatal(err)
 	}
 	text := string(read(t, filepath.Join(dir, "runs", name, "metrics.json")))
@@ -110,7 +112,8 @@ func TestMPIRunsHaveTheBitsOfOne(t *testing.T) {
 		"- globalavgpool\n- flatten\n- dropout: {p: 0.2}\n- dense: {units: 10}\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for network, more := range map[string][]string{"tiny": nil, "normalised": {"-network", normalised}} {
+	for network, more := range map[string][]string{"tiny": nil,
+		"normalised": {"-network", normalised}} {
 		settings := append([]string{"-shards", "4", "-epochs", "3", "-clip-norm", "1", "-mixup", "0.5"},
 			more...)
 		alone := network + "-alone"
@@ -145,8 +148,8 @@ func TestMPIRunsHaveTheBitsOfOne(t *testing.T) {
 	}
 }
 
-// A signal to one rank stops all, and a rank that is killed ends all; one process, or several, go on to
-// the bits of an unbroken run.
+// A signal to one rank stops all, and a rank that is killed ends all; one process, or several, go
+// on to the bits of an unbroken run.
 func TestMPIRunsAreBrokenOffAndResumed(t *testing.T) {
 	libraries := mpitest.Libraries(t)
 	dir := fixture(t)
@@ -157,23 +160,26 @@ func TestMPIRunsAreBrokenOffAndResumed(t *testing.T) {
 			}
 			name := fmt.Sprint(strings.ReplaceAll(l.Name, " ", ""), int(signal))
 			// A run of many epochs, so that it is not over before.
-			job := startRanks(t, l, 2, "", arguments(dir, "-shards", "4", "-epochs", "100000", "-mpi", "-threads", "1", "-name", name)...)
+			job := startRanks(t, l, 2, "", arguments(dir, "-shards", "4", "-epochs", "100000", "-mpi",
+				"-threads", "1", "-name", name)...)
 			waitForCheckpoint(t, filepath.Join(dir, "runs", name))
 			job.signal(t, 1, signal)
 			err := job.Wait()
 			output := job.output.String()
-			if err == nil || signal == syscall.SIGTERM && !strings.Contains(output, "training was interrupted; its state is saved in ") {
+			if err == nil || signal == syscall.SIGTERM &&
+				!strings.Contains(output, "training was interrupted; its state is saved in ") {
 				t.Fatalf("%s, %v: %v\n%s", l.Name, signal, err, output)
 			}
 			done := lastStep(t, filepath.Join(dir, "runs", name))
 			t.Logf("%s: %v after step %d", l.Name, signal, done)
 			// What is compared is the run up to the same step: it goes on for as many epochs.
 			epochs := strconv.Itoa(done/12 + 2)
-			if code, _, errs := runTrain(t, arguments(dir, "-shards", "4", "-epochs", epochs, "-name", "until-"+name)...); code != cli.ExitOK {
+			if code, _, errs := runTrain(t, arguments(dir, "-shards", "4", "-epochs", epochs, "-name",
+				"until-"+name)...); code != cli.ExitOK {
 				t.Fatal(errs)
 			}
-			resumption := startRanks(t, l, 4, "", "-resume", "-name", name, "-runs", dir+"/runs", "-test", dir+":t10k",
-				"-epochs", epochs, "-mpi", "-threads", "1")
+			resumption := startRanks(t, l, 4, "", "-resume", "-name", name, "-runs", dir+"/runs", "-test",
+				dir+":t10k", "-epochs", epochs, "-mpi", "-threads", "1")
 			if err := resumption.Wait(); err != nil {
 				t.Fatalf("%s: %v\n%s", l.Name, err, resumption.output.String())
 			}
@@ -210,8 +216,8 @@ func TestMPIFaults(t *testing.T) {
 	images := read(t, filepath.Join(other, "train-images-idx3-ubyte"))
 	images[len(images)-1] ^= 1
 	writeFile(t, filepath.Join(other, "train-images-idx3-ubyte"), images)
-	// Arguments that come again count. No rank ends before it has joined: Open MPI 5.0.11's launcher can
-	// hang then.
+	// Arguments that come again count. No rank ends before it has joined: Open MPI 5.0.11's launcher
+	// can hang then.
 	for name, fault := range map[string]struct {
 		ranks  int
 		before string
@@ -229,7 +235,8 @@ func TestMPIFaults(t *testing.T) {
 		"no folder":   {2, `[ $rank = 1 ] || set -- "$@" -runs /dev/null/runs`, nil, "/dev/null/runs"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			args := arguments(dir, "-epochs", "100000", "-threads", "1", "-shards", "4", "-mpi", "-name", "faulty")
+			args := arguments(dir, "-epochs", "100000", "-threads", "1", "-shards", "4", "-mpi", "-name",
+				"faulty")
 			job := startRanks(t, l, fault.ranks, fault.before, append(args, fault.args...)...)
 			if err := job.Wait(); err == nil || !strings.Contains(job.output.String(), fault.want) {
 				t.Errorf("%v, want %q:\n%s", err, fault.want, job.output.String())
@@ -237,11 +244,13 @@ func TestMPIFaults(t *testing.T) {
 		})
 	}
 	t.Run("a rank that hangs", func(t *testing.T) {
-		args := arguments(dir, "-epochs", "100000", "-threads", "1", "-shards", "4", "-mpi", "-name", "hanging", "-mpi-timeout", "3s")
+		args := arguments(dir, "-epochs", "100000", "-threads", "1", "-shards", "4", "-mpi", "-name",
+			"hanging", "-mpi-timeout", "3s")
 		job := startRanks(t, l, 2, "", args...)
 		waitForCheckpoint(t, filepath.Join(dir, "runs", "hanging"))
 		job.signal(t, 1, syscall.SIGSTOP)
-		if err := job.Wait(); err == nil || !strings.Contains(job.output.String(), "rank 1 has not answered for 3s") {
+		if err := job.Wait(); err == nil || !strings.Contains(job.output.String(),
+			"rank 1 has not answered for 3s") {
 			t.Errorf("%v:\n%s", err, job.output.String())
 		}
 	})

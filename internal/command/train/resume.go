@@ -38,9 +38,11 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 	}
 	s.shared = sharedNote(sets.training, sets.test)
 	fmt.Fprintf(out, "going on from %s: %s and %s are done\n", s.saved,
-		display.Count(checkpoint.Progress.Epochs, "epoch"), display.Count(checkpoint.Progress.EpochStep, "step"))
+		display.Count(checkpoint.Progress.Epochs, "epoch"), display.Count(checkpoint.Progress.EpochStep,
+			"step"))
 	if was, is := checkpoint.KernelSet, s.trainer.KernelSet(); was != "" && is != "" && was != is {
-		fmt.Fprintf(out, "note: the run was computed with the kernels %s, and goes on with %s: not bit for bit; %s=%s takes the former where the CPU has them\n",
+		fmt.Fprintf(out,
+			"note: the run was computed with the kernels %s, and goes on with %s: not bit for bit; %s=%s takes the former where the CPU has them\n",
 			was, is, kernel.EnvironmentVariable, was)
 	}
 	if note := testedOnAnother(checkpoint.Sets, s.trainer.Sets()); note != "" {

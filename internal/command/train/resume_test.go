@@ -22,7 +22,8 @@ import (
 func TestKilledRunsResumeBitForBit(t *testing.T) {
 	dir := fixture(t)
 	const epochs = "60"
-	if code, _, errs := runTrain(t, arguments(dir, "-name", "whole", "-epochs", epochs)...); code != cli.ExitOK {
+	if code, _,
+		errs := runTrain(t, arguments(dir, "-name", "whole", "-epochs", epochs)...); code != cli.ExitOK {
 		t.Fatal(errs)
 	}
 	program, err := os.Executable()
@@ -57,7 +58,9 @@ func TestKilledRunsResumeBitForBit(t *testing.T) {
 		if ending == nil {
 			break
 		}
-		if paths, err := filepath.Glob(filepath.Join(dir, "runs/killed/checkpoints/step-*.safetensors")); err == nil && len(paths) > 0 {
+		if paths,
+			err := filepath.Glob(filepath.Join(dir,
+			"runs/killed/checkpoints/step-*.safetensors")); err == nil && len(paths) > 0 {
 			start = []string{"-resume", "-name", "killed", "-runs", dir + "/runs", "-test", dir + ":t10k"}
 		} else if strings.Contains(output.String(), "train: ") {
 			t.Fatalf("failed: %s", output.String())
@@ -67,7 +70,8 @@ func TestKilledRunsResumeBitForBit(t *testing.T) {
 	if kills == 0 {
 		t.Error("the run was never killed: it is too short for this test")
 	}
-	whole, killed := read(t, dir+"/runs/whole/weights.safetensors"), read(t, dir+"/runs/killed/weights.safetensors")
+	whole, killed := read(t, dir+"/runs/whole/weights.safetensors"), read(t,
+		dir+"/runs/killed/weights.safetensors")
 	if !bytes.Equal(whole, killed) {
 		t.Error("the weights of the killed run differ from those of the whole one")
 	}
@@ -86,11 +90,14 @@ func TestInterruptSavesAndSaysHowToGoOn(t *testing.T) {
 	dir := fixture(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var out, errs bytes.Buffer
-	code := run(ctx, arguments(dir, "-epochs", "1000000"), io.MultiWriter(&out, onEpochLine{1, cancel}), &errs, nil)
-	if code != cli.ExitFailure || !strings.Contains(errs.String(), "interrupted") || !strings.Contains(errs.String(), "Go on with: train -resume -name tiny -runs "+dir+"/runs") {
+	code := run(ctx, arguments(dir, "-epochs", "1000000"),
+		io.MultiWriter(&out, onEpochLine{1, cancel}), &errs, nil)
+	if code != cli.ExitFailure || !strings.Contains(errs.String(), "interrupted") ||
+		!strings.Contains(errs.String(), "Go on with: train -resume -name tiny -runs "+dir+"/runs") {
 		t.Fatalf("exit %d, %q", code, errs.String())
 	}
-	code, resumed, failure := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", "3", "-test", "none")
+	code, resumed, failure := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs",
+		"3", "-test", "none")
 	if code != cli.ExitOK || !strings.Contains(resumed, "going on from") {
 		t.Errorf("resume: exit %d, %q %q", code, resumed, failure)
 	}
@@ -99,13 +106,16 @@ func TestInterruptSavesAndSaysHowToGoOn(t *testing.T) {
 // -until-loss gives a finished run, too, the epochs that it has by default.
 func TestUntilLossGoesOnWithAFinishedRun(t *testing.T) {
 	dir := fixture(t)
-	if code, _, errs := runTrain(t, arguments(dir, "-epochs", "1", "-test", "none")...); code != cli.ExitOK {
+	if code, _,
+		errs := runTrain(t, arguments(dir, "-epochs", "1", "-test", "none")...); code != cli.ExitOK {
 		t.Fatal(errs)
 	}
 	history := readHistory(t, filepath.Join(dir, "runs", "tiny"))
 	threshold := fmt.Sprint(0.9 * history[0].MeanLoss)
-	code, out, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none", "-until-loss", threshold)
-	if code != cli.ExitOK || !strings.Contains(out, "Epoch [2/100]") || !strings.Contains(out, "is below "+threshold) {
+	code, out, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none",
+		"-until-loss", threshold)
+	if code != cli.ExitOK || !strings.Contains(out, "Epoch [2/100]") ||
+		!strings.Contains(out, "is below "+threshold) {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }
@@ -118,15 +128,18 @@ func TestResumeWithOtherKernels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := runTrain(t, arguments(dir, "-epochs", "1", "-test", "none")...); code != cli.ExitOK {
+	if code, _,
+		errs := runTrain(t, arguments(dir, "-epochs", "1", "-test", "none")...); code != cli.ExitOK {
 		t.Fatal(errs)
 	}
 	for i, set := range []string{"portable", "portable", best.Name()} {
 		before := []string{best.Name(), "portable", "portable"}[i]
 		t.Setenv(kernel.EnvironmentVariable, set)
-		code, out, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none", "-epochs", fmt.Sprint(2+i))
+		code, out, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none",
+			"-epochs", fmt.Sprint(2+i))
 		note := fmt.Sprintf("computed with the kernels %s, and goes on with %s", before, set)
-		if code != cli.ExitOK || strings.Contains(out, note) != (before != set) || strings.Contains(out, "note: ") != (before != set) {
+		if code != cli.ExitOK || strings.Contains(out, note) != (before != set) ||
+			strings.Contains(out, "note: ") != (before != set) {
 			t.Errorf("from %s to %s: exit %d: %s%s", before, set, code, out, errs)
 		}
 	}
@@ -146,19 +159,23 @@ func TestResumeWithMovedData(t *testing.T) {
 		}
 	}
 	resume := func(more ...string) (int, string, string) {
-		return runTrain(t, append([]string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-test", "none", "-epochs", "2"}, more...)...)
+		return runTrain(t, append([]string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-test",
+			"none", "-epochs", "2"}, more...)...)
 	}
 	if code, _, errs := resume(); code != cli.ExitFailure || !strings.Contains(errs, dir) {
 		t.Errorf("without the set: exit %d, %q", code, errs)
 	}
-	if code, _, errs := resume("-data", dir+":t10k"); code != cli.ExitFailure || !strings.Contains(errs, "cannot resume with other data") {
+	if code, _, errs := resume("-data", dir+":t10k"); code != cli.ExitFailure ||
+		!strings.Contains(errs, "cannot resume with other data") {
 		t.Errorf("with another set: exit %d, %q", code, errs)
 	}
-	if code, out, errs := resume("-data", moved+":train"); code != cli.ExitOK || !strings.Contains(out, "going on from") {
+	if code, out, errs := resume("-data", moved+":train"); code != cli.ExitOK ||
+		!strings.Contains(out, "going on from") {
 		t.Errorf("with the moved set: exit %d, %q", code, errs)
 	}
 	// It is where it was moved to from then on.
-	if code, _, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none", "-epochs", "3"); code != cli.ExitOK {
+	if code, _, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none",
+		"-epochs", "3"); code != cli.ExitOK {
 		t.Errorf("afterwards: exit %d, %q", code, errs)
 	}
 }
@@ -171,14 +188,16 @@ func TestAnInterruptionThatCannotBeSaved(t *testing.T) {
 	checkpoints := filepath.Join(dir, "runs", "tiny", "checkpoints")
 	var out, errs bytes.Buffer
 	// A folder is in the way of the checkpoint after the third epoch of twelve steps.
-	code := run(ctx, arguments(dir, "-epochs", "1000000", "-checkpoint-every", "2"), io.MultiWriter(&out, onEpochLine{3, func() {
-		if err := os.Mkdir(filepath.Join(checkpoints, "step-00000036.safetensors"), 0o777); err != nil {
-			t.Error(err)
-		}
-		cancel()
-	}}), &errs, nil)
-	for _, want := range []string{"interrupted", "could not be saved", "step-00000036.safetensors is a folder",
-		"the last good checkpoint is " + filepath.Join(checkpoints, "step-00000024.safetensors")} {
+	code := run(ctx, arguments(dir, "-epochs", "1000000", "-checkpoint-every", "2"),
+		io.MultiWriter(&out, onEpochLine{3, func() {
+			if err := os.Mkdir(filepath.Join(checkpoints, "step-00000036.safetensors"), 0o777); err != nil {
+				t.Error(err)
+			}
+			cancel()
+		}}), &errs, nil)
+	for _, want := range []string{"interrupted", "could not be saved",
+		"step-00000036.safetensors is a folder", "the last good checkpoint is " +
+			filepath.Join(checkpoints, "step-00000024.safetensors")} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("the message lacks %q: %s", want, errs.String())
 		}
@@ -195,7 +214,8 @@ type onEpochLine struct {
 }
 
 func (o onEpochLine) Write(line []byte) (int, error) {
-	if bytes.Contains(line, fmt.Appendf(nil, "Epoch [%d/", o.epoch)) && bytes.Contains(line, []byte("mean loss")) {
+	if bytes.Contains(line, fmt.Appendf(nil, "Epoch [%d/", o.epoch)) &&
+		bytes.Contains(line, []byte("mean loss")) {
 		o.act()
 	}
 	return len(line), nil
@@ -212,9 +232,11 @@ func TestTheProposedCommandGoesOn(t *testing.T) {
 	runs, logs := filepath.Join(dir, "my runs"), filepath.Join(dir, "Tom's logs")
 	ctx, cancel := context.WithCancel(t.Context())
 	var out, errs bytes.Buffer
-	args := []string{"-network", dir + "/tiny.json", "-data", dir + ":train", "-test", dir + ":t10k", "-runs", runs, "-name", "a run $1", "-tensorboard", logs,
-		"-threads", "1", "-device", "cpu", "-batch", "8", "-pixels", "0-1", "-epochs", "4"}
-	if code := run(ctx, args, io.MultiWriter(&out, onEpochLine{2, cancel}), &errs, nil); code != cli.ExitFailure {
+	args := []string{"-network", dir + "/tiny.json", "-data", dir + ":train", "-test", dir + ":t10k",
+		"-runs", runs, "-name", "a run $1", "-tensorboard", logs, "-threads", "1", "-device", "cpu",
+		"-batch", "8", "-pixels", "0-1", "-epochs", "4"}
+	if code := run(ctx, args, io.MultiWriter(&out, onEpochLine{2, cancel}), &errs,
+		nil); code != cli.ExitFailure {
 		t.Fatalf("exit %d: %s", code, errs.String())
 	}
 	_, line, found := strings.Cut(errs.String(), "Go on with: ")
@@ -226,8 +248,10 @@ func TestTheProposedCommandGoesOn(t *testing.T) {
 		t.Skip("this system makes no symbolic links:", err)
 	}
 	command := exec.CommandContext(t.Context(), shell, "-c", line)
-	command.Env = append(os.Environ(), actAsTrain+"=1", "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-	if output, err := command.CombinedOutput(); err != nil || !strings.Contains(string(output), "Epoch [4/4]") || strings.Contains(string(output), "Epoch [1/4]") {
+	command.Env = append(os.Environ(), actAsTrain+"=1",
+		"PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	if output, err := command.CombinedOutput(); err != nil || !strings.Contains(string(output),
+		"Epoch [4/4]") || strings.Contains(string(output), "Epoch [1/4]") {
 		t.Fatalf("%s: %v: %s", line, err, output)
 	}
 	history := readHistory(t, filepath.Join(runs, "a run $1"))
@@ -258,7 +282,8 @@ func TestAHistoryThatCannotBeWritten(t *testing.T) {
 			}
 		}}
 		code := run(t.Context(), arguments(dir, "-epochs", "4"), out, &errs, nil)
-		if code != cli.ExitOK || strings.Count(errs.String(), warning) != 1 || !strings.Contains(errs.String(), file+" is a folder") {
+		if code != cli.ExitOK || strings.Count(errs.String(), warning) != 1 ||
+			!strings.Contains(errs.String(), file+" is a folder") {
 			t.Errorf("%s: exit %d: %s", file, code, errs.String())
 		}
 		if epochs := len(readHistory(t, filepath.Join(dir, "runs", "tiny"))); epochs != 4 {

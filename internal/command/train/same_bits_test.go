@@ -89,7 +89,8 @@ func writePictureNetwork(t *testing.T, path string, classes int) {
 // an epoch.
 func pictureArguments(dir string, more ...string) []string {
 	return append([]string{"-data", dir + "/own", "-network", dir + "/own.json",
-		"-runs", dir + "/runs", "-resize", "8", "-augment", "random-resized-crop,flip,color-jitter=0.4:0.4:0.4:0.1",
+		"-runs", dir + "/runs", "-resize", "8", "-augment",
+		"random-resized-crop,flip,color-jitter=0.4:0.4:0.4:0.1",
 		"-validation", "0.25", "-pixels", "measured", "-batch", "1", "-seed", "5"}, more...)
 }
 
@@ -187,16 +188,24 @@ func TestPicturesTrainToTheSameBits(t *testing.T) {
 		{"3 threads", []string{"-threads", "3"}, nil, nil, ""},
 		{"no cache", []string{"-threads", "2", "-memory", "1", "-picture-cache", "none"}, nil, nil,
 			"are decoded in each epoch: no cache of pictures is asked for"},
-		{"no cache, 3 threads", []string{"-threads", "3", "-memory", "1kB", "-picture-cache", "none"}, nil, nil,
-			"do not fit into 1 kB of memory"},
-		{"a fresh cache", []string{"-threads", "3", "-memory", "1"}, nil, nil, "are decoded into " + cache},
+		{"no cache, 3 threads", []string{"-threads", "3", "-memory", "1kB", "-picture-cache", "none"},
+			nil, nil, "do not fit into 1 kB of memory"},
+		{"a fresh cache", []string{"-threads", "3", "-memory", "1"}, nil, nil, "are decoded into " +
+			cache},
 		{"a warm cache", []string{"-threads", "1", "-memory", "1"}, nil, nil, ""},
 		{"a warm cache into memory", []string{"-threads", "2"}, nil, nil, ""},
-		{"damaged pixels", []string{"-threads", "2", "-memory", "1"}, func() { spoil(t, cache) }, nil, "which is decoded again"},
-		{"cut off before", []string{"-threads", "2", "-memory", "1"}, func() { truncate(t, cache) }, nil, "are made again: "},
-		{"damaged while training", []string{"-threads", "2", "-memory", "1"}, nil, func() { spoil(t, cache) }, "which is decoded again"},
-		{"made again, damaged into memory", []string{"-threads", "1"}, nil, nil, "which is decoded again"},
-		{"cut off while training", []string{"-threads", "2", "-memory", "1"}, nil, func() { truncate(t, cache) }, "which is decoded again"},
+		{"damaged pixels", []string{"-threads", "2", "-memory", "1"}, func() { spoil(t, cache) }, nil,
+			"which is decoded again"},
+		{"cut off before", []string{"-threads", "2", "-memory", "1"}, func() { truncate(t, cache) }, nil,
+			"are made again: "},
+		{"damaged while training", []string{"-threads", "2", "-memory", "1"}, nil, func() {
+			spoil(t, cache)
+		}, "which is decoded again"},
+		{"made again, damaged into memory", []string{"-threads", "1"}, nil, nil,
+			"which is decoded again"},
+		{"cut off while training", []string{"-threads", "2", "-memory", "1"}, nil, func() {
+			truncate(t, cache)
+		}, "which is decoded again"},
 		{"removed while training", []string{"-threads", "3", "-memory", "1"}, nil,
 			func() {
 				if err := os.RemoveAll(cache); err != nil {
@@ -254,7 +263,8 @@ func TestPicturesResumeToTheSameBits(t *testing.T) {
 	dir := pictureFixture(t)
 	const epochs = "15"
 	cache := filepath.Join(dir, "cache")
-	whole := launch(t, nil, pictureArguments(dir, "-epochs", epochs, "-name", "whole", "-threads", "2")...)
+	whole := launch(t, nil, pictureArguments(dir, "-epochs", epochs, "-name", "whole", "-threads",
+		"2")...)
 	if code := whole.end(t); code != 0 {
 		t.Fatalf("exit %d: %s", code, whole.stderr.String())
 	}
@@ -273,7 +283,8 @@ func TestPicturesResumeToTheSameBits(t *testing.T) {
 		change func(*exec.Cmd)
 	}{
 		{"killed", syscall.SIGKILL, 137, []string{"-threads", "1"}, []string{"-threads", "3"}, nil},
-		{"ended", syscall.SIGTERM, 143, []string{"-threads", "3"}, []string{"-threads", "2", "-memory", "1", "-picture-cache", "none"}, nil},
+		{"ended", syscall.SIGTERM, 143, []string{"-threads", "3"},
+			[]string{"-threads", "2", "-memory", "1", "-picture-cache", "none"}, nil},
 		{"killed with a cache", syscall.SIGKILL, 137, []string{"-memory", "1", "-picture-cache", cache},
 			[]string{"-memory", "1", "-picture-cache", cache}, func(*exec.Cmd) { spoil(t, cache) }},
 		{"ended with a cache", syscall.SIGTERM, 143, []string{"-memory", "1", "-picture-cache", cache},

@@ -47,9 +47,11 @@ func (o *options) openSets(ctx context.Context, out io.Writer) (s sets, err erro
 
 // reopenSets opens the sets of the run that the checkpoint is of, where they were or
 // where the flags say that they are now.
-func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, out io.Writer) (s sets, err error) {
+func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint,
+	out io.Writer) (s sets, err error) {
 	recorded := checkpoint.Sets
-	reading, err := o.pictures.Apply(dataset.Options{OwnNames: o.labels != "", Messages: out}).AsRecorded(recorded.Training)
+	reading, err := o.pictures.Apply(dataset.Options{OwnNames: o.labels != "", Messages: out}).
+		AsRecorded(recorded.Training)
 	if err != nil {
 		return s, err
 	}
@@ -87,7 +89,8 @@ func (o *options) fitsSizing(network *builder.Network) error {
 	if sizing == nil || len(input) != 3 || input[1] == sizing.Height && input[2] == sizing.Width {
 		return nil
 	}
-	return fmt.Errorf("network %s takes %v, and -resize makes images of %d×%d (height × width); say -resize %dx%d, or give a network for that size",
+	return fmt.Errorf(
+		"network %s takes %v, and -resize makes images of %d×%d (height × width); say -resize %dx%d, or give a network for that size",
 		network.Name(), input, sizing.Height, sizing.Width, input[1], input[2])
 }
 
@@ -114,7 +117,8 @@ func asRecorded(set dataset.Source, recorded dataset.Info) dataset.Source {
 // finishSets opens the test set and gives the training set what the flags say of it.
 // recorded is what the run to resume knows of its sets, nil for a new run; own is what the training
 // set itself calls its classes.
-func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Options, recorded *train.Sets, own []string) (err error) {
+func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Options,
+	recorded *train.Sets, own []string) (err error) {
 	if o.labels != "" {
 		names, err := dataset.ReadClassNames(o.labels)
 		if err != nil {
@@ -137,12 +141,15 @@ func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Optio
 		}
 	case recorded == nil || recorded.Training.Images == 0: // of a run before sets were recorded
 		if s.test, err = dataset.OpenTest(ctx, s.training, reading); err != nil {
-			return fmt.Errorf("the test set of %s: %w; -test names another one, or %s", s.training.Info().Name, err, noTest)
+			return fmt.Errorf("the test set of %s: %w; -test names another one, or %s",
+				s.training.Info().Name, err, noTest)
 		}
 	case recorded.Test != nil:
 		s.test, err = dataset.Reopen(ctx, o.moved(*recorded.Test, recorded.Training, s.training), reading)
 		if err != nil {
-			return fmt.Errorf("the run's test set: %w; -test names the place where it is now, another set to test on, or %s", err, noTest)
+			return fmt.Errorf(
+				"the run's test set: %w; -test names the place where it is now, another set to test on, or %s",
+				err, noTest)
 		}
 	}
 	if s.test == nil {
@@ -208,11 +215,16 @@ func chosenByAnother(before *train.Checkpoint, now train.Config) string {
 	case was == is:
 		return ""
 	case was == "":
-		return fmt.Sprintf("note: the run kept no best epoch so far; from here on it keeps the one with the best %s, of those that come", is)
+		return fmt.Sprintf(
+			"note: the run kept no best epoch so far; from here on it keeps the one with the best %s, of those that come",
+			is)
 	case is == "":
-		return fmt.Sprintf("note: the run kept the epoch with the best %s so far (%d); from here on it comes to the last weights", was, before.Progress.BestEpoch)
+		return fmt.Sprintf(
+			"note: the run kept the epoch with the best %s so far (%d); from here on it comes to the last weights",
+			was, before.Progress.BestEpoch)
 	}
-	return fmt.Sprintf("note: the run kept the epoch with the best %s so far (%d); from here on it keeps the one with the best %s, of those that come",
+	return fmt.Sprintf(
+		"note: the run kept the epoch with the best %s so far (%d); from here on it keeps the one with the best %s, of those that come",
 		was, before.Progress.BestEpoch, is)
 }
 
@@ -223,11 +235,15 @@ func testedOnAnother(before, now train.Sets) string {
 	case before.Training.Images == 0:
 		return ""
 	case before.Test == nil && now.Test != nil:
-		return fmt.Sprintf("note: the run had no test set so far; it is tested on %s from here on", now.Test.Name)
+		return fmt.Sprintf("note: the run had no test set so far; it is tested on %s from here on",
+			now.Test.Name)
 	case before.Test != nil && now.Test == nil:
-		return fmt.Sprintf("note: the run was tested on %s so far; it is tested on nothing from here on", before.Test.Name)
+		return fmt.Sprintf("note: the run was tested on %s so far; it is tested on nothing from here on",
+			before.Test.Name)
 	case before.Test != nil && before.Test.SHA256 != now.Test.SHA256:
-		return fmt.Sprintf("note: the run was tested on %s so far, and is on %s, another set, from here on", before.Test.Name, now.Test.Name)
+		return fmt.Sprintf(
+			"note: the run was tested on %s so far, and is on %s, another set, from here on",
+			before.Test.Name, now.Test.Name)
 	}
 	return ""
 }

@@ -39,18 +39,21 @@ func recorded(t *testing.T, run string) train.Sets {
 // A run knows its sets: what they are, where they lie, and what their classes are called.
 func TestARunKnowsItsSets(t *testing.T) {
 	dir := fixture(t)
-	for name, text := range map[string]string{"labels.txt": "ant\nbee\nfly\nwasp", "LICENSE": "CC0 1.0 Universal"} {
+	for name, text := range map[string]string{"labels.txt": "ant\nbee\nfly\nwasp",
+		"LICENSE": "CC0 1.0 Universal"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Chdir(filepath.Dir(dir))
-	code, out, errs := runTrain(t, "-data", filepath.Base(dir), "-network", dir+"/tiny.json", "-runs", dir+"/runs", "-epochs", "1", "-validation", "0.25")
+	code, out, errs := runTrain(t, "-data", filepath.Base(dir), "-network", dir+"/tiny.json", "-runs",
+		dir+"/runs", "-epochs", "1", "-validation", "0.25")
 	if code != cli.ExitOK {
 		t.Fatal(errs)
 	}
 	name := filepath.Base(dir)
-	want := "trained on " + name + ":train, 96 images 1×8×8, 4 classes; tested on " + name + ":t10k, 96 images 1×8×8, 4 classes\n"
+	want := "trained on " + name + ":train, 96 images 1×8×8, 4 classes; tested on " +
+		name + ":t10k, 96 images 1×8×8, 4 classes\n"
 	if !strings.HasPrefix(out, want) {
 		t.Errorf("the run begins with\n%s, want\n%s", out, want)
 	}
@@ -60,11 +63,14 @@ func TestARunKnowsItsSets(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := sets.Training
-	if got.Place != dir+":train" || got.SHA256 != training.Digest() || got.Images != 96 || got.Classes != 4 || got.Height != 8 ||
-		!slices.Equal(got.ClassNames, []string{"ant", "bee", "fly", "wasp"}) || got.Licence != "CC0 1.0 Universal (the set's file LICENSE)" || got.Title != "" {
+	if got.Place != dir+":train" || got.SHA256 != training.Digest() || got.Images != 96 ||
+		got.Classes != 4 || got.Height != 8 ||
+		!slices.Equal(got.ClassNames, []string{"ant", "bee", "fly", "wasp"}) ||
+		got.Licence != "CC0 1.0 Universal (the set's file LICENSE)" || got.Title != "" {
 		t.Errorf("the training set is recorded as %+v", got)
 	}
-	if sets.Test == nil || sets.Test.Place != dir+":t10k" || sets.Validation == nil || sets.Validation.Images != 24 {
+	if sets.Test == nil || sets.Test.Place != dir+":t10k" || sets.Validation == nil ||
+		sets.Validation.Images != 24 {
 		t.Errorf("recorded are %+v", sets)
 	}
 	// It is found again from any working folder, under the name that it had.
@@ -73,7 +79,8 @@ func TestARunKnowsItsSets(t *testing.T) {
 	if code != cli.ExitOK || !strings.Contains(out, want) || strings.Contains(out, "note: ") {
 		t.Errorf("resumed: exit %d, %s%s", code, out, errs)
 	}
-	if again := recorded(t, dir+"/runs/tiny"); again.Training.Name != name+":train" || again.Training.SHA256 != got.SHA256 {
+	if again := recorded(t, dir+"/runs/tiny"); again.Training.Name != name+":train" ||
+		again.Training.SHA256 != got.SHA256 {
 		t.Errorf("afterwards recorded as %+v", again.Training)
 	}
 }
@@ -85,15 +92,18 @@ func TestLabelsAndLicence(t *testing.T) {
 	if err := os.WriteFile(labels, []byte("a\nb\nc\nd\ne\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := runTrain(t, arguments(dir, "-epochs", "1", "-labels", labels, "-licence", "ask me")...); code != cli.ExitOK {
+	if code, _, errs := runTrain(t, arguments(dir, "-epochs", "1", "-labels", labels, "-licence",
+		"ask me")...); code != cli.ExitOK {
 		t.Fatal(errs)
 	}
 	for i := range 2 {
 		sets := recorded(t, dir+"/runs/tiny")
-		if got := sets.Training; got.Licence != "ask me" || !slices.Equal(got.ClassNames, []string{"a", "b", "c", "d", "e"}) || got.Classes != 5 {
+		if got := sets.Training; got.Licence != "ask me" ||
+			!slices.Equal(got.ClassNames, []string{"a", "b", "c", "d", "e"}) || got.Classes != 5 {
 			t.Errorf("after %d resumptions: %+v", i, got)
 		}
-		if code, _, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", []string{"2", "3"}[i]); code != cli.ExitOK {
+		if code, _, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs",
+			[]string{"2", "3"}[i]); code != cli.ExitOK {
 			t.Fatal(errs)
 		}
 	}
@@ -126,11 +136,13 @@ func TestATestSetThatDoesNotFit(t *testing.T) {
 	}{
 		{[]int{2, 9, 9}, []byte{0, 1}, "tiny takes 1×8×8, the images of " + other + ":t10k are 1×9×9"},
 		{[]int{2, 3, 8, 8}, []byte{0, 1}, "are 3×8×8"},
-		{[]int{2, 8, 8}, []byte{3, 11}, "has 10 logits, " + other + ":t10k has 12 classes: labels are 3 to 11"},
+		{[]int{2, 8, 8}, []byte{3, 11}, "has 10 logits, " +
+			other + ":t10k has 12 classes: labels are 3 to 11"},
 	} {
 		write(test.shape, test.labels)
 		code, out, errs := runTrain(t, arguments(dir, "-test", other)...)
-		if code != cli.ExitFailure || !strings.Contains(errs, test.says) || !strings.Contains(errs, "-test names another one, or none") || strings.Contains(out, "Step") {
+		if code != cli.ExitFailure || !strings.Contains(errs, test.says) ||
+			!strings.Contains(errs, "-test names another one, or none") || strings.Contains(out, "Step") {
 			t.Errorf("%v: exit %d, %s%s", test.shape, code, out, errs)
 		}
 	}
@@ -159,7 +171,8 @@ func TestTheTestSetOfAResumedRun(t *testing.T) {
 	}
 	resume := func(more ...string) (int, string, string) {
 		t.Helper()
-		return runTrain(t, append([]string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2"}, more...)...)
+		return runTrain(t,
+			append([]string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2"}, more...)...)
 	}
 	labels := filepath.Join(dir, "t10k-labels-idx1-ubyte")
 	whole := read(t, labels)
@@ -168,16 +181,20 @@ func TestTheTestSetOfAResumedRun(t *testing.T) {
 	if err := os.WriteFile(labels, changed, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := resume(); code != cli.ExitFailure || !strings.Contains(errs, "the run's test set: the set has changed since") || !strings.Contains(errs, "-test names") {
+	if code, _, errs := resume(); code != cli.ExitFailure ||
+		!strings.Contains(errs, "the run's test set: the set has changed since") ||
+		!strings.Contains(errs, "-test names") {
 		t.Errorf("changed: exit %d, %s", code, errs)
 	}
-	if code, out, errs := resume("-test", dir); code != cli.ExitOK || !strings.Contains(out, "another set, from here on") {
+	if code, out, errs := resume("-test", dir); code != cli.ExitOK ||
+		!strings.Contains(out, "another set, from here on") {
 		t.Errorf("another one on purpose: exit %d, %s%s", code, out, errs)
 	}
 	if err := os.Remove(labels); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := resume("-epochs", "3"); code != cli.ExitFailure || !strings.Contains(errs, "the run's test set: ") || !strings.Contains(errs, ", or none") {
+	if code, _, errs := resume("-epochs", "3"); code != cli.ExitFailure ||
+		!strings.Contains(errs, "the run's test set: ") || !strings.Contains(errs, ", or none") {
 		t.Errorf("gone: exit %d, %s", code, errs)
 	}
 	code, out, errs := resume("-epochs", "3", "-test", "none")
@@ -185,7 +202,8 @@ func TestTheTestSetOfAResumedRun(t *testing.T) {
 		t.Errorf("none: exit %d, %s%s", code, out, errs)
 	}
 	// What was chosen stays chosen.
-	if code, out, errs := resume("-epochs", "4"); code != cli.ExitOK || strings.Contains(out, "note: ") || !strings.Contains(out, "tested on nothing") {
+	if code, out, errs := resume("-epochs", "4"); code != cli.ExitOK ||
+		strings.Contains(out, "note: ") || !strings.Contains(out, "tested on nothing") {
 		t.Errorf("afterwards: exit %d, %s%s", code, out, errs)
 	}
 }
@@ -199,12 +217,17 @@ func TestNoSetIsTakenForMNIST(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	code, out, errs := runTrain(t, "-data", dir, "-network", dir+"/tiny.json", "-runs", dir+"/runs", "-epochs", "1")
-	if code != cli.ExitOK || !strings.Contains(out, "; tested on nothing\n") || strings.Contains(out, "Accuracy") {
+	code, out, errs := runTrain(t, "-data", dir, "-network", dir+"/tiny.json", "-runs", dir+"/runs",
+		"-epochs", "1")
+	if code != cli.ExitOK || !strings.Contains(out, "; tested on nothing\n") ||
+		strings.Contains(out, "Accuracy") {
 		t.Errorf("exit %d, %s%s", code, out, errs)
 	}
-	code, out, errs = runTrain(t, "-data", "t10k", "-runs", dir+"/runs", "-epochs", "1", "-name", "digits", "-threads", "1", "-batch", "1000")
-	if code != cli.ExitOK || !strings.HasPrefix(out, "trained on t10k (MNIST), 10,000 images 1×28×28, 10 classes; tested on nothing\n") {
+	code, out, errs = runTrain(t, "-data", "t10k", "-runs", dir+"/runs", "-epochs", "1", "-name",
+		"digits", "-threads", "1", "-batch", "1000")
+	if code != cli.ExitOK ||
+		!strings.HasPrefix(out,
+			"trained on t10k (MNIST), 10,000 images 1×28×28, 10 classes; tested on nothing\n") {
 		t.Errorf("exit %d, %s%s", code, out, errs)
 	}
 }
@@ -224,22 +247,26 @@ func TestAnExperimentTakesTheClassesOfItsSet(t *testing.T) {
 		t.Errorf("exit %d, %s%s", code, out, errs)
 	}
 	code, _, errs = runTrain(t, "-data", fixture(t), "-runs", dir+"/runs")
-	if code != cli.ExitFailure || !strings.Contains(errs, "e1 takes 1×28×28") || !strings.Contains(errs, "-network names a file with a network for these images") {
+	if code != cli.ExitFailure || !strings.Contains(errs, "e1 takes 1×28×28") ||
+		!strings.Contains(errs, "-network names a file with a network for these images") {
 		t.Errorf("of another size: exit %d, %s", code, errs)
 	}
 }
 
-// -labels gives the classes of the test set's folders other names, too, and a run goes on with them.
+// -labels gives the classes of the test set's folders other names, too, and a run goes on with
+// them.
 func TestLabelsRenameTheTestSet(t *testing.T) {
 	dir := pictureFixture(t)
 	labels := filepath.Join(dir, "names.txt")
 	writeFile(t, labels, []byte("Ameise\nBiene\nKatze\n"))
-	arguments := []string{"-network", dir + "/own.json", "-resize", "8x8", "-data", dir + "/own", "-test", dir + "/own",
-		"-labels", labels, "-epochs", "1", "-runs", dir + "/runs", "-name", "renamed"}
+	arguments := []string{"-network", dir + "/own.json", "-resize", "8x8", "-data", dir + "/own",
+		"-test", dir + "/own", "-labels", labels, "-epochs", "1", "-runs", dir + "/runs", "-name",
+		"renamed"}
 	if code, _, errs := runTrain(t, arguments...); code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
-	if code, _, errs := runTrain(t, "-resume", "-name", "renamed", "-runs", dir+"/runs", "-epochs", "2"); code != cli.ExitOK {
+	if code, _, errs := runTrain(t, "-resume", "-name", "renamed", "-runs", dir+"/runs", "-epochs",
+		"2"); code != cli.ExitOK {
 		t.Fatalf("going on: exit %d: %s", code, errs)
 	}
 	run, err := train.OpenRun(dir + "/runs/renamed")
@@ -250,7 +277,8 @@ func TestLabelsRenameTheTestSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, names := range [][]string{checkpoint.Sets.Training.ClassNames, checkpoint.Sets.Test.ClassNames} {
+	for _, names := range [][]string{checkpoint.Sets.Training.ClassNames,
+		checkpoint.Sets.Test.ClassNames} {
 		if !slices.Equal(names, []string{"Ameise", "Biene", "Katze"}) {
 			t.Errorf("the classes are %q", names)
 		}

@@ -37,7 +37,8 @@ func flagsOf() map[string]string {
 		flags["optimizer."+name] = name
 	}
 	for _, name := range []string{"warmup", "warmup_epochs", "milestones", "gamma",
-		"restart_epochs", "restart_factor", "cooldown", "cooldown_shape", "plateau_patience", "plateau_threshold"} {
+		"restart_epochs", "restart_factor", "cooldown", "cooldown_shape", "plateau_patience",
+		"plateau_threshold"} {
 		flags["schedule."+name] = strings.ReplaceAll(name, "_", "-")
 	}
 	return flags
@@ -61,8 +62,8 @@ func (o *options) checkSettings() error {
 	return err
 }
 
-// byFlag is an error with the name of the flag in front that it is about, if it is about one that was
-// given.
+// byFlag is an error with the name of the flag in front that it is about, if it is about one that
+// was given.
 func (o *options) byFlag(err error) error {
 	if wrong := o.wrongFlag(err); wrong != nil {
 		return wrong

@@ -21,7 +21,8 @@ func (o *options) openCurves(trainer *train.Trainer, warnings *warnings) *curves
 	}
 	var err error
 	name := o.runName(trainer.Network())
-	c.writer, err = tensorboard.Create(filepath.Join(o.tensorBoard, name), trainer.Progress().Reported())
+	c.writer, err = tensorboard.Create(filepath.Join(o.tensorBoard, name), trainer.Progress().
+		Reported())
 	c.warn(err)
 	return c
 }

@@ -31,7 +31,8 @@ func TestTensorBoard(t *testing.T) {
 		}
 		return sizes
 	}
-	if code, _, errs := runTrain(t, arguments(dir, "-epochs", "1")...); code != cli.ExitOK || sizes() != nil {
+	if code, _, errs := runTrain(t, arguments(dir, "-epochs", "1")...); code != cli.ExitOK ||
+		sizes() != nil {
 		t.Fatalf("exit %d, files of %v bytes: %s", code, sizes(), errs)
 	}
 	code, _, errs := runTrain(t, arguments(dir, "-epochs", "2", "-tensorboard", logs)...)
@@ -39,7 +40,8 @@ func TestTensorBoard(t *testing.T) {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
 	first := sizes()
-	code, _, errs = runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", "3", "-test", dir+":t10k", "-tensorboard", logs)
+	code, _, errs = runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", "3",
+		"-test", dir+":t10k", "-tensorboard", logs)
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
@@ -63,7 +65,8 @@ func TestCurvesThatCannotBeWritten(t *testing.T) {
 	for i := range 3 {
 		c.epoch(train.Epoch{Epoch: i + 1})
 	}
-	if got := told.String(); c.writer != nil || strings.Count(got, "\n") != 1 || !strings.Contains(got, "warning: TensorBoard's curves: ") {
+	if got := told.String(); c.writer != nil || strings.Count(got, "\n") != 1 ||
+		!strings.Contains(got, "warning: TensorBoard's curves: ") {
 		t.Errorf("%q", got)
 	}
 }

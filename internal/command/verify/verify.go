@@ -49,7 +49,8 @@ type options struct {
 	operands          []string
 }
 
-// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+// Main runs the command in this process with the arguments behind its name, and returns the exit
+// code.
 func Main(args []string) int {
 	return cli.Run(os.Stderr, "", func(ctx context.Context) int {
 		return Run(ctx, args, os.Stdout, os.Stderr)

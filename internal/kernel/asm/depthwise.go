@@ -83,10 +83,11 @@ func (m multiples) place(base reg.Register, steps int) Mem {
 	return Mem{Base: base, Index: m.seven, Scale: 1}
 }
 
-// depthwise computes a row of positions, each channel by itself: eight positions at a time, each tap's weights being
-// loaded once for them.
+// depthwise computes a row of positions, each channel by itself: eight positions at a time, each
+// tap's weights being loaded once for them.
 func (v *vector) depthwise() {
-	v.text("depthwise", "func(args *byte)", "computes a row of a depthwise convolution; see depthwiseArgs.")
+	v.text("depthwise", "func(args *byte)",
+		"computes a row of a depthwise convolution; see depthwiseArgs.")
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
 	lane, xStep, yStep := GP64(), GP64(), GP64()
 	XORQ(lane, lane)
@@ -167,7 +168,8 @@ func (v *vector) depthwise() {
 	leave()
 }
 
-// depthwiseGradient adds, for up to eight taps of a kernel row, the products of dy with what the tap saw.
+// depthwiseGradient adds, for up to eight taps of a kernel row, the products of dy with what the
+// tap saw.
 func (v *vector) depthwiseGradient() {
 	v.text("depthwiseGradient", "func(args *byte)",
 		"adds to the gradient of a kernel row of a depthwise convolution; see depthwiseGradientArgs.")
@@ -219,7 +221,8 @@ func (v *vector) depthwiseGradient() {
 		DECQ(left)
 		JNZ(LabelRef(name("position")))
 		for _, move := range [][2]int{
-			{depthwiseGradientXRow, depthwiseGradientXRowAt}, {depthwiseGradientDyRow, depthwiseGradientDyRowAt},
+			{depthwiseGradientXRow, depthwiseGradientXRowAt},
+			{depthwiseGradientDyRow, depthwiseGradientDyRowAt},
 		} {
 			MOVQ(field(args, move[0]), t)
 			ADDQ(t, field(args, move[1]))

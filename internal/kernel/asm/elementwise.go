@@ -9,7 +9,8 @@ import (
 // notEqual is the predicate NEQ_UQ of VCMPPS: true for NaN.
 const notEqual = 0x04
 
-// loop emits body once a vector for n elements, n a positive multiple of the vector's lanes; index counts bytes.
+// loop emits body once a vector for n elements, n a positive multiple of the vector's lanes; index
+// counts bytes.
 func (v *vector) loop(n reg.Register, body func(index reg.Register)) {
 	index := GP64()
 	XORQ(index, index)
@@ -78,7 +79,8 @@ func (v *vector) elementwise() {
 		VMOVUPS(r, at(y, i))
 	})
 
-	v.text("reluGradient", "func(dx, dy, y *float32, n int)", "computes dx = dy where y > 0 or NaN, else 0.")
+	v.text("reluGradient", "func(dx, dy, y *float32, n int)",
+		"computes dx = dy where y > 0 or NaN, else 0.")
 	dx, dy, y, n := v.pointer("dx"), v.pointer("dy"), v.pointer("y"), v.pointer("n")
 	zero = v.register()
 	v.zero(zero)
@@ -109,7 +111,8 @@ func (v *vector) elementwise() {
 		VMOVUPS(r, at(y, i))
 	})
 
-	v.text("addClamped", "func(z, x, y *float32, n int, low, high float32)", "computes z = x + y, at least low and at most high; a bound of NaN does not bound.")
+	v.text("addClamped", "func(z, x, y *float32, n int, low, high float32)",
+		"computes z = x + y, at least low and at most high; a bound of NaN does not bound.")
 	z, x, y, n = v.pointer("z"), v.pointer("x"), v.pointer("y"), v.pointer("n")
 	low, high := v.broadcast("low"), v.broadcast("high")
 	v.loop(n, func(i reg.Register) {
@@ -121,7 +124,8 @@ func (v *vector) elementwise() {
 		VMOVUPS(r, at(z, i))
 	})
 
-	v.text("bytes", "func(y *float32, x *uint8, n int, scale, offset float32)", "computes y = scale·x + offset.")
+	v.text("bytes", "func(y *float32, x *uint8, n int, scale, offset float32)",
+		"computes y = scale·x + offset.")
 	y, x, n = v.pointer("y"), v.pointer("x"), v.pointer("n")
 	scale, offset := v.broadcast("scale"), v.broadcast("offset")
 	v.loop(n, func(i reg.Register) {
@@ -164,7 +168,8 @@ func (v *vector) elementwise() {
 	}
 	leave()
 
-	v.text("penalty", "func(dp, p *float32, n int, l1, scale float32)", "computes dp += l1·sign(p) + scale·p.")
+	v.text("penalty", "func(dp, p *float32, n int, l1, scale float32)",
+		"computes dp += l1·sign(p) + scale·p.")
 	g, p, n := v.pointer("dp"), v.pointer("p"), v.pointer("n")
 	l1, scale := v.broadcast("l1"), v.broadcast("scale")
 	sign := v.constant(0x80000000)

@@ -49,7 +49,8 @@ func (v *vector) evaluate() {
 	v.text("clamp", "func(y, x *float32, n int, scale, shift, low, high float32)",
 		"computes y = scale·x + shift, at least low and at most high; a bound of NaN does not bound.")
 	y, x, n = v.pointer("y"), v.pointer("x"), v.pointer("n")
-	scale, shift, low, high := v.broadcast("scale"), v.broadcast("shift"), v.broadcast("low"), v.broadcast("high")
+	scale, shift, low, high := v.broadcast("scale"), v.broadcast("shift"), v.broadcast(
+		"low"), v.broadcast("high")
 	v.loop(n, func(i reg.Register) {
 		r := v.register()
 		VMOVUPS(at(x, i), r)
@@ -59,7 +60,8 @@ func (v *vector) evaluate() {
 		VMOVUPS(r, at(y, i))
 	})
 
-	v.text("copyVectors", "func(dst, src *float32, srcStep, rows int)", "gathers rows vectors, srcStep bytes apart.")
+	v.text("copyVectors", "func(dst, src *float32, srcStep, rows int)",
+		"gathers rows vectors, srcStep bytes apart.")
 	dst, src, step, rows := v.pointer("dst"), v.pointer("src"), v.pointer("srcStep"), v.pointer("rows")
 	three := GP64()
 	LEAQ(Mem{Base: step, Index: step, Scale: 2}, three)
@@ -163,7 +165,8 @@ func (v *vector) row() {
 // affine scales and shifts each channel of rows of vectors, as a normalisation with constant
 // statistics does.
 func (v *vector) affine() {
-	v.text("affine", "func(args *byte)", "computes rows of y = clamp(x·scale + shift), channel by channel; see affineArgs.")
+	v.text("affine", "func(args *byte)",
+		"computes rows of y = clamp(x·scale + shift), channel by channel; see affineArgs.")
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
 	low, high := v.register(), v.register()
 	VBROADCASTSS(field(args, affineLow), low)
@@ -174,7 +177,8 @@ func (v *vector) affine() {
 		from int
 		to   reg.Register
 	}{
-		{affineX, x}, {affineY, y}, {affineScale, scale}, {affineShift, shift}, {affineXStep, xStep}, {affineYStep, yStep},
+		{affineX, x}, {affineY, y}, {affineScale, scale}, {affineShift, shift}, {affineXStep, xStep},
+		{affineYStep, yStep},
 		{affineRows, rows}, {affineVectors, width},
 	} {
 		MOVQ(field(args, f.from), f.to)

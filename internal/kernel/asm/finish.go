@@ -11,7 +11,8 @@ type finishing struct{ floor, ceiling, add, row, mask, gate int }
 
 // finish adds rows of another tensor to the sums, bounds them, and multiplies them by their gate,
 // each where it is asked for. pointers gives the rows of a base and a table of offsets.
-func (v *vector) finish(args reg.GPVirtual, acc [][]reg.VecVirtual, pointers func(base, offsets int) []reg.GPVirtual, f *finishing, l *labels) {
+func (v *vector) finish(args reg.GPVirtual, acc [][]reg.VecVirtual,
+	pointers func(base, offsets int) []reg.GPVirtual, f *finishing, l *labels) {
 	bound, partial := l.next("bound"), l.next("partialAdd")
 	t := GP64()
 	MOVQ(field(args, f.add), t)

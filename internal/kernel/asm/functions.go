@@ -113,10 +113,14 @@ func (v *vector) lines() {
 	v.defineNumbers()
 	v.line("leakyReLU", "func(y, x *float32, n int, slope float32)",
 		"computes y = x where x > 0, and slope·x elsewhere.", []string{"y", "x"}, "slope",
-		func(in []reg.VecVirtual, slope reg.VecVirtual) reg.VecVirtual { return v.leak(in[0], in[0], slope) })
+		func(in []reg.VecVirtual, slope reg.VecVirtual) reg.VecVirtual {
+			return v.leak(in[0], in[0], slope)
+		})
 	v.line("leakyReLUGradient", "func(dx, dy, y *float32, n int, slope float32)",
 		"computes dx = dy where y > 0, and slope·dy elsewhere.", []string{"dx", "dy", "y"}, "slope",
-		func(in []reg.VecVirtual, slope reg.VecVirtual) reg.VecVirtual { return v.leak(in[0], in[1], slope) })
+		func(in []reg.VecVirtual, slope reg.VecVirtual) reg.VecVirtual {
+			return v.leak(in[0], in[1], slope)
+		})
 	v.line("eluGradient", "func(dx, dy, y *float32, n int, alpha float32)",
 		"computes dx = dy where y > 0, and (y + alpha)·dy elsewhere.", []string{"dx", "dy", "y"}, "alpha",
 		func(in []reg.VecVirtual, alpha reg.VecVirtual) reg.VecVirtual {
@@ -125,15 +129,18 @@ func (v *vector) lines() {
 			return v.leak(in[0], in[1], sum)
 		})
 	v.line("hardSigmoid", "func(y, x *float32, n int)", "computes y = min(max(x + 3, 0), 6)/6.",
-		[]string{"y", "x"}, "", func(in []reg.VecVirtual, _ reg.VecVirtual) reg.VecVirtual { return v.hardGate(in[0]) })
+		[]string{"y", "x"}, "", func(in []reg.VecVirtual, _ reg.VecVirtual) reg.VecVirtual {
+			return v.hardGate(in[0])
+		})
 	v.line("hardSwish", "func(y, x *float32, n int)", "computes y = x·min(max(x + 3, 0), 6)/6.",
 		[]string{"y", "x"}, "", func(in []reg.VecVirtual, _ reg.VecVirtual) reg.VecVirtual {
 			gate := v.hardGate(in[0])
 			VMULPS(gate, in[0], gate)
 			return gate
 		})
-	v.line("relu6Gradient", "func(dx, dy, y *float32, n int)", "computes dx = dy where 0 < y < 6, else 0.",
-		[]string{"dx", "dy", "y"}, "", func(in []reg.VecVirtual, _ reg.VecVirtual) reg.VecVirtual {
+	v.line("relu6Gradient", "func(dx, dy, y *float32, n int)",
+		"computes dx = dy where 0 < y < 6, else 0.", []string{"dx", "dy",
+			"y"}, "", func(in []reg.VecVirtual, _ reg.VecVirtual) reg.VecVirtual {
 			return v.between(in[0], in[1], 6)
 		})
 	v.line("hardSigmoidGradient", "func(dx, dy, y *float32, n int)",
@@ -144,7 +151,8 @@ func (v *vector) lines() {
 			return r
 		})
 	v.line("hardSwishGradient", "func(dx, dy, x *float32, n int)",
-		"computes dx = dy·(x/3 + 1/2) where −3 < x < 3, dy above, 0 below.", []string{"dx", "dy", "x"}, "",
+		"computes dx = dy·(x/3 + 1/2) where −3 < x < 3, dy above, 0 below.", []string{"dx", "dy",
+			"x"}, "",
 		func(in []reg.VecVirtual, _ reg.VecVirtual) reg.VecVirtual {
 			s, limit, unit := v.register(), v.number(3), v.number(1)
 			VDIVPS(limit, in[1], s)

@@ -23,8 +23,9 @@ const (
 	gatherLeft         = 88
 )
 
-// gather appends the non-zero gradients of eight channels to eight lists, without a branch that depends on them: each
-// entry is stored at its list's end, which moves on only where there was a gradient.
+// gather appends the non-zero gradients of eight channels to eight lists, without a branch that
+// depends on them: each entry is stored at its list's end, which moves on only where there was a
+// gradient.
 func gather() {
 	TEXT("gather8AVX2", attr.NOSPLIT, "func(args *byte)")
 	Doc("gather8AVX2 lists the non-zero gradients of eight channels; see gatherArgs.")

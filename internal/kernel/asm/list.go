@@ -9,8 +9,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// list lists the elements of a row that are not zero, as pairs of the value and its index times a step, without a
-// branch that depends on them: pairs are stored at the list's end, which moves on only past those that are kept.
+// list lists the elements of a row that are not zero, as pairs of the value and its index times a
+// step, without a branch that depends on them: pairs are stored at the list's end, which moves on
+// only past those that are kept.
 func (v *vector) list() {
 	lanes := v.bytes / 4
 	index := GLOBL("listIndex"+v.suffix, attr.RODATA|attr.NOPTR)

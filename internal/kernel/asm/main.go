@@ -1,6 +1,6 @@
-// Command asm generates the assembly of package kernel: every loop once for AVX2 (256-bit registers, 16 of them) and
-// once for AVX-512 (512-bit, 32), from one description. It is a module of its own, so that avo is no dependency of the
-// product.
+// Command asm generates the assembly of package kernel: every loop once for AVX2 (256-bit
+// registers, 16 of them) and once for AVX-512 (512-bit, 32), from one description. It is a module
+// of its own, so that avo is no dependency of the product.
 //
 //	go run . -vector avx2 -out ../kernels_avx2_amd64.s -stubs ../kernels_avx2_amd64.go -pkg kernel
 package main
@@ -44,7 +44,8 @@ func main() {
 	}
 	v.poolMax()
 	v.poolMean("poolAverage", "computes means over windows; see averageArgs.", false)
-	v.poolMean("poolSpread", "adds each window's gradient in equal parts to its elements; see averageArgs.", true)
+	v.poolMean("poolSpread",
+		"adds each window's gradient in equal parts to its elements; see averageArgs.", true)
 	v.elementwise()
 	v.optimisers()
 	v.copyRows()
@@ -63,7 +64,8 @@ func main() {
 	Generate()
 }
 
-// flagValue finds a flag's value before avo parses the command line, since the functions that are generated depend on it.
+// flagValue finds a flag's value before avo parses the command line, since the functions that are
+// generated depend on it.
 func flagValue(name, fallback string) string {
 	for i, arg := range os.Args {
 		if arg == name && i+1 < len(os.Args) {

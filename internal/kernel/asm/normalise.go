@@ -31,20 +31,24 @@ const (
 // notGreaterOrEqual is the predicate NGE_UQ of VCMPPS: true for NaN.
 const notGreaterOrEqual = 0x19
 
-// normalise generates the passes of batch normalisation over rows of channels. A row of the table is six vectors: mean,
-// scale and bias of the forward pass, and the factors of dy and of x − mean and the summand of the gradient.
+// normalise generates the passes of batch normalisation over rows of channels. A row of the table
+// is six vectors: mean, scale and bias of the forward pass, and the factors of dy and of x − mean
+// and the summand of the gradient.
 func (v *vector) normalise() {
-	v.normaliseSums("normaliseSums", "adds sums of x − mean and of its squares; see normaliseArgs.", false)
-	v.normaliseSums("normaliseGradientSums", "adds sums of dy and of dy·(x − mean); see normaliseArgs.", true)
+	v.normaliseSums("normaliseSums", "adds sums of x − mean and of its squares; see normaliseArgs.",
+		false)
+	v.normaliseSums("normaliseGradientSums",
+		"adds sums of dy and of dy·(x − mean); see normaliseArgs.", true)
 	v.normaliseRows("normaliseForward", "computes y from x; see normaliseArgs.", rowsForward)
-	v.normaliseRows("normaliseSum", "computes y from x and what is added to it; see normaliseArgs.", rowsSum)
+	v.normaliseRows("normaliseSum", "computes y from x and what is added to it; see normaliseArgs.",
+		rowsSum)
 	v.normaliseRows("normaliseGradient", "computes dx from dy and x; see normaliseArgs.", rowsGradient)
 }
 
 func (v *vector) table(base reg.Register, k int) Mem { return Mem{Base: base, Disp: k * v.bytes} }
 
-// passed leaves g where y = centred·scale + bias lies between low and high, and 0 elsewhere. NaN passes, and a bound of NaN
-// does not bound.
+// passed leaves g where y = centred·scale + bias lies between low and high, and 0 elsewhere. NaN
+// passes, and a bound of NaN does not bound.
 func (v *vector) passed(centred, scale, bias, low, high, g reg.VecVirtual) {
 	y := v.register()
 	VMOVAPS(bias, y)
@@ -82,12 +86,14 @@ func (v *vector) addDoubles(x reg.VecVirtual, sums []reg.VecVirtual) {
 	VADDPD(high, sums[1], sums[1])
 }
 
-// normaliseSums sums over rows, a vector of channels after the other: the float32 sums of four rows are added to float64.
+// normaliseSums sums over rows, a vector of channels after the other: the float32 sums of four rows
+// are added to float64.
 func (v *vector) normaliseSums(name, doc string, gradient bool) {
 	v.text(name, "func(args *byte)", doc)
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
 	t := GP64()
-	moves := [][2]int{{normaliseX, normaliseXAt}, {normaliseVectors, normaliseLeft}, {normaliseSums, normaliseSumsAt}}
+	moves := [][2]int{{normaliseX, normaliseXAt}, {normaliseVectors, normaliseLeft},
+		{normaliseSums, normaliseSumsAt}}
 	if gradient {
 		moves = append(moves, [2]int{normaliseDy, normaliseDyAt})
 	}
@@ -204,8 +210,8 @@ const (
 	rowsGradient
 )
 
-// normaliseRows goes over some rows at a time, a vector of channels after the other, whose factors stay in registers
-// meanwhile: so few that each is read on as memory brings it.
+// normaliseRows goes over some rows at a time, a vector of channels after the other, whose factors
+// stay in registers meanwhile: so few that each is read on as memory brings it.
 func (v *vector) normaliseRows(name, doc string, form rowsForm) {
 	v.text(name, "func(args *byte)", doc)
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)

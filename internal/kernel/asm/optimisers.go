@@ -24,10 +24,13 @@ func when(m Mem, label string, body func()) {
 }
 
 func (v *vector) optimisers() {
-	v.text("adam", "func(p, dp, m, v *float32, n int, c *byte)", "updates parameters by Adam or AdamW.")
-	p, g, m, s, n, c := v.pointer("p"), v.pointer("dp"), v.pointer("m"), v.pointer("v"), v.pointer("n"), v.pointer("c")
+	v.text("adam", "func(p, dp, m, v *float32, n int, c *byte)",
+		"updates parameters by Adam or AdamW.")
+	p, g, m, s, n, c := v.pointer("p"), v.pointer("dp"), v.pointer("m"), v.pointer("v"), v.pointer(
+		"n"), v.pointer("c")
 	k := v.scalars(c, 8)
-	keep, decay, rate1, beta2, rate2, step, correction, epsilon := k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7]
+	keep, decay, rate1, beta2, rate2, step, correction, epsilon := k[0], k[1], k[2], k[3], k[4], k[5],
+		k[6], k[7]
 	v.loop(n, func(i reg.Register) {
 		w, dw, mean, square := v.register(), v.register(), v.register(), v.register()
 		VMULPS(at(p, i), keep, w)
@@ -75,7 +78,8 @@ func (v *vector) optimisers() {
 		VMOVUPS(w, at(p, i))
 	})
 
-	v.text("sgd", "func(p, dp, b *float32, n int, c *byte)", "updates parameters by SGD with momentum.")
+	v.text("sgd", "func(p, dp, b *float32, n int, c *byte)",
+		"updates parameters by SGD with momentum.")
 	b := v.pointer("b")
 	p, g, n, c = v.pointer("p"), v.pointer("dp"), v.pointer("n"), v.pointer("c")
 	k = v.scalars(c, 4)
@@ -104,7 +108,8 @@ func (v *vector) optimisers() {
 		VMOVUPS(w, at(p, i))
 	})
 
-	v.text("rmsprop", "func(p, dp, s, a, b *float32, n int, c *byte)", "updates parameters by RMSProp.")
+	v.text("rmsprop", "func(p, dp, s, a, b *float32, n int, c *byte)",
+		"updates parameters by RMSProp.")
 	p, g, s, n, c = v.pointer("p"), v.pointer("dp"), v.pointer("s"), v.pointer("n"), v.pointer("c")
 	a, b := v.pointer("a"), v.pointer("b")
 	k = v.scalars(c, 6)

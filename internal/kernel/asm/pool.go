@@ -43,7 +43,8 @@ const (
 
 // poolMax takes the maximum of each window and the position it came from, for vectors of channels.
 func (v *vector) poolMax() {
-	v.text("poolMax", "func(args *byte)", "computes maxima over windows and where they are; see poolArgs.")
+	v.text("poolMax", "func(args *byte)",
+		"computes maxima over windows and where they are; see poolArgs.")
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
 	windows, entries, y, index := GP64(), GP64(), GP64(), GP64()
 	MOVQ(field(args, poolWindows), windows)
@@ -140,8 +141,8 @@ func (v *vector) poolMax() {
 	leave()
 }
 
-// poolMean takes the mean of each window for vectors of channels, or, where it spreads, adds an equal part of each
-// window's gradient to its elements.
+// poolMean takes the mean of each window for vectors of channels, or, where it spreads, adds an
+// equal part of each window's gradient to its elements.
 func (v *vector) poolMean(name, doc string, spread bool) {
 	v.text(name, "func(args *byte)", doc)
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
@@ -160,7 +161,8 @@ func (v *vector) poolMean(name, doc string, spread bool) {
 	MOVQ(field(args, averageVectors), vectors)
 	Label("vector")
 	// body is emitted twice: for vectors whose lanes all exist, and for the last one.
-	body := func(element string, load func(m Mem, r reg.VecVirtual), store func(r reg.VecVirtual, base, index reg.GPVirtual)) {
+	body := func(element string, load func(m Mem, r reg.VecVirtual),
+		store func(r reg.VecVirtual, base, index reg.GPVirtual)) {
 		entry, left, src, at := GP64(), GP64(), GP64(), GP64()
 		MOVQ(entries, entry)
 		MOVQ(field(args, averageElements), left)
@@ -193,18 +195,20 @@ func (v *vector) poolMean(name, doc string, spread bool) {
 	}
 	CMPQ(vectors, Imm(1))
 	JE(LabelRef("last"))
-	body("element", func(m Mem, r reg.VecVirtual) { VMOVUPS(m, r) }, func(r reg.VecVirtual, base, index reg.GPVirtual) {
-		VMOVUPS(r, Mem{Base: base, Index: index, Scale: 1})
-	})
+	body("element", func(m Mem, r reg.VecVirtual) { VMOVUPS(m, r) },
+		func(r reg.VecVirtual, base, index reg.GPVirtual) {
+			VMOVUPS(r, Mem{Base: base, Index: index, Scale: 1})
+		})
 	ADDQ(Imm(uint64(v.bytes)), lane)
 	DECQ(vectors)
 	JMP(LabelRef("vector"))
 	Label("last")
-	body("lastElement", func(m Mem, r reg.VecVirtual) { v.loadMasked(m, lanes, r) }, func(r reg.VecVirtual, base, index reg.GPVirtual) {
-		p := GP64()
-		LEAQ(Mem{Base: base, Index: index, Scale: 1}, p)
-		v.storeLeading([]reg.VecVirtual{r}, Mem{Base: k}, []reg.GPVirtual{p}, 0, &l)
-	})
+	body("lastElement", func(m Mem, r reg.VecVirtual) { v.loadMasked(m, lanes, r) },
+		func(r reg.VecVirtual, base, index reg.GPVirtual) {
+			p := GP64()
+			LEAQ(Mem{Base: base, Index: index, Scale: 1}, p)
+			v.storeLeading([]reg.VecVirtual{r}, Mem{Base: k}, []reg.GPVirtual{p}, 0, &l)
+		})
 	ADDQ(field(args, averageYStep), y)
 	MOVQ(field(args, averageElements), vectors)
 	LEAQ(Mem{Base: entries, Index: vectors, Scale: 8}, entries)

@@ -44,9 +44,9 @@ const cacheLine = 64
 // unroll is how many steps of the sum are in a row.
 const unroll = 4
 
-// product is the register-tiled matrix product: C[r] (+)= Σ A[r][k]·B[k] for tiles of height rows by columns vectors.
-// All accumulators of a tile stay in registers over the whole sum; one step of it loads the row B[k] once and
-// broadcasts one element of each row of A.
+// product is the register-tiled matrix product: C[r] (+)= Σ A[r][k]·B[k] for tiles of height rows
+// by columns vectors. All accumulators of a tile stay in registers over the whole sum; one step of
+// it loads the row B[k] once and broadcasts one element of each row of A.
 //
 // More columns than a panel has are those of the next one.
 func (v *vector) product(name string, height, columns int) {
@@ -54,8 +54,10 @@ func (v *vector) product(name string, height, columns int) {
 	var l labels
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
 	m := GP64()
-	// The cursors are kept apart from the pointers that the garbage collector sees: they end past their tables.
-	for _, move := range [][2]int{{productAOffsets, productARow}, {productCOffsets, productCRow}, {productM, productMLeft}} {
+	// The cursors are kept apart from the pointers that the garbage collector sees: they end past
+	// their tables.
+	for _, move := range [][2]int{{productAOffsets, productARow}, {productCOffsets, productCRow},
+		{productM, productMLeft}} {
 		MOVQ(field(args, move[0]), m)
 		MOVQ(m, field(args, move[1]))
 	}
@@ -136,7 +138,8 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	XORQ(index, index)
 	MOVQ(field(args, productGroups), left)
 	MOVQ(left, field(args, productGroupsLeft))
-	group, run, steps, step, rest, end := l.next("group"), l.next("run"), l.next("steps"), l.next("step"), l.next("rest"), l.next("end")
+	group, run, steps, step, rest, end := l.next("group"), l.next("run"), l.next("steps"), l.next(
+		"step"), l.next("rest"), l.next("end")
 	aStep, bStep, ahead := GP64(), GP64(), GP64()
 	MOVQ(field(args, productAStep), aStep)
 	MOVQ(field(args, productBStep), bStep)
@@ -198,7 +201,8 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	JGT(LabelRef(group))
 
 	v.finish(args, acc, pointers, &finishing{
-		floor: productFloor, ceiling: productCeiling, add: productAdd, row: productCRow, mask: productMask, gate: productGate,
+		floor: productFloor, ceiling: productCeiling, add: productAdd, row: productCRow,
+		mask: productMask, gate: productGate,
 	}, l)
 	partialStore, done := l.next("partialStore"), l.next("done")
 	c, k := pointers(productC, productCRow), GP64()

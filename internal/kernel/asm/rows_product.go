@@ -18,8 +18,9 @@ const (
 	rowsAdd    = 56
 )
 
-// rowsProduct is the matrix product C (+)= A·B of rows that lie evenly apart, where B is a packed panel of columns vectors.
-// Of a short sum the general product's tables, runs and masks would be half the time.
+// rowsProduct is the matrix product C (+)= A·B of rows that lie evenly apart, where B is a packed
+// panel of columns vectors. Of a short sum the general product's tables, runs and masks would be
+// half the time.
 func (v *vector) rowsProduct(name string, rows, columns int) {
 	v.text(name, "func(args *byte)", "computes args.M rows of a matrix product; see rowsArgs.")
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
@@ -28,7 +29,8 @@ func (v *vector) rowsProduct(name string, rows, columns int) {
 		MOVQ(field(args, offset), r)
 		return r
 	}
-	// The cursors are kept apart from the pointers that the garbage collector sees: they end past the matrices.
+	// The cursors are kept apart from the pointers that the garbage collector sees: they end past the
+	// matrices.
 	from, to, m := load(rowsA), load(rowsC), load(rowsM)
 	accumulators := make([][]reg.VecVirtual, rows)
 	for r := range accumulators {
@@ -83,7 +85,8 @@ func (v *vector) rowsProduct(name string, rows, columns int) {
 	leave()
 }
 
-// evenly is where rows lie: the first one's address, the bytes from one to the next, and three times as many.
+// evenly is where rows lie: the first one's address, the bytes from one to the next, and three
+// times as many.
 type evenly struct{ first, step, step3 reg.GPVirtual }
 
 func newEvenly(first, step reg.GPVirtual) evenly {

@@ -23,8 +23,8 @@ const (
 	sparsePieces  = 72
 )
 
-// sparse adds scaled blocks of rows×columns vectors: for each bucket, dst[bucket] += Σ value·src[offset] over its
-// items, with the destination in registers.
+// sparse adds scaled blocks of rows×columns vectors: for each bucket, dst[bucket] += Σ
+// value·src[offset] over its items, with the destination in registers.
 func (v *vector) sparse(rows, columns int) {
 	v.text(fmt.Sprintf("sparse%dx%d", rows, columns), "func(args *byte)",
 		fmt.Sprintf("adds scaled blocks of %d rows by %d vectors; see sparseArgs.", rows, columns))
@@ -152,8 +152,8 @@ func (v *vector) sparse(rows, columns int) {
 	leave()
 }
 
-// secondSums returns a second set of sums for every other item where there are few: one set alone would wait for its own
-// results. Where there are many it returns the sums.
+// secondSums returns a second set of sums for every other item where there are few: one set alone
+// would wait for its own results. Where there are many it returns the sums.
 func (v *vector) secondSums(sums []reg.VecVirtual) []reg.VecVirtual {
 	if len(sums) > 6 {
 		return sums
@@ -161,9 +161,10 @@ func (v *vector) secondSums(sums []reg.VecVirtual) []reg.VecVirtual {
 	return v.registers(len(sums))
 }
 
-// overItems emits add for each of count items, four in a row, the k-th from item on, and goes on to the label store. Odd
-// ones of four go to the second sums, which are added to the sums at the end.
-func (v *vector) overItems(item, count reg.GPVirtual, sums, second []reg.VecVirtual, add func(k int)) {
+// overItems emits add for each of count items, four in a row, the k-th from item on, and goes on to
+// the label store. Odd ones of four go to the second sums, which are added to the sums at the end.
+func (v *vector) overItems(item, count reg.GPVirtual, sums, second []reg.VecVirtual,
+	add func(k int)) {
 	double := second[0] != sums[0]
 	SUBQ(Imm(4), count)
 	JLT(LabelRef("rest"))

@@ -21,11 +21,13 @@ const (
 	sparseRowFloor = 64
 )
 
-// sparseRow computes rows of a product whose left side has few elements that are not zero: C[r] = start + Σ value·B[src]
-// over the row's items, with columns vectors of C in registers.
+// sparseRow computes rows of a product whose left side has few elements that are not zero: C[r] =
+// start + Σ value·B[src] over the row's items, with columns vectors of C in registers.
 func (v *vector) sparseRow(columns int) {
 	v.text(fmt.Sprintf("sparseRow%d", columns), "func(args *byte)",
-		fmt.Sprintf("computes rows of %d vectors of a product by the left side's items; see sparseRowArgs.", columns))
+		fmt.Sprintf(
+			"computes rows of %d vectors of a product by the left side's items; see sparseRowArgs.",
+			columns))
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
 	sums := v.registers(columns)
 	second := v.secondSums(sums)
@@ -57,7 +59,8 @@ func (v *vector) sparseRow(columns int) {
 	for j := range columns - 1 {
 		VMOVUPS(Mem{Base: c, Disp: j * v.bytes}, sums[j])
 	}
-	v.loadMasked(Mem{Base: c, Disp: (columns - 1) * v.bytes}, v.loadMask(Mem{Base: k}), sums[columns-1])
+	v.loadMasked(Mem{Base: c, Disp: (columns - 1) * v.bytes}, v.loadMask(Mem{Base: k}),
+		sums[columns-1])
 	Label("begin")
 	item, count := GP64(), GP64()
 	MOVLQSX(Mem{Base: list}, item)

@@ -7,10 +7,12 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// transpose turns 8 rows of 8·blocks columns into 8·blocks rows of 8 columns, 8×8 elements at a time in registers:
-// pairs are interleaved, then pairs of pairs, then halves of registers exchanged.
+// transpose turns 8 rows of 8·blocks columns into 8·blocks rows of 8 columns, 8×8 elements at a
+// time in registers: pairs are interleaved, then pairs of pairs, then halves of registers
+// exchanged.
 func transpose() {
-	TEXT("transpose8AVX2", attr.NOSPLIT, "func(dst *float32, dstStep int, src *float32, srcStep int, blocks int)")
+	TEXT("transpose8AVX2", attr.NOSPLIT,
+		"func(dst *float32, dstStep int, src *float32, srcStep int, blocks int)")
 	Doc("transpose8AVX2 writes the transpose of 8 rows of 8·blocks elements; steps are in bytes.")
 	Pragma("noescape")
 	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())

@@ -7,7 +7,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// vector is an instruction set's vector unit: what differs between AVX2 and AVX-512 is behind its methods.
+// vector is an instruction set's vector unit: what differs between AVX2 and AVX-512 is behind its
+// methods.
 type vector struct {
 	suffix  string
 	bytes   int  // of a register
@@ -42,7 +43,8 @@ type labels struct{ n int }
 
 func (l *labels) next(prefix string) string {
 	l.n++
-	return prefix + string(rune('0'+l.n/100%10)) + string(rune('0'+l.n/10%10)) + string(rune('0'+l.n%10))
+	return prefix + string(rune('0'+l.n/100%10)) + string(rune('0'+l.n/10%10)) +
+		string(rune('0'+l.n%10))
 }
 
 func (v *vector) zero(r reg.VecVirtual) {
@@ -53,8 +55,9 @@ func (v *vector) zero(r reg.VecVirtual) {
 	}
 }
 
-// multiplyBroadcast adds, to each accumulator of a row, the scalar at m times the vector beside it. A scalar of several products is loaded
-// once: with a load in every multiply-add, a core that starts two of each in a cycle is bound by the loads.
+// multiplyBroadcast adds, to each accumulator of a row, the scalar at m times the vector beside it.
+// A scalar of several products is loaded once: with a load in every multiply-add, a core that
+// starts two of each in a cycle is bound by the loads.
 func (v *vector) multiplyBroadcast(m Mem, b, accumulators []reg.VecVirtual) {
 	if v.wide && len(b) == 1 {
 		VFMADD231PS_BCST(m, b[0], accumulators[0])
@@ -102,9 +105,11 @@ func (v *vector) storeMasked(r reg.VecVirtual, k mask, m Mem) {
 	}
 }
 
-// storeLeading stores the leading lanes of vectors, those that the mask at m has, each at its pointer plus disp. AVX2's
-// own masked store takes tens of cycles on AMD's cores, so there the lanes go by fours, twos and ones.
-func (v *vector) storeLeading(vectors []reg.VecVirtual, m Mem, pointers []reg.GPVirtual, disp int, l *labels) {
+// storeLeading stores the leading lanes of vectors, those that the mask at m has, each at its
+// pointer plus disp. AVX2's own masked store takes tens of cycles on AMD's cores, so there the
+// lanes go by fours, twos and ones.
+func (v *vector) storeLeading(vectors []reg.VecVirtual, m Mem, pointers []reg.GPVirtual, disp int,
+	l *labels) {
 	if v.wide {
 		lanes := v.loadMask(m)
 		for r := range vectors {

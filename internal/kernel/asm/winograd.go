@@ -39,7 +39,8 @@ type constants struct {
 }
 
 func (v *vector) constants(name string) *constants {
-	return &constants{v: v, table: GLOBL(name+v.suffix, attr.RODATA|attr.NOPTR), at: make(map[float32]int)}
+	return &constants{v: v, table: GLOBL(name+v.suffix, attr.RODATA|attr.NOPTR),
+		at: make(map[float32]int)}
 }
 
 func (c *constants) of(x float64) Mem {
@@ -58,8 +59,9 @@ func (c *constants) of(x float64) Mem {
 // line transforms a row or a column of a tile: it gives each of its results once.
 type line func(in []reg.VecVirtual, give func(i int, r reg.VecVirtual))
 
-// winograd generates the transforms of Winograd's minimal filtering, of tiles of 6×6: of the input, and, for kernels of 3×3
-// to 5×5, of the weights, of the output and of the gradients of both. Package kernel's winograd.go has the matrices.
+// winograd generates the transforms of Winograd's minimal filtering, of tiles of 6×6: of the input,
+// and, for kernels of 3×3 to 5×5, of the weights, of the output and of the gradients of both.
+// Package kernel's winograd.go has the matrices.
 func (v *vector) winograd() {
 	c := v.constants("winogradConstants")
 	v.separable("winogradInput", 6, 6, v.inputLine(c), separable{masked: true})
@@ -88,7 +90,8 @@ type pair struct{ square, divisor float64 }
 // power returns ±√square to the k-th power, without the sign, over the divisor.
 func (p pair) power(k int) float64 { return math.Pow(p.square, float64(k)/2) / p.divisor }
 
-// pairs returns the points of the matrix A, or of G, whose rows are divided by the products of the points' differences.
+// pairs returns the points of the matrix A, or of G, whose rows are divided by the products of the
+// points' differences.
 func pairs(divided bool) [2]pair {
 	if divided {
 		return [2]pair{{0.5, -1.5}, {2, 6}}
@@ -110,7 +113,8 @@ func (v *vector) copied(x reg.VecVirtual) reg.VecVirtual {
 }
 
 // sumAndDifference gives even + odd as result i and even - odd as the next, and overwrites both.
-func (v *vector) sumAndDifference(i int, even, odd reg.VecVirtual, give func(i int, r reg.VecVirtual)) {
+func (v *vector) sumAndDifference(i int, even, odd reg.VecVirtual,
+	give func(i int, r reg.VecVirtual)) {
 	sum := v.register()
 	VADDPS(odd, even, sum)
 	give(i, sum)
@@ -198,16 +202,20 @@ func (v *vector) powersLine(c *constants, size int, divided bool) line {
 	}
 }
 
-// separable generates a transform of the columns and then of the rows of each tile, from inputs² to outputs² vectors.
+// separable generates a transform of the columns and then of the rows of each tile, from inputs² to
+// outputs² vectors.
 func (v *vector) separable(name string, inputs, outputs int, transform line, also separable) {
-	v.text(name, "func(args *byte)", fmt.Sprintf("transforms tiles of %d×%d into %d×%d; see winogradArgs.", inputs, inputs, outputs, outputs))
+	v.text(name, "func(args *byte)",
+		fmt.Sprintf("transforms tiles of %d×%d into %d×%d; see winogradArgs.", inputs, inputs, outputs,
+			outputs))
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
 	load := func(offset int) reg.GPVirtual {
 		r := GP64()
 		MOVQ(field(args, offset), r)
 		return r
 	}
-	srcRow, srcColumn, dstRow, dstColumn := load(winogradSrcRow), load(winogradSrcColumn), load(winogradDstRow), load(winogradDstColumn)
+	srcRow, srcColumn, dstRow, dstColumn := load(winogradSrcRow), load(winogradSrcColumn), load(
+		winogradDstRow), load(winogradDstColumn)
 	scratch := load(winogradScratch)
 	tile := GP64()
 	XORQ(tile, tile)

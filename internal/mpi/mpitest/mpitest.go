@@ -23,8 +23,8 @@ type Library struct {
 // does.
 func All() bool { return os.Getenv("SLIPWAY_MPI_TESTS") == "all" }
 
-// Libraries returns those that are here, the first of them unless All: Open MPI, MPICH, and MPICH by the standard's binary
-// interface. It skips the test where none is.
+// Libraries returns those that are here, the first of them unless All: Open MPI, MPICH, and MPICH
+// by the standard's binary interface. It skips the test where none is.
 func Libraries(t *testing.T) []Library {
 	t.Helper()
 	working, err := os.Getwd()
@@ -65,9 +65,10 @@ func moduleRoot(dir string) string {
 // Rank is what a shell of a rank has its number as.
 const Rank = "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"
 
-// Command returns the launcher's command for so many ranks of a program, with that in the environment
-// beside this process's. It ends with the test, after some minutes at most.
-func (l Library) Command(t *testing.T, ranks int, environment []string, program ...string) *exec.Cmd {
+// Command returns the launcher's command for so many ranks of a program, with that in the
+// environment beside this process's. It ends with the test, after some minutes at most.
+func (l Library) Command(t *testing.T, ranks int, environment []string,
+	program ...string) *exec.Cmd {
 	t.Helper()
 	args := []string{"-n", strconv.Itoa(ranks)}
 	if l.Name == "Open MPI" {

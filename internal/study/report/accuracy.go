@@ -14,7 +14,8 @@ func (s *Study) addAccuracy(d *document.Document) error {
 	accuracy := metrics()[0]
 	d.Heading("Accuracy")
 	rows := make([]dotRow, len(settings))
-	data := document.NewCSV("setting", "seed", "test_accuracy", "correct", "images", "wilson_low", "wilson_high", "clopper_pearson_low", "clopper_pearson_high")
+	data := document.NewCSV("setting", "seed", "test_accuracy", "correct", "images", "wilson_low",
+		"wilson_high", "clopper_pearson_low", "clopper_pearson_high")
 	for i, setting := range settings {
 		values := accuracy.values(setting.Runs)
 		spread := spreadOf(values)
@@ -35,8 +36,10 @@ func (s *Study) addAccuracy(d *document.Document) error {
 			if err != nil {
 				return err
 			}
-			data.Row(setting.Name, strconv.FormatUint(run.Seed, 10), document.Number(run.TestAccuracy), strconv.Itoa(right), strconv.Itoa(len(run.Correct)),
-				document.Number(wilson.Low), document.Number(wilson.High), document.Number(exactInterval.Low), document.Number(exactInterval.High))
+			data.Row(setting.Name, strconv.FormatUint(run.Seed, 10), document.Number(run.TestAccuracy),
+				strconv.Itoa(right), strconv.Itoa(len(run.Correct)),
+				document.Number(wilson.Low), document.Number(wilson.High), document.Number(exactInterval.Low),
+				document.Number(exactInterval.High))
 		}
 	}
 	table, err := data.Bytes()
@@ -54,8 +57,10 @@ func (s *Study) addAccuracy(d *document.Document) error {
 	if err != nil {
 		return err
 	}
-	d.Say(fmt.Sprintf("An interval over seeds says what other seeds would give on these %d images. That the images are a sample too is another matter: the best single run, %s of %s (seed %d), has a Wilson interval of %.2f … %.2f %%, which lies too high, as the run was picked for being the best on them.",
-		s.Test.Len(), percent(best.TestAccuracy), best.Setting, best.Seed, 100*wilson.Low, 100*wilson.High))
+	d.Say(fmt.Sprintf(
+		"An interval over seeds says what other seeds would give on these %d images. That the images are a sample too is another matter: the best single run, %s of %s (seed %d), has a Wilson interval of %.2f … %.2f %%, which lies too high, as the run was picked for being the best on them.",
+		s.Test.Len(), percent(best.TestAccuracy), best.Setting, best.Seed, 100*wilson.Low,
+		100*wilson.High))
 	return nil
 }
 
@@ -88,7 +93,8 @@ func (s *Study) addGap(d *document.Document) error {
 	gap := metrics()[1]
 	d.Heading("Gap between training and test")
 	rows := make([]dotRow, len(settings))
-	data := document.NewCSV("setting", "seed", "train_accuracy", "test_accuracy", "gap", "train_loss", "test_loss")
+	data := document.NewCSV("setting", "seed", "train_accuracy", "test_accuracy", "gap", "train_loss",
+		"test_loss")
 	for i, setting := range settings {
 		spread := spreadOf(gap.values(setting.Runs))
 		rows[i] = dotRow{name: setting.Name, mean: 100 * spread.mean}
@@ -97,8 +103,10 @@ func (s *Study) addGap(d *document.Document) error {
 		}
 		for _, run := range setting.Runs {
 			rows[i].values = append(rows[i].values, 100*(run.TrainAccuracy-run.TestAccuracy))
-			data.Row(setting.Name, strconv.FormatUint(run.Seed, 10), document.Number(run.TrainAccuracy), document.Number(run.TestAccuracy),
-				document.Number(run.TrainAccuracy-run.TestAccuracy), document.Number(run.TrainLoss), document.Number(run.TestLoss))
+			data.Row(setting.Name, strconv.FormatUint(run.Seed, 10), document.Number(run.TrainAccuracy),
+				document.Number(run.TestAccuracy),
+				document.Number(run.TrainAccuracy-run.TestAccuracy), document.Number(run.TrainLoss),
+				document.Number(run.TestLoss))
 		}
 	}
 	table, err := data.Bytes()
@@ -119,14 +127,16 @@ func (s *Study) addTime(d *document.Document) error {
 	settings := s.compared()
 	d.Heading("Time")
 	var rows []dotRow
-	data := document.NewCSV("setting", "seed", "epochs", "train_seconds", "seconds_per_epoch", "threads")
+	data := document.NewCSV("setting", "seed", "epochs", "train_seconds", "seconds_per_epoch",
+		"threads")
 	threads := map[int]bool{}
 	for _, setting := range settings {
 		row := dotRow{name: setting.Name}
 		for _, run := range setting.Runs {
 			threads[run.Threads] = true
 			row.values = append(row.values, run.TrainSeconds)
-			data.Row(setting.Name, strconv.FormatUint(run.Seed, 10), strconv.Itoa(len(run.History)), document.Number(run.TrainSeconds),
+			data.Row(setting.Name, strconv.FormatUint(run.Seed, 10), strconv.Itoa(len(run.History)),
+				document.Number(run.TrainSeconds),
 				document.Number(run.TrainSeconds/float64(max(1, len(run.History)))), strconv.Itoa(run.Threads))
 		}
 		row.mean = statistics.Mean(row.values)

@@ -18,22 +18,26 @@ const fewImages = 20
 
 func (s *Study) addCalibration(d *document.Document) error {
 	settings := s.compared()
-	data := document.NewCSV("setting", "confidence_from", "confidence_to", "images", "mean_confidence", "accuracy")
+	data := document.NewCSV("setting", "confidence_from", "confidence_to", "images", "mean_confidence",
+		"accuracy")
 	drawn, note := shown(settings)
 	style := make(map[string]int)
 	for i, setting := range drawn {
 		style[setting.Name] = i
 	}
-	diagram, shares := chart.New("reliability", "confidence", "accuracy"), chart.New("accuracy less confidence", "confidence", "points")
+	diagram, shares := chart.New("reliability", "confidence",
+		"accuracy"), chart.New("accuracy less confidence", "confidence", "points")
 	var lines, differences []chart.Series
 	for _, setting := range settings {
 		line := chart.Series{Name: setting.Name, Style: style[setting.Name], Marks: true}
 		difference := line
 		for _, bin := range pool(setting.Runs) {
-			data.Row(setting.Name, document.Number(bin.Range.Low), document.Number(bin.Range.High), strconv.Itoa(bin.Count), document.Number(bin.Confidence), document.Number(bin.Accuracy))
+			data.Row(setting.Name, document.Number(bin.Range.Low), document.Number(bin.Range.High),
+				strconv.Itoa(bin.Count), document.Number(bin.Confidence), document.Number(bin.Accuracy))
 			if bin.Count >= fewImages {
 				line.X, line.Y = append(line.X, bin.Confidence), append(line.Y, bin.Accuracy)
-				difference.X, difference.Y = append(difference.X, bin.Confidence), append(difference.Y, 100*(bin.Accuracy-bin.Confidence))
+				difference.X, difference.Y = append(difference.X, bin.Confidence), append(difference.Y,
+					100*(bin.Accuracy-bin.Confidence))
 			}
 		}
 		if _, ok := style[setting.Name]; ok {
@@ -65,19 +69,24 @@ func (s *Study) addCalibration(d *document.Document) error {
 		return err
 	}
 	d.Heading("Calibration")
-	caption := fmt.Sprintf("How often answers are right by the confidence that the network gives them, over all runs of a setting, in %d bins; bins of fewer than %d answers are not drawn. Below the dashed line a network is too sure of itself.", bins, fewImages)
+	caption := fmt.Sprintf(
+		"How often answers are right by the confidence that the network gives them, over all runs of a setting, in %d bins; bins of fewer than %d answers are not drawn. Below the dashed line a network is too sure of itself.",
+		bins, fewImages)
 	if note != "" {
 		caption += " " + note
 	}
 	d.Add(document.Figure{Name: "calibration", Caption: caption, SVG: svg, Data: table})
-	t := document.Table{Head: []string{"setting", "calibration error (ECE)", "Brier score", "mean confidence", "accuracy"}}
+	t := document.Table{Head: []string{"setting", "calibration error (ECE)", "Brier score",
+		"mean confidence", "accuracy"}}
 	for _, setting := range settings {
 		var ece, brier, confidence, accuracy []float64
 		for _, run := range setting.Runs {
 			ece, brier = append(ece, run.CalibrationError), append(brier, run.Brier)
-			accuracy, confidence = append(accuracy, run.TestAccuracy), append(confidence, meanConfidence(run))
+			accuracy, confidence = append(accuracy, run.TestAccuracy), append(confidence,
+				meanConfidence(run))
 		}
-		t.Rows = append(t.Rows, []string{setting.Name, plusMinus(ece, 100, 2, " %"), plusMinus(brier, 1, 4, ""),
+		t.Rows = append(t.Rows, []string{setting.Name, plusMinus(ece, 100, 2, " %"),
+			plusMinus(brier, 1, 4, ""),
 			percent(statistics.Mean(confidence)), percent(statistics.Mean(accuracy))})
 	}
 	d.Add(t)

@@ -70,18 +70,24 @@ func notebookClaims(studies []committed) ([]claim, error) {
 		},
 		func() (claim, error) { return claimOverfit(e1, with, without) },
 		func() (claim, error) {
-			return claimDifference("E2 generalises better than E1", "E2's test accuracy is higher than E1's", "test_accuracy", e1e2), nil
+			return claimDifference("E2 generalises better than E1", "E2's test accuracy is higher than E1's",
+				"test_accuracy", e1e2), nil
 		},
 		func() (claim, error) {
-			return claimDifference("E2 is more robust to noise", "E2's accuracy on test images with Gaussian, shot and impulse noise, mean over five strengths, is higher than E1's", "noise_accuracy", e1e2), nil
+			return claimDifference("E2 is more robust to noise",
+				"E2's accuracy on test images with Gaussian, shot and impulse noise, mean over five strengths, is higher than E1's",
+				"noise_accuracy", e1e2), nil
 		},
 		func() (claim, error) {
-			return claimDifference("E2 is more robust to unseen data", "E2's accuracy on handwritten digits of another source, the UCI optical digits, is higher than E1's", "unseen_accuracy", e1e2), nil
+			return claimDifference("E2 is more robust to unseen data",
+				"E2's accuracy on handwritten digits of another source, the UCI optical digits, is higher than E1's",
+				"unseen_accuracy", e1e2), nil
 		},
 		func() (claim, error) { return claimLonger(e1e2) },
 		func() (claim, error) { return claimEpochs(until, e1e2) },
 		func() (claim, error) {
-			return claimRun("E2 has 98.50 % when its loss is below 0.38", notebookE2Accuracy, firstOf(until, e1e2), "")
+			return claimRun("E2 has 98.50 % when its loss is below 0.38", notebookE2Accuracy,
+				firstOf(until, e1e2), "")
 		},
 		func() (claim, error) { return claimHeavy(find("penalties")), nil },
 	} {
@@ -140,14 +146,16 @@ func claimRun(text string, accuracy float64, s *committed, setting string) (clai
 		values = s.runs.where("setting", setting).number("test_accuracy")
 	}
 	if len(values) < 5 {
-		return claim{text, rule, undecided, fmt.Sprintf("%s in study %s, five are needed", count(len(values), "run"), s.Study)}, nil
+		return claim{text, rule, undecided, fmt.Sprintf("%s in study %s, five are needed",
+			count(len(values), "run"), s.Study)}, nil
 	}
 	interval, err := statistics.PredictionInterval(values, level)
 	if err != nil {
 		return claim{}, err
 	}
 	c := claim{text, rule, refuted, fmt.Sprintf("%s, %s: %s; one more run: %.2f … %.2f %%",
-		count(len(values), "seed"), s.Study, plusMinus(values, 100, 2, " %"), 100*interval.Low, 100*interval.High)}
+		count(len(values), "seed"), s.Study, plusMinus(values, 100, 2, " %"), 100*interval.Low,
+		100*interval.High)}
 	if interval.Contains(accuracy) {
 		c.verdict = confirmed
 	}
@@ -169,12 +177,14 @@ func claimOverfit(s *committed, e1, heldBack string) (claim, error) {
 	if !ok || !okLow || !okHigh {
 		return claim{text, rule, undecided, "study " + s.Study + " has no gap of E1"}, nil
 	}
-	numbers := fmt.Sprintf("study %s, gap of %s: %.2f points (%.2f … %.2f)", s.Study, e1, 100*mean, 100*low, 100*high)
+	numbers := fmt.Sprintf("study %s, gap of %s: %.2f points (%.2f … %.2f)", s.Study, e1, 100*mean,
+		100*low, 100*high)
 	difference, ok := readDifference(s, "gap", heldBack, e1)
 	if !ok {
 		return claim{text, rule, undecided, numbers + "; not compared with that of " + heldBack}, nil
 	}
-	c := claim{text, rule, undecided, numbers + fmt.Sprintf("; that of %s less it: ", heldBack) + difference.text(metrics()[1])}
+	c := claim{text, rule, undecided, numbers + fmt.Sprintf("; that of %s less it: ", heldBack) +
+		difference.text(metrics()[1])}
 	switch {
 	case high <= 0 || difference.significant && difference.value > 0:
 		c.verdict = refuted
@@ -195,7 +205,8 @@ type difference struct {
 func readDifference(s *committed, key, setting, reference string) (difference, bool) {
 	row := s.comparisons.where("metric", key).where("setting", setting).where("reference", reference)
 	var d difference
-	for name, into := range map[string]*float64{"difference": &d.value, "low": &d.low, "high": &d.high, "p_holm": &d.p} {
+	for name, into := range map[string]*float64{"difference": &d.value, "low": &d.low, "high": &d.high,
+		"p_holm": &d.p} {
 		x, ok := row.one(name)
 		if !ok {
 			return d, false
@@ -213,9 +224,11 @@ func readDifference(s *committed, key, setting, reference string) (difference, b
 }
 
 func (d difference) text(m metric) string {
-	text := fmt.Sprintf("%s%s (%s … %s), %s, %s pairs of seeds", m.difference(d.value), m.unit(), m.difference(d.low), m.difference(d.high), pValue(d.p), d.pairs)
+	text := fmt.Sprintf("%s%s (%s … %s), %s, %s pairs of seeds", m.difference(d.value), m.unit(),
+		m.difference(d.low), m.difference(d.high), pValue(d.p), d.pairs)
 	if d.images != nil {
-		text += fmt.Sprintf("; over seeds and test images %s … %s", m.difference(d.images.Low), m.difference(d.images.High))
+		text += fmt.Sprintf("; over seeds and test images %s … %s", m.difference(d.images.Low),
+			m.difference(d.images.High))
 	}
 	return text
 }
@@ -247,7 +260,8 @@ func claimDifference(text, rule, key string, s *committed) claim {
 // claimLonger compares epochs, and not seconds: the runs shared their machine.
 func claimLonger(s *committed) (claim, error) {
 	text := "E2 takes longer training than E1"
-	rule := fmt.Sprintf("the 95 %% interval of the mean of E2's epochs lies above E1's %d", notebookE1Epochs)
+	rule := fmt.Sprintf("the 95 %% interval of the mean of E2's epochs lies above E1's %d",
+		notebookE1Epochs)
 	if s == nil {
 		return notRun(text, rule, e1e2Study), nil
 	}
@@ -260,7 +274,8 @@ func claimLonger(s *committed) (claim, error) {
 		return claim{}, err
 	}
 	c := claim{text, rule, undecided, fmt.Sprintf("%s: %.0f … %.0f epochs, mean %.1f (%.1f … %.1f)",
-		count(len(epochs), "seed"), slices.Min(epochs), slices.Max(epochs), statistics.Mean(epochs), interval.Low, interval.High)}
+		count(len(epochs), "seed"), slices.Min(epochs), slices.Max(epochs), statistics.Mean(epochs),
+		interval.Low, interval.High)}
 	switch {
 	case interval.Low > notebookE1Epochs:
 		c.verdict = confirmed
@@ -282,7 +297,8 @@ func claimEpochs(studies ...*committed) (claim, error) {
 	reached, missed := e2Runs(s)
 	epochs := reached.number("epochs")
 	if len(epochs) < 5 {
-		return claim{text, rule, undecided, fmt.Sprintf("%s reached it, five are needed", count(len(epochs), "run"))}, nil
+		return claim{text, rule, undecided, fmt.Sprintf("%s reached it, five are needed",
+			count(len(epochs), "run"))}, nil
 	}
 	logs := make([]float64, len(epochs))
 	for i, n := range epochs {
@@ -293,8 +309,10 @@ func claimEpochs(studies ...*committed) (claim, error) {
 		return claim{}, err
 	}
 	low, high := math.Exp(interval.Low), math.Exp(interval.High)
-	c := claim{text, rule, refuted, fmt.Sprintf("%s: %.0f … %.0f epochs, median %.1f; one more run: %.0f … %.0f",
-		count(len(epochs), "seed"), slices.Min(epochs), slices.Max(epochs), statistics.Quantile(epochs, 0.5), low, high)}
+	c := claim{text, rule, refuted,
+		fmt.Sprintf("%s: %.0f … %.0f epochs, median %.1f; one more run: %.0f … %.0f",
+			count(len(epochs), "seed"), slices.Min(epochs), slices.Max(epochs),
+			statistics.Quantile(epochs, 0.5), low, high)}
 	if low <= notebookEpochs && notebookEpochs <= high {
 		c.verdict = confirmed
 	}
@@ -309,7 +327,9 @@ func claimEpochs(studies ...*committed) (claim, error) {
 // network that guesses.
 func claimHeavy(s *committed) claim {
 	text := "With λ1 = 0.5, λ2 = 0.1 the loss starts near 13 and does not get far"
-	rule := fmt.Sprintf("the loss of the first epoch's last batch, which the notebook's line after an epoch shows, is within %v of 13, and no run has a test accuracy above 20 %%", heavyTolerance)
+	rule := fmt.Sprintf(
+		"the loss of the first epoch's last batch, which the notebook's line after an epoch shows, is within %v of 13, and no run has a test accuracy above 20 %%",
+		heavyTolerance)
 	if s == nil {
 		return notRun(text, rule, "penalties")
 	}
@@ -318,8 +338,11 @@ func claimHeavy(s *committed) claim {
 	if len(losses) == 0 || len(accuracies) == 0 {
 		return claim{text, rule, undecided, "study " + s.Study + " has no such run"}
 	}
-	c := claim{text, rule, confirmed, fmt.Sprintf("%s: after the first epoch %s, with a mean over it of %s; mean loss of the last epoch %s; test accuracy %s",
-		count(len(losses), "seed"), span(losses, 2), span(runs.number("first_mean_loss"), 2), span(runs.number("last_mean_loss"), 2), percentSpan(accuracies))}
+	c := claim{text, rule, confirmed,
+		fmt.Sprintf(
+			"%s: after the first epoch %s, with a mean over it of %s; mean loss of the last epoch %s; test accuracy %s",
+			count(len(losses), "seed"), span(losses, 2), span(runs.number("first_mean_loss"), 2),
+			span(runs.number("last_mean_loss"), 2), percentSpan(accuracies))}
 	for _, loss := range losses {
 		if math.Abs(loss-heavyLoss) > heavyTolerance {
 			c.verdict = refuted
@@ -333,7 +356,8 @@ func claimHeavy(s *committed) claim {
 
 // span shows the range of some numbers.
 func span(values []float64, digits int) string {
-	low, high := fmt.Sprintf("%.*f", digits, slices.Min(values)), fmt.Sprintf("%.*f", digits, slices.Max(values))
+	low, high := fmt.Sprintf("%.*f", digits, slices.Min(values)), fmt.Sprintf("%.*f", digits,
+		slices.Max(values))
 	if low == high {
 		return low
 	}
@@ -355,5 +379,6 @@ func writeClaims(out *bytes.Buffer, claims []claim) {
 		t.Rows = append(t.Rows, []string{c.text, string(c.verdict), c.numbers, c.rule})
 	}
 	document.WriteLeftTable(out, t)
-	fmt.Fprint(out, "\nA difference that is significant the other way refutes a claim, one that is not significant leaves it undecided.\n\n")
+	fmt.Fprint(out,
+		"\nA difference that is significant the other way refutes a claim, one that is not significant leaves it undecided.\n\n")
 }

@@ -58,7 +58,8 @@ func compare(settings []Setting) ([]comparison, error) {
 		for _, setting := range settings[1:] {
 			c, ok, err := compareOne(setting, settings[0], m)
 			if err != nil {
-				return nil, fmt.Errorf("compare %s of %s and %s: %w", m.name, setting.Name, settings[0].Name, err)
+				return nil, fmt.Errorf("compare %s of %s and %s: %w", m.name, setting.Name, settings[0].Name,
+					err)
 			}
 			if ok {
 				of = append(of, c)
@@ -108,7 +109,8 @@ func compareOne(setting, reference Setting, m metric) (c comparison, ok bool, er
 	if c.permutation, err = statistics.PairedPermutationTest(a, b, 0); err != nil {
 		return c, false, err
 	}
-	if c.bootstrap, err = statistics.Bootstrap(differences, statistics.Mean, resamples, level, 0); err != nil {
+	if c.bootstrap, err = statistics.Bootstrap(differences, statistics.Mean, resamples, level,
+		0); err != nil {
 		return c, false, err
 	}
 	if m.key == "test_accuracy" {
@@ -182,8 +184,10 @@ func (c comparison) sentence(comparisons int) string {
 	if !c.paired {
 		kind = "Welch's t-test"
 	}
-	text := fmt.Sprintf("%s against %s: %s %s%s (95 %% interval over seeds %s … %s; %s %s", c.setting, c.reference, c.metric.name,
-		c.metric.difference(c.test.Difference), c.metric.unit(), c.metric.difference(c.test.Interval.Low), c.metric.difference(c.test.Interval.High),
+	text := fmt.Sprintf("%s against %s: %s %s%s (95 %% interval over seeds %s … %s; %s %s", c.setting,
+		c.reference, c.metric.name,
+		c.metric.difference(c.test.Difference), c.metric.unit(), c.metric.difference(c.test.Interval.Low),
+		c.metric.difference(c.test.Interval.High),
 		kind, pValue(c.test.P))
 	if comparisons > 1 {
 		text += fmt.Sprintf(", after Holm's correction %s", pValue(c.adjusted))
@@ -206,12 +210,14 @@ func (c comparison) imagesSentence() string {
 			worse++
 		}
 	}
-	text := fmt.Sprintf("Image by image, McNemar's exact test (Holm-corrected over the pairs) tells %d of %s of same-seed models apart",
+	text := fmt.Sprintf(
+		"Image by image, McNemar's exact test (Holm-corrected over the pairs) tells %d of %s of same-seed models apart",
 		better+worse, count(len(c.mcnemar), "pair"))
 	if better+worse > 0 {
 		text += fmt.Sprintf(" (%s right more often in %d, less often in %d)", c.setting, better, worse)
 	}
-	text += fmt.Sprintf("; over seeds and test images together the interval is %s … %s points", c.metric.difference(c.images.Low), c.metric.difference(c.images.High))
+	text += fmt.Sprintf("; over seeds and test images together the interval is %s … %s points",
+		c.metric.difference(c.images.Low), c.metric.difference(c.images.High))
 	if c.significant() && c.images.Contains(0) {
 		text += ", which includes 0: with other test images the order could be another"
 	}

@@ -77,7 +77,8 @@ func (s *Study) addConfusion(d *document.Document) error {
 	}
 	d.Add(document.Figure{Name: "confusion", Caption: caption, SVG: svg, Data: table})
 	if label, answer, n := mostConfused(matrices[settings[0].Name]); n > 0 {
-		d.Say(fmt.Sprintf("Of %s the most frequent error is to take a %d for a %d: %.1f images a run.", settings[0].Name, label, answer, n))
+		d.Say(fmt.Sprintf("Of %s the most frequent error is to take a %d for a %d: %.1f images a run.",
+			settings[0].Name, label, answer, n))
 	}
 	return nil
 }
@@ -100,7 +101,8 @@ func meanConfusion(runs []Run) [][]float64 {
 func bestSetting(settings []Setting) Setting {
 	accuracy := metrics()[0]
 	return slices.MaxFunc(settings, func(a, b Setting) int {
-		switch x, y := statistics.Mean(accuracy.values(a.Runs)), statistics.Mean(accuracy.values(b.Runs)); {
+		switch x, y := statistics.Mean(accuracy.values(a.Runs)),
+			statistics.Mean(accuracy.values(b.Runs)); {
 		case x < y:
 			return -1
 		case x > y:

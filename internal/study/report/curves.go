@@ -42,7 +42,9 @@ func shown(settings []Setting) (some []Setting, note string) {
 		kept[setting.Name] = true
 	}
 	some = slices.DeleteFunc(slices.Clone(settings), func(s Setting) bool { return !kept[s.Name] })
-	return some, fmt.Sprintf("Drawn are the first setting and the %d with the highest test accuracy of %d; the data have all.", mostLines-1, len(settings))
+	return some, fmt.Sprintf(
+		"Drawn are the first setting and the %d with the highest test accuracy of %d; the data have all.",
+		mostLines-1, len(settings))
 }
 
 // curve is a quantity by epoch over a setting's runs.
@@ -90,15 +92,20 @@ type quantity struct {
 func quantities(settings []Setting) []quantity {
 	all := []quantity{
 		{"mean_loss", "mean training loss", 1, func(e train.Epoch) *float64 { return &e.MeanLoss }},
-		{"train_accuracy", "accuracy while training (%)", 100, func(e train.Epoch) *float64 { return &e.TrainAccuracy }},
-		{"test_accuracy", "test accuracy (%)", 100, func(e train.Epoch) *float64 { return e.TestAccuracy }},
+		{"train_accuracy", "accuracy while training (%)", 100, func(e train.Epoch) *float64 {
+			return &e.TrainAccuracy
+		}},
+		{"test_accuracy", "test accuracy (%)", 100, func(e train.Epoch) *float64 {
+			return e.TestAccuracy
+		}},
 	}
 	for _, setting := range settings {
 		for _, run := range setting.Runs {
 			for _, epoch := range run.History {
 				if epoch.MeanCrossEntropy != epoch.MeanLoss {
 					all[0].name = "mean training loss with penalties"
-					without := quantity{"mean_cross_entropy", "mean training loss without penalties", 1, func(e train.Epoch) *float64 { return &e.MeanCrossEntropy }}
+					without := quantity{"mean_cross_entropy", "mean training loss without penalties", 1,
+						func(e train.Epoch) *float64 { return &e.MeanCrossEntropy }}
 					return slices.Insert(all, 1, without)
 				}
 			}
@@ -115,7 +122,8 @@ func (s *Study) addCurves(d *document.Document) error {
 		for _, q := range measured {
 			c := curveOf(setting.Runs, q.of)
 			for i, epoch := range c.epochs {
-				data.Row(setting.Name, q.key, strconv.Itoa(epoch), strconv.Itoa(c.runs[i]), document.Number(c.mean[i]), document.Number(c.low[i]), document.Number(c.high[i]))
+				data.Row(setting.Name, q.key, strconv.Itoa(epoch), strconv.Itoa(c.runs[i]),
+					document.Number(c.mean[i]), document.Number(c.low[i]), document.Number(c.high[i]))
 			}
 		}
 	}
@@ -193,7 +201,8 @@ func cutNote(plots []*plot.Plot, measured []quantity, drawn []Setting) string {
 	for i, q := range measured {
 		for _, setting := range drawn {
 			c := curveOf(setting.Runs, q.of)
-			if len(c.epochs) > 0 && (q.scale*c.high[0] > plots[i].Y.Max || q.scale*c.low[0] < plots[i].Y.Min) {
+			if len(c.epochs) > 0 &&
+				(q.scale*c.high[0] > plots[i].Y.Max || q.scale*c.low[0] < plots[i].Y.Min) {
 				return "Where the first epoch would flatten the others it is cut off."
 			}
 		}

@@ -32,21 +32,26 @@ func writeEpochs(out *bytes.Buffer, studies []committed, histories string) error
 		return err
 	}
 	fmt.Fprint(out, "## Epochs until the mean loss is below 0.38\n\n")
-	t := document.Table{Head: []string{"E2 until its mean loss, penalties included, is below 0.38", "seeds", "epochs", "test accuracy then"}}
+	t := document.Table{Head: []string{"E2 until its mean loss, penalties included, is below 0.38",
+		"seeds", "epochs", "test accuracy then"}}
 	t.Rows = append(t.Rows,
 		[]string{"the notebook", "1", "about 80", "98.50 %"},
 		[]string{"PyTorch 2.15, seed 0, an earlier machine", "1", "29", "98.33 %"},
-		[]string{"PyTorch 2.15, seed 0, docs/e2/pytorch.csv", "1", strconv.Itoa(crossed), percent(accuracyThen)},
+		[]string{"PyTorch 2.15, seed 0, docs/e2/pytorch.csv", "1", strconv.Itoa(crossed),
+			percent(accuracyThen)},
 		[]string{"Slipway, seed 0, docs/e2/slipway.csv", "1", strconv.Itoa(own), percent(ownAccuracy)})
 	losses := [][]float64{slipway.number("mean_loss")}
 	var note string
-	if i := slices.IndexFunc(studies, func(s committed) bool { return s.Study == untilLossStudy }); i >= 0 {
+	if i := slices.IndexFunc(studies, func(s committed) bool {
+		return s.Study == untilLossStudy
+	}); i >= 0 {
 		s := studies[i]
 		reached, missed := e2Runs(&s)
 		epochs, accuracies := reached.number("epochs"), reached.number("test_accuracy")
 		if len(epochs) > 0 {
 			t.Rows = append(t.Rows, []string{"Slipway, study " + s.Study, strconv.Itoa(len(epochs)),
-				fmt.Sprintf("%s; median %.1f, mean %.1f", span(epochs, 0), statistics.Quantile(epochs, 0.5), statistics.Mean(epochs)),
+				fmt.Sprintf("%s; median %.1f, mean %.1f", span(epochs, 0), statistics.Quantile(epochs, 0.5),
+					statistics.Mean(epochs)),
 				fmt.Sprintf("%s (%s)", plusMinus(accuracies, 100, 2, " %"), percentSpan(accuracies))})
 		}
 		if note, err = predictEpochs(epochs, missed, crossed); err != nil {
@@ -60,7 +65,9 @@ func writeEpochs(out *bytes.Buffer, studies []committed, histories string) error
 	document.WriteLeftTable(out, t)
 	out.WriteString(note)
 	explainEpochs(out, losses)
-	fmt.Fprintf(out, "\nPyTorch itself crossed in epoch 29 on one machine and in epoch %d on another, from the same seed: rounding alone decides there. From equal weights, batches and dropout masks ten losses of Slipway and PyTorch agree to 1e-4 (train/parity\\_test.go).\n\n", crossed)
+	fmt.Fprintf(out,
+		"\nPyTorch itself crossed in epoch 29 on one machine and in epoch %d on another, from the same seed: rounding alone decides there. From equal weights, batches and dropout masks ten losses of Slipway and PyTorch agree to 1e-4 (train/parity\\_test.go).\n\n",
+		crossed)
 	return nil
 }
 
@@ -68,7 +75,9 @@ func writeEpochs(out *bytes.Buffer, studies []committed, histories string) error
 func predictEpochs(epochs []float64, missed, pytorch int) (string, error) {
 	text := ""
 	if missed > 0 {
-		text = fmt.Sprintf("\n%s did not get below it within the cap of epochs, and is not in the table.\n", count(missed, "run"))
+		text = fmt.Sprintf(
+			"\n%s did not get below it within the cap of epochs, and is not in the table.\n",
+			count(missed, "run"))
 	}
 	if len(epochs) < 5 {
 		return text, nil
@@ -82,11 +91,14 @@ func predictEpochs(epochs []float64, missed, pytorch int) (string, error) {
 		return "", err
 	}
 	low, high := math.Exp(interval.Low), math.Exp(interval.High)
-	text += fmt.Sprintf("\nOne more run of Slipway would need %.0f … %.0f epochs (95 %% prediction interval of the logarithms).", low, high)
+	text += fmt.Sprintf(
+		"\nOne more run of Slipway would need %.0f … %.0f epochs (95 %% prediction interval of the logarithms).",
+		low, high)
 	for _, other := range []struct {
 		who    string
 		epochs float64
-	}{{"The notebook's 80", notebookEpochs}, {"PyTorch's 29", 29}, {fmt.Sprintf("PyTorch's %d", pytorch), float64(pytorch)}} {
+	}{{"The notebook's 80", notebookEpochs}, {"PyTorch's 29", 29},
+		{fmt.Sprintf("PyTorch's %d", pytorch), float64(pytorch)}} {
 		where := "lies in it"
 		if other.epochs < low || other.epochs > high {
 			where = "lies outside"
@@ -130,10 +142,13 @@ func explainEpochs(out *bytes.Buffer, losses [][]float64) {
 		return
 	}
 	jump, fall := statistics.StandardDeviation(changes), statistics.Mean(falls)
-	fmt.Fprintf(out, "\nWhy they differ: after epoch %d the mean loss (%s of Slipway, of at least %d epochs each) falls by %.5f an epoch on average, and jumps by %.5f from one epoch to the next (standard deviation)",
+	fmt.Fprintf(out,
+		"\nWhy they differ: after epoch %d the mean loss (%s of Slipway, of at least %d epochs each) falls by %.5f an epoch on average, and jumps by %.5f from one epoch to the next (standard deviation)",
 		settled, count(runs, "run"), 2*settled, fall, jump)
 	if fall > 0 && jump > fall {
-		fmt.Fprintf(out, ": as much as %.0f epochs of falling. Which epoch is the first below the threshold is luck as much as training.", jump/fall)
+		fmt.Fprintf(out,
+			": as much as %.0f epochs of falling. Which epoch is the first below the threshold is luck as much as training.",
+			jump/fall)
 	} else {
 		fmt.Fprint(out, ".")
 	}

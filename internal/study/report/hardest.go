@@ -29,10 +29,12 @@ func (s *Study) addHardest(d *document.Document) error {
 		d.Say("Every run is right on every test image.")
 		return nil
 	}
-	data := document.NewCSV("index", "label", "runs_wrong", "runs", "most_frequent_wrong_answer", "mean_probability_of_label")
+	data := document.NewCSV("index", "label", "runs_wrong", "runs", "most_frequent_wrong_answer",
+		"mean_probability_of_label")
 	always := 0
 	for _, h := range images {
-		data.Row(strconv.Itoa(h.index), strconv.Itoa(h.label), strconv.Itoa(h.wrong), strconv.Itoa(runs), strconv.Itoa(h.answer), document.Number(h.probability))
+		data.Row(strconv.Itoa(h.index), strconv.Itoa(h.label), strconv.Itoa(h.wrong), strconv.Itoa(runs),
+			strconv.Itoa(h.answer), document.Number(h.probability))
 		if h.wrong == runs {
 			always++
 		}
@@ -52,8 +54,11 @@ func (s *Study) addHardest(d *document.Document) error {
 		return err
 	}
 	d.Add(document.Figure{Name: "hardest", PNG: encoded, Data: table,
-		Caption: fmt.Sprintf("The %s that most of the %s get wrong: label > most frequent wrong answer, and the share of the runs that are wrong. The data have every image that a run gets wrong.", count(len(sheet), "test image"), count(runs, "run"))})
-	d.Say(fmt.Sprintf("%s of %d are wrong in at least one run, %d in all %d.", count(len(images), "image"), s.Test.Len(), always, runs))
+		Caption: fmt.Sprintf(
+			"The %s that most of the %s get wrong: label > most frequent wrong answer, and the share of the runs that are wrong. The data have every image that a run gets wrong.",
+			count(len(sheet), "test image"), count(runs, "run"))})
+	d.Say(fmt.Sprintf("%s of %d are wrong in at least one run, %d in all %d.",
+		count(len(images), "image"), s.Test.Len(), always, runs))
 	return nil
 }
 

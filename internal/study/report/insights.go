@@ -108,7 +108,9 @@ func readReport(dir string) (s committed, err error) {
 		return s, fmt.Errorf("%s: %w; write the report again", path, err)
 	}
 	if s.Quick {
-		return s, fmt.Errorf("%s is of a study's short form, which answers nothing; write the report of the whole study there", path)
+		return s, fmt.Errorf(
+			"%s is of a study's short form, which answers nothing; write the report of the whole study there",
+			path)
 	}
 	for _, file := range []struct {
 		name     string
@@ -116,7 +118,8 @@ func readReport(dir string) (s committed, err error) {
 		optional *bool
 	}{
 		{RunsFile, &s.runs, nil}, {SettingsFile, &s.settings, nil}, {historiesFile, &s.histories, nil},
-		{ComparisonsFile, &s.comparisons, &s.hasComparisons}, {robustnessName + ".csv", &s.robustness, &s.hasRobustness},
+		{ComparisonsFile, &s.comparisons, &s.hasComparisons},
+		{robustnessName + ".csv", &s.robustness, &s.hasRobustness},
 		{unseenFile, &s.unseen, &s.hasUnseen},
 	} {
 		*file.into, err = readTable(filepath.Join(dir, file.name))
@@ -141,7 +144,8 @@ func writeStudy(out *bytes.Buffer, s committed, link string) error {
 	if s.Question != "" {
 		fmt.Fprintf(out, "Asked: %s\n\n", document.EscapeMarkdown(s.Question))
 	}
-	fmt.Fprintf(out, "%s [The report](%s/%s/%s) has the figures.\n\n", document.EscapeMarkdown(s.Extent), link, s.folder, MarkdownFile)
+	fmt.Fprintf(out, "%s [The report](%s/%s/%s) has the figures.\n\n",
+		document.EscapeMarkdown(s.Extent), link, s.folder, MarkdownFile)
 	document.WriteMarkdownTable(out, s.Table)
 	fmt.Fprintf(out, "\nFound: %s\n", document.EscapeMarkdown(s.Headline))
 	for _, finding := range s.Findings {
@@ -150,7 +154,8 @@ func writeStudy(out *bytes.Buffer, s committed, link string) error {
 	if len(s.Findings) > 0 {
 		fmt.Fprintln(out)
 	}
-	fmt.Fprintf(out, "\n![test accuracy of study %s](%s/%s/accuracy.svg)\n\n", document.EscapeMarkdown(s.Study), link, s.folder)
+	fmt.Fprintf(out, "\n![test accuracy of study %s](%s/%s/accuracy.svg)\n\n",
+		document.EscapeMarkdown(s.Study), link, s.folder)
 	return nil
 }
 
@@ -165,7 +170,8 @@ func writeOpen(out *bytes.Buffer, studies []committed, claims []claim) {
 	}
 	for _, s := range studies {
 		if s.Missing > 0 {
-			open = append(open, fmt.Sprintf("Study %s is not finished: %d of its runs are missing.", s.Study, s.Missing))
+			open = append(open, fmt.Sprintf("Study %s is not finished: %d of its runs are missing.", s.Study,
+				s.Missing))
 		}
 		few := 0
 		for _, setting := range s.settings.column("setting") {
@@ -174,7 +180,10 @@ func writeOpen(out *bytes.Buffer, studies []committed, claims []claim) {
 			}
 		}
 		if few > 0 && s.Study != "search" {
-			open = append(open, fmt.Sprintf("In study %s %d of %d settings have fewer than %d seeds: they show a range, and compare nothing.", s.Study, few, len(s.settings.rows), fewestSeeds))
+			open = append(open,
+				fmt.Sprintf(
+					"In study %s %d of %d settings have fewer than %d seeds: they show a range, and compare nothing.",
+					s.Study, few, len(s.settings.rows), fewestSeeds))
 		}
 	}
 	for _, text := range open {

@@ -42,7 +42,8 @@ func checkInsights(t *testing.T, s *Study) {
 	markdown := string(text)
 	// With dropout so few steps leave the network far behind: by the rule it does
 	// not generalise better, whatever the name.
-	if row := findLine(t, markdown, "| E2 generalises better than E1 |"); !strings.Contains(row, "| refuted |") || !strings.Contains(row, "3 pairs of seeds") {
+	if row := findLine(t, markdown, "| E2 generalises better than E1 |"); !strings.Contains(row,
+		"| refuted |") || !strings.Contains(row, "3 pairs of seeds") {
 		t.Errorf("generalisation: %s", row)
 	}
 	for start, verdict := range map[string]string{
@@ -56,7 +57,8 @@ func checkInsights(t *testing.T, s *Study) {
 			t.Errorf("%s should be %s", row, verdict)
 		}
 	}
-	if !strings.Contains(markdown, "](../experiments/e1-e2/report.md)") || !strings.Contains(markdown, "not measured in study e1-e2") {
+	if !strings.Contains(markdown, "](../experiments/e1-e2/report.md)") ||
+		!strings.Contains(markdown, "not measured in study e1-e2") {
 		t.Error("no link to the report, or no word on what was not measured")
 	}
 	// The short form answers nothing.
@@ -64,16 +66,19 @@ func checkInsights(t *testing.T, s *Study) {
 	if err := renamed.Write(filepath.Join(folder, e1e2Study)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Insights(folder, e2Histories, "x"); err == nil || !strings.Contains(err.Error(), "short form") {
+	if _, err := Insights(folder, e2Histories, "x"); err == nil ||
+		!strings.Contains(err.Error(), "short form") {
 		t.Errorf("a report of the short form: %v", err)
 	}
 	if err := os.Remove(filepath.Join(folder, e1e2Study, SummaryFile)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, e1e2Study, SummaryFile), []byte("{"), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, e1e2Study, SummaryFile), []byte("{"),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Insights(folder, e2Histories, "x"); err == nil || !strings.Contains(err.Error(), SummaryFile) {
+	if _, err := Insights(folder, e2Histories, "x"); err == nil ||
+		!strings.Contains(err.Error(), SummaryFile) {
 		t.Errorf("a damaged summary: %v", err)
 	}
 }
@@ -97,7 +102,8 @@ func TestRulesOfTheClaims(t *testing.T) {
 		return c.verdict
 	}
 	runs := func(head string, rows ...string) *committed {
-		return &committed{Summary: Summary{Study: e1e2Study}, runs: parseTable(t, head+"\n"+strings.Join(rows, "\n")+"\n")}
+		return &committed{Summary: Summary{Study: e1e2Study},
+			runs: parseTable(t, head+"\n"+strings.Join(rows, "\n")+"\n")}
 	}
 	until := func(epochs ...string) *committed {
 		var rows []string
@@ -107,15 +113,17 @@ func TestRulesOfTheClaims(t *testing.T) {
 		return runs("setting,stopped,test_accuracy,epochs", rows...)
 	}
 	heavy := func(loss, accuracy string) *committed {
-		return runs("setting,l1,l2,first_mean_loss,loss_after_first_epoch,last_mean_loss,test_accuracy", "x,0.5,0.1,28,"+loss+",2.5,"+accuracy)
+		return runs("setting,l1,l2,first_mean_loss,loss_after_first_epoch,last_mean_loss,test_accuracy",
+			"x,0.5,0.1,28,"+loss+",2.5,"+accuracy)
 	}
 	missed := until("60", "90", "75", "82", "70")
 	missed.runs.rows = append(missed.runs.rows, []string{"E2", "epochs", "0.98", "120"})
 	comparison := func(metric, difference, p string) *committed {
 		s := runs("setting,test_accuracy", "E1,0.98")
 		s.settings = parseTable(t, "setting,gap_mean,gap_low,gap_high\nE1,0.007,0.006,0.008\n")
-		s.comparisons = parseTable(t, "metric,setting,reference,pairs,difference,low,high,p_holm,images_low,images_high\n"+
-			metric+",E2,E1,10,"+difference+",-0.1,0.1,"+p+",-0.2,0.2\n")
+		s.comparisons = parseTable(t,
+			"metric,setting,reference,pairs,difference,low,high,p_holm,images_low,images_high\n"+metric+
+				",E2,E1,10,"+difference+",-0.1,0.1,"+p+",-0.2,0.2\n")
 		return s
 	}
 	accuracies := func(rows ...string) *committed {
@@ -140,15 +148,26 @@ func TestRulesOfTheClaims(t *testing.T) {
 		{"not near 13", claimHeavy(heavy("9.7", "0.1135")).verdict, refuted},
 		{"near 13, and learning", claimHeavy(heavy("13.4", "0.6")).verdict, refuted},
 		{"without such a run", claimHeavy(runs("setting,l1,l2", "x,0,0")).verdict, undecided},
-		{"98.58 among ours", verdictOf(claimRun("", notebookE1Accuracy, accuracies("0.985", "0.986", "0.9855", "0.9862", "0.9851"), settingE1)), confirmed},
-		{"98.58 above ours", verdictOf(claimRun("", notebookE1Accuracy, accuracies("0.975", "0.976", "0.9755", "0.9762", "0.9751"), settingE1)), refuted},
-		{"better", claimDifference("", "", "test_accuracy", comparison("test_accuracy", "0.002", "0.01")).verdict, confirmed},
-		{"worse", claimDifference("", "", "test_accuracy", comparison("test_accuracy", "-0.002", "0.01")).verdict, refuted},
-		{"not distinguishable", claimDifference("", "", "test_accuracy", comparison("test_accuracy", "0.002", "0.06")).verdict, undecided},
-		{"not measured", claimDifference("", "", "test_accuracy", comparison("gap", "0.002", "0.06")).verdict, undecided},
-		{"a gap that E2 closes", verdictOf(claimOverfit(comparison("gap", "-0.004", "0.001"), settingE1, settingE2)), confirmed},
-		{"a gap that E2 widens", verdictOf(claimOverfit(comparison("gap", "0.004", "0.001"), settingE1, settingE2)), refuted},
-		{"a gap that E2 has too", verdictOf(claimOverfit(comparison("gap", "-0.001", "0.2"), settingE1, settingE2)), undecided},
+		{"98.58 among ours",
+			verdictOf(claimRun("", notebookE1Accuracy, accuracies("0.985", "0.986", "0.9855", "0.9862",
+				"0.9851"), settingE1)), confirmed},
+		{"98.58 above ours",
+			verdictOf(claimRun("", notebookE1Accuracy, accuracies("0.975", "0.976", "0.9755", "0.9762",
+				"0.9751"), settingE1)), refuted},
+		{"better", claimDifference("", "", "test_accuracy",
+			comparison("test_accuracy", "0.002", "0.01")).verdict, confirmed},
+		{"worse", claimDifference("", "", "test_accuracy",
+			comparison("test_accuracy", "-0.002", "0.01")).verdict, refuted},
+		{"not distinguishable", claimDifference("", "", "test_accuracy",
+			comparison("test_accuracy", "0.002", "0.06")).verdict, undecided},
+		{"not measured",
+			claimDifference("", "", "test_accuracy", comparison("gap", "0.002", "0.06")).verdict, undecided},
+		{"a gap that E2 closes",
+			verdictOf(claimOverfit(comparison("gap", "-0.004", "0.001"), settingE1, settingE2)), confirmed},
+		{"a gap that E2 widens",
+			verdictOf(claimOverfit(comparison("gap", "0.004", "0.001"), settingE1, settingE2)), refuted},
+		{"a gap that E2 has too",
+			verdictOf(claimOverfit(comparison("gap", "-0.001", "0.2"), settingE1, settingE2)), undecided},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %s, want %s", c.what, c.got, c.want)
@@ -181,7 +200,8 @@ func TestPyTorchCrossesWhereItsHistorySays(t *testing.T) {
 	if err != nil || epoch != 11 || accuracy != 0.9799 {
 		t.Errorf("epoch %d, %v (%v)", epoch, accuracy, err)
 	}
-	if _, _, err := firstBelow(parseTable(t, "epoch,mean_loss,test_accuracy\n1,0.5,0.9\n")); err == nil {
+	if _, _, err := firstBelow(parseTable(t,
+		"epoch,mean_loss,test_accuracy\n1,0.5,0.9\n")); err == nil {
 		t.Error("a history that never gets below has no error")
 	}
 }

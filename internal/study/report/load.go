@@ -69,12 +69,15 @@ func Load(dir string, test *dataset.Set) (*Study, error) {
 		return nil, fmt.Errorf("%s: %w; experiment run trains them", dir, ErrNoRuns)
 	}
 	if known := plan.Test.SHA256; known != "" && test.Digest() != known {
-		return nil, fmt.Errorf("the study was tested on %s with the sha256 %s, %s has %s; name the place of the former with -test",
+		return nil, fmt.Errorf(
+			"the study was tested on %s with the sha256 %s, %s has %s; name the place of the former with -test",
 			plan.Test.Name, known, test.Name, test.Digest())
 	}
 	s := &Study{Plan: plan, Missing: plan.Size() - len(results)}
 	for _, result := range results {
-		i := slices.IndexFunc(s.Settings, func(setting Setting) bool { return setting.Name == result.Setting })
+		i := slices.IndexFunc(s.Settings, func(setting Setting) bool {
+			return setting.Name == result.Setting
+		})
 		if i < 0 {
 			i = len(s.Settings)
 			s.Settings = append(s.Settings, Setting{Name: result.Setting})
@@ -94,7 +97,8 @@ func Load(dir string, test *dataset.Set) (*Study, error) {
 			}
 		}
 		if run.Scores.Len() != s.Test.Len() {
-			return nil, fmt.Errorf("run %s answers %d images, others of the study %d; run the study again", result.Dir, run.Scores.Len(), s.Test.Len())
+			return nil, fmt.Errorf("run %s answers %d images, others of the study %d; run the study again",
+				result.Dir, run.Scores.Len(), s.Test.Len())
 		}
 		setting.Runs = append(setting.Runs, run)
 	}
@@ -119,7 +123,9 @@ func (s *Study) keepCommonCorruptions() {
 	}
 	for _, setting := range s.Settings {
 		for _, run := range setting.Runs {
-			maps.DeleteFunc(run.Robustness, func(name string, _ []float64) bool { return evaluated[name] < runs })
+			maps.DeleteFunc(run.Robustness, func(name string, _ []float64) bool {
+				return evaluated[name] < runs
+			})
 		}
 	}
 }
@@ -127,7 +133,8 @@ func (s *Study) keepCommonCorruptions() {
 // trainedToTheEnd is false of a run that diverged, by its record or because its final
 // weights give no number, and of one that was pruned.
 func trainedToTheEnd(result study.Result) bool {
-	return !math.IsNaN(result.TestLoss) && !strings.HasPrefix(result.Stopped, "diverged") && !strings.HasPrefix(result.Stopped, "pruned")
+	return !math.IsNaN(result.TestLoss) && !strings.HasPrefix(result.Stopped, "diverged") &&
+		!strings.HasPrefix(result.Stopped, "pruned")
 }
 
 func first(set *dataset.Set, n int) (*dataset.Set, error) {
@@ -161,7 +168,8 @@ func loadRun(result study.Result, test *dataset.Set) (Run, error) {
 	}
 	images := len(logits) / classes
 	if images == 0 || len(logits)%classes != 0 || images > test.Len() || classes < test.Classes {
-		return run, fmt.Errorf("%s holds %d logits, which are no answers of %d classes on %s (%d images); name the study's test set with -test",
+		return run, fmt.Errorf(
+			"%s holds %d logits, which are no answers of %d classes on %s (%d images); name the study's test set with -test",
 			filepath.Join(result.Dir, study.LogitsFile), len(logits), classes, test.Name, test.Len())
 	}
 	labels := make([]int, images)
@@ -176,8 +184,10 @@ func loadRun(result study.Result, test *dataset.Set) (Run, error) {
 		return run, fmt.Errorf("run %s: %w", result.Dir, err)
 	}
 	run.Correct = run.Scores.Correct()
-	if accuracy := float64(rightOf(run)) / float64(images); math.Abs(accuracy-result.TestAccuracy) > 1e-9 {
-		return run, fmt.Errorf("run %s says that its test accuracy is %v, its answers on the first %d images of %s give %v; name the study's test set with -test",
+	if accuracy := float64(rightOf(run)) / float64(images); math.Abs(
+		accuracy-result.TestAccuracy) > 1e-9 {
+		return run, fmt.Errorf(
+			"run %s says that its test accuracy is %v, its answers on the first %d images of %s give %v; name the study's test set with -test",
 			result.Dir, result.TestAccuracy, images, test.Name, accuracy)
 	}
 	if run.Bins, err = run.Scores.Reliability(bins); err != nil {
@@ -201,7 +211,8 @@ func readLogits(result study.Result) ([]float32, error) {
 		return nil, fmt.Errorf("read answers: %w", err)
 	}
 	if len(raw)%4 != 0 {
-		return nil, fmt.Errorf("%s: %d bytes are no whole number of float32; remove the run's folder, and run the study again",
+		return nil, fmt.Errorf(
+			"%s: %d bytes are no whole number of float32; remove the run's folder, and run the study again",
 			filepath.Join(result.Dir, study.LogitsFile), len(raw))
 	}
 	logits := make([]float32, len(raw)/4)
@@ -213,5 +224,7 @@ func readLogits(result study.Result) ([]float32, error) {
 
 // compared returns the settings that have a run, in their order.
 func (s *Study) compared() []Setting {
-	return slices.DeleteFunc(slices.Clone(s.Settings), func(setting Setting) bool { return len(setting.Runs) == 0 })
+	return slices.DeleteFunc(slices.Clone(s.Settings), func(setting Setting) bool {
+		return len(setting.Runs) == 0
+	})
 }

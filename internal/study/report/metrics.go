@@ -37,15 +37,16 @@ func metrics() []metric {
 			value: always(func(r Run) float64 { return r.TrainAccuracy - r.TestAccuracy })},
 		{key: "test_loss", name: "test loss", digits: 4, higher: "higher", lower: "lower",
 			value: always(func(r Run) float64 { return r.TestLoss })},
-		{key: "loss_gap", name: "test loss less training loss", digits: 4, higher: "larger", lower: "smaller",
-			value: always(func(r Run) float64 { return r.TestLoss - r.TrainLoss })},
-		{key: "calibration_error", name: "calibration error (ECE)", share: true, higher: "larger", lower: "smaller",
-			value: always(func(r Run) float64 { return r.CalibrationError })},
-		{key: "robust_accuracy", name: "accuracy on corrupted images", share: true, higher: "higher", lower: "lower",
-			value: robustAccuracy},
-		{key: "noise_accuracy", name: "accuracy under noise", share: true, higher: "higher", lower: "lower",
-			value: noiseAccuracy},
-		{key: "unseen_accuracy", name: "accuracy on the UCI digits", share: true, higher: "higher", lower: "lower",
+		{key: "loss_gap", name: "test loss less training loss", digits: 4, higher: "larger",
+			lower: "smaller", value: always(func(r Run) float64 { return r.TestLoss - r.TrainLoss })},
+		{key: "calibration_error", name: "calibration error (ECE)", share: true, higher: "larger",
+			lower: "smaller", value: always(func(r Run) float64 { return r.CalibrationError })},
+		{key: "robust_accuracy", name: "accuracy on corrupted images", share: true, higher: "higher",
+			lower: "lower", value: robustAccuracy},
+		{key: "noise_accuracy", name: "accuracy under noise", share: true, higher: "higher",
+			lower: "lower", value: noiseAccuracy},
+		{key: "unseen_accuracy", name: "accuracy on the UCI digits", share: true, higher: "higher",
+			lower: "lower",
 			value: func(r Run) (float64, bool) { return unseenAccuracy(r, digitsName) }},
 	}
 }
@@ -135,7 +136,8 @@ type spread struct {
 }
 
 func spreadOf(values []float64) spread {
-	s := spread{n: len(values), mean: statistics.Mean(values), deviation: statistics.StandardDeviation(values)}
+	s := spread{n: len(values), mean: statistics.Mean(values),
+		deviation: statistics.StandardDeviation(values)}
 	s.interval = statistics.Interval{Low: s.mean, High: s.mean}
 	if s.n == 0 {
 		return s

@@ -48,7 +48,8 @@ func dotPlot(rows []dotRow, x string, zero bool) ([]byte, error) {
 		p.Add(line)
 	}
 	room(p)
-	return chart.SVG([][]*plot.Plot{{p}}, nil, chart.PageWidth, vg.Length(len(rows))*0.75*vg.Centimeter+2.2*vg.Centimeter)
+	return chart.SVG([][]*plot.Plot{{p}}, nil, chart.PageWidth,
+		vg.Length(len(rows))*0.75*vg.Centimeter+2.2*vg.Centimeter)
 }
 
 // room widens the range a little, and a range of one value enough to have ticks.
@@ -70,14 +71,16 @@ func addDots(p *plot.Plot, row dotRow, y float64) error {
 		if err != nil {
 			return fmt.Errorf("dots of %s: %w", row.name, err)
 		}
-		dots.GlyphStyle = draw.GlyphStyle{Color: chart.Translucent(palette.Colour(0), 0.45), Radius: vg.Points(2.2), Shape: draw.CircleGlyph{}}
+		dots.GlyphStyle = draw.GlyphStyle{Color: chart.Translucent(palette.Colour(0), 0.45),
+			Radius: vg.Points(2.2), Shape: draw.CircleGlyph{}}
 		p.Add(dots)
 	}
 	bar := func(interval *[2]float64, width vg.Length, c color.Color) error {
 		if interval == nil {
 			return nil
 		}
-		line, err := plotter.NewLine(plotter.XYs{{X: interval[0], Y: y + 0.12}, {X: interval[1], Y: y + 0.12}})
+		line, err := plotter.NewLine(plotter.XYs{{X: interval[0], Y: y + 0.12},
+			{X: interval[1], Y: y + 0.12}})
 		if err != nil {
 			return fmt.Errorf("interval of %s: %w", row.name, err)
 		}
@@ -95,7 +98,8 @@ func addDots(p *plot.Plot, row dotRow, y float64) error {
 	if err != nil {
 		return fmt.Errorf("mean of %s: %w", row.name, err)
 	}
-	mean.GlyphStyle = draw.GlyphStyle{Color: palette.Colour(1), Radius: vg.Points(3.4), Shape: draw.CircleGlyph{}}
+	mean.GlyphStyle = draw.GlyphStyle{Color: palette.Colour(1), Radius: vg.Points(3.4),
+		Shape: draw.CircleGlyph{}}
 	p.Add(mean)
 	return nil
 }

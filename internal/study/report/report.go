@@ -10,7 +10,8 @@ import (
 // figureNames lists the files of figures that not every report has.
 func figureNames() []string {
 	var names []string
-	for _, name := range []string{"curves", "accuracy", "gap", "comparisons", "weights", "calibration", "confusion", robustnessName, "time", searchName} {
+	for _, name := range []string{"curves", "accuracy", "gap", "comparisons", "weights", "calibration",
+		"confusion", robustnessName, "time", searchName} {
 		names = append(names, name+".svg", name+".csv")
 	}
 	return append(names, "hardest.png", "hardest.csv", mcnemarFile, unseenFile)
@@ -36,7 +37,8 @@ func (s *Study) document() (*document.Document, error) {
 	for _, part := range []func(*document.Document) error{
 		s.addAccuracy,
 		func(d *document.Document) error { return s.addComparisons(d, comparisons) },
-		s.addSearch, s.addCurves, s.addGap, s.addRobustness, s.addUnseen, s.addCalibration, s.addWeights, s.addConfusion, s.addHardest, s.addTime, s.addRuns, s.addHistories,
+		s.addSearch, s.addCurves, s.addGap, s.addRobustness, s.addUnseen, s.addCalibration, s.addWeights,
+		s.addConfusion, s.addHardest, s.addTime, s.addRuns, s.addHistories,
 	} {
 		if err := part(d); err != nil {
 			return nil, err
@@ -56,17 +58,19 @@ func (s *Study) extent() string {
 			seeds[run.Seed] = true
 		}
 	}
-	text := fmt.Sprintf("%s, %s, %s, tested on %s%s.", count(len(s.Settings), "setting"), count(len(seeds), "seed"), count(runs, "finished run"),
-		count(s.Test.Len(), "image"), s.ofSet())
+	text := fmt.Sprintf("%s, %s, %s, tested on %s%s.", count(len(s.Settings), "setting"),
+		count(len(seeds), "seed"), count(runs, "finished run"), count(s.Test.Len(), "image"), s.ofSet())
 	if failed > 0 {
 		was := "were"
 		if failed == 1 {
 			was = "was"
 		}
-		text += fmt.Sprintf(" Beside them %s diverged or %s pruned, in no mean.", count(failed, "run"), was)
+		text += fmt.Sprintf(" Beside them %s diverged or %s pruned, in no mean.", count(failed, "run"),
+			was)
 	}
 	if s.Missing > 0 {
-		text += fmt.Sprintf(" The study is not finished: of the %d runs of its plan %d are missing.", s.Plan.Size(), s.Missing)
+		text += fmt.Sprintf(" The study is not finished: of the %d runs of its plan %d are missing.",
+			s.Plan.Size(), s.Missing)
 	}
 	return text
 }

@@ -44,15 +44,18 @@ func trainStudy(t *testing.T) (dir string, test *dataset.Set) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := study.Plan{Study: "small", Question: "Does dropout help a network as small as this?", Pool: "pool"}
+	plan := study.Plan{Study: "small", Question: "Does dropout help a network as small as this?",
+		Pool: "pool"}
 	for _, setting := range []struct {
 		name          string
 		dropout, rate float64
 	}{{"dropout=0", 0, 1e-3}, {"dropout=0.5", 0.5, 1e-3}, {"stuck", 0, 1e-9}} {
 		for seed := range uint64(3) {
 			id := fmt.Sprintf("%s-%d", setting.name, seed)
-			plan.Runs = append(plan.Runs, study.PlannedRun{ID: id, Setting: setting.name, Seed: seed, Values: map[string]any{"dropout": setting.dropout}})
-			trainRun(t, filepath.Join(dir, "pool", id), id, setting.dropout, setting.rate, seed, training, test)
+			plan.Runs = append(plan.Runs, study.PlannedRun{ID: id, Setting: setting.name, Seed: seed,
+				Values: map[string]any{"dropout": setting.dropout}})
+			trainRun(t, filepath.Join(dir, "pool", id), id, setting.dropout, setting.rate, seed, training,
+				test)
 		}
 	}
 	plan.Runs = append(plan.Runs, study.PlannedRun{ID: "unfinished", Setting: "stuck", Seed: 3})
@@ -63,7 +66,8 @@ func trainStudy(t *testing.T) (dir string, test *dataset.Set) {
 	return dir, test
 }
 
-func trainRun(t *testing.T, dir, id string, dropout, rate float64, seed uint64, training, test *dataset.Set) {
+func trainRun(t *testing.T, dir, id string, dropout, rate float64, seed uint64, training,
+	test *dataset.Set) {
 	t.Helper()
 	check := func(err error) {
 		t.Helper()
@@ -71,7 +75,8 @@ func trainRun(t *testing.T, dir, id string, dropout, rate float64, seed uint64, 
 			t.Fatal(err)
 		}
 	}
-	network, err := builder.New("small", builder.Shape{1, 28, 28}, builder.MaxPool2D{Kernel: builder.Square(2)}, builder.Flatten{},
+	network, err := builder.New("small", builder.Shape{1, 28, 28},
+		builder.MaxPool2D{Kernel: builder.Square(2)}, builder.Flatten{},
 		builder.Dense{Units: 32}, builder.ReLU{}, builder.Dropout{P: dropout}, builder.Dense{Units: 10})
 	check(err)
 	config := train.Config{Epochs: 4, Seed: seed, Threads: 1}
@@ -97,12 +102,15 @@ func trainRun(t *testing.T, dir, id string, dropout, rate float64, seed uint64, 
 	check(train.WriteWeights(filepath.Join(dir, study.WeightsFile), trainer.Weights()))
 	history := trainer.Progress().History
 	result := study.Result{
-		ID: id, Seed: seed, Network: network.Name(), Parameters: network.ParameterCount(), Config: trainer.Config(), Threads: 1, Stopped: "epochs",
-		History: history, TrainAccuracy: own.Accuracy, TrainLoss: own.Loss, TestAccuracy: tested.Accuracy, TestLoss: tested.Loss,
+		ID: id, Seed: seed, Network: network.Name(), Parameters: network.ParameterCount(),
+		Config: trainer.Config(), Threads: 1, Stopped: "epochs",
+		History: history, TrainAccuracy: own.Accuracy, TrainLoss: own.Loss, TestAccuracy: tested.Accuracy,
+		TestLoss: tested.Loss,
 		// No image is corrupted here: the accuracies stand in for those of two
 		// corruptions, so that the figure has something to draw.
-		Robustness: map[string][]float64{"shot-noise": {tested.Accuracy, own.Accuracy}, "blur": {own.Accuracy, tested.Accuracy}},
-		CPU:        "the test's", Go: "go",
+		Robustness: map[string][]float64{"shot-noise": {tested.Accuracy, own.Accuracy},
+			"blur": {own.Accuracy, tested.Accuracy}},
+		CPU: "the test's", Go: "go",
 	}
 	if seed == 0 {
 		result.Robustness["rotate"] = []float64{0.5} // other runs lack it: it is in no mean
@@ -149,10 +157,12 @@ func TestReport(t *testing.T) {
 		}
 	})
 	t.Run("every figure has its data", func(t *testing.T) {
-		want := []string{"curves.svg", "accuracy.svg", "gap.svg", "comparisons.svg", "weights.svg", "calibration.svg", "confusion.svg", "robustness.svg", "time.svg", "hardest.png"}
+		want := []string{"curves.svg", "accuracy.svg", "gap.svg", "comparisons.svg", "weights.svg",
+			"calibration.svg", "confusion.svg", "robustness.svg", "time.svg", "hardest.png"}
 		for _, picture := range want {
 			name := strings.TrimSuffix(picture, filepath.Ext(picture))
-			if len(files[picture]) == 0 || !strings.Contains(markdown, "]("+picture+")") || !strings.Contains(markdown, "[data]("+name+".csv)") {
+			if len(files[picture]) == 0 || !strings.Contains(markdown, "]("+picture+")") ||
+				!strings.Contains(markdown, "[data]("+name+".csv)") {
 				t.Errorf("%s is missing, or not in %s", picture, MarkdownFile)
 			}
 			rows, err := csv.NewReader(bytes.NewReader(files[name+".csv"])).ReadAll()
@@ -161,14 +171,17 @@ func TestReport(t *testing.T) {
 			}
 		}
 		for name := range files {
-			known := slices.Contains(figureNames(), name) || slices.Contains([]string{MarkdownFile, HTMLFile, RunsFile, SettingsFile, SummaryFile, historiesFile}, name)
+			known := slices.Contains(figureNames(), name) ||
+				slices.Contains([]string{MarkdownFile, HTMLFile, RunsFile, SettingsFile, SummaryFile,
+					historiesFile}, name)
 			if !known {
 				t.Errorf("%s is in no list: a later report would not remove it", name)
 			}
 		}
 	})
 	t.Run("the page needs nothing else", func(t *testing.T) {
-		for _, link := range regexp.MustCompile(`(?:src|href)="([^"]{0,40})`).FindAllStringSubmatch(page, -1) {
+		for _, link := range regexp.MustCompile(`(?:src|href)="([^"]{0,40})`).
+			FindAllStringSubmatch(page, -1) {
 			if !strings.HasPrefix(link[1], "data:") && !strings.HasPrefix(link[1], "#") {
 				t.Errorf("the page links to %s", link[1])
 			}
@@ -225,7 +238,8 @@ func TestReport(t *testing.T) {
 		}
 	})
 	t.Run("what not every run was evaluated under is left out", func(t *testing.T) {
-		if strings.Contains(string(files["robustness.csv"]), "rotate") || !strings.Contains(string(files["robustness.csv"]), "shot-noise") {
+		if strings.Contains(string(files["robustness.csv"]), "rotate") ||
+			!strings.Contains(string(files["robustness.csv"]), "shot-noise") {
 			t.Error("robustness.csv has a corruption that other runs lack, or not the one that all have")
 		}
 	})
@@ -244,7 +258,8 @@ func TestReport(t *testing.T) {
 		for _, run := range one.Settings[0].Runs {
 			values = append(values, run.TestAccuracy)
 		}
-		findLine(t, text, "dropout=0, 3 seeds: test accuracy "+plusMinus(values, 100, 2, " %")+", after 4 epochs.")
+		findLine(t, text, "dropout=0, 3 seeds: test accuracy "+plusMinus(values, 100, 2, " %")+
+			", after 4 epochs.")
 	})
 	t.Run("a search is headed by what it went by", func(t *testing.T) {
 		single := *s
@@ -257,7 +272,8 @@ func TestReport(t *testing.T) {
 			setting.Runs = []Run{run}
 			single.Settings = append(single.Settings, setting)
 		}
-		want := "Lowest validation loss after training: " + s.Settings[1].Name + " (0.1000); its test accuracy, which chose nothing, is "
+		want := "Lowest validation loss after training: " +
+			s.Settings[1].Name + " (0.1000); its test accuracy, which chose nothing, is "
 		if got := single.headline(nil); !strings.HasPrefix(got, want) {
 			t.Errorf("headline %q, want %q …", got, want)
 		}
@@ -297,7 +313,8 @@ func checkSentences(t *testing.T, s *Study, markdown string) {
 		if !strings.Contains(line, difference) || !strings.Contains(line, pValue(test.P)) {
 			t.Errorf("%q has not %s and %s", line, difference, pValue(test.P))
 		}
-		means := fmt.Sprintf("%.2f ± %.2f %%", 100*statistics.Mean(accuracies[i]), 100*statistics.StandardDeviation(accuracies[i]))
+		means := fmt.Sprintf("%.2f ± %.2f %%", 100*statistics.Mean(accuracies[i]),
+			100*statistics.StandardDeviation(accuracies[i]))
 		if row := findLine(t, markdown, "| "+name+" | 3 | 4 |"); !strings.Contains(row, means) {
 			t.Errorf("%q has not the mean %s", row, means)
 		}
@@ -306,7 +323,9 @@ func checkSentences(t *testing.T, s *Study, markdown string) {
 	if !strings.Contains(stuck, ": lower.") {
 		t.Errorf("a network that learns nothing is not lower: %q", stuck)
 	}
-	if headline := findLine(t, markdown, "In test accuracy, of 2 settings compared with dropout=0:"); !regexp.MustCompile(`[12] lower \([^)]*stuck`).MatchString(headline) {
+	if headline := findLine(t, markdown,
+		"In test accuracy, of 2 settings compared with dropout=0:"); !regexp.MustCompile(
+		`[12] lower \([^)]*stuck`).MatchString(headline) {
 		t.Errorf("the headline is %q", headline)
 	}
 }
@@ -343,7 +362,8 @@ func checkLoadErrors(t *testing.T, dir string, test *dataset.Set) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, damage := range map[string][]byte{"cut in a number": whole[:len(whole)-1], "cut in a row": whole[:len(whole)-4], "empty": {}} {
+	for name, damage := range map[string][]byte{"cut in a number": whole[:len(whole)-1],
+		"cut in a row": whole[:len(whole)-4], "empty": {}} {
 		if err := os.WriteFile(logits, damage, 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -381,11 +401,13 @@ func checkLoadErrors(t *testing.T, dir string, test *dataset.Set) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := string(files[MarkdownFile]); !strings.Contains(text, "Beside them 1 run diverged or was pruned, in no mean.") {
+	if text := string(files[MarkdownFile]); !strings.Contains(text,
+		"Beside them 1 run diverged or was pruned, in no mean.") {
 		t.Error("the report does not say that a run diverged")
 	}
 	empty := t.TempDir()
-	if err := (study.Plan{Study: "empty", Pool: ".", Runs: []study.PlannedRun{{ID: "a", Setting: "a"}}}).Write(empty); err != nil {
+	if err := (study.Plan{Study: "empty", Pool: ".",
+		Runs: []study.PlannedRun{{ID: "a", Setting: "a"}}}).Write(empty); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Load(empty, test); !errors.Is(err, ErrNoRuns) {
@@ -410,7 +432,9 @@ func TestEqualSettingsAreNotDistinguishable(t *testing.T) {
 			t.Errorf("%s: %s, p = %v", c.metric.key, c.verdict(), c.test.P)
 		}
 	}
-	if text := comparisons[0].sentence(1) + " " + comparisons[0].imagesSentence(); !strings.Contains(text, "test accuracy ±0.00 points") || !strings.Contains(text, "tells 0 of 3 pairs") {
+	if text := comparisons[0].sentence(1) + " " +
+		comparisons[0].imagesSentence(); !strings.Contains(text, "test accuracy ±0.00 points") ||
+		!strings.Contains(text, "tells 0 of 3 pairs") {
 		t.Error(text)
 	}
 }
@@ -427,18 +451,21 @@ func TestTwoSeedsCompareNothing(t *testing.T) {
 		}
 		return s
 	}
-	settings := []Setting{setting("reference", 0.9, 0.91, 0.92, 0.9), setting("two", 0.5, 0.52), setting("three", 0.6, 0.6, 0.63)}
+	settings := []Setting{setting("reference", 0.9, 0.91, 0.92, 0.9), setting("two", 0.5, 0.52),
+		setting("three", 0.6, 0.6, 0.63)}
 	comparisons, err := compare(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range comparisons {
 		if c.setting != "three" || c.adjusted != c.test.P {
-			t.Errorf("%s of %q is compared, with p = %v corrected to %v", c.metric.key, c.setting, c.test.P, c.adjusted)
+			t.Errorf("%s of %q is compared, with p = %v corrected to %v", c.metric.key, c.setting, c.test.P,
+				c.adjusted)
 		}
 	}
 	s := &Study{Settings: settings}
-	if text := s.headline(comparisons); !strings.HasSuffix(text, "1 lower (three), 0 not distinguishable; 1 setting with fewer than 3 seeds not compared.") {
+	if text := s.headline(comparisons); !strings.HasSuffix(text,
+		"1 lower (three), 0 not distinguishable; 1 setting with fewer than 3 seeds not compared.") {
 		t.Error(text)
 	}
 	s.Settings = settings[:2]
@@ -452,8 +479,10 @@ func TestTwoSeedsCompareNothing(t *testing.T) {
 
 func TestNumbersAsText(t *testing.T) {
 	for got, want := range map[string]string{
-		percent(0.98575): "98.58 %", signed(-0.004, 2): "±0.00", signed(-0.126, 2): "−0.13", signed(0.5, 1): "+0.5",
-		pValue(0.04999): "p = 0.050", pValue(0.00042): "p = 0.0004", pValue(1e-9): "p < 0.0001", pValue(1): "p = 1",
+		percent(0.98575): "98.58 %", signed(-0.004, 2): "±0.00", signed(-0.126, 2): "−0.13",
+		signed(0.5, 1):  "+0.5",
+		pValue(0.04999): "p = 0.050", pValue(0.00042): "p = 0.0004", pValue(1e-9): "p < 0.0001", pValue(
+			1): "p = 1",
 		count(1, "pair"): "1 pair", count(0, "run"): "0 runs",
 		document.EscapeMarkdown("a|b_c*<d>"): `a\|b\_c\*&lt;d>`,
 	} {

@@ -16,7 +16,9 @@ import (
 const robustnessName = "robustness"
 
 func (s *Study) addRobustness(d *document.Document) error {
-	settings := slices.DeleteFunc(s.compared(), func(setting Setting) bool { return len(setting.Runs[0].Robustness) == 0 })
+	settings := slices.DeleteFunc(s.compared(), func(setting Setting) bool {
+		return len(setting.Runs[0].Robustness) == 0
+	})
 	if len(settings) == 0 {
 		return nil
 	}
@@ -26,7 +28,8 @@ func (s *Study) addRobustness(d *document.Document) error {
 	for i, setting := range drawn {
 		style[setting.Name] = i
 	}
-	data := document.NewCSV("corruption", "setting", "strength", "runs", "mean_accuracy", "lowest", "highest")
+	data := document.NewCSV("corruption", "setting", "strength", "runs", "mean_accuracy", "lowest",
+		"highest")
 	var plots []*plot.Plot
 	var legend plot.Legend
 	lowest := 1.0
@@ -43,7 +46,8 @@ func (s *Study) addRobustness(d *document.Document) error {
 				}
 				mean, low, high := statistics.Mean(values), slices.Min(values), slices.Max(values)
 				lowest = min(lowest, low)
-				data.Row(name, setting.Name, strconv.Itoa(strength), strconv.Itoa(len(values)), document.Number(mean), document.Number(low), document.Number(high))
+				data.Row(name, setting.Name, strconv.Itoa(strength), strconv.Itoa(len(values)),
+					document.Number(mean), document.Number(low), document.Number(high))
 				line.X, line.Y = append(line.X, float64(strength)), append(line.Y, 100*mean)
 				line.Low, line.High = append(line.Low, 100*low), append(line.High, 100*high)
 			}
@@ -65,7 +69,8 @@ func (s *Study) addRobustness(d *document.Document) error {
 		p.Y.Min, p.Y.Max = 100*lowest, 100
 	}
 	grid := chart.InRows(plots, 4)
-	svg, err := chart.SVG(grid, &legend, chart.PageWidth, vg.Length(len(grid))*5.2*vg.Centimeter+vg.Centimeter)
+	svg, err := chart.SVG(grid, &legend, chart.PageWidth,
+		vg.Length(len(grid))*5.2*vg.Centimeter+vg.Centimeter)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,8 @@ func (s *Study) addSearch(d *document.Document) error {
 			for _, run := range setting.Runs {
 				if x, ok := run.Values[key].(float64); ok {
 					points = append(points, plotter.XY{X: x, Y: 100 * run.TestAccuracy})
-					data.Row(key, document.Exact(x), setting.Name, strconv.FormatUint(run.Seed, 10), document.Number(run.TestAccuracy))
+					data.Row(key, document.Exact(x), setting.Name, strconv.FormatUint(run.Seed, 10),
+						document.Number(run.TestAccuracy))
 				}
 			}
 		}
@@ -68,7 +69,8 @@ func (s *Study) addSearch(d *document.Document) error {
 		return err
 	}
 	grid := chart.InRows(plots, 3)
-	svg, err := chart.SVG(grid, nil, chart.PageWidth, vg.Length(len(grid))*6.5*vg.Centimeter+vg.Centimeter)
+	svg, err := chart.SVG(grid, nil, chart.PageWidth,
+		vg.Length(len(grid))*6.5*vg.Centimeter+vg.Centimeter)
 	if err != nil {
 		return err
 	}
@@ -99,7 +101,8 @@ func scatterPlot(key string, points plotter.XYs) (*plot.Plot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("search over %s: %w", key, err)
 	}
-	scatter.GlyphStyle = draw.GlyphStyle{Color: chart.Translucent(palette.Colour(0), 0.6), Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}
+	scatter.GlyphStyle = draw.GlyphStyle{Color: chart.Translucent(palette.Colour(0), 0.6),
+		Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}
 	p.Add(scatter)
 	slices.Sort(heights)
 	p.Y.Min = heights[len(heights)/10]

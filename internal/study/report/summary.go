@@ -31,15 +31,18 @@ func (s *Study) addSummary(d *document.Document, comparisons []comparison) error
 	data := document.NewCSV(head...)
 	for _, setting := range s.Settings {
 		if len(setting.Runs) == 0 {
-			data.Row(append([]string{setting.Name, "0", strconv.Itoa(len(setting.Failed))}, slices.Repeat([]string{""}, 4*len(used))...)...)
+			data.Row(append([]string{setting.Name, "0", strconv.Itoa(len(setting.Failed))},
+				slices.Repeat([]string{""}, 4*len(used))...)...)
 			continue
 		}
 		line := []string{setting.Name, strconv.Itoa(len(setting.Runs)), epochs(setting.Runs)}
-		cells := []string{setting.Name, strconv.Itoa(len(setting.Runs)), strconv.Itoa(len(setting.Failed))}
+		cells := []string{setting.Name, strconv.Itoa(len(setting.Runs)),
+			strconv.Itoa(len(setting.Failed))}
 		for _, m := range used {
 			spread := spreadOf(m.values(setting.Runs))
 			line = append(line, m.summary(m.values(setting.Runs)))
-			cells = append(cells, document.Number(spread.mean), document.Number(spread.deviation), document.Number(spread.interval.Low), document.Number(spread.interval.High))
+			cells = append(cells, document.Number(spread.mean), document.Number(spread.deviation),
+				document.Number(spread.interval.Low), document.Number(spread.interval.High))
 		}
 		t.Rows = append(t.Rows, line)
 		data.Row(cells...)
@@ -50,7 +53,8 @@ func (s *Study) addSummary(d *document.Document, comparisons []comparison) error
 	}
 	d.Heading("Summary")
 	if len(t.Rows) > mostRows {
-		d.Say(fmt.Sprintf("The %d settings with the highest mean test accuracy of %d; %s has all.", mostRows, len(t.Rows), SettingsFile))
+		d.Say(fmt.Sprintf("The %d settings with the highest mean test accuracy of %d; %s has all.",
+			mostRows, len(t.Rows), SettingsFile))
 		t.Rows = s.highest(t.Rows)
 	}
 	d.Add(t)
@@ -58,13 +62,15 @@ func (s *Study) addSummary(d *document.Document, comparisons []comparison) error
 	headline := s.headline(comparisons)
 	d.Say(headline)
 	raw, err := json.MarshalIndent(Summary{
-		Study: s.Plan.Study, Question: s.Plan.Question, Quick: s.Plan.Quick, Missing: s.Missing, Extent: s.extent(), Headline: headline,
+		Study: s.Plan.Study, Question: s.Plan.Question, Quick: s.Plan.Quick, Missing: s.Missing,
+		Extent: s.extent(), Headline: headline,
 		Findings: findings(comparisons), Table: t,
 	}, "", "  ")
 	if err != nil {
 		return err
 	}
-	d.Attach(document.File{Name: SettingsFile, Content: content}, document.File{Name: SummaryFile, Content: append(raw, '\n')})
+	d.Attach(document.File{Name: SettingsFile, Content: content},
+		document.File{Name: SummaryFile, Content: append(raw, '\n')})
 	return nil
 }
 
@@ -152,17 +158,23 @@ func (s *Study) headline(comparisons []comparison) string {
 	total := len(higher) + len(lower) + len(same)
 	if len(settings) == 1 {
 		only := settings[0]
-		return fmt.Sprintf("%s, %s: test accuracy %s, after %s epochs.", only.Name, count(len(only.Runs), "seed"), metrics()[0].summary(metrics()[0].values(only.Runs)), epochs(only.Runs))
+		return fmt.Sprintf("%s, %s: test accuracy %s, after %s epochs.", only.Name,
+			count(len(only.Runs), "seed"), metrics()[0].summary(metrics()[0].values(only.Runs)),
+			epochs(only.Runs))
 	}
 	if total == 0 {
 		if best, loss, ok := lowestValidationLoss(settings); ok {
-			return fmt.Sprintf("Lowest validation loss after training: %s (%.4f); its test accuracy, which chose nothing, is %s. With so few runs a setting, no difference can be told from chance.",
+			return fmt.Sprintf(
+				"Lowest validation loss after training: %s (%.4f); its test accuracy, which chose nothing, is %s. With so few runs a setting, no difference can be told from chance.",
 				best.Name, loss, percent(statistics.Mean(metrics()[0].values(best.Runs))))
 		}
 		best := bestSetting(settings)
-		return fmt.Sprintf("Highest test accuracy: %s (%s). With so few runs a setting, no difference can be told from chance.", best.Name, percent(statistics.Mean(metrics()[0].values(best.Runs))))
+		return fmt.Sprintf(
+			"Highest test accuracy: %s (%s). With so few runs a setting, no difference can be told from chance.",
+			best.Name, percent(statistics.Mean(metrics()[0].values(best.Runs))))
 	}
-	text := fmt.Sprintf("In test accuracy, of %s compared with %s: %d higher", count(total, "setting"), settings[0].Name, len(higher))
+	text := fmt.Sprintf("In test accuracy, of %s compared with %s: %d higher", count(total, "setting"),
+		settings[0].Name, len(higher))
 	name := func(names []string) string {
 		if len(names) == 0 || len(names) > 6 {
 			return ""
@@ -173,15 +185,18 @@ func (s *Study) headline(comparisons []comparison) string {
 		}
 		return text + ")"
 	}
-	text += name(higher) + fmt.Sprintf(", %d lower", len(lower)) + name(lower) + fmt.Sprintf(", %d not distinguishable", len(same)) + name(same)
+	text += name(higher) + fmt.Sprintf(", %d lower", len(lower)) + name(lower) +
+		fmt.Sprintf(", %d not distinguishable", len(same)) + name(same)
 	if few := len(settings) - 1 - total; few > 0 {
-		text += fmt.Sprintf("; %s with fewer than %d seeds not compared", count(few, "setting"), fewestSeeds)
+		text += fmt.Sprintf("; %s with fewer than %d seeds not compared", count(few, "setting"),
+			fewestSeeds)
 	}
 	return text + "."
 }
 
-// lowestValidationLoss returns the setting with the lowest mean validation loss after the last epoch, if all runs held images
-// out to measure it on: what was chosen from is not what is reported.
+// lowestValidationLoss returns the setting with the lowest mean validation loss after the last
+// epoch, if all runs held images out to measure it on: what was chosen from is not what is
+// reported.
 func lowestValidationLoss(settings []Setting) (best Setting, loss float64, ok bool) {
 	loss = math.Inf(1)
 	for _, setting := range settings {

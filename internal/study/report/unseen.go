@@ -61,7 +61,9 @@ func (r *Run) measureUnseen(ctx context.Context, sets []*dataset.Set) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, runtime.Close()) }()
-	measured, err := infer.MeasureUnseen(ctx, []infer.Subject{{Runtime: runtime, Pixels: pixels, Scale: scale}}, sets, infer.RobustnessOptions{})
+	measured, err := infer.MeasureUnseen(ctx,
+		[]infer.Subject{{Runtime: runtime, Pixels: pixels, Scale: scale}}, sets,
+		infer.RobustnessOptions{})
 	if err != nil {
 		return err
 	}
@@ -88,10 +90,13 @@ func (s *Study) addUnseen(d *document.Document) error {
 		return nil
 	}
 	d.Heading("Unseen data")
-	d.Say("How right and how sure the networks are on sets that they were not trained for: " + digitsName +
+	d.Say("How right and how sure the networks are on sets that they were not trained for: " +
+		digitsName +
 		" are handwritten digits of another source (UCI), 8×8 pixels scaled up; on sets that are no digits there is no right answer, and every confident one is wrong.")
-	t := document.Table{Head: []string{"setting", "set", "images", "accuracy", "mean confidence", "confidence above 90 %", "above 99 %"}}
-	data := document.NewCSV("setting", "seed", "set", "images", "accuracy", "mean_confidence", "above_90", "above_99")
+	t := document.Table{Head: []string{"setting", "set", "images", "accuracy", "mean confidence",
+		"confidence above 90 %", "above 99 %"}}
+	data := document.NewCSV("setting", "seed", "set", "images", "accuracy", "mean_confidence",
+		"above_90", "above_99")
 	for _, setting := range settings {
 		for i, of := range setting.Runs[0].unseen {
 			var accuracy, mean, above90, above99 []float64
@@ -100,13 +105,15 @@ func (s *Study) addUnseen(d *document.Document) error {
 				accuracy, mean = append(accuracy, u.Accuracy), append(mean, u.Mean)
 				above90, above99 = append(above90, u.Above90), append(above99, u.Above99)
 				data.Row(setting.Name, strconv.FormatUint(run.Seed, 10), u.set, strconv.Itoa(u.Images),
-					document.Number(u.Accuracy), document.Number(u.Mean), document.Number(u.Above90), document.Number(u.Above99))
+					document.Number(u.Accuracy), document.Number(u.Mean), document.Number(u.Above90),
+					document.Number(u.Above99))
 			}
 			right := "–"
 			if of.set == digitsName {
 				right = plusMinus(accuracy, 100, 2, " %")
 			}
-			t.Rows = append(t.Rows, []string{setting.Name, of.set, strconv.Itoa(of.Images), right, plusMinus(mean, 100, 2, " %"),
+			t.Rows = append(t.Rows, []string{setting.Name, of.set, strconv.Itoa(of.Images), right,
+				plusMinus(mean, 100, 2, " %"),
 				percent(statistics.Mean(above90)), percent(statistics.Mean(above99))})
 		}
 	}

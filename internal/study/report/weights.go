@@ -80,7 +80,8 @@ func (s *Study) addWeights(d *document.Document) error {
 		line := chart.Series{Name: setting.Name, Style: style[setting.Name], StepShaped: true}
 		for bin, share := range shares {
 			from := logLow + float64(bin)*logStep
-			data.Row(setting.Name, document.Number(from), document.Number(from+logStep), document.Number(share))
+			data.Row(setting.Name, document.Number(from), document.Number(from+logStep),
+				document.Number(share))
 			line.X, line.Y = append(line.X, from+logStep/2), append(line.Y, 100*share)
 		}
 		if _, ok := style[setting.Name]; ok {
@@ -107,19 +108,24 @@ func (s *Study) addWeights(d *document.Document) error {
 		return err
 	}
 	d.Heading("Weights")
-	caption := fmt.Sprintf("Sizes of the weights (biases not among them), in %v of a decade, mean over seeds. What is smaller than 1e%v is in the first bin.", logStep, logLow)
+	caption := fmt.Sprintf(
+		"Sizes of the weights (biases not among them), in %v of a decade, mean over seeds. What is smaller than 1e%v is in the first bin.",
+		logStep, logLow)
 	if note != "" {
 		caption += " " + note
 	}
 	d.Add(document.Figure{Name: "weights", Caption: caption, SVG: svg, Data: table})
-	t := document.Table{Head: []string{"setting", fmt.Sprintf("weights below %v", smallWeight), "exactly 0", "of"}}
+	t := document.Table{Head: []string{"setting", fmt.Sprintf("weights below %v", smallWeight),
+		"exactly 0", "of"}}
 	for _, setting := range settings {
 		small, zero, total := 0.0, 0.0, setting.Runs[0].Weights.Total
 		for _, run := range setting.Runs {
 			small += run.Weights.sparsity() / float64(len(setting.Runs))
-			zero += float64(run.Weights.Zero) / float64(max(1, run.Weights.Total)) / float64(len(setting.Runs))
+			zero += float64(run.Weights.Zero) / float64(max(1, run.Weights.Total)) / float64(
+				len(setting.Runs))
 		}
-		t.Rows = append(t.Rows, []string{setting.Name, percent(small), percent(zero), strconv.Itoa(total)})
+		t.Rows = append(t.Rows, []string{setting.Name, percent(small), percent(zero),
+			strconv.Itoa(total)})
 	}
 	d.Add(t)
 	return nil

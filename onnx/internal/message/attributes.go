@@ -54,23 +54,28 @@ func Axis(node *onnxpb.NodeProto, otherwise int64, rank, last int) (int, error) 
 
 // NewIntegers makes an attribute of whole numbers.
 func NewIntegers(name string, values ...int64) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(), Ints: values}
+	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(),
+		Ints: values}
 }
 
 // NewInteger makes an attribute of a whole number.
 func NewInteger(name string, value int64) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(value)}
+	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INT.Enum(),
+		I: proto.Int64(value)}
 }
 
 // NewNumber makes an attribute of a float32.
 func NewNumber(name string, value float32) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_FLOAT.Enum(), F: proto.Float32(value)}
+	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_FLOAT.Enum(),
+		F: proto.Float32(value)}
 }
 
 // NewNode makes a node of one output.
-func NewNode(name, operator string, inputs []string, output string, attributes ...*onnxpb.AttributeProto) *onnxpb.NodeProto {
+func NewNode(name, operator string, inputs []string, output string,
+	attributes ...*onnxpb.AttributeProto) *onnxpb.NodeProto {
 	return &onnxpb.NodeProto{
-		Name: proto.String(name), OpType: proto.String(operator), Input: inputs, Output: []string{output}, Attribute: attributes,
+		Name: proto.String(name), OpType: proto.String(operator), Input: inputs, Output: []string{output},
+		Attribute: attributes,
 	}
 }
 

@@ -19,11 +19,13 @@ func BitsOf(elementType onnxpb.TensorProto_DataType) int64 {
 		onnxpb.TensorProto_FLOAT8E4M3FN, onnxpb.TensorProto_FLOAT8E4M3FNUZ, onnxpb.TensorProto_FLOAT8E5M2,
 		onnxpb.TensorProto_FLOAT8E5M2FNUZ, onnxpb.TensorProto_FLOAT8E8M0:
 		return 8
-	case onnxpb.TensorProto_UINT16, onnxpb.TensorProto_INT16, onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_BFLOAT16:
+	case onnxpb.TensorProto_UINT16, onnxpb.TensorProto_INT16, onnxpb.TensorProto_FLOAT16,
+		onnxpb.TensorProto_BFLOAT16:
 		return 16
 	case onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_INT32, onnxpb.TensorProto_UINT32:
 		return 32
-	case onnxpb.TensorProto_DOUBLE, onnxpb.TensorProto_INT64, onnxpb.TensorProto_UINT64, onnxpb.TensorProto_COMPLEX64:
+	case onnxpb.TensorProto_DOUBLE, onnxpb.TensorProto_INT64, onnxpb.TensorProto_UINT64,
+		onnxpb.TensorProto_COMPLEX64:
 		return 64
 	case onnxpb.TensorProto_COMPLEX128:
 		return 128
@@ -58,7 +60,8 @@ func Elements(dims []int64) (int64, error) {
 	}
 	for _, dim := range dims {
 		if dim > MaxElements/elements {
-			return 0, fmt.Errorf("the dimensions %s multiply to more than 2^40 elements", Shorten(fmt.Sprint(dims)))
+			return 0, fmt.Errorf("the dimensions %s multiply to more than 2^40 elements",
+				Shorten(fmt.Sprint(dims)))
 		}
 		elements *= dim
 	}
@@ -71,7 +74,8 @@ func ByteLength(tensor *onnxpb.TensorProto) (int64, error) {
 	elementType := onnxpb.TensorProto_DataType(tensor.GetDataType())
 	bits := BitsOf(elementType)
 	if bits == 0 {
-		return 0, fmt.Errorf("its element type is %s, which has no raw bytes", TypeLabel(tensor.GetDataType()))
+		return 0, fmt.Errorf("its element type is %s, which has no raw bytes",
+			TypeLabel(tensor.GetDataType()))
 	}
 	elements, err := Elements(tensor.GetDims())
 	if err != nil {
@@ -102,7 +106,8 @@ func CheckTensor(tensor *onnxpb.TensorProto) error {
 		return errors.New("it is one segment of a larger tensor, which no runtime reads; store it whole")
 	}
 	if tensor.GetDataLocation() != onnxpb.TensorProto_DEFAULT {
-		return errors.New("its data lies in an external file, and the model's folder is not known; read the model by its path")
+		return errors.New(
+			"its data lies in an external file, and the model's folder is not known; read the model by its path")
 	}
 	if len(tensor.ExternalData) > 0 {
 		return errors.New("it has external_data, but its data_location is not EXTERNAL")
@@ -157,15 +162,19 @@ func CheckTensor(tensor *onnxpb.TensorProto) error {
 		}
 		used = data.field
 		if data.want < 0 {
-			return fmt.Errorf("a tensor of %s does not store its data in %s", TypeName(elementType), data.field)
+			return fmt.Errorf("a tensor of %s does not store its data in %s", TypeName(elementType),
+				data.field)
 		}
 		if data.length != data.want {
-			return fmt.Errorf("its shape %s of %s needs %d entries in %s, but there are %d; the file is damaged",
-				Shorten(fmt.Sprint(tensor.GetDims())), TypeName(elementType), data.want, data.field, data.length)
+			return fmt.Errorf(
+				"its shape %s of %s needs %d entries in %s, but there are %d; the file is damaged",
+				Shorten(fmt.Sprint(tensor.GetDims())), TypeName(elementType), data.want, data.field,
+				data.length)
 		}
 	}
 	if used == "" && elements > 0 {
-		return fmt.Errorf("its shape %s claims %d elements, but it holds no data", Shorten(fmt.Sprint(tensor.GetDims())), elements)
+		return fmt.Errorf("its shape %s claims %d elements, but it holds no data",
+			Shorten(fmt.Sprint(tensor.GetDims())), elements)
 	}
 	return nil
 }

@@ -29,7 +29,8 @@ func WindowOf(node *onnxpb.NodeProto, spatial int, kernel []int64) (Window, erro
 			return values, nil
 		}
 		if len(attribute.GetInts()) != length {
-			return nil, fmt.Errorf("%s has %d values; for %d spatial dimensions it needs %d", name, len(attribute.GetInts()), spatial, length)
+			return nil, fmt.Errorf("%s has %d values; for %d spatial dimensions it needs %d", name,
+				len(attribute.GetInts()), spatial, length)
 		}
 		return attribute.GetInts(), nil
 	}
@@ -64,7 +65,8 @@ func WindowOf(node *onnxpb.NodeProto, spatial int, kernel []int64) (Window, erro
 	case "": // what writers based on proto3 make of the default
 		w.AutoPad = "NOTSET"
 	default:
-		return w, fmt.Errorf("auto_pad is %q; it must be NOTSET, VALID, SAME_UPPER or SAME_LOWER", Shorten(w.AutoPad))
+		return w, fmt.Errorf("auto_pad is %q; it must be NOTSET, VALID, SAME_UPPER or SAME_LOWER",
+			Shorten(w.AutoPad))
 	}
 	w.Ceil, err = Flag(node, "ceil_mode")
 	return w, err

@@ -35,8 +35,8 @@ func noise(n int) images {
 	return set
 }
 
-// hugotBuilt is a folder with hugot's side in pure Go, and a reason in the place of the other; it is
-// empty where hugot's modules are not at hand.
+// hugotBuilt is a folder with hugot's side in pure Go, and a reason in the place of the other; it
+// is empty where hugot's modules are not at hand.
 func hugotBuilt(t *testing.T) string {
 	t.Helper()
 	const module = "../hugot"
@@ -90,7 +90,8 @@ func TestSidesOnPicturesInColour(t *testing.T) {
 	if p.hugot == "" {
 		wanted = append(wanted, "hugot (Go): left out, because -hugot was not given.")
 	} else {
-		wanted = append(wanted, "| hugot (Go) |", "- hugot (Go): hugot v", "simplego, pure Go; GOMAXPROCS 1",
+		wanted = append(wanted, "| hugot (Go) |", "- hugot (Go): hugot v",
+			"simplego, pure Go; GOMAXPROCS 1",
 			"hugot (onnxruntime): left out, because a test does not build it.")
 	}
 	for _, want := range wanted {
@@ -142,7 +143,8 @@ func TestNormalizationIsThePixelRule(t *testing.T) {
 
 // An answer that is another one is named by its image and both sides.
 func TestDisagreement(t *testing.T) {
-	sides := []*side{{name: "one", subject: said{"cat", "dog"}}, {name: "two", subject: said{"cat", "ox"}}}
+	sides := []*side{{name: "one", subject: said{"cat", "dog"}},
+		{name: "two", subject: said{"cat", "ox"}}}
 	err := agree(t.Context(), sides)
 	if err == nil || err.Error() != `image 1 is "dog" for one, and "ox" for two` {
 		t.Errorf("%v", err)

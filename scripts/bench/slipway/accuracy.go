@@ -50,11 +50,13 @@ func accuracy(ctx context.Context, o options) error {
 		return err
 	}
 	defer trainer.Close()
-	result := accuracyResult{System: "Slipway", Version: trainer.Engine().String(), Seed: o.seed, Epochs: o.epochs}
+	result := accuracyResult{System: "Slipway", Version: trainer.Engine().
+		String(), Seed: o.seed, Epochs: o.epochs}
 	began := time.Now()
 	err = trainer.Fit(ctx, train.Callbacks{Epoch: func(epoch *train.Epoch) error {
 		result.MeanLosses = append(result.MeanLosses, epoch.MeanLoss)
-		_, err := fmt.Fprintf(os.Stderr, "Slipway, seed %d: epoch %d of %d, mean loss %.4f, %.1f s\n", o.seed, epoch.Epoch, o.epochs, epoch.MeanLoss, epoch.Seconds)
+		_, err := fmt.Fprintf(os.Stderr, "Slipway, seed %d: epoch %d of %d, mean loss %.4f, %.1f s\n",
+			o.seed, epoch.Epoch, o.epochs, epoch.MeanLoss, epoch.Seconds)
 		return err
 	}})
 	if err != nil {

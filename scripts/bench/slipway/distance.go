@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// distance measures how long a cache line takes to another thread and back, in nanoseconds: the shortest of many trips. Within one
-// cache it is some 100, between two of a large processor twice as much and more. The process should be kept on two CPUs.
+// distance measures how long a cache line takes to another thread and back, in nanoseconds: the
+// shortest of many trips. Within one cache it is some 100, between two of a large processor twice
+// as much and more. The process should be kept on two CPUs.
 func distance(out io.Writer) error {
 	const trips, batches = 20, 500
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))

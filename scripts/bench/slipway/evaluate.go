@@ -63,7 +63,8 @@ func evaluate(ctx context.Context, args []string, in io.Reader, out io.Writer) e
 		return err
 	}
 	if o.model == "" || o.input == "" || o.threads < 1 || flags.NArg() > 0 {
-		return errors.New("evaluate: give -model, -input, -shape, at least one of -threads, and flags alone")
+		return errors.New(
+			"evaluate: give -model, -input, -shape, at least one of -threads, and flags alone")
 	}
 	runtime.GOMAXPROCS(o.threads)
 	batch, err := readBatch(o.input, o.shape)
@@ -94,7 +95,8 @@ func evaluate(ctx context.Context, args []string, in io.Reader, out io.Writer) e
 }
 
 // answerRuns does what the commands say until there are no more.
-func answerRuns(ctx context.Context, evaluator *native.Evaluator, batch *native.Tensor, in io.Reader, out io.Writer) error {
+func answerRuns(ctx context.Context, evaluator *native.Evaluator, batch *native.Tensor,
+	in io.Reader, out io.Writer) error {
 	commands, answers := json.NewDecoder(bufio.NewReader(in)), json.NewEncoder(out)
 	inputs := map[string]*native.Tensor{evaluator.Inputs()[0].Name: batch}
 	ready := evaluateAnswer{Version: "native, " + evaluator.Kernels()}
@@ -157,7 +159,8 @@ func writeGraph(name, path string) error {
 	if err != nil {
 		return err
 	}
-	model, err := convert.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{}, convert.Options{})
+	model, err := convert.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{},
+		convert.Options{})
 	if err != nil {
 		return err
 	}

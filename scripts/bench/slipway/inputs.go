@@ -25,7 +25,8 @@ func openSet(ctx context.Context, network *builder.Network, textured bool) (*dat
 		return set, nil
 	}
 	if input[1] < grey28 || input[1] != input[2] {
-		return nil, fmt.Errorf("network %s takes images of %d×%d; coloured ones are square, of %d pixels and more",
+		return nil, fmt.Errorf(
+			"network %s takes images of %d×%d; coloured ones are square, of %d pixels and more",
 			network.Name(), input[1], input[2], grey28)
 	}
 	return coloured(set, colouredPixels/(input[1]*input[1]), input[1], textured)
@@ -112,7 +113,8 @@ func writeInputs(ctx context.Context, o options) error {
 	file := &safetensors.File{Metadata: map[string]string{
 		"network": string(raw), "optimizer": string(optimizer),
 	}, Tensors: []safetensors.Tensor{
-		safetensors.NewUint8("data.images", []int{set.Len(), set.Channels, set.Height, set.Width}, set.Images),
+		safetensors.NewUint8("data.images", []int{set.Len(), set.Channels, set.Height, set.Width},
+			set.Images),
 		safetensors.NewUint8("data.labels", []int{set.Len()}, set.LabelBytes()),
 		safetensors.NewInt32("data.order", []int{set.Len()}, order),
 	}}
@@ -122,11 +124,13 @@ func writeInputs(ctx context.Context, o options) error {
 			return err
 		}
 		file.Tensors = append(file.Tensors,
-			safetensors.NewUint8("test.images", []int{test.Len(), test.Channels, test.Height, test.Width}, test.Images),
+			safetensors.NewUint8("test.images", []int{test.Len(), test.Channels, test.Height, test.Width},
+				test.Images),
 			safetensors.NewUint8("test.labels", []int{test.Len()}, test.LabelBytes()))
 	}
 	for _, weight := range network.InitialWeights(o.seed) {
-		file.Tensors = append(file.Tensors, safetensors.NewFloat32("weights."+weight.Name, weight.Shape, weight.Data))
+		file.Tensors = append(file.Tensors, safetensors.NewFloat32("weights."+weight.Name, weight.Shape,
+			weight.Data))
 	}
 	return safetensors.Write(o.output, file)
 }

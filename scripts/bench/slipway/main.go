@@ -60,7 +60,8 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.threads, "threads", 1, "threads to compute on")
 	flags.IntVar(&o.epochs, "epochs", 10, "epochs to train for (accuracy)")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of the weights and of the shuffle")
-	flags.StringVar(&o.profile, "cpuprofile", "", "file for the CPU's profile of the training (worker)")
+	flags.StringVar(&o.profile, "cpuprofile", "",
+		"file for the CPU's profile of the training (worker)")
 	flags.StringVar(&o.csv, "csv", "", "table to draw (plot)")
 	flags.StringVar(&o.output, "o", "", "file to write")
 	if err := flags.Parse(args[1:]); err != nil {

@@ -20,14 +20,16 @@ import (
 // memoryClasses is the number of classes of the network that is measured, as of ImageNet.
 const memoryClasses = 1000
 
-// memoryReport is what a process held at most, in bytes: before it made the network, and after its steps.
+// memoryReport is what a process held at most, in bytes: before it made the network, and after its
+// steps.
 type memoryReport struct {
 	Before uint64  `json:"before"`
 	Peak   uint64  `json:"peak"`
 	Loss   float64 `json:"loss"`
 }
 
-// memory trains a known network for some steps on images of noise and writes what the process held at most.
+// memory trains a known network for some steps on images of noise and writes what the process held
+// at most.
 func memory(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("slipway-bench memory", flag.ContinueOnError)
 	network := flags.String("network", "resnet18", "one of the zoo's")
@@ -49,7 +51,8 @@ func memory(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	images := *batch * *steps
-	set := &dataset.Set{Name: "noise", Channels: 3, Height: *size, Width: *size, Classes: memoryClasses, Labels: make([]int32, images)}
+	set := &dataset.Set{Name: "noise", Channels: 3, Height: *size, Width: *size,
+		Classes: memoryClasses, Labels: make([]int32, images)}
 	set.Images = make([]byte, images*3**size**size)
 	for i := range set.Images {
 		set.Images[i] = byte(i * 2654435761 >> 7)

@@ -58,5 +58,6 @@ func mlp() (*builder.Network, error) {
 }
 
 func conv3x3(filters, stride int) builder.Conv2D {
-	return builder.Conv2D{Filters: filters, Kernel: builder.Square(3), Stride: builder.Square(stride), Padding: builder.Square(1)}
+	return builder.Conv2D{Filters: filters, Kernel: builder.Square(3), Stride: builder.Square(stride),
+		Padding: builder.Square(1)}
 }

@@ -53,7 +53,8 @@ func TestPyTorchBuildsTheNetworks(t *testing.T) {
 	if err := os.WriteFile(path, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(interpreter, "-B", "../torch_graph_test.py", path).CombinedOutput(); err != nil {
+	if out, err := exec.Command(interpreter, "-B", "../torch_graph_test.py", path).
+		CombinedOutput(); err != nil {
 		t.Errorf("torch_graph_test.py: %v\n%s", err, out)
 	}
 }
@@ -63,7 +64,8 @@ func withPyTorch() string {
 	for _, environment := range []string{"bench-venv", "bench-pictures-venv"} {
 		interpreter := filepath.Join("../../../.cache", environment, "bin", "python")
 		// The copy of the pins is written last: without it an environment is not whole.
-		if _, err := os.Stat(filepath.Join("../../../.cache", environment, "requirements.txt")); err == nil {
+		if _, err := os.Stat(filepath.Join("../../../.cache", environment,
+			"requirements.txt")); err == nil {
 			return interpreter
 		}
 	}

@@ -44,12 +44,14 @@ func plotBatches(o options) error {
 		if t == 1 {
 			label = "1 thread"
 		}
-		if err := errors.Join(add(rate, i, label, curves[t].rate), add(cost, i, label, curves[t].cost)); err != nil {
+		if err := errors.Join(add(rate, i, label, curves[t].rate),
+			add(cost, i, label, curves[t].cost)); err != nil {
 			return err
 		}
 	}
 	canvas := vgsvg.New(16*vg.Centimeter, 18*vg.Centimeter)
-	tiles := draw.Tiles{Rows: 2, Cols: 1, PadY: 4 * vg.Millimeter, PadX: 4 * vg.Millimeter, PadRight: 4 * vg.Millimeter}
+	tiles := draw.Tiles{Rows: 2, Cols: 1, PadY: 4 * vg.Millimeter, PadX: 4 * vg.Millimeter,
+		PadRight: 4 * vg.Millimeter}
 	canvases := plot.Align([][]*plot.Plot{{rate}, {cost}}, tiles, draw.New(canvas))
 	rate.Draw(canvases[0][0])
 	cost.Draw(canvases[1][0])

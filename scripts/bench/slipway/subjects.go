@@ -35,7 +35,8 @@ func subjects() []subject {
 		{"e1", func() (*builder.Network, error) { return builder.E1(10) }},
 		{"lenet5", lenet5}, {"conv4", conv4}, {"strided", strided}, {"mlp", mlp},
 	} {
-		all = append(all, subject{name: chain.name, set: setPeers, batches: []int{32, 256}, build: chain.build})
+		all = append(all, subject{name: chain.name, set: setPeers, batches: []int{32, 256},
+			build: chain.build})
 	}
 	for _, known := range []struct {
 		name    string
@@ -51,7 +52,8 @@ func subjects() []subject {
 		{"efficientnet_lite0", []int{8}, efficientNetLite0, 0.00005},
 	} {
 		all = append(all, subject{
-			name: known.name, set: setNetworks, batches: known.batches, build: known.build, optimizer: momentum(known.rate),
+			name: known.name, set: setNetworks, batches: known.batches, build: known.build,
+			optimizer: momentum(known.rate),
 		})
 	}
 	return all
@@ -82,5 +84,6 @@ func newSubject(name string) (subject, *builder.Network, error) {
 			return s, network, err
 		}
 	}
-	return subject{}, nil, fmt.Errorf("unknown network %q; there are %s", name, strings.Join(networkNames(), ", "))
+	return subject{}, nil, fmt.Errorf("unknown network %q; there are %s", name,
+		strings.Join(networkNames(), ", "))
 }

@@ -55,7 +55,8 @@ func work(ctx context.Context, o options, in io.Reader, out io.Writer) error {
 		return err
 	}
 	trainer, err := train.New(network, set, train.Config{
-		Data: set.Name, BatchSize: o.batch, Epochs: math.MaxInt32, Seed: o.seed, Engine: o.engine, Threads: o.threads,
+		Data: set.Name, BatchSize: o.batch, Epochs: math.MaxInt32, Seed: o.seed, Engine: o.engine,
+		Threads:   o.threads,
 		Optimizer: subject.optimizer,
 	}, nil)
 	if err != nil {

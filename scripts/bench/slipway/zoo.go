@@ -17,10 +17,13 @@ const cifarClasses, imageNetClasses = 10, 1000
 func resNet20() (*builder.Network, error) { return zoo.New("resnet20", cifar(), cifarClasses) }
 
 func resNet18CIFAR() (*builder.Network, error) {
-	return zoo.ResNet{Blocks: []int{2, 2, 2, 2}, SmallImages: true}.Network("resnet18_cifar", cifar(), cifarClasses)
+	return zoo.ResNet{Blocks: []int{2, 2, 2, 2}, SmallImages: true}.Network("resnet18_cifar", cifar(),
+		cifarClasses)
 }
 
-func resNet18() (*builder.Network, error) { return zoo.New("resnet18", imageNet(), imageNetClasses) }
+func resNet18() (*builder.Network, error) {
+	return zoo.New("resnet18", imageNet(), imageNetClasses)
+}
 
 func mobileNetV2CIFAR() (*builder.Network, error) {
 	return zoo.MobileNetV2{SmallImages: true}.Network("mobilenet_v2_cifar", cifar(), cifarClasses)

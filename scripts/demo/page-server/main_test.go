@@ -21,7 +21,8 @@ import (
 func page(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
-	for _, name := range []string{"index.html", "style.css", "main.mjs", "icon.svg", "NOTICE", "vendor/ort.wasm", "models/e1.onnx"} {
+	for _, name := range []string{"index.html", "style.css", "main.mjs", "icon.svg", "NOTICE",
+		"vendor/ort.wasm", "models/e1.onnx"} {
 		path := filepath.Join(folder, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			t.Fatal(err)
@@ -53,16 +54,19 @@ func TestServesFilesWithTheirTypesOnLoopbackUntilInterrupted(t *testing.T) {
 		t.Errorf("%s is not on loopback", address)
 	}
 	for name, want := range map[string]string{
-		"": "text/html; charset=utf-8", "style.css": "text/css; charset=utf-8", "main.mjs": "text/javascript; charset=utf-8",
-		"icon.svg": "image/svg+xml", "NOTICE": "text/plain; charset=utf-8", "vendor/ort.wasm": "application/wasm",
-		"models/e1.onnx": "application/octet-stream",
+		"": "text/html; charset=utf-8", "style.css": "text/css; charset=utf-8",
+		"main.mjs": "text/javascript; charset=utf-8",
+		"icon.svg": "image/svg+xml", "NOTICE": "text/plain; charset=utf-8",
+		"vendor/ort.wasm": "application/wasm",
+		"models/e1.onnx":  "application/octet-stream",
 	} {
 		response, err := http.Get(address + name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		response.Body.Close()
-		if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != want {
+		if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK ||
+			got != want {
 			t.Errorf("%q: status %d, type %q; want 200, %q", name, response.StatusCode, got, want)
 		}
 	}
@@ -107,7 +111,8 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			if code := run(t.Context(), c.args, &stdout, &stderr); code != c.code || !strings.Contains(stderr.String(), c.want) {
+			if code := run(t.Context(), c.args, &stdout, &stderr); code != c.code ||
+				!strings.Contains(stderr.String(), c.want) {
 				t.Errorf("exit code %d, stderr %q; want %d and %q", code, stderr.String(), c.code, c.want)
 			}
 		})

@@ -24,7 +24,8 @@ import (
 
 // notebook holds the figures that were read from the notebook: it printed them
 // for these epochs, and went below 0.38 at about epoch 80.
-var notebook = plotter.XYs{{X: 1, Y: 1.2139}, {X: 2, Y: 0.4912}, {X: 3, Y: 0.4521}, {X: 10, Y: 0.4199}, {X: 20, Y: 0.4073}, {X: 80, Y: 0.38}}
+var notebook = plotter.XYs{{X: 1, Y: 1.2139}, {X: 2, Y: 0.4912}, {X: 3, Y: 0.4521},
+	{X: 10, Y: 0.4199}, {X: 20, Y: 0.4073}, {X: 80, Y: 0.38}}
 
 func main() {
 	if err := run(filepath.Join("docs", "e2")); err != nil {
@@ -60,7 +61,8 @@ func run(dir string) error {
 			return fmt.Errorf("%s: %w", curve.label, err)
 		}
 		colour := []color.RGBA{{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255}}[i]
-		line.Color, marks.Color, marks.Shape, marks.Radius = colour, colour, draw.CircleGlyph{}, vg.Points(2)
+		line.Color, marks.Color, marks.Shape, marks.Radius = colour, colour, draw.CircleGlyph{},
+			vg.Points(2)
 		if curve.joined {
 			p.Add(line)
 		}

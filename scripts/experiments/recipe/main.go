@@ -65,7 +65,8 @@ func run(ctx context.Context, path string, describe bool, seed uint64, threads i
 	}
 	for _, r := range runs {
 		if r.Setting != runs[0].Setting {
-			return fmt.Errorf("%s: has the settings %s and %s; a recipe is one", path, runs[0].Setting, r.Setting)
+			return fmt.Errorf("%s: has the settings %s and %s; a recipe is one", path, runs[0].Setting,
+				r.Setting)
 		}
 	}
 	network, config := runs[0].Spec.Network, runs[0].Spec.Config
@@ -93,7 +94,8 @@ func run(ctx context.Context, path string, describe bool, seed uint64, threads i
 	if err != nil {
 		return err
 	}
-	o := outcome{System: "Slipway", Version: cli.ModuleVersion, Seed: seed, TestAccuracy: evaluation.Accuracy}
+	o := outcome{System: "Slipway", Version: cli.ModuleVersion, Seed: seed,
+		TestAccuracy: evaluation.Accuracy}
 	for _, epoch := range trainer.Progress().History {
 		o.Seconds += epoch.Seconds
 		o.MeanLoss = epoch.MeanLoss

@@ -50,7 +50,8 @@ func write() error {
 		}
 		for _, tensor := range node.Tensors {
 			name := strings.TrimPrefix(tensor.Name, node.Name+".")
-			one.Tensors = append(one.Tensors, layerTensor{name, tensor.Shape, tensor.Role == builder.Statistic})
+			one.Tensors = append(one.Tensors,
+				layerTensor{name, tensor.Shape, tensor.Role == builder.Statistic})
 		}
 		all = append(all, one)
 	}

@@ -40,8 +40,8 @@ type Case struct {
 	Parameters int     `json:"parameters"`
 	// Optimizer is a train.OptimizerConfig.
 	Optimizer json.RawMessage `json:"optimizer"`
-	// Rates are those of a parameter each, Factors of all of them by step, and Joins the number of steps
-	// before the last parameter is trained.
+	// Rates are those of a parameter each, Factors of all of them by step, and Joins the number of
+	// steps before the last parameter is trained.
 	Rates   []float64 `json:"rates"`
 	Factors []float64 `json:"factors"`
 	Joins   int       `json:"joins"`

@@ -50,7 +50,8 @@ func write(dir string, seed uint64, count int) error {
 // writeBatches writes images, batches·32×1×28×28, and their labels.
 func writeBatches(path string, seed uint64, count int) error {
 	const size = 32
-	set, err := dataset.Open(context.Background(), string(dataset.Train), dataset.Options{Messages: os.Stderr})
+	set, err := dataset.Open(context.Background(), string(dataset.Train),
+		dataset.Options{Messages: os.Stderr})
 	if err != nil {
 		return err
 	}

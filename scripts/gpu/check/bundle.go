@@ -122,7 +122,8 @@ func ended(err error) string {
 }
 
 // output is what a small program prints, for those whose whole answer is asked for.
-func (c *checker) output(ctx context.Context, part, name string, arguments ...string) (string, error) {
+func (c *checker) output(ctx context.Context, part, name string, arguments ...string) (string,
+	error) {
 	var text strings.Builder
 	see := func(line string) { text.WriteString(line) }
 	r := c.run(ctx, observed{part: part, see: see}, name, arguments...)

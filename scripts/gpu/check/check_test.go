@@ -107,7 +107,8 @@ esac`
 )
 
 func goodPrograms() map[string]string {
-	return map[string]string{"doctor": goodDoctor, "train": goodTrain, "infer": goodInfer, "cuda.test": goodTests}
+	return map[string]string{"doctor": goodDoctor, "train": goodTrain, "infer": goodInfer,
+		"cuda.test": goodTests}
 }
 
 // Without a GPU every figure says so, and why.
@@ -121,7 +122,8 @@ func TestWithoutAGPUNothingIsMeasured(t *testing.T) {
 	}
 	for _, s := range stages() {
 		for _, what := range s.rows {
-			holds(t, text, "| "+what+" | not measured | not measured: no GPU: driver: libcuda.so.1 is not there")
+			holds(t, text,
+				"| "+what+" | not measured | not measured: no GPU: driver: libcuda.so.1 is not there")
 		}
 	}
 }
@@ -174,35 +176,52 @@ func TestFailuresAreVerdicts(t *testing.T) {
 		"doctor says nothing": {"doctor", `echo "doctor: cannot open /dev/x" >&2; exit 1`, []string{
 			"| machine | FAILED | doctor -json says nothing of CUDA training: exit status 1: doctor: cannot open /dev/x; the check goes on",
 			"| first contact | passed |", "| E1 trained on the GPU and on the CPU | passed |"}},
-		"doctor answers half of it": {"doctor", `echo '{"checks":[{"name":"CUDA'`, []string{"| machine | FAILED |", "| first contact | passed |"}},
-		"no memory": {"train", `echo "train: device cuda:0: cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (2)"; exit 1`, []string{
-			"| E1 trained on the GPU and on the CPU | FAILED | GPU: train -device cuda: exit status 1: train: device cuda:0: cuMemAlloc",
-			"| first contact | passed |"}},
+		"doctor answers half of it": {"doctor", `echo '{"checks":[{"name":"CUDA'`,
+			[]string{"| machine | FAILED |", "| first contact | passed |"}},
+		"no memory": {"train",
+			`echo "train: device cuda:0: cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (2)"; exit 1`, []string{
+				"| E1 trained on the GPU and on the CPU | FAILED | GPU: train -device cuda: exit status 1: train: device cuda:0: cuMemAlloc",
+				"| first contact | passed |"}},
 		"another accuracy": {"train", strings.Replace(goodTrain, "loss=0.0312", "loss=0.5", 1), []string{
 			"| E1 trained on the GPU and on the CPU | FAILED | 2 epochs; GPU: mean loss 0.5000"}},
-		"the CPU answers": {"infer", `echo "onnxruntime (CPUExecutionProvider): Accuracy = 98 %"`, []string{
-			"| e1.onnx through onnxruntime's CUDA provider | FAILED |"}},
-		"a test fails, and its process passes": {"cuda.test", strings.Replace(goodTests, `--- PASS: TestA (0.1s)`, `--- FAIL: TestA (0.1s)`, 1), []string{
-			"| the executor's tests | FAILED | 0 passed, 1 failed", "; FAIL TestA: ", "| first contact | passed |"}},
-		"a test passes, and its process fails": {"cuda.test", strings.Replace(goodTests, `printf -- '=== RUN   TestA`, `trap 'exit 3' EXIT; printf -- '=== RUN   TestA`, 1), []string{
-			"FAIL TestA: exit status 3"}},
-		"a process ends without a verdict": {"cuda.test", strings.Replace(goodTests, `*TestA*)`, `*TestA*) echo "CUDA error 700" >&2; kill -KILL $$;; *TestC*)`, 1), []string{
+		"the CPU answers": {"infer", `echo "onnxruntime (CPUExecutionProvider): Accuracy = 98 %"`,
+			[]string{
+				"| e1.onnx through onnxruntime's CUDA provider | FAILED |"}},
+		"a test fails, and its process passes": {"cuda.test",
+			strings.Replace(goodTests, `--- PASS: TestA (0.1s)`, `--- FAIL: TestA (0.1s)`, 1), []string{
+				"| the executor's tests | FAILED | 0 passed, 1 failed", "; FAIL TestA: ",
+				"| first contact | passed |"}},
+		"a test passes, and its process fails": {"cuda.test",
+			strings.Replace(goodTests, `printf -- '=== RUN   TestA`,
+				`trap 'exit 3' EXIT; printf -- '=== RUN   TestA`, 1), []string{
+				"FAIL TestA: exit status 3"}},
+		"a process ends without a verdict": {"cuda.test", strings.Replace(goodTests, `*TestA*)`,
+			`*TestA*) echo "CUDA error 700" >&2; kill -KILL $$;; *TestC*)`, 1), []string{
 			"FAIL TestA: signal: killed: CUDA error 700"}},
-		"a test is skipped on a GPU": {"cuda.test", strings.Replace(goodTests, `needs the simulator: make`, `neither a GPU nor: make`, 1), []string{
-			"1 passed, 1 failed", "SKIP TestB: setup_test.go:94: neither a GPU"}},
-		"a part of a test is skipped": {"cuda.test", strings.Replace(goodTests, `    --- PASS: TestA/b`, `    --- SKIP: TestA/b`, 1), []string{
+		"a test is skipped on a GPU": {"cuda.test",
+			strings.Replace(goodTests, `needs the simulator: make`, `neither a GPU nor: make`, 1), []string{
+				"1 passed, 1 failed", "SKIP TestB: setup_test.go:94: neither a GPU"}},
+		"a part of a test is skipped": {"cuda.test", strings.Replace(goodTests, `    --- PASS: TestA/b`,
+			`    --- SKIP: TestA/b`, 1), []string{
 			"FAIL TestA: --- SKIP: TestA/b"}},
-		"ten steps are off": {"cuda.test", strings.Replace(goodTests, `--- PASS: TestTenSteps`, `--- FAIL: TestTenSteps`, 1), []string{
+		"ten steps are off": {"cuda.test", strings.Replace(goodTests, `--- PASS: TestTenSteps`,
+			`--- FAIL: TestTenSteps`, 1), []string{
 			"losses and gradients | FAILED | e1, 10 steps: losses at most 1e-07 off FAIL:"}},
-		"ten steps say nothing": {"cuda.test", strings.Replace(goodTests, `e1, 10 steps`, `e1, 9 steps`, 1), []string{
+		"ten steps say nothing": {"cuda.test", strings.Replace(goodTests, `e1, 10 steps`, `e1, 9 steps`,
+			1), []string{
 			"losses and gradients | FAILED | the test passed and did not say what it compared"}},
-		"fewer rounds are told as such": {"cuda.test", strings.Replace(goodTests, `for i in 1 2 3; do echo`, `for i in 1; do echo`, 1), []string{
-			"a step one graph | passed | e1 batch 32: 11.5", "(medians of 1 rounds of 500 steps)"}},
-		"the benchmark ends with an error": {"cuda.test", strings.Replace(goodTests, `1 images/s";;`, `1 images/s"; echo "CUDA error 719"; exit 2;;`, 1), []string{
-			"a step one graph | FAILED | e1 batch 32: 21.5 (host 2.5)", "; then exit status 2: ", "CUDA error 719"}},
-		"the benchmark tells nothing": {"cuda.test", strings.Replace(goodTests, `*bench*)`, `*bench*) exit 0;; *x*)`, 1), []string{
-			"a step one graph | FAILED | the benchmark told no time"}},
-		"no tests are listed": {"cuda.test", strings.Replace(goodTests, `*test.list*)`, `*test.list*) exit 1;; *x*)`, 1), []string{
+		"fewer rounds are told as such": {"cuda.test",
+			strings.Replace(goodTests, `for i in 1 2 3; do echo`, `for i in 1; do echo`, 1), []string{
+				"a step one graph | passed | e1 batch 32: 11.5", "(medians of 1 rounds of 500 steps)"}},
+		"the benchmark ends with an error": {"cuda.test", strings.Replace(goodTests, `1 images/s";;`,
+			`1 images/s"; echo "CUDA error 719"; exit 2;;`, 1), []string{
+			"a step one graph | FAILED | e1 batch 32: 21.5 (host 2.5)", "; then exit status 2: ",
+			"CUDA error 719"}},
+		"the benchmark tells nothing": {"cuda.test",
+			strings.Replace(goodTests, `*bench*)`, `*bench*) exit 0;; *x*)`, 1), []string{
+				"a step one graph | FAILED | the benchmark told no time"}},
+		"no tests are listed": {"cuda.test", strings.Replace(goodTests, `*test.list*)`,
+			`*test.list*) exit 1;; *x*)`, 1), []string{
 			"| the executor's tests | FAILED | the list of tests: exit status 1, 0 names"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,14 +248,18 @@ func TestAPeerThatFails(t *testing.T) {
 		want   string
 		ok     bool
 	}{
-		"it is not there": {`exit 1`, "| PyTorch's step of E1, µs | not measured | not measured: no PyTorch with CUDA: exit status 1", true},
+		"it is not there": {`exit 1`,
+			"| PyTorch's step of E1, µs | not measured | not measured: no PyTorch with CUDA: exit status 1",
+			true},
 		"it dies": {`case "$*" in *torch_steps*) echo '{"mode":"eager","batch":32,"microseconds":700.5}'; kill -KILL $$;; *jax*) exit 1;; *) exit 0;; esac`,
-			"| PyTorch's step of E1, µs | passed | eager batch 32: 700.5; not measured: the rest: signal: killed", true},
+			"| PyTorch's step of E1, µs | passed | eager batch 32: 700.5; not measured: the rest: signal: killed",
+			true},
 		"no mode works": {`case "$*" in *torch_steps*) echo '{"mode":"eager","batch":32,"error":"no kernel"}';; *jax*) exit 1;; *) exit 0;; esac`,
 			"| PyTorch's step of E1, µs | FAILED | eager batch 32: no kernel", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text, ok := reportOf(t, fakeBundle(t, goodPrograms(), map[string]string{"python3": test.script}), time.Minute)
+			text, ok := reportOf(t, fakeBundle(t, goodPrograms(), map[string]string{"python3": test.script}),
+				time.Minute)
 			if ok != test.ok {
 				t.Errorf("passed %t:\n%s", ok, text)
 			}
@@ -245,12 +268,14 @@ func TestAPeerThatFails(t *testing.T) {
 	}
 }
 
-// A program that hangs is ended with what it started; what was told before stays, the others come in turn
-// while there is time, and the rest says that there was none.
+// A program that hangs is ended with what it started; what was told before stays, the others come
+// in turn while there is time, and the rest says that there was none.
 func TestTheBudgetEndsWhatHangs(t *testing.T) {
 	hangs := filepath.Join(t.TempDir(), "hangs")
 	programs := goodPrograms()
-	programs["cuda.test"] = strings.Replace(goodTests, `*TenSteps*)`, `*TenSteps*) echo "e1, 10 steps: losses at most 1e-07 off"; echo >`+hangs+`; sleep 600 & sleep 600;; *x*)`, 1)
+	programs["cuda.test"] = strings.Replace(goodTests, `*TenSteps*)`,
+		`*TenSteps*) echo "e1, 10 steps: losses at most 1e-07 off"; echo >`+hangs+
+			`; sleep 600 & sleep 600;; *x*)`, 1)
 	c := newChecker(t, fakeBundle(t, programs, map[string]string{"python3": noPackages}))
 	// The time ends when the program hangs, however long the others took.
 	ctx, end := context.WithCancelCause(t.Context())
@@ -265,14 +290,16 @@ func TestTheBudgetEndsWhatHangs(t *testing.T) {
 	c.check(ctx, stages(), time.Hour)
 	text := c.text()
 	holds(t, text, "| first contact | passed |",
-		"losses and gradients | not measured | not measured: stopped after", "it had said: e1, 10 steps: losses at most 1e-07 off |",
+		"losses and gradients | not measured | not measured: stopped after",
+		"it had said: e1, 10 steps: losses at most 1e-07 off |",
 		"| E1 trained on the GPU and on the CPU | not measured | not measured: stopped: the time of a GPU has ended |",
 		"| compute-sanitizer memcheck | not measured | not measured: stopped: the time of a GPU has ended |")
 }
 
 // Where the budget is spent, the rest says so.
 func TestASpentBudget(t *testing.T) {
-	text, ok := reportOf(t, fakeBundle(t, goodPrograms(), map[string]string{"python3": noPackages}), time.Nanosecond)
+	text, ok := reportOf(t, fakeBundle(t, goodPrograms(), map[string]string{"python3": noPackages}),
+		time.Nanosecond)
 	if ok {
 		t.Error("it passed")
 	}
@@ -295,7 +322,8 @@ func TestAnInterruptedCheck(t *testing.T) {
 // Whatever ends the check itself, what was known is in the files.
 func TestAKilledCheckLeavesWhatWasKnown(t *testing.T) {
 	programs := goodPrograms()
-	programs["cuda.test"] = strings.Replace(goodTests, `*TenSteps*)`, `*TenSteps*) echo "some figure"; exec sleep 5;; *x*)`, 1)
+	programs["cuda.test"] = strings.Replace(goodTests, `*TenSteps*)`,
+		`*TenSteps*) echo "some figure"; exec sleep 5;; *x*)`, 1)
 	program := filepath.Join(t.TempDir(), "gpu-check")
 	if text, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
@@ -327,7 +355,8 @@ func TestAKilledCheckLeavesWhatWasKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	holds(t, string(data), "| first contact | passed | device opened 10.0 ms", "| µs a step, a step one graph | passed | e1 batch 32: 21.5",
+	holds(t, string(data), "| first contact | passed | device opened 10.0 ms",
+		"| µs a step, a step one graph | passed | e1 batch 32: 21.5",
 		"| E1 trained on the GPU and on the CPU | not measured | not measured: the check did not come to it |")
 	if data, err := os.ReadFile(tests); err != nil || !strings.Contains(string(data), "some figure") {
 		t.Errorf("the tests' file lacks what was printed: %v\n%s", err, data)
@@ -336,15 +365,17 @@ func TestAKilledCheckLeavesWhatWasKnown(t *testing.T) {
 
 // A report that cannot be written is told before any time is spent.
 func TestAReportThatCannotBeWritten(t *testing.T) {
-	if _, err := run(t.Context(), filepath.Join(t.TempDir(), "none", "report.md"), time.Minute, 1); err == nil ||
-		!strings.Contains(err.Error(), "write the report") {
+	if _, err := run(t.Context(), filepath.Join(t.TempDir(), "none", "report.md"), time.Minute,
+		1); err == nil || !strings.Contains(err.Error(), "write the report") {
 		t.Errorf("%v", err)
 	}
 }
 
 // What a program prints without end does not fill the disk.
 func TestALongStory(t *testing.T) {
-	c := newChecker(t, fakeBundle(t, nil, map[string]string{"talker": `i=0; while [ $i -lt 30000 ]; do echo "a line of some fifty characters, again and again"; i=$((i+1)); done; echo end`}))
+	c := newChecker(t,
+		fakeBundle(t, nil,
+			map[string]string{"talker": `i=0; while [ $i -lt 30000 ]; do echo "a line of some fifty characters, again and again"; i=$((i+1)); done; echo end`}))
 	seen := 0
 	r := c.run(t.Context(), observed{part: "other", see: func(string) { seen++ }}, "talker")
 	info, err := os.Stat(strings.TrimSuffix(c.path, ".md") + "-other.txt")
@@ -357,8 +388,10 @@ func TestALongStory(t *testing.T) {
 // that the caller chose.
 func TestLibrariesAreThoseOfTheRelease(t *testing.T) {
 	older, newer := t.TempDir(), t.TempDir()
-	for _, file := range []string{older + "/nvidia/cudnn/lib/libcudnn.so.9", older + "/nvidia/cublas/lib/libcublasLt.so.12",
-		newer + "/nvidia/cudnn/lib/libcudnn.so.9", newer + "/nvidia/cu13/lib/libcublas.so.13", newer + "/nvidia/cu13/lib/libcublasLt.so.13"} {
+	for _, file := range []string{older + "/nvidia/cudnn/lib/libcudnn.so.9",
+		older + "/nvidia/cublas/lib/libcublasLt.so.12",
+		newer + "/nvidia/cudnn/lib/libcudnn.so.9", newer + "/nvidia/cu13/lib/libcublas.so.13",
+		newer + "/nvidia/cu13/lib/libcublasLt.so.13"} {
 		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 			t.Fatal(err)
 		}
@@ -373,7 +406,8 @@ func TestLibrariesAreThoseOfTheRelease(t *testing.T) {
 	found := newer + "/nvidia/cudnn/lib:" + newer + "/nvidia/cu13/lib"
 	for own, want := range map[string]string{"": found, "/own": "/own:" + found} {
 		t.Setenv("LD_LIBRARY_PATH", own)
-		if got, err := c.output(t.Context(), "machine", "bin/doctor"); err != nil || strings.TrimSpace(got) != want {
+		if got, err := c.output(t.Context(), "machine", "bin/doctor"); err != nil ||
+			strings.TrimSpace(got) != want {
 			t.Errorf("with LD_LIBRARY_PATH %q the programs have %q, want %q (%v)", own, got, want, err)
 		}
 	}
@@ -387,8 +421,10 @@ func TestPythonFindsTheCallersPackages(t *testing.T) {
 	t.Setenv("HOME", "/home/caller")
 	for own, want := range map[string]string{"": "/home/caller/.local", "/packages": "/packages"} {
 		t.Setenv("PYTHONUSERBASE", own)
-		if got, err := c.output(t.Context(), "machine", "python3"); err != nil || strings.TrimSpace(got) != c.scratch+" "+want {
-			t.Errorf("with PYTHONUSERBASE %q Python has %q, want %q and %q (%v)", own, got, c.scratch, want, err)
+		if got, err := c.output(t.Context(), "machine", "python3"); err != nil ||
+			strings.TrimSpace(got) != c.scratch+" "+want {
+			t.Errorf("with PYTHONUSERBASE %q Python has %q, want %q and %q (%v)", own, got, c.scratch, want,
+				err)
 		}
 	}
 }

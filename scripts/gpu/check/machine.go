@@ -15,8 +15,10 @@ const (
 // itself fails, the other parts find out.
 func checkMachine(ctx context.Context, c *checker) {
 	if has("nvidia-smi") {
-		c.run(ctx, observed{part: "machine"}, "nvidia-smi", "--query-gpu=name,driver_version,memory.total,"+
-			"clocks.sm,clocks.max.sm,clocks.mem,power.limit,temperature.gpu,mig.mode.current", "--format=csv")
+		c.run(ctx, observed{part: "machine"}, "nvidia-smi",
+			"--query-gpu=name,driver_version,memory.total,"+
+				"clocks.sm,clocks.max.sm,clocks.mem,power.limit,temperature.gpu,mig.mode.current",
+			"--format=csv")
 		c.run(ctx, observed{part: "machine"}, "nvidia-smi")
 	}
 	var text strings.Builder

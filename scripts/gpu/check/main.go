@@ -46,7 +46,8 @@ func main() {
 	case err != nil:
 		os.Exit(2)
 	case flags.NArg() > 0, *epochs < 1, *budget <= 0, *output == "":
-		fmt.Fprintln(os.Stderr, "gpu-check: -epochs and -budget are above 0, -o names a file, and there are no arguments")
+		fmt.Fprintln(os.Stderr,
+			"gpu-check: -epochs and -budget are above 0, -o names a file, and there are no arguments")
 		os.Exit(2)
 	}
 	ok, err := run(ctx, *output, *budget, *epochs)
@@ -59,7 +60,8 @@ func main() {
 }
 
 // run makes all stages. The report is written as they go.
-func run(ctx context.Context, output string, budget time.Duration, epochs int) (ok bool, err error) {
+func run(ctx context.Context, output string, budget time.Duration, epochs int) (ok bool,
+	err error) {
 	program, err := os.Executable()
 	if err != nil {
 		// A container without /proc: the name that it was called by leads there.

@@ -15,7 +15,8 @@ const (
 
 // checkPyTorch times PyTorch's step of E1 beside ours: the most usual modes first.
 func checkPyTorch(ctx context.Context, c *checker) {
-	c.checkPeer(ctx, rowPyTorch, "no PyTorch with CUDA", "import torch; assert torch.cuda.is_available()",
+	c.checkPeer(ctx, rowPyTorch, "no PyTorch with CUDA",
+		"import torch; assert torch.cuda.is_available()",
 		"torch_steps.py", "32", "128", "512")
 }
 
@@ -25,7 +26,8 @@ func checkJAX(ctx context.Context, c *checker) {
 		"jax_steps.py", "32", "128", "512")
 }
 
-func (c *checker) checkPeer(ctx context.Context, row, absent, question, script string, batches ...string) {
+func (c *checker) checkPeer(ctx context.Context, row, absent, question, script string,
+	batches ...string) {
 	if !c.needsGPU(row) {
 		return
 	}

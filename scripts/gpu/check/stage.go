@@ -38,8 +38,8 @@ func stages() []stage {
 	}
 }
 
-// check makes the stages one after another within the budget. Each row has its verdict in the report
-// as soon as it is known.
+// check makes the stages one after another within the budget. Each row has its verdict in the
+// report as soon as it is known.
 func (c *checker) check(ctx context.Context, all []stage, budget time.Duration) {
 	for _, s := range all {
 		c.expect(s.rows...)

@@ -19,7 +19,8 @@ const contactTest = "TestFirstContact"
 
 var (
 	contactPattern = regexp.MustCompile(`first contact: (.*)`)
-	benchPattern   = regexp.MustCompile(`^BenchmarkStep/(e[12])/batch=(\d+)(/loss=each)?-?\d*\s+\d+\s+([\d.]+) ns/op(?:.*?([\d.]+) host-ns/op)?`)
+	benchPattern   = regexp.MustCompile(
+		`^BenchmarkStep/(e[12])/batch=(\d+)(/loss=each)?-?\d*\s+\d+\s+([\d.]+) ns/op(?:.*?([\d.]+) host-ns/op)?`)
 )
 
 // checkSteps times the first steps of a process, and then steady ones: E1 and E2 at three batch
@@ -81,7 +82,8 @@ func (c *checker) bench(ctx context.Context, row, which string, environment []st
 			hosts[key] = append(hosts[key], microseconds(found[5]))
 		}
 		tell(passed, "")
-	}}, "bin/cuda.test", "-test.run=^$", "-test.bench="+which, "-test.benchtime=500x", "-test.count=3", "-test.timeout=5m")
+	}}, "bin/cuda.test", "-test.run=^$", "-test.bench="+which, "-test.benchtime=500x", "-test.count=3",
+		"-test.timeout=5m")
 	switch {
 	case ctx.Err() != nil && len(order) == 0:
 		c.missing(row, r.reason())

@@ -20,8 +20,10 @@ var (
 	// verdictPattern is what go test says of a test, or of a part of one.
 	verdictPattern = regexp.MustCompile(`^ *--- (PASS|FAIL|SKIP): (\S+)`)
 	stepsPattern   = regexp.MustCompile(`(e[12], 10 steps: .*)`)
-	// elsewhere is why a test does not run on a GPU at all. Any other skip is a failure: there is a device.
-	elsewhere = regexp.MustCompile(`needs the simulator|needs NVIDIA's cuDNN and cuBLAS|there is a driver`)
+	// elsewhere is why a test does not run on a GPU at all. Any other skip is a failure: there is a
+	// device.
+	elsewhere = regexp.MustCompile(
+		`needs the simulator|needs NVIDIA's cuDNN and cuBLAS|there is a driver`)
 )
 
 // A testResult is what one test of the executor came to.
@@ -52,7 +54,9 @@ func (c *checker) runTest(ctx context.Context, part, name string, see func(strin
 		}
 	}}, "bin/cuda.test", "-test.run=^"+name+"$", "-test.v", "-test.timeout=2m")
 	// A part that was skipped counts as its test. What a test says before it passes is no reason.
-	skipped := slices.ContainsFunc(said, func(line string) bool { return strings.HasPrefix(line, "--- SKIP") })
+	skipped := slices.ContainsFunc(said, func(line string) bool {
+		return strings.HasPrefix(line, "--- SKIP")
+	})
 	switch {
 	case t.verdict == "PASS" && r.err == nil && !skipped:
 		return t
@@ -118,8 +122,9 @@ func checkTests(ctx context.Context, c *checker) {
 		} else {
 			bad = append(bad, fmt.Sprintf("%s %s: %s", t.verdict, name, t.reason))
 		}
-		verdict, figures := passed, fmt.Sprintf("%d passed, %d failed, %d are for the simulator (%s), %.0f s",
-			good, len(bad), len(left), strings.Join(left, ", "), time.Since(began).Seconds())
+		verdict, figures := passed, fmt.Sprintf(
+			"%d passed, %d failed, %d are for the simulator (%s), %.0f s", good, len(bad), len(left),
+			strings.Join(left, ", "), time.Since(began).Seconds())
 		if len(bad) > 0 || good == 0 {
 			verdict, figures = failed, figures+"; "+strings.Join(bad, "; ")
 		}
@@ -133,11 +138,13 @@ func checkTests(ctx context.Context, c *checker) {
 	}
 }
 
-// testNames are those of a list, but the one that has a row of its own and what names the list's end.
+// testNames are those of a list, but the one that has a row of its own and what names the list's
+// end.
 func testNames(list string) []string {
 	var names []string
 	for line := range strings.Lines(list) {
-		if name := strings.TrimSpace(line); strings.HasPrefix(name, "Test") && name != nativeTest && name != contactTest {
+		if name := strings.TrimSpace(line); strings.HasPrefix(name, "Test") && name != nativeTest &&
+			name != contactTest {
 			names = append(names, name)
 		}
 	}

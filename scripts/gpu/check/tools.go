@@ -80,12 +80,14 @@ func checkProfile(ctx context.Context, c *checker) {
 			kernels++
 		}
 	}, environment: []string{"SLIPWAY_CUDA_GRAPHS=0"}}, "ncu", "--csv", "--launch-count", "60",
-		"--section", "SpeedOfLight", filepath.Join(c.folder, "bin", "cuda.test"), "-test.run=^"+contactTest+"$")
+		"--section", "SpeedOfLight", filepath.Join(c.folder, "bin", "cuda.test"),
+		"-test.run=^"+contactTest+"$")
 	if r.err != nil || kernels == 0 {
 		c.add(rowProfile, failed, r.reason())
 		return
 	}
-	c.add(rowProfile, passed, fmt.Sprintf("%d lines of figures, in the file of the other programs", kernels))
+	c.add(rowProfile, passed, fmt.Sprintf("%d lines of figures, in the file of the other programs",
+		kernels))
 }
 
 // checkMemory runs a few steps of batch 8 under NVIDIA's checker of memory.

@@ -62,9 +62,9 @@ func checkTraining(ctx context.Context, c *checker) {
 // trainOn returns the last epoch of a run. One that was cut off is told with what it came to.
 func (c *checker) trainOn(ctx context.Context, experiment, device string) (epochRecord, error) {
 	name := experiment + "-" + device
-	r := c.run(ctx, observed{part: "training"}, "bin/train", "-experiment", experiment, "-device", device,
-		"-name", name, "-runs", filepath.Join(c.scratch, "runs"),
-		"-data-dir", filepath.Join(c.folder, "data"), "-epochs", strconv.Itoa(c.epochs))
+	r := c.run(ctx, observed{part: "training"}, "bin/train", "-experiment", experiment, "-device",
+		device, "-name", name, "-runs", filepath.Join(c.scratch, "runs"), "-data-dir",
+		filepath.Join(c.folder, "data"), "-epochs", strconv.Itoa(c.epochs))
 	data, err := os.ReadFile(filepath.Join(c.scratch, "runs", name, "history.json"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return epochRecord{}, err
@@ -78,9 +78,11 @@ func (c *checker) trainOn(ctx context.Context, experiment, device string) (epoch
 	if r.err != nil {
 		var came []string
 		for i, epoch := range history {
-			came = append(came, fmt.Sprintf("epoch %d: mean loss %.4f, %.2f s", i+1, epoch.MeanLoss, epoch.Seconds))
+			came = append(came, fmt.Sprintf("epoch %d: mean loss %.4f, %.2f s", i+1, epoch.MeanLoss,
+				epoch.Seconds))
 		}
-		return epochRecord{}, fmt.Errorf("train -device %s: %s %s", device, r.reason(), strings.Join(came, "; "))
+		return epochRecord{}, fmt.Errorf("train -device %s: %s %s", device, r.reason(),
+			strings.Join(came, "; "))
 	}
 	if len(history) == 0 || history[len(history)-1].TestAccuracy == nil {
 		return epochRecord{}, fmt.Errorf("history of %s has no test accuracy", name)

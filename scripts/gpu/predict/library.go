@@ -60,7 +60,8 @@ func convolved(algorithm string, kernels span) func(trace.Launch) (library, erro
 				l.Name, l.Node)
 		}
 		if c.Algorithm != 1 {
-			return library{}, fmt.Errorf("%s is made with algorithm %d: its name and its rule are those of 1",
+			return library{}, fmt.Errorf(
+				"%s is made with algorithm %d: its name and its rule are those of 1",
 				l.Name, c.Algorithm)
 		}
 		return productOf(c, algorithm, kernels), nil

@@ -96,8 +96,8 @@ func count(f *function, end int, loops []*loop, seen map[string]visits, threads 
 			l.all = max(l.all, min(rounds, l.most*threads))
 		}
 	}
-	// No thread comes to a loop that reads or writes the device's memory where none was counted. One without
-	// such an access is as often as those within it are begun, at least once.
+	// No thread comes to a loop that reads or writes the device's memory where none was counted. One
+	// without such an access is as often as those within it are begun, at least once.
 	for _, l := range loops {
 		switch {
 		case l.counted:

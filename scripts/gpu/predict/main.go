@@ -41,7 +41,8 @@ func main() {
 	case err != nil:
 		os.Exit(2)
 	case flags.NArg() > 0, *launches == "", *sass == "", *ptx == "", *output == "":
-		fmt.Fprintln(os.Stderr, "predict: -launches, -sass, -ptx and -o name files, and there are no arguments")
+		fmt.Fprintln(os.Stderr,
+			"predict: -launches, -sass, -ptx and -o name files, and there are no arguments")
 		os.Exit(2)
 	}
 	if err := run(*launches, *sass, *ptx, *output); err != nil {

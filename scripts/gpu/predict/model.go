@@ -11,8 +11,8 @@ import (
 // operands' size, as those of divisions are.
 var powers = regexp.MustCompile(`accurate_pow`)
 
-// powersOf is how many threads of a kernel call them, in the steps that are predicted: the one that notes
-// Adam's corrections, and none of a loss that is not focal.
+// powersOf is how many threads of a kernel call them, in the steps that are predicted: the one that
+// notes Adam's corrections, and none of a loss that is not focal.
 var powersOf = map[string]float64{"begin_step": 1, "softmax_loss": 0}
 
 // What decides how long a launch takes.

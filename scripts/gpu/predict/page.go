@@ -32,7 +32,8 @@ var (
 
 // madeOf says which kernels the page is of: a page of others is older than they are.
 func madeOf(ptx []byte) string {
-	return fmt.Sprintf("The kernels are those of `internal/cuda/kernels/kernels.ptx` with the SHA-256\n`%x`.\n",
+	return fmt.Sprintf(
+		"The kernels are those of `internal/cuda/kernels/kernels.ptx` with the SHA-256\n`%x`.\n",
 		sha256.Sum256(ptx))
 }
 
@@ -72,9 +73,10 @@ func page(steps []predictedStep, ptx []byte) string {
 	b.WriteString("\n## What is assumed\n\n" + assumptions)
 	b.WriteString(passedLoops(steps))
 	b.WriteString("\n## Every launch\n\n")
-	b.WriteString("In the order of the step. Work is the device's alone, what ncu calls duration but for " +
-		"a kernel's start and end; in the graph is from the end of the launch before to the end of this one. " +
-		"Blocks have 256 threads; a library's grid is not known.\n")
+	b.WriteString(
+		"In the order of the step. Work is the device's alone, what ncu calls duration but for " +
+			"a kernel's start and end; in the graph is from the end of the launch before to the end of this one. " +
+			"Blocks have 256 threads; a library's grid is not known.\n")
 	for _, s := range steps {
 		fmt.Fprintf(&b, "\n### %s\n\n", s.name())
 		b.WriteString("| launch | node | times | grid | read, kB | written, kB | kFLOP | decided by | " +
@@ -174,8 +176,10 @@ func mend(p prediction) string {
 	case byIssue:
 		return "fewer instructions a value: several values a thread, and indices without divisions"
 	default:
-		return fmt.Sprintf("a kernel with blocks for all %d multiprocessors, another algorithm or divided "+
-			"sums: its arithmetic alone is %s µs. Beyond that TF32, which rounds otherwise", multiprocessors, digits(p.operations/floatRate*1e6))
+		return fmt.Sprintf(
+			"a kernel with blocks for all %d multiprocessors, another algorithm or divided "+
+				"sums: its arithmetic alone is %s µs. Beyond that TF32, which rounds otherwise", multiprocessors,
+			digits(p.operations/floatRate*1e6))
 	}
 }
 

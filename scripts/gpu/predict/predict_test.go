@@ -40,7 +40,8 @@ func TestReadSASS(t *testing.T) {
 	f := scaledSum(t)["scaled_sum"]
 	end := endOf(f)
 	if last := f.instructions[end-1]; end != len(f.instructions)-1 || !last.end {
-		t.Errorf("%d of %d instructions are the kernel's own, the last is %+v", end, len(f.instructions), last)
+		t.Errorf("%d of %d instructions are the kernel's own, the last is %+v", end, len(f.instructions),
+			last)
 	}
 	if f.registers != 18 {
 		t.Errorf("%d registers, the listing names R0 to R17", f.registers)
@@ -86,8 +87,8 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// A loop that reads memory, and of whose line nothing was counted, is one that no thread comes to; the page
-// names it.
+// A loop that reads memory, and of whose line nothing was counted, is one that no thread comes to;
+// the page names it.
 func TestLoopsThatNoThreadComesTo(t *testing.T) {
 	functions, l := scaledSum(t), summed(64)
 	all := cyclesIn(t, functions, l)
@@ -215,12 +216,14 @@ func TestProducts(t *testing.T) {
 	depth := 1000
 	operations := 2.0 * tileRows * multiprocessors * tileColumns * float64(depth)
 	got := productTime(operations, tileRows*multiprocessors, tileColumns, depth, 1, false)
-	if want := operations / floatRate * 1e6; !near(got.low, want) || !near(got.high, want/libraryShare.low) {
+	if want := operations / floatRate * 1e6; !near(got.low, want) ||
+		!near(got.high, want/libraryShare.low) {
 		t.Errorf("full tiles: %v µs, want %v and twice that", got, want)
 	}
 	// One tile keeps one multiprocessor busy, a filter's gradient a quarter of them.
 	one := productTime(2*tileRows*tileColumns*float64(depth), tileRows, tileColumns, depth, 1, false)
-	divided := productTime(2*tileRows*tileColumns*float64(depth), tileRows, tileColumns, depth, 1, true)
+	divided := productTime(2*tileRows*tileColumns*float64(depth), tileRows, tileColumns, depth, 1,
+		true)
 	if !near(one.high, got.high) || !near(divided.high*leastDivided, one.high) {
 		t.Errorf("one tile: %v µs, divided %v, all %v", one, divided, got)
 	}
@@ -233,7 +236,8 @@ func TestOccupancy(t *testing.T) {
 		}
 	}
 	if waves(1, 8) != 1 || waves(1056, 8) != 1 || waves(1057, 8) != 2 {
-		t.Errorf("waves of 1, 1056 and 1057 blocks: %v, %v, %v", waves(1, 8), waves(1056, 8), waves(1057, 8))
+		t.Errorf("waves of 1, 1056 and 1057 blocks: %v, %v, %v", waves(1, 8), waves(1056, 8),
+			waves(1057, 8))
 	}
 }
 
@@ -270,7 +274,8 @@ func TestPrediction(t *testing.T) {
 		t.Fatal(err)
 	}
 	if all[0].decides != byChain || all[1].decides != byLaunch {
-		t.Errorf("decided by %s and %s, want %s and %s", all[0].decides, all[1].decides, byChain, byLaunch)
+		t.Errorf("decided by %s and %s, want %s and %s", all[0].decides, all[1].decides, byChain,
+			byLaunch)
 	}
 	for _, p := range all {
 		if p.total.low < max(launchFloor.low, p.work.low) ||
@@ -278,9 +283,11 @@ func TestPrediction(t *testing.T) {
 			t.Errorf("%s: work %v, in the graph %v", p.Name, p.work, p.total)
 		}
 	}
-	text := page([]predictedStep{{"E1", 32, all, []string{"`scaled_sum` sums.cuh:7"}}}, []byte("kernels"))
+	text := page([]predictedStep{{"E1", 32, all, []string{"`scaled_sum` sums.cuh:7"}}},
+		[]byte("kernels"))
 	for _, want := range []string{
-		"not measured: no GPU", "make gpu-predict", madeOf([]byte("kernels")), "| E1 at 32 | 3 |", "`scaled_sum` | — | 1 | 1 |",
+		"not measured: no GPU", "make gpu-predict", madeOf([]byte("kernels")), "| E1 at 32 | 3 |",
+		"`scaled_sum` | — | 1 | 1 |",
 		"`cuMemcpyDtoDAsync` | — | 2 |", "count as nothing:\n\n- E1 at 32: `scaled_sum` sums.cuh:7\n",
 	} {
 		if !strings.Contains(text, want) {

@@ -169,8 +169,8 @@ func endOf(f *function) int {
 	return end
 }
 
-// calledBy returns the functions that some thread of a kernel calls, one for each call. Those of divisions
-// and roots are called for rare operands alone: the common way lies beside the call.
+// calledBy returns the functions that some thread of a kernel calls, one for each call. Those of
+// divisions and roots are called for rare operands alone: the common way lies beside the call.
 func calledBy(functions map[string]*function, f *function, end int) ([]*function, error) {
 	var called []*function
 	for _, i := range f.instructions[:end] {
@@ -178,7 +178,8 @@ func calledBy(functions map[string]*function, f *function, end int) ([]*function
 			continue
 		}
 		if callers, known := powersOf[f.name]; !known {
-			return nil, fmt.Errorf("kernel %s calls %s: how many threads do is not in the table", f.name, i.target)
+			return nil, fmt.Errorf("kernel %s calls %s: how many threads do is not in the table", f.name,
+				i.target)
 		} else if callers == 0 {
 			continue
 		}
@@ -209,8 +210,8 @@ func waves(blocks, resident int) float64 {
 	return math.Ceil(float64(blocks) / float64(resident*multiprocessors))
 }
 
-// loopsWithout lists the loops of which the simulator counted nothing: those that no thread comes to,
-// and those of which it cannot know how often they are run.
+// loopsWithout lists the loops of which the simulator counted nothing: those that no thread comes
+// to, and those of which it cannot know how often they are run.
 func loopsWithout(functions map[string]*function, l trace.Launch) (passed, unknown []string) {
 	f := functions[l.Name]
 	end := endOf(f)

@@ -47,7 +47,8 @@ func main() {
 func run(ctx context.Context) error {
 	dir := flag.String("study", "", "`folder` of the study, such as runs/studies/e1-e2")
 	path := flag.String("o", "", "CSV `file` to write, and to go on with")
-	unseen := flag.String("unseen", "optdigits,fashion", "`SET,…`: data that the runs never saw; empty for none")
+	unseen := flag.String("unseen", "optdigits,fashion",
+		"`SET,…`: data that the runs never saw; empty for none")
 	flag.Parse()
 	if *dir == "" || *path == "" || flag.NArg() > 0 {
 		return errUsage
@@ -91,13 +92,15 @@ func run(ctx context.Context) error {
 		if err := t.write(*path, results, sets); err != nil {
 			return err
 		}
-		fmt.Printf("%d of %d runs are in %s\n", len(results)-len(todo)+begin+len(group), len(results), *path)
+		fmt.Printf("%d of %d runs are in %s\n", len(results)-len(todo)+begin+len(group), len(results),
+			*path)
 	}
 	return t.compare(results)
 }
 
 // measure adds the rows of a group of runs.
-func (t *table) measure(ctx context.Context, group []study.Result, test *dataset.Set, sets []*dataset.Set) (err error) {
+func (t *table) measure(ctx context.Context, group []study.Result, test *dataset.Set,
+	sets []*dataset.Set) (err error) {
 	var subjects []infer.Subject
 	defer func() {
 		for _, s := range subjects {
@@ -168,7 +171,9 @@ func (t *table) compare(results []study.Result) error {
 		}
 	}
 	if compared > 0 {
-		fmt.Printf("of %d accuracies that the trainer has measured, too, %d differ, by at most %.4g points\n", compared, differ, 100*furthest)
+		fmt.Printf(
+			"of %d accuracies that the trainer has measured, too, %d differ, by at most %.4g points\n",
+			compared, differ, 100*furthest)
 	}
 	return nil
 }

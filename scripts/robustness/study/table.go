@@ -20,7 +20,8 @@ import (
 
 // columns of the CSV. A strength of 0 is data as it is.
 func columns() []string {
-	return []string{"study", "setting", "seed", "data", "corruption", "strength", "accuracy", "mean_confidence", "above_90", "above_99", "run"}
+	return []string{"study", "setting", "seed", "data", "corruption", "strength", "accuracy",
+		"mean_confidence", "above_90", "above_99", "run"}
 }
 
 // table is the CSV's content.
@@ -69,10 +70,12 @@ func readTable(path string) (*table, error) {
 	return t, nil
 }
 
-func (t *table) add(result study.Result, data, corruption string, strength int, c infer.Confidence) {
+func (t *table) add(result study.Result, data, corruption string, strength int,
+	c infer.Confidence) {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 7, 64) }
 	t.rows[key{result.ID, data, corruption, strength}] = row{c.Accuracy, []string{
-		result.Study, result.Setting, strconv.FormatUint(result.Seed, 10), data, corruption, strconv.Itoa(strength),
+		result.Study, result.Setting, strconv.FormatUint(result.Seed, 10), data, corruption,
+		strconv.Itoa(strength),
 		number(c.Accuracy), number(c.Mean), number(c.Above90), number(c.Above99), result.ID,
 	}}
 }

@@ -20,7 +20,8 @@ func TestTableGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	sets := []*dataset.Set{mine}
-	results := []study.Result{{ID: "aa", Study: "e1-e2", Setting: "E1", Seed: 3}, {ID: "bb", Study: "e1-e2", Setting: "E2"}}
+	results := []study.Result{{ID: "aa", Study: "e1-e2", Setting: "E1", Seed: 3},
+		{ID: "bb", Study: "e1-e2", Setting: "E2"}}
 	table, err := readTable(path)
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +54,8 @@ func TestTableGoesOn(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
 	each := 1 + len(corrupt.Names())*corrupt.Strengths + 1
-	if len(lines) != 1+2*each || lines[2] != "e1-e2,E1,3,t10k,gaussian-noise,1,0.25,0.5,0,0,aa" || !strings.HasSuffix(lines[1+each], ",bb") {
+	if len(lines) != 1+2*each || lines[2] != "e1-e2,E1,3,t10k,gaussian-noise,1,0.25,0.5,0,0,aa" ||
+		!strings.HasSuffix(lines[1+each], ",bb") {
 		t.Errorf("%d lines: %q, %q", len(lines), lines[2], lines[1+each])
 	}
 	// What was measured on other data before is kept.
@@ -78,7 +80,8 @@ func TestReadTableRefuses(t *testing.T) {
 		if err := os.WriteFile(path, []byte(test.text), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := readTable(path); err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), path) {
+		if _, err := readTable(path); err == nil || !strings.Contains(err.Error(), test.says) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, want %q and the file", name, err, test.says)
 		}
 	}

@@ -84,7 +84,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.BoolVar(&o.raw, "raw", false, "say that all of it is a tensor's binary data")
 	flags.IntVar(&o.connections, "connections", 1, "connections that ask")
 	flags.Float64Var(&o.seconds, "seconds", 5, "how long is asked")
-	flags.Float64Var(&o.rate, "rate", 0, "requests that are due in a second; 0 for as many as are answered")
+	flags.Float64Var(&o.rate, "rate", 0,
+		"requests that are due in a second; 0 for as many as are answered")
 	if err := cli.Parse(flags, args); err != nil {
 		return nil, err
 	}

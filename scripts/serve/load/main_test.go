@@ -46,11 +46,12 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	var stderr bytes.Buffer
-	if code := run(t.Context(), []string{"-url", server.URL, "-body", file}, io.Discard, &stderr); code != 1 ||
-		!strings.Contains(stderr.String(), "400 Bad Request") {
+	if code := run(t.Context(), []string{"-url", server.URL, "-body", file}, io.Discard,
+		&stderr); code != 1 || !strings.Contains(stderr.String(), "400 Bad Request") {
 		t.Errorf("exit %d: %s", code, &stderr)
 	}
-	for _, wrong := range [][]string{nil, {"-url", "x", "-body", file, "-connections", "0"}, {"-rate", "NaN"}} {
+	for _, wrong := range [][]string{nil, {"-url", "x", "-body", file, "-connections", "0"},
+		{"-rate", "NaN"}} {
 		if code := run(t.Context(), wrong, io.Discard, io.Discard); code != 2 {
 			t.Errorf("%v: exit %d", wrong, code)
 		}

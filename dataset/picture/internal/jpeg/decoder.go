@@ -93,8 +93,8 @@ func DecodeHeader(data []byte) (Header, error) {
 }
 
 // Decode decodes a file. How large a picture may be is for the caller to say, who knows from
-// DecodeHeader; what is allocated is bounded by the file's length, too. The time is not, since a pass
-// over a picture takes few bytes: it ends with ctx, whose error is returned then.
+// DecodeHeader; what is allocated is bounded by the file's length, too. The time is not, since a
+// pass over a picture takes few bytes: it ends with ctx, whose error is returned then.
 func Decode(ctx context.Context, data []byte) (*Picture, error) {
 	d := decoder{ctx: ctx, data: data}
 	if err := d.read(false); err != nil {
