@@ -75,8 +75,12 @@ def kept(target, models):
             if any(pathlib.PurePath(row["model"]).stem == stem or row["model"].startswith(f"{stem}-") for stem in stems)]
 
 
-def write(rows, target, command, tolerance):
-    written(sorted(rows, key=lambda row: pathlib.PurePath(row["model"]).stem), target, header(command, tolerance))
+def write(rows, target, command, tolerance, kept=()):
+    """Writes the table of rows and of those that were kept, whose runs the head goes on naming."""
+    head = header(command, tolerance)
+    if kept:
+        head["added"] = json.loads(target.with_suffix(".json").read_text()).get("added", [])
+    written(sorted([*kept, *rows], key=lambda row: pathlib.PurePath(row["model"]).stem), target, head)
 
 
 def written(rows, target, head):
