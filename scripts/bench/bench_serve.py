@@ -25,7 +25,7 @@ import machine
 
 HERE = pathlib.Path(__file__).resolve().parent
 PYTHON = machine.ROOT / ".cache" / "bench-serve-venv" / "bin" / "python"
-TOOLS = {name: machine.CACHE / name for name in ("infer", "serve", "load")}
+TOOLS = {name: machine.CACHE / name for name in ("slipway-bench", "serve", "load")}
 IMAGES = (1, 64)
 
 
@@ -92,13 +92,27 @@ def load(side, body, connections, seconds, rate=0.0):
     return json.loads(done.stdout)
 
 
-def in_process(options):
-    """Images a second in the runtime alone, without a server."""
-    command = [str(TOOLS["infer"]), "-model", options.model, "-data", "t10k", "-runtime", "native", "-json"]
-    done = subprocess.run(command, cwd=machine.ROOT, env=machine.clean_environment(), capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"bench-serve: {shlex.join(command)}: exit {done.returncode}\n{done.stderr}")
-    return json.loads(done.stdout)["images_per_second"]
+def in_process(options, body):
+    """Images a second in the runtime alone, without a server, in batches of 64, one behind the other for as long as a load takes."""
+    command = [str(TOOLS["slipway-bench"]), "evaluate", "-model", options.model, "-input", str(body), "-shape", "64,1,28,28",
+               "-threads", str(len(machine.all_cpus()))]
+    running = subprocess.Popen(command, cwd=machine.ROOT, env=machine.clean_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(runs):
+        running.stdin.write(json.dumps({"runs": runs}) + "\n")
+        running.stdin.flush()
+        line = running.stdout.readline()
+        if not line:
+            sys.exit(f"bench-serve: {shlex.join(command)}: exit {running.wait()}")
+        return sum(json.loads(line)["seconds"])
+
+    with running:
+        running.stdout.readline()  # its version
+        ask(10)
+        runs = max(10, round(10 * options.seconds / ask(10)))
+        found = 64 * runs / ask(runs)
+        running.stdin.close()
+    return found
 
 
 def measure(options, body, images, side):
@@ -115,7 +129,7 @@ def markdown(options, alone, found, others):
              "\n".join(machine.header() + [
                  f"- {options.model}; {options.rounds} rounds of {options.seconds:g} s each, the servers taking turns; the median counts",
                  f"- who asks has the same CPUs; {others:.2f} cores were used by others meanwhile" if others is not None else "- the load by others is not known",
-                 f"- the model in the native runtime without a server, `infer`, batches of 64: {inside:,.0f} images/s"])]
+                 f"- the model in the native runtime without a server, in the same process and for as long, batches of 64, before each: {inside:,.0f} images/s"])]
     rows = ["| server | images a request | images/s at saturation (more is better) | of the runtime alone | connections | p50 at half load, ms (less is better) | p99, ms |",
             "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for (name, images), rounds in found.items():
@@ -130,16 +144,17 @@ def main():
     options = arguments()
     machine.take_children_along()
     machine.CACHE.mkdir(parents=True, exist_ok=True)
-    for name, package in {"infer": "./cmd/infer", "serve": "./cmd/serve", "load": "./scripts/serve/load"}.items():
+    for name, package in {"slipway-bench": "./scripts/bench/slipway", "serve": "./cmd/serve", "load": "./scripts/serve/load"}.items():
         subprocess.run(["go", "build", "-o", TOOLS[name], package], cwd=machine.ROOT, check=True)
     found, alone = {}, []
     before, own, start = machine.busy_ticks(), sum(os.times()[:4]), time.perf_counter()
     for number in range(options.rounds):
         print(f"bench-serve: round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-        alone.append(in_process(options))
-        for images in IMAGES:
-            body = machine.CACHE / f"serve-{images}.bin"
+        bodies = {images: machine.CACHE / f"serve-{images}.bin" for images in IMAGES}
+        for images, body in bodies.items():
             body.write_bytes(struct.pack("<f", 1.0) * (784 * images))
+        for images, body in bodies.items():
+            alone.append(in_process(options, bodies[64]))
             for side in sides(options):
                 with served(side["command"], side["ready"]):
                     found.setdefault((side["name"], images), []).append(measure(options, body, images, side))
