@@ -154,7 +154,10 @@ func TestFetchCIFARFails(t *testing.T) {
 			cache := filepath.Join(t.TempDir(), "cache")
 			opts := Options{CacheDir: cache}
 			_, opts.archive = c.publish(t, server.URL)
-			opts.archive.silence = 200 * time.Millisecond
+			opts.archive.silence = time.Minute // which a busy machine keeps
+			if strings.HasPrefix(name, "silent") {
+				opts.archive.silence = 200 * time.Millisecond
+			}
 			_, err := FetchNamed(t.Context(), CIFAR100, opts)
 			if err == nil || test.want != nil && !errors.Is(err, test.want) ||
 				!strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "-from FILE") {
