@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	predicate "github.com/in-toto/attestation/go/predicates/test_result/v0"
@@ -45,7 +46,6 @@ type table struct {
 	Date      string  `json:"date"`
 	CPU       string  `json:"cpu"`
 	System    string  `json:"system"`
-	Images    int     `json:"images"`
 	Tolerance float64 `json:"tolerance"`
 	Rows      []row   `json:"rows"`
 }
@@ -56,6 +56,7 @@ type row struct {
 	Runtime   string `json:"runtime"`
 	Version   string `json:"version"`
 	Precision string `json:"precision"`
+	Images    int    `json:"images"`
 	Status    string `json:"status"`
 }
 
@@ -76,6 +77,7 @@ func Of(conformance []byte, graphs ...string) (*attestation.Statement, error) {
 		return nil, errors.New("it is no conformance table: it has no rows")
 	}
 	result, subjects := &predicate.TestResult{}, make(map[string]string)
+	images := math.MaxInt // that each of the tests had at least
 	for i, r := range t.Rows {
 		if !isSHA256(r.SHA256) || r.Model == "" || r.Runtime == "" {
 			return nil, fmt.Errorf("row %d of the conformance table lacks a model, its SHA-256 or a runtime",
@@ -85,6 +87,7 @@ func Of(conformance []byte, graphs ...string) (*attestation.Statement, error) {
 			continue
 		}
 		subjects[r.SHA256] = r.Model
+		images = min(images, r.Images)
 		switch r.Status {
 		case agrees:
 			result.PassedTests = append(result.PassedTests, r.test())
@@ -108,7 +111,7 @@ func Of(conformance []byte, graphs ...string) (*attestation.Statement, error) {
 	default:
 		result.Result = Passed
 	}
-	configuration, err := t.configuration(conformance)
+	configuration, err := t.configuration(conformance, images)
 	if err != nil {
 		return nil, err
 	}
@@ -117,9 +120,9 @@ func Of(conformance []byte, graphs ...string) (*attestation.Statement, error) {
 }
 
 // configuration is the table with its digest, and how it came to be.
-func (t table) configuration(content []byte) (*attestation.ResourceDescriptor, error) {
+func (t table) configuration(content []byte, images int) (*attestation.ResourceDescriptor, error) {
 	known := map[string]any{"command": t.Command, "date": t.Date, "cpu": t.CPU, "system": t.System,
-		"images": t.Images, "tolerance": t.Tolerance}
+		"images": images, "tolerance": t.Tolerance}
 	// What the table does not say is not zero.
 	maps.DeleteFunc(known, func(_ string, value any) bool {
 		return value == "" || value == 0 || value == 0.0
