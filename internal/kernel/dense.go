@@ -101,14 +101,11 @@ func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
 // share's plan decides it.
 func NewDenseOfShares(engine Engine, config DenseConfig, shares int) (whole, share *Dense,
 	err error) {
-	if err := dealtEvenly(config.Batch, shares); err != nil {
-		return nil, nil, err
-	}
-	if whole, err = NewDense(engine, config); err != nil {
-		return nil, nil, err
-	}
-	config.Batch /= shares
-	if share, err = NewDense(engine, config); err != nil {
+	whole, share, err = ofShares(config.Batch, shares, func(batch, _ int) (*Dense, error) {
+		config.Batch = batch
+		return NewDense(engine, config)
+	})
+	if err != nil {
 		return nil, nil, err
 	}
 	whole.part, whole.shares = share, shares
@@ -136,7 +133,7 @@ func (d *Dense) Forward(y, x, w, b []float32) error {
 	}
 	if d.part != nil && d.part.sparseForward.densest > 0 {
 		for k := range d.shares {
-			if err := d.part.Forward(d.share(y, k), d.share(x, k), w, b); err != nil {
+			if err := d.part.Forward(ShareOf(y, k, d.shares), ShareOf(x, k, d.shares), w, b); err != nil {
 				return err
 			}
 		}
@@ -353,17 +350,12 @@ func (d *Dense) backwardShares(dx, dy, y, w []float32) error {
 		}
 	}
 	for k := range d.shares {
-		if err := d.part.BackwardInput(d.share(dx, k), d.share(dy, k), d.share(y, k), w); err != nil {
+		if err := d.part.BackwardInput(ShareOf(dx, k, d.shares), ShareOf(dy, k, d.shares),
+			ShareOf(y, k, d.shares), w); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// share is what of a batch's values is the k-th share's.
-func (d *Dense) share(values []float32, k int) []float32 {
-	n := len(values) / d.shares
-	return values[k*n : (k+1)*n]
 }
 
 func (d *Dense) packWeightsItem(_, panel int) {

@@ -75,7 +75,7 @@ func TestBatchNormInParts(t *testing.T) {
 				must(t, err)
 				own := make([]float32, n/parts)
 				for k := range parts {
-					must(t, single.Forward(own, shareOf(x, k, parts), w, b, b, b))
+					must(t, single.Forward(own, ShareOf(x, k, parts), w, b, b, b))
 				}
 				name := fmt.Sprint(rows, " ", c)
 				sameSums(t, name+": moments", whole.moments, apart.moments)
@@ -86,10 +86,10 @@ func TestBatchNormInParts(t *testing.T) {
 				for k := range parts {
 					partY, partG := make([]float32, n/parts), make([]float32, n/parts)
 					weight, bias := make([]float32, c), make([]float32, c)
-					partX, partZ := shareOf(x, k, parts), shareOf(z, k, parts)
+					partX, partZ := ShareOf(x, k, parts), ShareOf(z, k, parts)
 					must(t, single.ForwardSum(partY, partX, partZ, w, b, b, b, 0))
-					same(t, name+": y", shareOf(y, k, parts), partY)
-					must(t, single.ReLUGradient(partG, shareOf(dy, k, parts), partY, partX))
+					same(t, name+": y", ShareOf(y, k, parts), partY)
+					must(t, single.ReLUGradient(partG, ShareOf(dy, k, parts), partY, partX))
 					must(t, single.Backward(nil, weight, bias, partG, partX, w))
 					weights, biases = append(weights, weight), append(biases, bias)
 				}

@@ -84,7 +84,8 @@ func NativeBinaryLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, targ
 // share is what the targets say of a shard of the batch.
 func (t *Targets) share(shard, shards int) *Targets {
 	shards = max(shards, 1)
-	return &Targets{Others: share(t.Others, shard, shards), Shares: share(t.Shares, shard, shards)}
+	return &Targets{Others: kernel.ShareOf(t.Others, shard, shards),
+		Shares: kernel.ShareOf(t.Shares, shard, shards)}
 }
 
 // most is what labels are below.

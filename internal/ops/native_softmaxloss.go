@@ -68,7 +68,7 @@ func lossOfPlans(name string, logits, labels *gorgonia.Node, most func() int, sh
 			}
 			sum := float32(0)
 			for k, plan := range plans {
-				losses[k], err = plan.forward(share(x, k, shards), share(classOf, k, shards))
+				losses[k], err = plan.forward(kernel.ShareOf(x, k, shards), kernel.ShareOf(classOf, k, shards))
 				if err != nil {
 					return nil, err
 				}
@@ -87,7 +87,7 @@ func lossOfPlans(name string, logits, labels *gorgonia.Node, most func() int, sh
 						return nil, err
 					}
 					for k, plan := range plans {
-						if err := plan.backward(share(dx.data(), k, shards), outer); err != nil {
+						if err := plan.backward(kernel.ShareOf(dx.data(), k, shards), outer); err != nil {
 							return nil, err
 						}
 					}

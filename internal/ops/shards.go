@@ -58,7 +58,7 @@ func (s *Shards) sumInTree(kernels kernel.Engine) (err error) {
 func (s *Shards) backward(dw, db, dy, y, x []float32) error {
 	return s.sum(dw, db, func(k int, dw, db []float32) error {
 		return s.part.BackwardParameters(dw, db,
-			share(dy, k, s.count), share(y, k, s.count), share(x, k, s.count))
+			kernel.ShareOf(dy, k, s.count), kernel.ShareOf(y, k, s.count), kernel.ShareOf(x, k, s.count))
 	})
 }
 
@@ -68,7 +68,7 @@ func (s *Shards) together(dx, dw, db, dy, y, x, w []float32) error {
 	part, whole := s.part.(normalisedPlan), s.whole.(normalisedPlan)
 	err := s.sum(dw, db, func(k int, dw, db []float32) error {
 		return part.Backward(nil, dw, db,
-			share(dy, k, s.count), share(y, k, s.count), share(x, k, s.count), w)
+			kernel.ShareOf(dy, k, s.count), kernel.ShareOf(y, k, s.count), kernel.ShareOf(x, k, s.count), w)
 	})
 	if err != nil || dx == nil {
 		return err
@@ -120,10 +120,4 @@ func (s *Shards) shard(k int, dw, db []float32,
 		err = s.bias.Add()
 	}
 	return err
-}
-
-// share is the k-th of equal parts of values; of none it is none.
-func share[T any](values []T, k, parts int) []T {
-	n := len(values) / parts
-	return values[k*n : (k+1)*n]
 }
