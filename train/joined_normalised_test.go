@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +11,6 @@ import (
 
 	"slipway/builder"
 	"slipway/builder/zoo"
-	"slipway/dataset"
 	"slipway/dataset/augment"
 )
 
@@ -136,28 +134,13 @@ func TestAnOverflowBetweenNormalisations(t *testing.T) {
 	for i := range 16 * 9 { // the first filter of the second convolution
 		weights[1].Data[i] = -3e36
 	}
-	const images, area = 32, 12 * 12
-	pixels, labels := make([]uint8, images*area), make([]int32, images)
-	source := rand.New(rand.NewPCG(1, 2))
-	for i := range pixels {
-		pixels[i] = uint8(source.IntN(4))
-		if i/area == 7 {
-			pixels[i] = 255
-		}
-	}
-	for i := range labels {
-		labels[i] = int32(i % 10)
-	}
-	set, err := dataset.NewSet("dim", pixels, labels, 1, 12, 12, 10)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := oneBright(t, 32)
 	var digests []string
 	for _, run := range []struct {
 		ranks  int
 		single bool
 	}{{1, true}, {1, false}, {2, false}, {4, false}, {8, false}} {
-		config := Config{BatchSize: images, Shards: 8, Seed: 3, Epochs: 1, Pixels: PixelsUnit, Threads: 1}
+		config := Config{BatchSize: set.Len(), Shards: 8, Seed: 3, Epochs: 1, Pixels: PixelsUnit, Threads: 1}
 		for _, c := range fitOnRanks(t, run.ranks, func(config Config) (*Trainer, error) {
 			trainer, err := New(network, set, config, weights)
 			if err == nil {

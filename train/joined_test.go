@@ -254,7 +254,28 @@ func TestAnOverflowInOneOfTheJoinedShards(t *testing.T) {
 	for i := range 16 * 9 { // the first filter of the second convolution
 		weights[2].Data[i] = -3e36
 	}
-	const images, area = 32, 12 * 12
+	set := oneBright(t, 32)
+	var results []builder.Weights
+	for _, single := range []bool{false, true} {
+		config := Config{BatchSize: set.Len(), Shards: 8, Seed: 3, Pixels: PixelsUnit}
+		trainer, err := New(network, set, config, weights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(trainer.Close)
+		trainer.shards.single = single
+		if err := trainer.step(t.Context(), trainer.batches.Order(0)); err != nil {
+			t.Fatal(err)
+		}
+		results = append(results, trainer.Weights())
+	}
+	equalWeights(t, results[0], results[1])
+}
+
+// oneBright is a set of dim images of 12×12, of which the eighth is white.
+func oneBright(t testing.TB, images int) *dataset.Set {
+	t.Helper()
+	const area = 12 * 12
 	pixels, labels := make([]uint8, images*area), make([]int32, images)
 	source := rand.New(rand.NewPCG(1, 2))
 	for i := range pixels {
@@ -270,19 +291,5 @@ func TestAnOverflowInOneOfTheJoinedShards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var results []builder.Weights
-	for _, single := range []bool{false, true} {
-		config := Config{BatchSize: images, Shards: 8, Seed: 3, Pixels: PixelsUnit}
-		trainer, err := New(network, set, config, weights)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(trainer.Close)
-		trainer.shards.single = single
-		if err := trainer.step(t.Context(), trainer.batches.Order(0)); err != nil {
-			t.Fatal(err)
-		}
-		results = append(results, trainer.Weights())
-	}
-	equalWeights(t, results[0], results[1])
+	return set
 }
