@@ -59,6 +59,18 @@ type nativeRuntime struct {
 	info      Info
 }
 
+// Session returns another runtime of the same model, on that number of threads: the two run at the
+// same time, give the same bits and share the weights. Either may be closed before the other.
+func (r *nativeRuntime) Session(threads int) Runtime {
+	session := *r
+	session.evaluator = r.evaluator.SessionOf(threads)
+	session.info.Threads = session.evaluator.Threads()
+	return &session
+}
+
+// Held returns the bytes that the runtime holds beside the model's weights.
+func (r *nativeRuntime) Held() int { return r.evaluator.Held() }
+
 func (r *nativeRuntime) graph() *onnx.Model { return r.source }
 
 func (r *nativeRuntime) Info() Info { return r.ports.Tell(r.info) }

@@ -131,8 +131,12 @@ func (e *Evaluator) newRun(ctx context.Context) (*run, error) {
 
 // Session returns another Evaluator of the same model, with threads and memory of its own: the
 // two run at the same time, and share the weights. Either may be closed before the other.
-func (e *Evaluator) Session() *Evaluator {
-	s := &Evaluator{label: e.label, program: e.program, set: e.set, threads: e.threads, limit: e.limit}
+func (e *Evaluator) Session() *Evaluator { return e.SessionOf(e.threads) }
+
+// SessionOf is Session with that number of threads, 1 or more, which changes no answer.
+func (e *Evaluator) SessionOf(threads int) *Evaluator {
+	s := &Evaluator{label: e.label, program: e.program, set: e.set, threads: max(1, threads),
+		limit: e.limit}
 	s.begin()
 	return s
 }

@@ -27,8 +27,11 @@ func TestSessionsRunAtTheSameTime(t *testing.T) {
 				want[images] = answer(t, e, inputs[images])
 			}
 			var all sync.WaitGroup
-			for range 4 {
-				s := e.Session()
+			for i := range 4 {
+				s := e.SessionOf(i) // 0 is 1
+				if got := s.Threads(); got != max(1, i) {
+					t.Errorf("a session of %d threads has %d", i, got)
+				}
 				t.Cleanup(func() { s.Close() })
 				all.Go(func() {
 					for images, x := range inputs {

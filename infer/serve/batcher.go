@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -12,18 +13,27 @@ import (
 	"slipway/infer"
 )
 
-// A batcher runs the requests of one model: one batch at a time, and those that wait together
-// where that changes no answer.
+// A batcher runs the requests of one model, those that wait together where that changes no answer.
+// While one batch is all there is, it has all threads; several that wait are computed at the same
+// time, each on some of the threads (lanes).
 type batcher struct {
 	runtime infer.Runtime
+	// lanes are sessions of the runtime that share its threads out, or nil where one batch is
+	// computed at a time.
+	lanes []infer.Runtime
 	// most is the number of images of a batch; join says that those of several requests may share
 	// one, and split that those of one request may be in several, as where they are joined.
 	most        int
 	join, split bool
 	wait        time.Duration
 	jobs        chan *job
-	// ended is closed once the last job is done after close.
-	ended    chan struct{}
+	workers     sync.WaitGroup
+	// taking is held by the worker that takes jobs, and by one that computes on all threads.
+	taking sync.Mutex
+	// next was taken from the queue, and is not of the batch before.
+	next *job
+	// busy counts the lanes that compute.
+	busy     atomic.Int64
 	observe  func(images int, took time.Duration)
 	panicked func(reason any, stack []byte)
 }
@@ -46,14 +56,18 @@ var errPanicked = errors.New("the runtime panicked")
 // start begins to take jobs, queue of them at most waiting.
 func (b *batcher) start(queue int) {
 	b.jobs = make(chan *job, queue)
-	b.ended = make(chan struct{})
-	go b.work()
+	for _, lane := range b.lanes {
+		b.workers.Go(func() { b.work(lane) })
+	}
+	if len(b.lanes) == 0 {
+		b.workers.Go(func() { b.work(nil) })
+	}
 }
 
 // close waits for the jobs that were given. None may be given after it.
 func (b *batcher) close() {
 	close(b.jobs)
-	<-b.ended
+	b.workers.Wait()
 }
 
 // run returns the scores of the images, which go through the model as many at a time as a batch
@@ -94,24 +108,50 @@ func (b *batcher) submit(ctx context.Context, batch infer.Batch) (infer.Logits, 
 	}
 }
 
-func (b *batcher) work() {
-	defer close(b.ended)
-	var next *job // taken from the queue, and not of the batch before
+// work takes batches and computes them, on all threads or in the lane, until close.
+func (b *batcher) work(lane infer.Runtime) {
+	for b.takeAndCompute(lane) {
+		// Whoever was answered may write that before the next batch, which can be long.
+		runtime.Gosched()
+	}
+}
+
+// takeAndCompute computes one batch. It reports whether there may be another.
+func (b *batcher) takeAndCompute(lane infer.Runtime) bool {
+	b.taking.Lock()
+	together := b.take()
+	if together == nil || lane == nil || b.alone() {
+		defer b.taking.Unlock() // after the batch: no other is computed beside it
+		b.compute(b.runtime, together)
+		return together != nil
+	}
+	b.busy.Add(1)
+	defer b.busy.Add(-1)
+	b.taking.Unlock()
+	b.compute(lane, together)
+	return true
+}
+
+// alone reports whether the batch that was taken is all there is to compute.
+func (b *batcher) alone() bool { return b.busy.Load() == 0 && b.next == nil && len(b.jobs) == 0 }
+
+// take waits for a batch; nil is the end of all.
+func (b *batcher) take() []*job {
 	for {
-		first := next
-		next = nil
+		first := b.next
+		b.next = nil
 		if first == nil {
 			var ok bool
 			if first, ok = <-b.jobs; !ok {
-				return
+				return nil
 			}
 		}
 		if first.ctx.Err() != nil {
 			continue // whoever asked has left
 		}
 		var together []*job
-		together, next = b.gather(first)
-		b.compute(together)
+		together, b.next = b.gather(first)
+		return together
 	}
 }
 
@@ -130,7 +170,7 @@ func (b *batcher) gather(first *job) (together []*job, next *job) {
 		late = timer.C
 	}
 	for images < b.most {
-		j, ok := b.take(first.ctx, late)
+		j, ok := b.another(first.ctx, late)
 		switch {
 		case !ok:
 			return together, nil
@@ -146,8 +186,8 @@ func (b *batcher) gather(first *job) (together []*job, next *job) {
 	return together, nil
 }
 
-// take returns a job that waits, or that comes before it is late.
-func (b *batcher) take(ctx context.Context, late <-chan time.Time) (*job, bool) {
+// another returns a job that waits, or that comes before it is late.
+func (b *batcher) another(ctx context.Context, late <-chan time.Time) (*job, bool) {
 	if late == nil {
 		select {
 		case j, ok := <-b.jobs:
@@ -166,9 +206,9 @@ func (b *batcher) take(ctx context.Context, late <-chan time.Time) (*job, bool) 
 }
 
 // compute runs jobs as one batch and answers each.
-func (b *batcher) compute(jobs []*job) {
+func (b *batcher) compute(on infer.Runtime, jobs []*job) {
 	if len(jobs) > 1 {
-		if scores, err := b.runTogether(jobs); err == nil {
+		if scores, err := b.runTogether(on, jobs); err == nil {
 			begin := 0
 			for _, j := range jobs {
 				end := begin + j.batch.N
@@ -185,12 +225,12 @@ func (b *batcher) compute(jobs []*job) {
 		if j.ctx.Err() != nil {
 			continue
 		}
-		scores, err := b.runOnce(j.ctx, j.batch)
+		scores, err := b.runOnce(j.ctx, on, j.batch)
 		j.done <- outcome{scores, err}
 	}
 }
 
-func (b *batcher) runTogether(jobs []*job) (infer.Logits, error) {
+func (b *batcher) runTogether(on infer.Runtime, jobs []*job) (infer.Logits, error) {
 	first := jobs[0].batch
 	all := infer.Batch{C: first.C, H: first.H, W: first.W}
 	values := 0
@@ -204,7 +244,7 @@ func (b *batcher) runTogether(jobs []*job) (infer.Logits, error) {
 	}
 	ctx, cancel := untilAllEnd(jobs)
 	defer cancel()
-	return b.runOnce(ctx, all)
+	return b.runOnce(ctx, on, all)
 }
 
 // untilAllEnd returns a context that ends when those of all jobs have: while one client waits,
@@ -230,7 +270,9 @@ func untilAllEnd(jobs []*job) (ctx context.Context, cancel func()) {
 }
 
 // runOnce runs a batch. A panic is its error, and the server goes on.
-func (b *batcher) runOnce(ctx context.Context, batch infer.Batch) (scores infer.Logits, err error) {
+func (b *batcher) runOnce(
+	ctx context.Context, on infer.Runtime, batch infer.Batch,
+) (scores infer.Logits, err error) {
 	began := time.Now()
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -241,7 +283,7 @@ func (b *batcher) runOnce(ctx context.Context, batch infer.Batch) (scores infer.
 			b.observe(batch.N, time.Since(began))
 		}
 	}()
-	scores, err = b.runtime.Run(ctx, batch)
+	scores, err = on.Run(ctx, batch)
 	if err == nil && (scores.N != batch.N || len(scores.Values) != scores.N*scores.K) {
 		err = fmt.Errorf("the runtime answers %d×%d scores (%d values) of %d images", scores.N, scores.K,
 			len(scores.Values), batch.N)

@@ -82,6 +82,30 @@ func TestNoAnswerDependsOnWhoSharesTheBatch(t *testing.T) {
 	}
 }
 
+// Batches that are computed at the same time, on some threads each, have the bits of one alone.
+func TestNoAnswerDependsOnWhatElseIsComputed(t *testing.T) {
+	const clients, images = 12, 64
+	e1 := filepath.Join("..", "..", "graphs", "e1.onnx")
+	s := start(t, serve.Config{Models: []string{e1}, RuntimeOptions: infer.RuntimeOptions{Threads: 3}})
+	values := noise(4, clients*images, 28*28)
+	var group sync.WaitGroup
+	for client := range clients {
+		group.Go(func() {
+			own := values[client*images*784 : (client+1)*images*784]
+			want := expected(t, e1, infer.Batch{N: images, C: 1, H: 28, W: 28, Pixels: own})
+			body, length := binaryRequest("image", "FP32", []int{images, 1, 28, 28}, own, true)
+			for range 4 {
+				_, got := s.ask("POST", "/v2/models/e1/infer",
+					map[string]string{"Inference-Header-Content-Length": length}, body).scores(t)
+				if !slices.Equal(got, want) {
+					t.Errorf("client %d has other scores beside others", client)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
 // Where onnxruntime runs, requests stay apart, and are answered all the same.
 func TestONNXRuntimeServes(t *testing.T) {
 	if _, err := infer.FindLibrary("", false); err != nil {

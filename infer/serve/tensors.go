@@ -123,25 +123,60 @@ func (t tensorInfo) fromBinary(raw []byte, elements int) ([]float32, error) {
 			len(raw), elements, size)
 	}
 	values := make([]float32, elements)
-	for i := range values {
-		switch t.Datatype {
-		case typeUINT8:
-			values[i] = float32(raw[i])
-		case typeFP16:
-			values[i] = onnx.Float16(binary.LittleEndian.Uint16(raw[2*i:])).Float32()
-		case typeFP64:
-			values[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:])))
-		default:
-			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+	var wrong int
+	switch t.Datatype {
+	case typeUINT8:
+		for i, v := range raw {
+			values[i] = float32(v)
 		}
-		if !finite(values[i]) {
-			return nil, t.notFinite(i, fmt.Sprint(values[i]))
-		}
+		return values, nil
+	case typeFP16:
+		wrong = readFinite(values, raw, 2, func(b []byte) float32 {
+			return onnx.Float16(binary.LittleEndian.Uint16(b)).Float32()
+		})
+	case typeFP64:
+		wrong = readFinite(values, raw, 8, func(b []byte) float32 {
+			return float32(math.Float64frombits(binary.LittleEndian.Uint64(b)))
+		})
+	default:
+		wrong = readFinite32(values, raw)
+	}
+	if wrong >= 0 {
+		return nil, t.notFinite(wrong, fmt.Sprint(values[wrong]))
 	}
 	return values, nil
 }
 
-func finite(v float32) bool { return math.Float32bits(v)&0x7f800000 != 0x7f800000 }
+// readFinite reads elements of that many bytes each, and returns the index of the first that is not
+// finite, -1 where all are.
+func readFinite(values []float32, raw []byte, size int, element func([]byte) float32) (wrong int) {
+	for i := range values {
+		values[i] = element(raw[size*i:])
+		if !finite(values[i]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// readFinite32 is readFinite of float32, which most clients send: a batch of them is much to read,
+// beside what a small network computes.
+func readFinite32(values []float32, raw []byte) (wrong int) {
+	for i := range values {
+		bits := binary.LittleEndian.Uint32(raw)
+		raw = raw[4:]
+		values[i] = math.Float32frombits(bits)
+		if bits&exponentBits == exponentBits {
+			return i
+		}
+	}
+	return -1
+}
+
+// exponentBits are all set in a float32 that is not finite.
+const exponentBits = 0x7f800000
+
+func finite(v float32) bool { return math.Float32bits(v)&exponentBits != exponentBits }
 
 // notFinite is the error of an element that is no number of the model's. Pixels are numbers; one
 // that is none makes of all scores what no JSON can say.

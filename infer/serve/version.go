@@ -86,12 +86,15 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 		join: l.config.Runtime == infer.RuntimeNative && tried.apart && l.config.MaxBatch > 1,
 		wait: l.config.MaxWait, observe: l.metrics.ran(name, number), panicked: l.panicked,
 	}
+	if !tried.single && tried.classes >= 0 {
+		v.batcher.lanes = lanesOf(v.runtime, triedImages, most)
+	}
 	v.batcher.start(l.config.Limits.Queue)
 	l.open.Add(1)
 	v.references.end = func() {
 		defer l.open.Done()
 		v.batcher.close()
-		if err := v.runtime.Close(); err != nil {
+		if err := errors.Join(closeRuntimes(v.batcher.lanes), v.runtime.Close()); err != nil {
 			l.config.Logger.Error("a model could not be closed", "model", name, "version", number, "error",
 				err)
 		}
