@@ -74,7 +74,7 @@ func (t *Trainer) openSession(ctx context.Context) error {
 		Network: t.network, Set: training, Pixels: t.pixels,
 		Optimizer: device.Optimizer(t.config.Optimizer), Slots: t.config.Optimizer.slots(),
 		Lower: func(batch int, training bool) (*device.Graph, error) {
-			graph, err := NewLossGraph(t.network, plain, variables, t.config, batch, training)
+			graph, err := lossGraphOf(t.network, plain, variables, t.config, batch, training)
 			if err != nil {
 				return nil, err
 			}

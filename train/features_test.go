@@ -379,7 +379,7 @@ func TestNothingIsComputedBelowWhatIsTrained(t *testing.T) {
 		}
 		nodes := make(map[bool]int)
 		for _, training := range []bool{false, true} {
-			graph, err := NewLossGraph(network, engine, variables, config, 8, training)
+			graph, err := lossGraphOf(network, engine, variables, config, 8, training)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -100,7 +100,7 @@ func (l Loss) String() string {
 }
 
 // add adds the loss of the logits to the graph.
-func (l *LossGraph) add(engine *builder.Engine, config Config, key programKey) (*gorgonia.Node,
+func (l *lossGraph) add(engine *builder.Engine, config Config, key programKey) (*gorgonia.Node,
 	error) {
 	kernels, native := engine.Kernels()
 	if native {
@@ -127,7 +127,7 @@ func (l *LossGraph) add(engine *builder.Engine, config Config, key programKey) (
 }
 
 // addBinary adds the binary loss, the plain one unless it trains.
-func (l *LossGraph) addBinary(engine *builder.Engine, config Config,
+func (l *lossGraph) addBinary(engine *builder.Engine, config Config,
 	key programKey) (*gorgonia.Node, error) {
 	var settings ops.BinaryLossConfig
 	l.targets = new(ops.Targets)

@@ -13,9 +13,9 @@ import (
 	"slipway/internal/ops"
 )
 
-// LossGraph is a network's graph for one batch size, with its loss, and with the
+// lossGraph is a network's graph for one batch size, with its loss, and with the
 // gradients if it trains.
-type LossGraph struct {
+type lossGraph struct {
 	device.Graph
 
 	labels  []int32
@@ -23,16 +23,16 @@ type LossGraph struct {
 	kernels *kernel.Engine // nil of an engine without
 }
 
-// NewLossGraph lowers the network for a batch, adds the loss, and for training
+// lossGraphOf lowers the network for a batch, adds the loss, and for training
 // its gradients.
-func NewLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables,
-	config Config, batch int, training bool) (*LossGraph, error) {
+func lossGraphOf(network *builder.Network, engine *builder.Engine, variables *builder.Variables,
+	config Config, batch int, training bool) (*lossGraph, error) {
 	key := programKey{batch: batch, training: training}
 	return newLossGraph(network, engine, variables, config, key, nil)
 }
 
 func newLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables,
-	config Config, key programKey, sync func(layer string) kernel.BatchSync) (*LossGraph, error) {
+	config Config, key programKey, sync func(layer string) kernel.BatchSync) (*lossGraph, error) {
 	batch, training := key.batch, key.training
 	graph, err := network.Lower(variables, builder.LowerOptions{
 		Batch: batch, Training: training, Seed: config.Seed,
@@ -42,7 +42,7 @@ func newLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 	if err != nil {
 		return nil, err
 	}
-	l := &LossGraph{Graph: device.Graph{Lowered: graph}}
+	l := &lossGraph{Graph: device.Graph{Lowered: graph}}
 	for _, i := range config.trained(network) {
 		l.Trained = append(l.Trained, graph.Parameters[i])
 	}
@@ -90,7 +90,7 @@ func withActivationPenalties(loss *gorgonia.Node, graph *builder.Lowered,
 
 // finishReference adds the penalty on the parameters to the cost and
 // differentiates the whole.
-func (l *LossGraph) finishReference(network *builder.Network, cost *gorgonia.Node, config Config,
+func (l *lossGraph) finishReference(network *builder.Network, cost *gorgonia.Node, config Config,
 	training bool) error {
 	l.Total = cost
 	if penalised := l.penalised(network, config); !config.ParameterPenalty.IsZero() &&
@@ -116,7 +116,7 @@ func (l *LossGraph) finishReference(network *builder.Network, cost *gorgonia.Nod
 
 // finishWithPass differentiates the cost and adds the gradient of the penalty on
 // the parameters to it in place, one pass a parameter.
-func (l *LossGraph) finishWithPass(network *builder.Network, cost *gorgonia.Node, config Config,
+func (l *lossGraph) finishWithPass(network *builder.Network, cost *gorgonia.Node, config Config,
 	training bool, newPenalty func(gorgonia.Nodes) (*ops.PenaltyPass, error)) error {
 	l.Total = cost
 	var gradients gorgonia.Nodes
@@ -149,7 +149,7 @@ func (l *LossGraph) finishWithPass(network *builder.Network, cost *gorgonia.Node
 }
 
 // penalised returns the trained parameters that the penalty is of.
-func (l *LossGraph) penalised(network *builder.Network, config Config) gorgonia.Nodes {
+func (l *lossGraph) penalised(network *builder.Network, config Config) gorgonia.Nodes {
 	parameters := network.Parameters()
 	var nodes gorgonia.Nodes
 	for _, i := range config.trained(network) {
@@ -161,7 +161,7 @@ func (l *LossGraph) penalised(network *builder.Network, config Config) gorgonia.
 }
 
 // differentiate adds the gradients of the cost.
-func (l *LossGraph) differentiate(cost *gorgonia.Node) (gorgonia.Nodes, error) {
+func (l *lossGraph) differentiate(cost *gorgonia.Node) (gorgonia.Nodes, error) {
 	one := gorgonia.NodeFromAny(l.Expr, float32(1), gorgonia.WithName("dL/dL"))
 	gradients, err := ops.Differentiate(cost, one, l.Trained, l.kernels)
 	if err != nil {

@@ -32,7 +32,7 @@ func TestTrainingHoldsTwoMapsOfAConvolution(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	graph, err := NewLossGraph(network, engine, variables, config, batch, true)
+	graph, err := lossGraphOf(network, engine, variables, config, batch, true)
 	if err != nil {
 		t.Fatal(err)
 	}

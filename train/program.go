@@ -14,7 +14,7 @@ import (
 // program is one compiled graph: the network for one batch size, with its loss
 // and gradients if it trains.
 type program struct {
-	graph   *LossGraph
+	graph   *lossGraph
 	labels  []int32
 	model   []gorgonia.ValueGrad
 	machine gorgonia.VM
