@@ -141,6 +141,9 @@ class Group:
 
     def measure(self, slipway):
         say(f"{self.name()}: starting")
+        layers = network.places(json.loads(self.described()["network"]))
+        self.work = {"multiply_adds": self.batch * network.multiply_adds(layers), "passed_bytes": self.batch * network.passed_bytes(layers),
+                     "peak": self.peak()}
         with contextlib.ExitStack() as stack:
             expected = self.reference()
             for system, config, start in self.configurations(slipway):
@@ -160,6 +163,13 @@ class Group:
             for key, one in self.workers.items():
                 self.rows[key]["peak_mb"] = one.peak()
         return self.result()
+
+    def peak(self):
+        """What the CPUs multiply out and copy at most."""
+        more = {"SLIPWAY_KERNEL": self.options.instructions} if self.options.instructions else {}
+        said = subprocess.run([machine.SLIPWAY, "peak", "-threads", str(self.threads)], check=True, capture_output=True, text=True,
+                              env=machine.clean_environment(**more), preexec_fn=machine.pinned_to(self.threads))
+        return json.loads(said.stdout)
 
     def reference(self):
         """The losses of the first steps in float64, kept in .cache/bench/reference/: PyTorch takes minutes for some networks."""
@@ -236,7 +246,7 @@ class Group:
                 "peak_mb": row["peak_mb"], "float32": not row["config"].startswith("bf16"),
                 "steps": row["steps"], "version": row["version"], "imported_mb": row["imported_mb"],
             })
-        return {"rows": rows, "missing": self.missing, "header": machine.header(), "cpu": machine.cpu()[0],
+        return {"rows": rows, "work": self.work, "missing": self.missing, "header": machine.header(), "cpu": machine.cpu()[0],
                 "others": [statistics.median(self.others), max(self.others)] if self.others else None,
                 "settings": {"rounds": self.options.rounds, "seconds": self.options.seconds}}
 

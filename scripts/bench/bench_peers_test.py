@@ -84,6 +84,14 @@ class Destination(unittest.TestCase):
         text = (self.docs / "networks.md").read_text()
         self.assertIn("| resnet18 | 8 | 1 | PyTorch, eager | 3.000 | native | 1.000 | **3.00** | 2.00 | 2.50 |\n", text)
         self.assertNotIn("epoch", text)
+        self.assertNotIn("What the cores allow", text)
+
+    def test_bounds(self):
+        one = group("resnet18")
+        one["rows"][0].update(config="native avx512", ms_min=40)
+        one["work"] = {"multiply_adds": 10**9, "passed_bytes": 52 * 10**6, "peak": {"gflops": 100, "gbytes": 20}}
+        self.assertEqual(report.bounds([one]).splitlines()[2],
+                         "| resnet18 | 32 | 1 | 2.00 | 100 | 20.0 | 40.0 | 50 % | 4.0 | 20.0 | 2.600 |")
 
 
 class Networks(unittest.TestCase):
@@ -110,6 +118,12 @@ class Networks(unittest.TestCase):
     def test_values_are_dropped_once_nobody_takes_them(self):
         places = network.places(self.block())
         self.assertEqual(network.last_uses(places), [["input"], [], ["squeeze"], ["scaled", "stem"], ["sum"], ["pool"], ["flat"]])
+
+    def test_work(self):
+        """The stem has no gradient of its input."""
+        places = network.places(self.block())
+        self.assertEqual(network.multiply_adds(places), 2 * (6 * 5 * 4) * 3 * 9 + 3 * 6 * 2)
+        self.assertEqual(network.passed_bytes(places), network.PASSES * 4 * 6 * 5 * 4)
 
     def test_what_is_not_computed_is_named(self):
         other = self.block()

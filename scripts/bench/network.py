@@ -85,3 +85,29 @@ def last_uses(places):
         last.append([name for name in dict.fromkeys(place.inputs) if name not in seen])
         seen.update(place.inputs)
     return last[::-1]
+
+
+def multiply_adds(places):
+    """How many multiplications with an addition a training step has, of one image: each convolution and dense layer multiplies out
+    its values, the gradients of its weights and, but for the first, those of its input."""
+    total = 0
+    for place in places:
+        if place.kind == "Conv2D":
+            forward = math.prod(place.output) * place.shape[0] // place.layer.get("groups", 1) * math.prod(pair(place.layer["kernel"]))
+        elif place.kind == "Dense":
+            forward = math.prod(place.shape) * place.layer["units"]
+        else:
+            continue
+        total += forward * (2 if INPUT in place.inputs else 3)
+    return total
+
+
+# How often a training step goes over a convolution's map where each layer reads and writes by itself: it is written, read and
+# written normalised, and read by the next layer; its gradient is written, read with the map for the sums of batch normalisation,
+# read with the map again and written, read with the input for the gradient of the weights, and read for that of the input.
+PASSES = 13
+
+
+def passed_bytes(places):
+    """How many bytes those passes are, of one image in float32."""
+    return PASSES * 4 * sum(math.prod(place.output) for place in places if place.kind == "Conv2D")

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+from network import PASSES
+
 # Cores that others may use while a group is measured.
 QUIET = 0.1
 
@@ -126,6 +128,8 @@ def as_markdown(groups, page, instructions=""):
                      "MKL_ENABLE_INSTRUCTIONS, JAX by --xla_cpu_max_isa, Slipway by SLIPWAY_KERNEL")
     parts = [f"# {page.title}" + (", AVX2" if instructions == "avx2" else ""), "<!-- made by scripts/bench/bench-peers; not by hand -->",
              "\n".join(lines), "## Best float32 peer ÷ Slipway", ratios(groups)]
+    if text := bounds(groups):
+        parts += ["## What the cores allow", BOUNDS_NOTES.format(passes=PASSES), text]
     parts.append(page.notes.format(imported=imported(groups)))
     network = None
     for group in groups:
@@ -223,6 +227,32 @@ def ratios(groups):
                 f"**{best['ms_median'] / own['ms_median']:.2f}** | "
                 f"{min(row['ms_min'] for row in peers) / own['ms_min']:.2f} |{spent}{epoch}")
     return "\n".join(lines) if len(lines) > 2 else "Both Slipway and a peer are needed."
+
+
+BOUNDS_NOTES = """\
+A step multiplies out its convolutions and dense layers forward, for the weights' gradients and for the inputs'. "At the peak" is
+the time of that at the speed of a dense layer whose weights and images lie in the second-level caches, measured before the group
+on the same CPUs; "reached" is that time of the step's. Winograd's convolutions multiply less, so that more than 100 % can be
+reached. "Passes" is the time of {passes} passes over the maps of the convolutions at the speed of copies from and to memory, which a
+network with batch normalisation makes where each layer reads and writes by itself and no cache holds a map. Where it is long
+beside the multiplications, memory is what bounds a step, and what is fused or held in caches is what is gained."""
+
+
+def bounds(groups):
+    """A line for each group: the work of a step, and the least time that it takes by the cores' measured peak."""
+    lines = ["| network | batch | threads | GFLOP a step | GFLOP/s at most | at the peak, ms | Slipway's step, ms | reached | maps, MB | GB/s at most | passes, ms |",
+             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    for group in groups:
+        own = [row["ms_min"] for row in group["rows"] if row["system"] == "Slipway" and row["config"].startswith("native")]
+        if not own or not group.get("work"):
+            continue
+        row, work = group["rows"][0], group["work"]
+        gflop, peak = 2 * work["multiply_adds"] / 1e9, work["peak"]
+        floor, passes = 1000 * gflop / peak["gflops"], 1000 * work["passed_bytes"] / 1e9 / peak["gbytes"]
+        lines.append(f"| {row['network']} | {row['batch']} | {row['threads']} | {gflop:.2f} | {peak['gflops']:.0f} | {figure(floor)} | "
+                     f"{figure(min(own))} | {100 * floor / min(own):.0f} % | {work['passed_bytes'] / PASSES / 1e6:.1f} | {peak['gbytes']:.1f} | "
+                     f"{figure(passes)} |")
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def missing(groups):

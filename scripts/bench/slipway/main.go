@@ -20,7 +20,7 @@ import (
 	"slipway/internal/kernel"
 )
 
-const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | memory | evaluate | graph | network | start | welch | plot [flags]"
+const usage = "usage: slipway-bench describe | distance | peak | inputs | worker | accuracy | feed | memory | evaluate | graph | network | start | welch | plot [flags]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -77,6 +77,8 @@ func run(ctx context.Context, args []string) error {
 		return writeNetwork(o.network, os.Stdout)
 	case "distance":
 		return distance(os.Stdout)
+	case "peak":
+		return peak(o.threads, os.Stdout)
 	case "inputs":
 		return writeInputs(ctx, o)
 	case "worker":
