@@ -54,20 +54,61 @@ func (b *BatchNorm) gradientMeasured() { b.taken = takenByReader }
 
 // measure takes the sums of an image of x.
 func (b *BatchNorm) measure(worker, image int, x []float32) {
-	m, c := b.measured, b.config.Channels
-	table, centre := m.tables[worker], m.centres[image*c:(image+1)*c]
-	copy(centre, x)
-	for _, s := range b.segments {
-		for v := range s.vectors {
-			copy(table[normaliseTable*(s.first+v*s.lanes):][:s.lanes], centre[s.first+v*s.lanes:])
-		}
-	}
-	b.sumRows(&b.work[worker].own, b.sumsOf(m.sums, image), table, x, nil)
+	b.measureTo(worker, image, x, 0, b.measured.rows)
 }
 
 // measureGradient takes the sums of an image of dy; x is that of Prepare.
 func (b *BatchNorm) measureGradient(worker, image int, dy, x []float32) {
-	b.sumRows(&b.work[worker].own, b.sumsOf(b.measuredGradients.sums, image), b.table, x, dy)
+	b.measureGradientTo(worker, image, dy, x, 0, b.measuredGradients.rows)
+}
+
+// measureTo takes the sums of an image of x from one of its rows up to another, where that is the
+// last, or whole sums before it. It returns up to where it came, from where the worker goes on once
+// there are more rows. The sums have the bits of measure.
+func (b *BatchNorm) measureTo(worker, image int, x []float32, from, to int) (came int) {
+	m, c := b.measured, b.config.Channels
+	table, centre := m.tables[worker], m.centres[image*c:(image+1)*c]
+	if from == 0 {
+		copy(centre, x)
+		for _, s := range b.segments {
+			for v := range s.vectors {
+				copy(table[normaliseTable*(s.first+v*s.lanes):][:s.lanes], centre[s.first+v*s.lanes:])
+			}
+		}
+	}
+	to = m.whole(from, to)
+	b.sumRows(&b.work[worker].own, b.goOn(m.sums, image, from), table, x[from*c:to*c], nil)
+	return to
+}
+
+// measureGradientTo is measureTo of the gradient.
+func (b *BatchNorm) measureGradientTo(worker, image int, dy, x []float32, from, to int) (came int) {
+	m, c := b.measuredGradients, b.config.Channels
+	to = m.whole(from, to)
+	b.sumRows(&b.work[worker].own, b.goOn(m.sums, image, from), b.table, x[from*c:to*c],
+		dy[from*c:to*c])
+	return to
+}
+
+// summedRows is how many rows the loops sum in float32, before those sums go into float64.
+const summedRows = 4
+
+// whole returns the last row up to which sums can be taken without changing their bits: the loops
+// begin anew with each call.
+func (m *measured) whole(from, to int) int {
+	if to < m.rows {
+		to = from + (to-from)/summedRows*summedRows
+	}
+	return to
+}
+
+// goOn returns the sums of an image among those of all, cleared for its first row.
+func (b *BatchNorm) goOn(all []float64, image, from int) []float64 {
+	if from == 0 {
+		return b.sumsOf(all, image)
+	}
+	n := 2 * b.config.Channels
+	return all[image*n : (image+1)*n]
 }
 
 // sumRows adds the sums of some rows, of the gradient unless dy is nil.

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -30,8 +31,8 @@ func (f DepthwiseConfig) output() (height, width int, err error) {
 
 // Depthwise is a plan for a depthwise convolution with bias and its gradients. Tensors are channels
 // last: x N×H×W×C, y N×OH×OW×C, weights KH×KW×C, bias C. A plan owns its scratch memory: its
-// methods must not run at the same time as each other. Whole padded images are read, as rows of
-// whole vectors of channels.
+// methods must not run at the same time as each other. Images are read as rows of whole vectors of
+// channels with their padding, a band of them at a time, which stays in the second-level cache.
 type Depthwise struct {
 	engine      Engine
 	config      DepthwiseConfig
@@ -45,6 +46,8 @@ type Depthwise struct {
 	gradient    paddedImage      // of dy, as the phases read it
 	weights     []float32        // of the padded channels
 	bias, zeros []float32
+	above       int // the least of the phases
+	bandRows    int // of y, that are computed at a time
 	partials    int
 	partial     []float32 // by part: dw, then db
 	work        []apart[depthwiseWork]
@@ -52,11 +55,11 @@ type Depthwise struct {
 	before, behind *BatchNorm // see NormaliseBefore and NormaliseBehind
 	measures       *BatchNorm // see Measure
 	share          *Depthwise // for one of the shares of the batch, nil where it has none
-	asItReads      bool       // the weights' gradient makes dy the gradient of y as it goes along
 
-	callX, callY, callDy, callDx, callDb []float32
+	callX, callY, callDy, callDx, callDw, callDb []float32
+	differentiates                               bool // dy is that of what is behind
 
-	forwardTask, parametersTask, inputTask, differentiateTask func(worker, item int)
+	forwardTask, parametersTask, inputTask func(worker, item int)
 }
 
 // paddedImage is how an image is copied into a frame of zeros.
@@ -66,10 +69,13 @@ type paddedImage struct {
 }
 
 // depthwisePhase is the input positions of one residue of both coordinates, with the taps that
-// reach them. row and column are the first of them, x its place in the padded gradient in bytes.
+// reach them. row and column are the first of them. x is in bytes the place of the first row's
+// positions in the padded gradient, above the lowest row that a tap reaches from there: above is
+// that row, below the highest, both of the gradient without its padding.
 type depthwisePhase struct {
 	row, column, rows, columns int
 	x                          int
+	above, below               int
 	taps                       []depthwiseTap
 }
 
@@ -77,7 +83,8 @@ type depthwiseWork struct {
 	args         depthwiseArgs
 	gradientArgs depthwiseGradientArgs
 	normalise    normaliseArgs
-	x, dy, y     []float32 // padded copies; a row of positions of padded channels
+	x, dy        rowWindow
+	y            []float32 // a row of positions of padded channels
 	row          []float32 // of normalised positions
 }
 
@@ -123,9 +130,9 @@ func NewDepthwise(engine Engine, config DepthwiseConfig) (*Depthwise, error) {
 	}
 	d.bias, d.zeros = aligned(d.channels), aligned(d.channels)
 	d.partials = min(depthwisePartials, f.Batch)
+	d.bandRows = max(depthwiseLeastRows, depthwiseWindowBytes/(4*f.StrideHeight*d.x.row))
 	d.work = make([]apart[depthwiseWork], engine.Pool.Threads())
-	d.forwardTask, d.parametersTask, d.inputTask, d.differentiateTask = d.forwardImage,
-		d.parametersItem, d.inputImage, d.differentiateImage
+	d.forwardTask, d.parametersTask, d.inputTask = d.forwardImage, d.parametersItem, d.inputImage
 	return d, nil
 }
 
@@ -164,12 +171,15 @@ func (d *Depthwise) frame(height, width, top, left, bottom, right int) paddedIma
 // multiple of the stride, of the gradient at the quotient.
 func (d *Depthwise) planInput() {
 	f := &d.config
-	type reach struct{ taps, at []int } // taps, and the places in dy that the first position sees through them
+	type reach struct{ taps, at []int } // taps, and where in dy the first position sees through them
 	side := func(first, padding, kernel, stride, dilation int) (r reach) {
 		for u := range kernel {
 			if at := first + padding - u*dilation; at%stride == 0 {
 				r.taps, r.at = append(r.taps, u), append(r.at, at/stride)
 			}
+		}
+		if r.taps == nil {
+			r.at = []int{0} // a row of zeros, wherever it is read from
 		}
 		return r
 	}
@@ -193,11 +203,13 @@ func (d *Depthwise) planInput() {
 		for k, column := range columns {
 			p := depthwisePhase{row: h, column: k, rows: ceil(f.Height-h, f.StrideHeight),
 				columns: ceil(f.Width-k, f.StrideWidth)}
-			p.x = 4 * (top*d.gradient.row + left*d.channels)
+			p.above, p.below = slices.Min(row.at), slices.Max(row.at)
+			d.above = min(d.above, p.above)
+			p.x = 4 * left * d.channels
 			for i, u := range row.taps {
 				for j, v := range column.taps {
 					p.taps = append(p.taps, depthwiseTap{
-						x: 4 * (row.at[i]*d.gradient.row + column.at[j]*d.channels),
+						x: 4 * ((row.at[i]-p.above)*d.gradient.row + column.at[j]*d.channels),
 						w: 4 * (u*f.KernelWidth + v) * d.channels,
 					})
 				}
@@ -215,48 +227,6 @@ func (d *Depthwise) sizeX() int {
 }
 func (d *Depthwise) sizeY() int { return d.config.Batch * d.height * d.width * d.config.Channels }
 func (d *Depthwise) sizeW() int { return len(d.taps) * d.config.Channels }
-
-// copied returns an image in its frame: the thread's copy, or, without a frame, the image itself.
-// Unless it is nil, before normalises what is copied.
-func (d *Depthwise) copied(ws *depthwiseWork, own *[]float32, p *paddedImage, from []float32,
-	image int, before *BatchNorm) []float32 {
-	c := d.config.Channels
-	size := p.height * p.width * c
-	from = from[image*size : (image+1)*size]
-	if p.size == size && before == nil {
-		return from
-	}
-	if *own == nil {
-		*own = aligned(p.size)
-	}
-	for h := range p.height {
-		row, to := from[h*p.width*c:(h+1)*p.width*c], (*own)[(p.top+h)*p.row+p.left*d.channels:]
-		if d.channels == c && before != nil {
-			before.normalise(&ws.normalise, to[:len(row)], row)
-			continue
-		}
-		if d.channels == c {
-			copy(to, row)
-			continue
-		}
-		if before != nil {
-			if len(ws.row) < len(row) {
-				ws.row = aligned(len(row))
-			}
-			before.normalise(&ws.normalise, ws.row[:len(row)], row)
-			row = ws.row
-		}
-		for k := range p.width {
-			copy(to[k*d.channels:], row[k*c:(k+1)*c])
-		}
-	}
-	return *own
-}
-
-// source returns an image as the kernels read it.
-func (d *Depthwise) source(ws *depthwiseWork, image int) []float32 {
-	return d.copied(ws, &ws.x, &d.x, d.callX, image, d.before)
-}
 
 // packed returns the weights with padded channels.
 func (d *Depthwise) packed(w []float32) []float32 {
@@ -280,34 +250,46 @@ func (d *Depthwise) Forward(y, x, w, b []float32) error {
 	clear(d.bias)
 	copy(d.bias, b)
 	d.callX, d.callY = x, y
-	for i := range d.work {
-		d.work[i].own.args.W = pointer(d.packed(w))
-	}
+	d.pack(w)
 	d.engine.Pool.Run(d.config.Batch, d.forwardTask)
 	d.release()
 	return nil
 }
 
+// pack gives the weights to all threads.
+func (d *Depthwise) pack(w []float32) {
+	packed := pointer(d.packed(w))
+	for i := range d.work {
+		d.work[i].own.args.W = packed
+	}
+}
+
 func (d *Depthwise) release() {
-	d.callX, d.callY, d.callDy, d.callDx, d.callDb = nil, nil, nil, nil, nil
+	d.callX, d.callY, d.callDy, d.callDx, d.callDw, d.callDb = nil, nil, nil, nil, nil, nil
+	d.differentiates = false
 	for i := range d.work {
 		ws := &d.work[i].own
-		ws.args, ws.gradientArgs = depthwiseArgs{}, depthwiseGradientArgs{}
+		ws.args, ws.gradientArgs, ws.normalise = depthwiseArgs{}, depthwiseGradientArgs{}, normaliseArgs{}
 	}
 }
 
 func (d *Depthwise) forwardImage(worker, image int) {
 	f, ws := &d.config, &d.work[worker].own
-	x := d.source(ws, image)
-	for i := range d.height {
-		a := &ws.args
-		a.X, a.XStep = pointer(x[i*f.StrideHeight*d.x.row:]), 4*f.StrideWidth*d.channels
-		a.Taps, a.Count, a.Bias = &d.taps[0], len(d.taps), pointer(d.bias)
-		d.row(ws, d.callY[((image*d.height+i)*d.width)*f.Channels:], d.width, 1)
-	}
-	if d.measures != nil {
-		size := d.sizeY() / f.Batch
-		d.measures.measure(worker, image, d.callY[image*size:(image+1)*size])
+	ws.x.begin()
+	row, measured := d.width*f.Channels, 0
+	y := d.callY[image*d.height*row : (image+1)*d.height*row]
+	for first := 0; first < d.height; first += d.bandRows {
+		last := min(first+d.bandRows, d.height)
+		d.fetchX(ws, image, first, last)
+		for i := first; i < last; i++ {
+			a := &ws.args
+			a.X, a.XStep = pointer(ws.x.from(i*f.StrideHeight)), 4*f.StrideWidth*d.channels
+			a.Taps, a.Count, a.Bias = &d.taps[0], len(d.taps), pointer(d.bias)
+			d.row(ws, y[i*row:], d.width, 1)
+		}
+		if d.measures != nil {
+			measured = d.measures.measureTo(worker, image, y, measured, last*d.width)
+		}
 	}
 }
 

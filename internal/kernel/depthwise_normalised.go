@@ -37,32 +37,39 @@ func (d *Depthwise) NormaliseBehind(n *BatchNorm) error {
 	return nil
 }
 
-// Backward is Conv2D.Backward.
+// Backward is Conv2D.Backward, but that it may leave dy as it is where it computes dx.
 func (d *Depthwise) Backward(dx, dw, db, dy, y, x, w []float32) error {
+	if err := lengths("gradient of depthwise convolution", size{"dy", len(dy), d.sizeY()},
+		optional("dx", dx, d.sizeX()), optional("dw", dw, d.sizeW()),
+		optional("db", db, d.config.Channels), size{"x", len(x), d.sizeX()},
+		size{"w", len(w), d.sizeW()}); err != nil {
+		return err
+	}
 	if d.behind != nil {
-		if err := lengths("gradient of depthwise convolution", size{"dy", len(dy), d.sizeY()},
-			size{"y", len(y), d.sizeY()}); err != nil {
-			return err
-		}
-		d.callY = y
-		if d.asItReads = dw != nil; !d.asItReads {
-			d.callDy = dy
-			d.engine.Pool.Run(d.config.Batch, d.differentiateTask)
-		}
-	}
-	defer func() {
-		d.asItReads = false
-		d.release()
-	}()
-	if dw != nil {
-		if err := d.BackwardParameters(dw, db, dy, x); err != nil {
+		if err := lengths("gradient of depthwise convolution", size{"y", len(y), d.sizeY()}); err != nil {
 			return err
 		}
 	}
-	if dx == nil {
-		return nil
+	defer d.release()
+	d.callDx, d.callDw, d.callDb, d.callDy, d.callY, d.callX = dx, dw, db, dy, y, x
+	d.differentiates = d.behind != nil
+	d.pack(w)
+	switch {
+	case dw != nil && dx != nil && d.engine.Pool.Threads() > d.partials:
+		// More threads than parts: dx is not made to wait for them.
+		d.callDx = nil
+		d.sumParameters()
+		d.callDx, d.differentiates = dx, false
+		d.engine.Pool.Run(d.config.Batch, d.inputTask)
+	case dw != nil:
+		d.sumParameters()
+	case dx != nil:
+		d.engine.Pool.Run(d.config.Batch, d.inputTask)
 	}
-	return d.BackwardNormalised(dx, dy, x, w)
+	if d.before != nil && dx != nil {
+		d.before.gradientMeasured()
+	}
+	return nil
 }
 
 // BackwardNormalised is Conv2D.BackwardNormalised.
@@ -72,18 +79,11 @@ func (d *Depthwise) BackwardNormalised(dx, dy, x, w []float32) error {
 	}
 	d.callX = x
 	if err := d.BackwardInput(dx, dy, w); err != nil {
+		d.callX = nil
 		return err
 	}
 	if d.before != nil {
 		d.before.gradientMeasured()
 	}
 	return nil
-}
-
-// differentiateImage makes the gradient of y of that of an image's normalised values.
-func (d *Depthwise) differentiateImage(worker, image int) {
-	n := d.height * d.width * d.config.Channels
-	from, to := image*n, (image+1)*n
-	d.behind.differentiate(&d.work[worker].own.normalise, d.callDy[from:to], d.callDy[from:to],
-		d.callY[from:to])
 }

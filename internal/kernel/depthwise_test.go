@@ -26,6 +26,13 @@ var depthwises = []DepthwiseConfig{
 	{1, 7, 6, 33, 2, 3, 3, 2, 1, 2, 0, 1, 2, 3},
 	{2, 4, 4, 64, 3, 3, 5, 5, 2, 2, 0, 0, 1, 1},
 	{1, 33, 31, 1, 3, 3, 1, 1, 1, 1, 0, 0, 1, 1},
+	// Several bands, and rows of dx that no output reads.
+	{2, 23, 90, 40, 3, 3, 1, 1, 1, 1, 0, 0, 1, 1},
+	{1, 45, 57, 48, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1},
+	{1, 50, 61, 40, 5, 5, 2, 1, 2, 2, 0, 0, 1, 1},
+	{1, 44, 70, 24, 3, 3, 1, 1, 4, 1, 0, 3, 4, 1},
+	{1, 97, 40, 32, 3, 3, 5, 4, 0, 2, 0, 0, 1, 1},
+	{1, 58, 60, 32, 2, 1, 6, 7, 3, 0, 2, 1, 1, 1},
 }
 
 func TestDepthwise(t *testing.T) {
@@ -158,12 +165,14 @@ func TestDepthwiseNormalisesAsItReads(t *testing.T) {
 			gotDx, dxAlone, gotDw, db := make([]float32, len(x)), make([]float32, len(x)), make([]float32,
 				len(w)), make([]float32, c)
 			must(t, together.Backward(dxAlone, nil, nil, slices.Clone(dz), gotY, x, w))
-			must(t, together.Backward(gotDx, gotDw, db, dz, gotY, x, w))
+			must(t, together.Backward(gotDx, gotDw, db, slices.Clone(dz), gotY, x, w))
+			dwAlone := make([]float32, len(w))
+			must(t, together.Backward(nil, dwAlone, nil, dz, gotY, x, w)) // which overwrites dy
 			for _, pair := range []struct {
 				name      string
 				got, want []float32
 			}{{"y", gotY, y}, {"dy", dz, dy}, {"dw", gotDw, dw}, {"dx", gotDx, dx},
-				{"dx alone", dxAlone, dx}} {
+				{"dx alone", dxAlone, dx}, {"dw alone", dwAlone, dw}} {
 				if !slices.Equal(pair.got, pair.want) {
 					t.Errorf("%+v: %s differs", f, pair.name)
 				}
