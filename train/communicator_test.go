@@ -15,6 +15,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/dataset/augment"
+	"slipway/internal/collective"
 	"slipway/internal/datasettest"
 )
 
@@ -115,6 +116,14 @@ func runs(t *testing.T) map[string]struct {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wide, err := builder.New("wide", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 14_000}, builder.ReLU{}, builder.Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := collective.Pieces(wide.ParameterCount(), 2); got != 2 {
+		t.Fatalf("gradients of two ranks go in %d pieces, want 2", got)
+	}
 	everything := smallConfig(builder.EngineNative)
 	everything.BatchSize, everything.Accumulate, everything.Shards, everything.Epochs = 16, 2, 8, 3
 	everything.Mix, everything.ClipNorm, everything.EMA = Mix{MixUp: 1}, 0.5, EMA{Decay: 0.9}
@@ -128,6 +137,8 @@ func runs(t *testing.T) map[string]struct {
 		config  Config
 	}{
 		"e1": {e1, datasettest.Digits(t, 75), Config{BatchSize: 32, Epochs: 2, Seed: 1, Shards: 8}},
+		"in pieces": {wide, datasettest.Bars(t, 36),
+			Config{BatchSize: 16, Epochs: 2, Seed: 4, Shards: 4, Pixels: PixelsUnit}},
 		"residual by shard": {residual, datasettest.Bars(t, 60),
 			Config{BatchSize: 16, Epochs: 3, Seed: 2, Shards: 8, BatchNorm: BatchNormShard,
 				Pixels: PixelsUnit}},

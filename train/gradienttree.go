@@ -129,8 +129,7 @@ func (t *gradientTree) add(leaf []float32, weight, after float32, denses bool) e
 		if level == len(t.levels)-1 {
 			factor = after
 		}
-		t.pair[0], t.pair[1] = left, node
-		if err := t.sum(t.pair, []float32{1, 1}, factor); err != nil {
+		if err := t.merge(left, node, factor); err != nil {
 			return err
 		}
 		t.free = append(t.free, node)
@@ -166,9 +165,10 @@ func (t *gradientTree) reset() {
 	t.free = append(t.free[:0], t.nodes...)
 }
 
-// scale multiplies the sum.
-func (t *gradientTree) scale(factor float32) error {
-	return t.sum([][]float32{t.total}, []float32{1}, factor)
+// merge adds a node to the one on its left, and multiplies the sum by after.
+func (t *gradientTree) merge(left, node []float32, after float32) error {
+	t.pair[0], t.pair[1] = left, node
+	return t.sum(t.pair, []float32{1, 1}, after)
 }
 
 // plainTreeSum is kernel.TreeSum as it is written.

@@ -96,9 +96,16 @@ func (t *Trainer) meet(ctx context.Context, failure error) error {
 	if failed {
 		return r.failed(ctx, failure)
 	}
-	return collective.Sum(ctx, r, s.tree.total, s.other, func(total, part []float32) error {
-		return s.add(total, part, 1)
-	})
+	return collective.Sum(ctx, r, s.tree.total, s.other, s.addPart)
+}
+
+// addPart adds what other ranks' shards came to, and divides what is the sum over all.
+func (s *shards) addPart(total, part []float32, all bool) error {
+	after := float32(1)
+	if all {
+		after = s.after
+	}
+	return s.tree.merge(total, part, after)
 }
 
 // failed tells all ranks what became of those that failed.

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"slipway/builder"
+	"slipway/internal/collective"
 	"slipway/internal/kernel"
 )
 
@@ -100,7 +101,7 @@ type shards struct {
 
 	tree    *gradientTree
 	after   float32   // what is left to divide the sum by, once all ranks have added theirs
-	other   []float32 // what is received of other ranks' nodes
+	other   []float32 // what is received of other ranks' nodes, a piece at a time
 	report  *report   // of other ranks; nil if there are none
 	single  bool      // whether each of the shards goes forward and back by itself, in all steps
 	oneSpan bool      // whether no shard of the step has several spans
@@ -233,7 +234,8 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	}
 	s.sums = make([]figures, s.count)
 	if ranks > 1 {
-		s.other, s.report = make([]float32, len(s.tree.total)/2), newReport(s.each, ranks)
+		s.other = make([]float32, collective.Room(size, ranks))
+		s.report = newReport(s.each, ranks)
 	}
 	return s, nil
 }
@@ -364,16 +366,12 @@ func (s *shards) restore() {
 	}
 }
 
-// finish makes the sum over all shards the mean over the step's images.
-func (s *shards) finish() error {
+// finish ends a step whose shards are added up.
+func (s *shards) finish() {
 	for _, statistic := range s.statistics {
 		copy(statistic.after, statistic.value)
 	}
 	s.restore()
-	if s.report == nil {
-		return nil // on the way up the tree
-	}
-	return s.tree.scale(s.after)
 }
 
 // Update brings the statistics up to date, once the step is done.

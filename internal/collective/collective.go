@@ -107,14 +107,44 @@ func fromZero(ctx context.Context, c Communicator, data []byte) error {
 //
 // All ranks end with the sum, which has the same bits on all. Each round halves what a rank adds,
 // then the parts are made known: recursive halving and doubling (Thakur, Rabenseifner and Gropp
-// 2005). The length of x is the same on all ranks and a multiple of their number; other is memory
-// half as long. Function add adds the second slice to the first.
+// 2005). That is done piece by piece, of twice as many numbers as other is memory for, so that what
+// was received is added, and the sum sent on, while it is in a cache. The length of x, and twice
+// that of other, are multiples of the number of ranks and the same on all.
+//
+// Function add adds the second slice to the first; all says that this makes it the sum over all
+// ranks, which happens to each number on one of them.
 func Sum(ctx context.Context, c Communicator, x, other []float32,
-	add func(total, part []float32) error) error {
-	if len(x)%c.Size() != 0 || 2*len(other) < len(x) {
+	add func(total, part []float32, all bool) error) error {
+	piece := 2 * len(other)
+	if len(x)%c.Size() != 0 || piece%c.Size() != 0 || piece == 0 && len(x) > 0 {
 		return fmt.Errorf("a sum of %d numbers over %d ranks in memory for %d",
 			len(x), c.Size(), len(other))
 	}
+	for len(x) > 0 {
+		size := min(piece, len(x))
+		if err := sumPiece(ctx, c, x[:size], other, add); err != nil {
+			return err
+		}
+		x = x[size:]
+	}
+	return nil
+}
+
+// pieceNumbers are how many numbers of a piece are for each rank: messages of 1 MB at least, whose
+// bytes take longer than they wait, and which a cache holds.
+const pieceNumbers = 1 << 18
+
+// Room is how many numbers Sum is given memory for to add up so many over ranks, two or more.
+func Room(numbers, ranks int) int { return min(numbers, pieceNumbers*ranks) / 2 }
+
+// Pieces is in how many pieces Sum goes with that.
+func Pieces(numbers, ranks int) int {
+	return (numbers + pieceNumbers*ranks - 1) / (pieceNumbers * ranks)
+}
+
+// sumPiece is Sum of numbers whose half other has room for.
+func sumPiece(ctx context.Context, c Communicator, x, other []float32,
+	add func(total, part []float32, all bool) error) error {
 	first, size := 0, len(x)
 	for step := 1; step < c.Size(); step *= 2 {
 		size /= 2
@@ -126,7 +156,7 @@ func Sum(ctx context.Context, c Communicator, x, other []float32,
 		if err != nil {
 			return err
 		}
-		if err := add(x[keep:keep+size], other[:size]); err != nil {
+		if err := add(x[keep:keep+size], other[:size], 2*step == c.Size()); err != nil {
 			return err
 		}
 		first = keep

@@ -33,7 +33,7 @@ func on(t *testing.T, ranks int, do func(c collective.Communicator) error) {
 	}
 }
 
-func add(total, part []float32) error {
+func add(total, part []float32, _ bool) error {
 	for i, x := range part {
 		total[i] += x
 	}
@@ -59,7 +59,7 @@ func tree(ranks, n int) []float32 {
 	for len(level) > 1 {
 		var next [][]float32
 		for i := 0; i < len(level); i += 2 {
-			_ = add(level[i], level[i+1])
+			_ = add(level[i], level[i+1], false)
 			next = append(next, level[i])
 		}
 		level = next
@@ -74,8 +74,7 @@ func TestSum(t *testing.T) {
 			want := tree(ranks, n)
 			on(t, ranks, func(c collective.Communicator) error {
 				x := numbers(c.Rank(), n)
-				if err := collective.Sum(context.Background(), c, x, make([]float32, (n+1)/2),
-					add); err != nil {
+				if err := collective.Sum(context.Background(), c, x, make([]float32, n), add); err != nil {
 					return err
 				}
 				if !slices.Equal(x, want) {
@@ -87,12 +86,67 @@ func TestSum(t *testing.T) {
 	}
 }
 
+// Where there is memory for less than half of the numbers, they are added up in pieces: the last is
+// shorter here. What is said of a sum over all ranks is said once of each number.
+func TestSumInPieces(t *testing.T) {
+	for _, ranks := range []int{2, 4, 8} {
+		n := 7 * ranks
+		want := tree(ranks, n)
+		for i := range want {
+			want[i] *= 2
+		}
+		on(t, ranks, func(c collective.Communicator) error {
+			x, other := numbers(c.Rank(), n), make([]float32, 2*ranks)
+			doubled := 0
+			err := collective.Sum(t.Context(), c, x, other, func(total, part []float32, all bool) error {
+				if err := add(total, part, all); err != nil || !all {
+					return err
+				}
+				doubled += len(total)
+				for i := range total {
+					total[i] *= 2
+				}
+				return nil
+			})
+			if err == nil && doubled != n/ranks {
+				err = fmt.Errorf("%d of %d numbers are the sum over all, want %d", doubled, n, n/ranks)
+			}
+			if err == nil && !slices.Equal(x, want) {
+				err = fmt.Errorf("%v, want %v", x, want)
+			}
+			return err
+		})
+	}
+}
+
+// Pieces have messages of 1 MB at least, and one at most is shorter.
+func TestRoom(t *testing.T) {
+	for _, test := range []struct{ numbers, ranks, room, pieces int }{
+		{1 << 10, 2, 1 << 9, 1},
+		{1 << 19, 2, 1 << 18, 1},
+		{1<<19 + 2, 2, 1 << 18, 2},
+		{11 << 20, 2, 1 << 18, 22},
+		{11 << 20, 8, 1 << 20, 6},
+		{11 << 20, 64, 11 << 19, 1},
+	} {
+		room := collective.Room(test.numbers, test.ranks)
+		pieces := collective.Pieces(test.numbers, test.ranks)
+		if room != test.room || pieces != test.pieces {
+			t.Errorf("%d numbers of %d ranks: room for %d, %d pieces, want %d and %d", test.numbers,
+				test.ranks, room, pieces, test.room, test.pieces)
+		}
+		if least := (test.numbers + 2*room - 1) / (2 * room); least != pieces {
+			t.Errorf("%d numbers with room for %d: %d pieces, want %d", test.numbers, room, least, pieces)
+		}
+	}
+}
+
 func TestSumRejectsLengths(t *testing.T) {
-	on(t, 2, func(c collective.Communicator) error {
-		for _, lengths := range [][2]int{{3, 2}, {4, 1}} {
+	on(t, 4, func(c collective.Communicator) error {
+		for _, lengths := range [][2]int{{6, 4}, {8, 3}, {8, 0}} {
 			err := collective.Sum(context.Background(), c, make([]float32, lengths[0]),
 				make([]float32, lengths[1]), add)
-			if err == nil || !strings.Contains(err.Error(), "numbers over 2 ranks") {
+			if err == nil || !strings.Contains(err.Error(), "numbers over 4 ranks") {
 				return fmt.Errorf("%v: %v", lengths, err)
 			}
 		}

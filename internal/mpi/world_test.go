@@ -114,8 +114,8 @@ func sum(c *mpi.Comm) error {
 	for i := range x {
 		x[i] = float32(source.NormFloat64())
 	}
-	err := collective.Sum(context.Background(), c, x, make([]float32, len(x)/2),
-		func(total, part []float32) error {
+	err := collective.Sum(context.Background(), c, x, make([]float32, 1600), // in pieces
+		func(total, part []float32, _ bool) error {
 			for i, v := range part {
 				total[i] += v
 			}

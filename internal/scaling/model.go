@@ -11,6 +11,7 @@ import (
 	"math/bits"
 
 	"slipway/builder"
+	"slipway/internal/collective"
 )
 
 // Link is what a message between two ranks costs that send to each other at the same time.
@@ -87,15 +88,16 @@ const (
 )
 
 // Exchange is the time of a step's messages: what the shards came to, the gradients by recursive
-// halving and doubling, and each normalisation, forward and back.
+// halving and doubling, many of them in pieces, and each normalisation, forward and back.
 func (w Work) Exchange(ranks int, links Links) float64 {
 	var t float64
 	gradients := float64(parameterBytes * w.Parameters)
+	pieces := float64(collective.Pieces(w.Parameters, ranks))
 	for distance := 1; distance < ranks; distance *= 2 {
 		link := links(distance)
 		t += link.Exchange(float64(reportBytes * distance))
 		gradients /= 2
-		t += 2 * link.Exchange(gradients)
+		t += 2 * (pieces*link.Latency + link.PerByte*gradients)
 		for _, channels := range w.Normalised {
 			t += 2 * link.Exchange(float64(normalisedBytes+channelBytes*channels))
 		}
@@ -105,7 +107,8 @@ func (w Work) Exchange(ranks int, links Links) float64 {
 
 // Messages is how many a rank sends in a step.
 func (w Work) Messages(ranks int) int {
-	return (bits.Len(uint(ranks)) - 1) * (3 + 2*len(w.Normalised))
+	pieces := collective.Pieces(w.Parameters, ranks)
+	return (bits.Len(uint(ranks)) - 1) * (1 + 2*pieces + 2*len(w.Normalised))
 }
 
 // Compute is the time of a rank's own part of a step.

@@ -42,6 +42,11 @@ func TestExchange(t *testing.T) {
 	if got := w.Messages(4); got != 2*(1+2+4) {
 		t.Errorf("%d messages", got)
 	}
+	large := Work{Parameters: 11 << 20} // in 11 pieces of 4 ranks, each twice a distance
+	near(t, "messages of pieces", large.Exchange(4, Uniform(Link{Latency: 1})), 2*(1+2*11))
+	if got := large.Messages(4); got != 2*(1+2*11) {
+		t.Errorf("%d messages of pieces", got)
+	}
 	near(t, "one rank", w.Exchange(1, Uniform(Link{1, 1})), 0)
 	// Machines of two ranks: the first round is within, the larger half of the gradients with it.
 	inside := w.Exchange(4, Nodes(2, Link{PerByte: 1}, Link{}))
