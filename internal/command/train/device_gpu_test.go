@@ -54,7 +54,7 @@ func TestTrainOnCUDA(t *testing.T) {
 		return output
 	}
 	out := command("-device", "cuda", "-epochs", "2", "-name", "gpu")
-	for _, want := range []string{"engine cuda, device cuda:0 (simulated, compute capability 7.5, cuDNN 9.",
+	for _, want := range []string{"engine cuda, device cuda:0 (simulated, compute capability 8.0, cuDNN 9.",
 		"Epoch [2/2], Step [12/12], Loss: ", "test accuracy ", "Accuracy = "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
