@@ -45,7 +45,8 @@ func (c *Config) checkPrecision() error {
 		return nil // a run of a GPU's can be read and evaluated without one
 	}
 	if err := c.Device.CheckTF32(); err != nil {
-		return fmt.Errorf("device %s: %w", c.Device, err)
+		return fmt.Errorf("device %s: %w; it trains with precision %s", c.Device, err,
+			PrecisionFloat32)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func TestPrecisionsThatThereAreNot(t *testing.T) {
 	config := smallConfig(builder.EngineNative)
 	config.Precision, config.Device = PrecisionTF32, noDevice{}
 	if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
-		!strings.Contains(err.Error(), "device none: no tensor cores") {
+		!strings.Contains(err.Error(), "device none: no tensor cores; it trains with precision float32") {
 		t.Errorf("a device without TF32: %v", err)
 	}
 }
