@@ -27,8 +27,8 @@ func (c *Config) checkPrecision() error {
 		return nil
 	case PrecisionTF32:
 	case "bf16":
-		return wrongSetting("precision", "bf16 is not there: it takes tensors of 16 bits, and all that "+
-			"a step keeps and hands on is float32; there are %s", strings.Join(PrecisionNames(), ", "))
+		return wrongSetting("precision", "bf16 is not there: it takes tensors of 16 bits, and all "+
+			"that a step keeps and hands on is float32; there are %s", strings.Join(PrecisionNames(), ", "))
 	default:
 		return wrongSetting("precision", "unknown precision %q; there are %s", c.Precision,
 			strings.Join(PrecisionNames(), ", "))

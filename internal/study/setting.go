@@ -221,7 +221,7 @@ func completed(config train.Config, network *builder.Network) (train.Config, err
 	}
 	config, err := config.WithDefaults(network)
 	if what := config.DeviceOnly(); err == nil && what != "" {
-		return config, fmt.Errorf("%s is for a GPU, and a study's runs are computed on the CPU", what)
+		return config, fmt.Errorf("%s is for a GPU, and a study's runs are on the CPU", what)
 	}
 	return config, err
 }

@@ -41,8 +41,8 @@ func (o *options) chooseDevice(config train.Config, network *builder.Network) (c
 	if why != "" {
 		why = " (" + why + ")"
 	}
-	return chosen, fmt.Errorf("-%s is for a GPU, and this run would be on the CPU%s; a run of its own "+
-		"with -precision %s trains here", what, why, train.PrecisionFloat32)
+	return chosen, fmt.Errorf("-%s is for a GPU, and this run would be on the CPU%s; a run of its "+
+		"own with -precision %s trains here", what, why, train.PrecisionFloat32)
 }
 
 // openDevice opens the device that -device asks for. auto takes the GPU where one

@@ -54,7 +54,8 @@ func TestTrainOnCUDA(t *testing.T) {
 		return output
 	}
 	out := command("-device", "cuda", "-epochs", "2", "-name", "gpu")
-	for _, want := range []string{"engine cuda, device cuda:0 (simulated, compute capability 8.0, cuDNN 9.",
+	for _, want := range []string{
+		"engine cuda, device cuda:0 (simulated, compute capability 8.0, cuDNN 9.",
 		"Epoch [2/2], Step [12/12], Loss: ", "test accuracy ", "Accuracy = "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
@@ -150,13 +151,14 @@ func TestTrainInTF32(t *testing.T) {
 	dir := fixture(t)
 	var losses []float64
 	for _, precision := range []string{"float32", "tf32"} {
+		reduced := precision == "tf32"
 		code, output := execute(arguments(dir, "-device", "cuda", "-epochs", "2", "-name", precision,
 			"-precision", precision)...)
-		if code != cli.ExitOK || strings.Contains(output, ", products in tf32,") != (precision == "tf32") {
+		if code != cli.ExitOK || strings.Contains(output, ", products in tf32,") != reduced {
 			t.Fatalf("%s: exit %d: %s", precision, code, output)
 		}
 		config, err := os.ReadFile(dir + "/runs/" + precision + "/config.json")
-		if err != nil || strings.Contains(string(config), `"precision": "tf32"`) != (precision == "tf32") {
+		if err != nil || strings.Contains(string(config), `"precision": "tf32"`) != reduced {
 			t.Errorf("%s: %v, %s", precision, err, config)
 		}
 		losses = append(losses, readHistory(t, dir+"/runs/"+precision)[1].MeanLoss)
