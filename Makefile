@@ -248,7 +248,7 @@ gpu-test: ## run the CUDA tests on stand-ins for the driver, cuDNN and cuBLAS
 	$(gpu_environment) && export SLIPWAY_CUDA_SIMULATOR="$$(scripts/build-cuda-simulator)" && \
 		go test -count=1 -tags gpu ./internal/cuda/... && go test -count=1 -tags gpu ./internal/command/train -run CUDA
 
-gpu-plants: ## put one bug at a time into the CUDA code, and see that the tests on the simulator notice each (half an hour)
+gpu-plants: ## put one bug at a time into the CUDA code, and see that the tests on the simulator notice each (an hour)
 	@scripts/setup-cuda
 	@$(gpu_environment) && go run ./scripts/gpu/plants
 

@@ -258,6 +258,9 @@ func protocol(c train.Config) string {
 		}
 		text += ", "
 	}
+	if c.Precision != "" {
+		text += fmt.Sprintf("products in %s on a GPU, ", strings.ToUpper(c.Precision))
+	}
 	text += fmt.Sprintf("%s with learning rate %v", c.Optimizer.Name, c.Optimizer.LearningRate)
 	if c.Optimizer.Momentum != 0 {
 		text += fmt.Sprintf(", momentum %v", c.Optimizer.Momentum)

@@ -185,6 +185,8 @@ func TestProtocolTellsOfTheOptimizer(t *testing.T) {
 			Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1, Momentum: 0.9, Nesterov: true}},
 		"adamw with learning rate 0.001, weight decay 0.01 of weights alone, ": {Decay: train.DecayWeights,
 			Optimizer: train.OptimizerConfig{Name: "adamw", LearningRate: 0.001, WeightDecay: 0.01}},
+		"products in TF32 on a GPU, sgd with learning rate 0.1, ": {Precision: train.PrecisionTF32,
+			Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1}},
 	} {
 		config.BatchSize = 64
 		if got := protocol(config); !strings.HasPrefix(got, "batches of 64, "+want) {

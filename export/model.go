@@ -55,7 +55,7 @@ func Record(network *builder.Network, config train.Config, sets train.Sets, prog
 	if test != nil && sets.Test != nil && !(training.IsDefault() && sets.Test.IsDefault()) {
 		record.TestSet, record.TestSHA256 = sets.Test.ShortName(), sets.Test.SHA256
 	}
-	record.Sizing = training.Sizing
+	record.Sizing, record.TrainingPrecision = training.Sizing, config.Precision
 	if config.Loss.Name == train.LossBinary {
 		record.Probabilities = onnx.SigmoidOfScores
 	}

@@ -77,3 +77,22 @@ func TestFromTrainerKeepsThePixelRuleAndTheLabels(t *testing.T) {
 		}
 	}
 }
+
+// A graph says what its training's products were computed in, where that is not float32.
+func TestRecordsSayThePrecision(t *testing.T) {
+	network, err := builder.New("bars", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, precision := range []string{"", train.PrecisionTF32} {
+		config, err := train.Config{Precision: precision}.WithDefaults(network)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record, err := Record(network, config, train.Sets{}, train.Progress{}, nil)
+		if err != nil || record.TrainingPrecision != precision {
+			t.Errorf("%q: recorded is %q, %v", precision, record.TrainingPrecision, err)
+		}
+	}
+}

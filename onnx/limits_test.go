@@ -80,7 +80,7 @@ func TestARecordTakesThePlaceOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := onnx.TrainingRecord{DataSet: "a", DataSHA256: "1", Attribution: "b", Licence: "c",
-		TestSet: "d", TestSHA256: "2", ClassLabels: []string{"x", "y", "z"}}
+		TestSet: "d", TestSHA256: "2", TrainingPrecision: "tf32", ClassLabels: []string{"x", "y", "z"}}
 	if full.IsZero() || !(onnx.TrainingRecord{}).IsZero() {
 		t.Error("IsZero is of another record")
 	}
@@ -90,7 +90,8 @@ func TestARecordTakesThePlaceOfAnother(t *testing.T) {
 		}
 		got, ok, err := model.TrainingRecord()
 		if err != nil || !ok || got.DataSet != record.DataSet || got.Licence != record.Licence ||
-			got.TestSHA256 != record.TestSHA256 || len(got.ClassLabels) != len(record.ClassLabels) ||
+			got.TestSHA256 != record.TestSHA256 || got.TrainingPrecision != record.TrainingPrecision ||
+			len(got.ClassLabels) != len(record.ClassLabels) ||
 			model.Metadata()["mine"] != "kept" {
 			t.Errorf("%+v, %v; want %+v", got, err, record)
 		}

@@ -50,6 +50,9 @@ type TrainingRecord struct {
 	// LabelsPerImage says how many classes an image is of: empty for one, or AnyLabels. TestAccuracy
 	// is the share of images all of whose labels are right then, and recorded as the subset accuracy.
 	LabelsPerImage string
+	// TrainingPrecision is what the products of the training were computed in where that is not
+	// float32: "tf32". The weights are float32 all the same, and so is TestAccuracy's arithmetic.
+	TrainingPrecision string
 	// ClassLabels names the classes in the order of the scores.
 	ClassLabels []string
 	// PixelScale and PixelOffset turn a pixel of 0…255 into an input:
@@ -102,6 +105,7 @@ const (
 	keyProbabilities      = "slipway.probabilities"
 	keyLabelsPerImage     = "slipway.labels_per_image"
 	keyTestSubsetAccuracy = "slipway.test_subset_accuracy"
+	keyTrainingPrecision  = "slipway.training_precision"
 )
 
 // entries returns the record as metadata. Floats have the fewest digits that read
@@ -151,6 +155,7 @@ func (r *TrainingRecord) provenance() map[string]*string {
 		keyDataSHA256: &r.DataSHA256, keyAttribution: &r.Attribution, keyLicence: &r.Licence,
 		keyTestSet: &r.TestSet, keyTestSHA256: &r.TestSHA256, keySizing: &r.Sizing,
 		keyProbabilities: &r.Probabilities, keyLabelsPerImage: &r.LabelsPerImage,
+		keyTrainingPrecision: &r.TrainingPrecision,
 	}
 }
 

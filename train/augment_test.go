@@ -108,6 +108,7 @@ func (noDevice) String() string { return "none" }
 func (noDevice) NewSession(device.Job) (device.Session, error) {
 	return nil, errors.New("not here")
 }
+func (noDevice) CheckTF32() error { return errors.New("no tensor cores") }
 
 func TestDevicesRefuseWhatTheyDoNotDo(t *testing.T) {
 	for _, test := range []struct {

@@ -105,6 +105,9 @@ type Config struct {
 	// a run's identity: a run can go on on another device, where sums are rounded
 	// in another order. It needs the native engine.
 	Device device.Device `json:"-"`
+	// Precision is what the steps' products are computed in: PrecisionFloat32, used if empty, or
+	// PrecisionTF32, which needs a Device that has it.
+	Precision string `json:"precision,omitempty"`
 	// Communicator joins the ranks that train the run together; nil if one process does. Each rank
 	// has a trainer of its own with the same configuration, network and data, and computes its part of
 	// the Shards. It is not part of a run's identity, and neither is the number of ranks.
@@ -223,6 +226,9 @@ func (c Config) withValues() (Config, error) {
 		if err := check(); err != nil {
 			return c, err
 		}
+	}
+	if err := c.checkPrecision(); err != nil {
+		return c, err
 	}
 	if c.Accumulate == 1 {
 		c.Accumulate = 0 // the default, of which a run's record says nothing

@@ -73,6 +73,7 @@ func (t *Trainer) openSession(ctx context.Context) error {
 	session, err := t.config.Device.NewSession(device.Job{
 		Network: t.network, Set: training, Pixels: t.pixels,
 		Optimizer: device.Optimizer(t.config.Optimizer), Slots: t.config.Optimizer.slots(),
+		TF32: t.config.Precision == PrecisionTF32,
 		Lower: func(batch int, training bool) (*device.Graph, error) {
 			graph, err := lossGraphOf(t.network, plain, variables, t.config, batch, training)
 			if err != nil {

@@ -144,6 +144,8 @@ func (absent) String() string { return "absent" }
 
 func (absent) NewSession(device.Job) (device.Session, error) { return nil, errors.New("unplugged") }
 
+func (absent) CheckTF32() error { return nil }
+
 // The kernels of this CPU are named where they compute the steps, and a device is where it fails.
 func TestWhatComputesTheSteps(t *testing.T) {
 	config := smallConfig(builder.EngineNative)

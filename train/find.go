@@ -89,6 +89,9 @@ func FindRate(ctx context.Context, network *builder.Network, source dataset.Sour
 		return nil, err
 	}
 	config.Device, config.Communicator = nil, nil
+	if err := config.checkDevice(); err != nil {
+		return nil, fmt.Errorf("find the learning rate: %w", err)
+	}
 	config.Schedule, config.EMA = Schedule{}, EMA{}
 	config.Patience, config.Best = 0, ""
 	t, err := New(network, source, config, weights)

@@ -32,6 +32,9 @@ type Callbacks struct {
 // what all have to, as EvaluateTogether. When the context of any of them ends, all stop after the
 // same step. What errors mean there, OnAllRanks says.
 func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
+	if err := t.config.checkDevice(); err != nil {
+		return err
+	}
 	if err := t.Agree(ctx); err != nil {
 		return err
 	}

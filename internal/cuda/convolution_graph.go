@@ -20,6 +20,7 @@ type fusedConvolution struct {
 	window                        ops.Window // with the same padding on both sides
 	dilationHeight, dilationWidth int
 	rectifier                     bool
+	products                      arithmetic // which engines will do
 }
 
 // The identities of the graph's tensors. The last two are virtual: nobody writes them.

@@ -29,8 +29,8 @@ type convolutionPlan struct {
 }
 
 // newConvolutionPlan asks cuDNN for engines, the fastest by its heuristics first, and takes the
-// first that is deterministic, computes in float32 and has a plan. The error says why there is
-// none.
+// first that is deterministic, computes in the arithmetic of the products and has a plan. The error
+// says why there is none.
 func newConvolutionPlan(on planTarget, f fusedConvolution) (*convolutionPlan, error) {
 	p := &convolutionPlan{handle: on.handle}
 	graph := p.keep()
@@ -50,7 +50,7 @@ func newConvolutionPlan(on planTarget, f fusedConvolution) (*convolutionPlan, er
 			if heuristics.err != nil {
 				break
 			}
-			if !acceptable(engine.notes, f.rectifier) {
+			if !acceptable(engine.notes, f) {
 				continue
 			}
 			if refused = p.take(configuration, device); refused == nil {
@@ -62,7 +62,8 @@ func newConvolutionPlan(on planTarget, f fusedConvolution) (*convolutionPlan, er
 			refused = heuristics.err
 		}
 	}
-	err := fmt.Errorf("none of the %d engines that cuDNN offers is deterministic in float32", offered)
+	err := fmt.Errorf("none of the %d engines that cuDNN offers is deterministic in %v", offered,
+		f.products)
 	if refused != nil {
 		err = fmt.Errorf("%w, or has a plan: %w", err, refused)
 	}
@@ -129,20 +130,26 @@ func (d *descriptors) engine(configuration descriptor) engine {
 	return engine{number[0], notes[:min(count, len(notes))]}
 }
 
-// acceptable reports whether a run can be repeated bit for bit with an engine, in float32: it notes
-// nothing else of itself, neither sums in any order nor tensor cores, which round float32 to TF32.
+// acceptable reports whether a run can be repeated bit for bit with an engine, in the arithmetic of
+// its products: it notes nothing else of itself, neither sums in any order nor inputs that are
+// converted down to less than TF32. In float32 it has no tensor cores, which would round to TF32,
+// and in TF32 it has them, as the legacy call has that takes its place otherwise.
 // An engine that computes a ReLU has to note that it propagates NaN: one that does not may hide, as
 // zeros, weights that are not finite any more. cuDNN offers both kinds alike, whatever the
 // descriptor of the ReLU asks for.
-func acceptable(notes []C.cudnnBackendNumericalNote_t, rectifier bool) bool {
-	strict := false
+func acceptable(notes []C.cudnnBackendNumericalNote_t, f fusedConvolution) bool {
+	strict, tensorCores := false, false
 	for _, note := range notes {
-		if note != C.CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP {
+		switch note {
+		case C.CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP:
+			strict = true
+		case C.CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+			tensorCores = true
+		default:
 			return false
 		}
-		strict = true
 	}
-	return strict || !rectifier
+	return (strict || !f.rectifier) && tensorCores == (f.products == tf32)
 }
 
 // take makes the plan of a configuration.

@@ -30,10 +30,17 @@ func mustPlanned(t testing.TB, first builder.Conv2D) *builder.Network {
 // compiled returns the machine of a network's training graph.
 func compiled(t *testing.T, g *gpu, graph *train.LossGraph) *Machine {
 	t.Helper()
+	return compiledIn(t, g, graph, float32s)
+}
+
+// compiledIn is compiled, with products in that arithmetic.
+func compiledIn(t *testing.T, g *gpu, graph *train.LossGraph, in arithmetic) *Machine {
+	t.Helper()
 	var machine *Machine
 	if err := g.thread.do(func() (err error) {
 		machine, err = newMachine(g, machineOptions{
-			Wanted: append(gorgonia.Nodes{graph.Total, graph.Data, graph.Logits}, graph.Gradients...),
+			Wanted:   append(gorgonia.Nodes{graph.Total, graph.Data, graph.Logits}, graph.Gradients...),
+			Products: in,
 		})
 		return err
 	}); err != nil {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 
 	"gorgonia.org/cu"
 	cublas "gorgonia.org/cu/blas"
@@ -34,6 +36,7 @@ type gpu struct {
 	functions map[string]cu.Function
 	memory    pool // the device's own
 	name      string
+	info      DeviceInfo
 	count     counters
 	plans     bool // convolutions by cuDNN's graph API
 	// unfinished pins the memory of copies whose wait has failed.
@@ -57,6 +60,7 @@ func open() (Device, error) {
 		return nil, errors.Join(err, g.Close())
 	}
 	first := inspection.Devices[0]
+	g.info = first
 	g.name = fmt.Sprintf("cuda:0 (%s, compute capability %s, cuDNN %s, cuBLAS %s)", first.Name, first.Capability, dnnVersion(), version)
 	return g, nil
 }
@@ -112,6 +116,19 @@ const blasWorkspace = 32 << 20
 
 // String names the device and the libraries.
 func (g *gpu) String() string { return g.name }
+
+// tf32Capability is the first compute capability whose tensor cores multiply in TF32.
+const tf32Capability = 8
+
+// CheckTF32 implements device.Device.
+func (g *gpu) CheckTF32() error {
+	major, _, _ := strings.Cut(g.info.Capability, ".")
+	if number, err := strconv.Atoi(major); err != nil || number < tf32Capability {
+		return fmt.Errorf("TF32 needs compute capability %d.0 or newer, this GPU has %s", tf32Capability,
+			g.info.Capability)
+	}
+	return nil
+}
 
 // Close frees the device.
 func (g *gpu) Close() error {

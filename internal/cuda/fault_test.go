@@ -213,8 +213,8 @@ func TestAProductFailsByItself(t *testing.T) {
 		}
 		c := a.part(4, 4)
 		simulated.Fail("cublasSgemm_v2", 1, errorBLASExecution, false)
-		failed = product(g.blas, plain, plain, 1, 1, 1, a, 1, a, 1, c, 1)
-		next = product(g.blas, plain, plain, 1, 1, 1, a, 1, a, 1, c, 1)
+		failed = product(g.blas, float32s, plain, plain, 1, 1, 1, a, 1, a, 1, c, 1)
+		next = product(g.blas, float32s, plain, plain, 1, 1, 1, a, 1, a, 1, c, 1)
 		return errors.Join(waitFor(g.stream), memory.free())
 	}); err != nil {
 		t.Fatal(err)

@@ -42,7 +42,9 @@ type launch struct {
 	of string
 	// how says how a library computes it, or why not otherwise, where there is a choice.
 	how string
-	run func() error
+	// blocks and rows are the grid of a kernel of Slipway's, 0 of a library's call.
+	blocks, rows int
+	run          func() error
 }
 
 // runAll puts the launches into the stream.
@@ -99,7 +101,7 @@ func (g *gpu) kernel(name string, threads, rows int, arguments ...any) (launch, 
 		return launch{}, fmt.Errorf("kernel %s: %d threads by %d rows are more than one launch has, or none", name, threads, rows)
 	}
 	call := "cuLaunchKernel " + name
-	return launch{name: name, run: func() error {
+	return launch{name: name, blocks: blocks, rows: rows, run: func() error {
 		return launchKernel(call, function, blocks, rows, g.stream, slots)
 	}}, nil
 }

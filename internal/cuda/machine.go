@@ -26,6 +26,9 @@ type machineOptions struct {
 	// Ledger holds the step whose dropout masks are drawn; the machine has one of
 	// its own if it is nil, and takes the masks' own step.
 	Ledger *buffer
+	// Products is what the products of convolutions and of dense layers are computed in, but
+	// those that a kernel of Slipway's computes, which are in float32.
+	Products arithmetic
 }
 
 // Machine is a gorgonia.VM that runs a graph of builder.EnginePlain on the GPU.

@@ -13,8 +13,9 @@ import (
 	"slipway/internal/ops"
 )
 
-// The convolution algorithms are those that cuDNN documents as deterministic, in
-// float32 without TF32, so that a run can be repeated bit for bit on one GPU.
+// The convolution algorithms are those that cuDNN documents as deterministic, so that a
+// run can be repeated bit for bit on one GPU. They compute in float32, and in TF32 where
+// the machine's options say so.
 const (
 	forwardAlgorithm = cudnn.ConvolutionFwdAlgoImplicitPrecompGemm
 	filterAlgorithm  = cudnn.ConvolutionBwdFilterAlgo1
@@ -175,7 +176,7 @@ func (m *Machine) convolve(x, w, y tensor.Shape, inputs []*buffer, output *buffe
 		return called("cudnnSetConvolution2dDescriptor", err)
 	}
 	m.descriptors = append(m.descriptors, conv)
-	if err := setFMA(conv); err != nil {
+	if err := setMath(conv, m.options.Products); err != nil {
 		return err
 	}
 	if d.Groups > 1 {
@@ -273,8 +274,9 @@ func (m *Machine) addDense(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*
 // appendProduct appends C = op(A)·op(B), columns first, C rows×columns and inner the
 // length of the sums.
 func (m *Machine) appendProduct(ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) {
-	m.append("cublasSgemm", func() error {
-		return product(m.gpu.blas, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
+	in := m.options.Products
+	m.append(productCall(in), func() error {
+		return product(m.gpu.blas, in, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
 	})
 }
 

@@ -52,6 +52,7 @@ func (m *Machine) addPlanned(o operation) (bool, error) {
 	plan, err := newConvolutionPlan(planTarget{handle: dnnHandle(m.gpu.dnn)}, fusedConvolution{
 		x: even.shape, w: o.nodes[1].Shape(), y: o.node.Shape(), window: even.Window,
 		dilationHeight: o.DilationHeight, dilationWidth: o.DilationWidth, rectifier: relu != nil,
+		products: m.options.Products,
 	})
 	if err != nil {
 		m.unplanned[o.node] = err.Error()

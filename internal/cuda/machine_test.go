@@ -102,6 +102,8 @@ func TestEveryNodeIsThatOfTheTapeMachine(t *testing.T) {
 				Padding: builder.Size{Height: 1, Width: 0}}, builder.Flatten{}, builder.Dense{Units: 3}),
 		mustNew(t, "dense", builder.Shape{11}, builder.Dense{Units: 1}, builder.ReLU{}, builder.Dense{Units: 2}),
 		mustNew(t, "classes", builder.Shape{5}, builder.Dense{Units: 300}),
+		// The gradient of a rectifier with dropout behind it, before a layer too wide for one launch of both.
+		mustNew(t, "wide", builder.Shape{5}, builder.Dense{Units: 6}, builder.ReLU{}, builder.Dropout{P: 0.3}, builder.Dense{Units: 20}),
 		mustResidual(t, image), mustJoined(t),
 	} {
 		for _, batch := range []int{1, 3, 70} {

@@ -63,7 +63,10 @@ int slipway_dnn_data_workspace(void *handle, void *w, void *dy, void *convolutio
     return cudnnGetConvolutionBackwardDataWorkspaceSize(handle, w, dy, convolution, dx, algorithm, bytes);
 }
 
-int slipway_dnn_set_fma(void *convolution) { return cudnnSetConvolutionMathType(convolution, CUDNN_FMA_MATH); }
+/* Of tensors of float32 CUDNN_DEFAULT_MATH permits TF32 from compute capability 8.0 on, and nothing less than that. */
+int slipway_dnn_set_math(void *convolution, int tf32) {
+    return cudnnSetConvolutionMathType(convolution, tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH);
+}
 
 int slipway_dnn_set_groups(void *convolution, int groups) { return cudnnSetConvolutionGroupCount(convolution, groups); }
 
@@ -80,12 +83,16 @@ const char *slipway_blas_error(int status) { return cublasGetStatusName(status);
 int slipway_blas_version(void *handle, int *version) { return cublasGetVersion(handle, version); }
 int slipway_blas_set_stream(void *handle, CUstream stream) { return cublasSetStream(handle, (cudaStream_t)stream); }
 
-/* cublasSgemm with alpha 1 and beta 0. */
-int slipway_blas_product(void *handle, int transpose_a, int transpose_b, int rows, int columns, int inner, CUdeviceptr a, int lda, CUdeviceptr b,
-                         int ldb, CUdeviceptr c, int ldc) {
+/* cublasSgemm with alpha 1 and beta 0, or the same in TF32 by a call that says so itself: the handle's math mode, which would
+ * say it for all that follow, stays as it is. */
+int slipway_blas_product(void *handle, int tf32, int transpose_a, int transpose_b, int rows, int columns, int inner, CUdeviceptr a, int lda,
+                         CUdeviceptr b, int ldb, CUdeviceptr c, int ldc) {
     const float one = 1, zero = 0;
-    return cublasSgemm(handle, transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, rows, columns, inner, &one,
-                       (const float *)a, lda, (const float *)b, ldb, &zero, (float *)c, ldc);
+    cublasOperation_t op_a = transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, op_b = transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
+    if (tf32)
+        return cublasGemmEx(handle, op_a, op_b, rows, columns, inner, &one, (const void *)a, CUDA_R_32F, lda, (const void *)b, CUDA_R_32F, ldb,
+                            &zero, (void *)c, CUDA_R_32F, ldc, CUBLAS_COMPUTE_32F_FAST_TF32, CUBLAS_GEMM_DEFAULT);
+    return cublasSgemm(handle, op_a, op_b, rows, columns, inner, &one, (const float *)a, lda, (const float *)b, ldb, &zero, (float *)c, ldc);
 }
 
 int slipway_blas_set_workspace(void *handle, CUdeviceptr workspace, size_t bytes) {

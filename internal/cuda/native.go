@@ -196,10 +196,33 @@ const (
 	transposed
 )
 
+// arithmetic is how a product takes the numbers that it multiplies. It adds up in float32.
+type arithmetic C.int
+
+const (
+	float32s arithmetic = iota // as they are
+	tf32                       // rounded to TF32, 10 bits of mantissa
+)
+
+func (a arithmetic) String() string {
+	if a == tf32 {
+		return "TF32"
+	}
+	return "float32"
+}
+
+// productCall is the call that computes a product.
+func productCall(in arithmetic) string {
+	if in == tf32 {
+		return "cublasGemmEx"
+	}
+	return "cublasSgemm"
+}
+
 // product computes C = op(A)·op(B), columns first, C rows×columns and inner the length
 // of the sums. Sgemm of package cu/blas would answer with its first error for good.
-func product(blas *cublas.Standard, ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) error {
-	return blasCall("cublasSgemm", C.slipway_blas_product(blasHandle(blas), C.int(ta), C.int(tb), C.int(rows), C.int(columns), C.int(inner),
+func product(blas *cublas.Standard, in arithmetic, ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) error {
+	return blasCall(productCall(in), C.slipway_blas_product(blasHandle(blas), C.int(in), C.int(ta), C.int(tb), C.int(rows), C.int(columns), C.int(inner),
 		C.CUdeviceptr(a.address), C.int(lda), C.CUdeviceptr(b.address), C.int(ldb), C.CUdeviceptr(c.address), C.int(ldc)))
 }
 
@@ -241,19 +264,19 @@ func dataWorkspace(c *cudnn.Context, w *cudnn.Filter, dy *cudnn.TensorDescriptor
 	return int64(bytes), err
 }
 
-// setFMA has a convolution computed in float32. Package cu/dnn asks for it before
-// it sets the rest of the descriptor, of which cuDNN's documentation does not say
+// setMath has a convolution computed in float32 or in TF32. Package cu/dnn sets a math type
+// before it sets the rest of the descriptor, of which cuDNN's documentation does not say
 // that it stays.
-func setFMA(conv *cudnn.Convolution) error {
-	return dnnCall("cudnnSetConvolutionMathType", C.slipway_dnn_set_fma(convolutionHandle(conv)))
+func setMath(conv *cudnn.Convolution, in arithmetic) error {
+	return dnnCall("cudnnSetConvolutionMathType", C.slipway_dnn_set_math(convolutionHandle(conv), C.int(in)))
 }
 
-// setGroups has a convolution divide its channels into groups, after the rest of the descriptor as setFMA.
+// setGroups has a convolution divide its channels into groups, after the rest of the descriptor as setMath.
 func setGroups(conv *cudnn.Convolution, groups int) error {
 	return dnnCall("cudnnSetConvolutionGroupCount", C.slipway_dnn_set_groups(convolutionHandle(conv), C.int(groups)))
 }
 
-// isFMA reads back what setFMA set.
+// isFMA reads back what setMath set.
 func isFMA(conv *cudnn.Convolution) (bool, error) {
 	var fma C.int
 	err := dnnCall("cudnnGetConvolutionMathType", C.slipway_dnn_is_fma(convolutionHandle(conv), &fma))

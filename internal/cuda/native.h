@@ -28,7 +28,8 @@ int slipway_dnn_set_stream(void *handle, CUstream stream);
 int slipway_dnn_forward_workspace(void *handle, void *x, void *w, void *convolution, void *y, int algorithm, size_t *bytes);
 int slipway_dnn_filter_workspace(void *handle, void *x, void *dy, void *convolution, void *dw, int algorithm, size_t *bytes);
 int slipway_dnn_data_workspace(void *handle, void *w, void *dy, void *convolution, void *dx, int algorithm, size_t *bytes);
-int slipway_dnn_set_fma(void *convolution);
+/* The math type: TF32 where the device has it, or float32 by FMA alone. */
+int slipway_dnn_set_math(void *convolution, int tf32);
 int slipway_dnn_set_groups(void *convolution, int groups);
 int slipway_dnn_is_fma(void *convolution, int *fma);
 int slipway_dnn_destroy_filter(void *filter);
@@ -36,8 +37,9 @@ int slipway_dnn_destroy_filter(void *filter);
 const char *slipway_blas_error(int status);
 int slipway_blas_version(void *handle, int *version);
 int slipway_blas_set_stream(void *handle, CUstream stream);
-int slipway_blas_product(void *handle, int transpose_a, int transpose_b, int rows, int columns, int inner, CUdeviceptr a, int lda, CUdeviceptr b,
-                         int ldb, CUdeviceptr c, int ldc);
+/* C = op(A)·op(B); in TF32, what is multiplied is rounded to it, where the device has it. */
+int slipway_blas_product(void *handle, int tf32, int transpose_a, int transpose_b, int rows, int columns, int inner, CUdeviceptr a, int lda,
+                         CUdeviceptr b, int ldb, CUdeviceptr c, int ldc);
 int slipway_blas_set_workspace(void *handle, CUdeviceptr workspace, size_t bytes);
 
 #endif

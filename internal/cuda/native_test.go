@@ -96,11 +96,13 @@ func TestRealConvolutionIsFMA(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("cuDNN %s: set before the rest of the descriptor, the math type is kept: %t", dnnVersion(), kept)
-	if err := setFMA(conv); err != nil {
-		t.Fatal(err)
-	}
-	if fma, err := isFMA(conv); err != nil || !fma {
-		t.Errorf("after setFMA: %t, %v", fma, err)
+	for _, in := range []arithmetic{tf32, float32s} {
+		if err := setMath(conv, in); err != nil {
+			t.Fatal(err)
+		}
+		if fma, err := isFMA(conv); err != nil || fma != (in == float32s) {
+			t.Errorf("set to %v, FMA alone is %t, %v", in, fma, err)
+		}
 	}
 }
 

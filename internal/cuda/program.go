@@ -164,12 +164,18 @@ func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated 
 
 	set, order, at := s.training, s.order, s.ledger
 	wanted := append(gorgonia.Nodes{graph.Total, graph.Data, graph.Logits}, graph.Gradients...)
+	products := float32s
+	if s.job.TF32 {
+		products = tf32
+	}
 	if evaluated != nil {
+		products = float32s // what is judged is what the exported model answers
 		set, order, at = evaluated.images, evaluated.order, s.evaluationLedger
 		wanted = gorgonia.Nodes{graph.Data, graph.Logits}
 	}
 	if p.machine, err = newMachine(s.gpu, machineOptions{
 		Wanted: wanted, Resident: resident, Ledger: at, Batch: s.statistics.batchOf(graph.Statistics),
+		Products: products,
 	}); err != nil {
 		return err
 	}

@@ -16,23 +16,35 @@ import (
 )
 
 // BenchmarkStep is a steady training step: E1 and E2 over the batch size, the loss read once in 16
-// steps, and of E1 also after each. host-ns/op is the host's time in the calls of the steps alone.
+// steps, and of E1 also after each, and in TF32. host-ns/op is the host's time in the calls of the steps alone.
 // gpu-check reads its output.
 func BenchmarkStep(b *testing.B) {
 	for _, name := range []string{"e1", "e2"} {
 		for _, batch := range []int{32, 128, 512} {
 			b.Run(fmt.Sprintf("%s/batch=%d", name, batch), func(b *testing.B) {
-				benchmarkSteps(b, name, batch, 16)
+				benchmarkSteps(b, name, batch, "", 16)
 			})
 		}
 	}
-	b.Run("e1/batch=32/loss=each", func(b *testing.B) { benchmarkSteps(b, "e1", 32, 1) })
+	b.Run("e1/batch=32/loss=each", func(b *testing.B) { benchmarkSteps(b, "e1", 32, "", 1) })
+	for _, batch := range []int{32, 128, 512} {
+		b.Run(fmt.Sprintf("e1/batch=%d/tf32", batch), func(b *testing.B) {
+			benchmarkSteps(b, "e1", batch, train.PrecisionTF32, 16)
+		})
+	}
 }
 
-// benchmarkSteps times steps whose loss is read once in so many.
-func benchmarkSteps(b *testing.B, name string, batch, read int) {
+// benchmarkSteps times steps in that precision whose loss is read once in so many.
+func benchmarkSteps(b *testing.B, name string, batch int, precision string, read int) {
 	g := openDevice(b)
+	if simulated != nil {
+		simulated.TF32(precision == train.PrecisionTF32)
+	}
+	if err := g.CheckTF32(); precision == train.PrecisionTF32 && err != nil {
+		b.Skip(err)
+	}
 	network, config := experiment(b, name)
+	config.Precision = precision
 	set := datasettest.Digits(b, 10000)
 	step := stepper(b, openSession(b, g, network, config, set), set.Len(), batch)
 	// The first two steps compile and capture.

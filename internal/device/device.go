@@ -15,6 +15,8 @@ type Device interface {
 	String() string
 	// NewSession brings a job's training set and programs to the device.
 	NewSession(job Job) (Session, error)
+	// CheckTF32 returns why the device has no products in TF32, nil if it has them.
+	CheckTF32() error
 }
 
 // Job is what a session computes.
@@ -27,6 +29,9 @@ type Job struct {
 	// each parameter.
 	Optimizer Optimizer
 	Slots     []string
+	// TF32 has training steps round what they multiply in convolutions and dense layers to
+	// TF32, whose mantissa has 10 bits. Evaluations stay in float32.
+	TF32 bool
 	// Lower makes the graph for a batch on builder.EnginePlain. Its parameters'
 	// values mean nothing: a session's are those that it loads.
 	Lower func(batch int, training bool) (*Graph, error)

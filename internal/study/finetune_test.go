@@ -59,6 +59,7 @@ func TestTheFormOfRates(t *testing.T) {
 		"freeze: trunk":          "freeze: trunk is a text; it needs to be a list of texts, such as [trunk]",
 		"schedule.milestones: 3": "schedule.milestones: 3 is a number; it needs to be a list of whole numbers, such as [2, 5]",
 		"ema.warmup: 1":          "ema.warmup: 1 is a number; it needs to be true or false",
+		"precision: tf32":        "precision tf32 is for a GPU, and a study's runs are on the CPU",
 	} {
 		_, err := ReadFile(writeStudy(t, "grid: {learning_rate: [0.1]}\nfixed:\n  "+setting+"\n"))
 		if err == nil || !strings.Contains(err.Error(), says) ||

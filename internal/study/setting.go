@@ -219,7 +219,11 @@ func completed(config train.Config, network *builder.Network) (train.Config, err
 	if config.UntilLoss > 0 && config.Epochs == 0 {
 		config.Epochs = train.UntilLossEpochs
 	}
-	return config.WithDefaults(network)
+	config, err := config.WithDefaults(network)
+	if what := config.DeviceOnly(); err == nil && what != "" {
+		return config, fmt.Errorf("%s is for a GPU, and a study's runs are on the CPU", what)
+	}
+	return config, err
 }
 
 // culprit returns the line of the value without which the others would do, of the last

@@ -25,9 +25,29 @@ type chosenDevice struct {
 	why string
 }
 
-// chooseDevice opens the device that -device asks for. auto takes the GPU where one
-// can be used and does all that the run's configuration and its network ask for.
+// chooseDevice opens the device that -device asks for, and reports a run that none but a GPU
+// computes where it comes to this CPU.
 func (o *options) chooseDevice(config train.Config, network *builder.Network) (chosenDevice,
+	error) {
+	chosen, err := o.openDevice(config, network)
+	what := config.DeviceOnly()
+	if err != nil || what == "" || chosen.device != nil {
+		return chosen, err
+	}
+	why := chosen.why
+	if missing := cuda.Inspect().Missing; why == "" && o.device != deviceCPU && missing != nil {
+		why = fmt.Sprintf("no CUDA: %s: %s", missing.Piece, missing.Reason)
+	}
+	if why != "" {
+		why = " (" + why + ")"
+	}
+	return chosen, fmt.Errorf("-%s is for a GPU, and this run would be on the CPU%s; a run of its "+
+		"own with -precision %s trains here", what, why, train.PrecisionFloat32)
+}
+
+// openDevice opens the device that -device asks for. auto takes the GPU where one
+// can be used and does all that the run's configuration and its network ask for.
+func (o *options) openDevice(config train.Config, network *builder.Network) (chosenDevice,
 	error) {
 	cpu := chosenDevice{close: func() {}}
 	what := config.CPUOnly()
@@ -80,9 +100,11 @@ func (o *options) chooseDevice(config train.Config, network *builder.Network) (c
 	return cpu, nil
 }
 
-// describe says what the run computes with, and on what.
-func (c chosenDevice) describe(engine *builder.Engine) string {
+// describe says what the run computes with, on what, and in what unless that is float32.
+func (c chosenDevice) describe(engine *builder.Engine, precision string) string {
 	switch {
+	case c.device != nil && precision != "":
+		return fmt.Sprintf("engine cuda, device %s, products in %s", c.device, precision)
 	case c.device != nil:
 		return fmt.Sprintf("engine cuda, device %s", c.device)
 	case c.why != "":

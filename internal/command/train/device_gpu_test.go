@@ -54,7 +54,8 @@ func TestTrainOnCUDA(t *testing.T) {
 		return output
 	}
 	out := command("-device", "cuda", "-epochs", "2", "-name", "gpu")
-	for _, want := range []string{"engine cuda, device cuda:0 (simulated, compute capability 7.5, cuDNN 9.",
+	for _, want := range []string{
+		"engine cuda, device cuda:0 (simulated, compute capability 8.0, cuDNN 9.",
 		"Epoch [2/2], Step [12/12], Loss: ", "test accuracy ", "Accuracy = "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
@@ -139,6 +140,44 @@ func TestCUDAWithMeasuredPixels(t *testing.T) {
 		"none"}
 	if code, output := execute(append(resume, "-device", "cuda")...); code != cli.ExitOK ||
 		!strings.Contains(output, "engine cuda") {
+		t.Errorf("exit %d: %s", code, output)
+	}
+}
+
+// A run in TF32 says so where it begins and in its folder, learns almost what one in float32 does,
+// and goes on in TF32, which no CPU has.
+func TestTrainInTF32(t *testing.T) {
+	execute := simulated(t)
+	dir := fixture(t)
+	var losses []float64
+	for _, precision := range []string{"float32", "tf32"} {
+		reduced := precision == "tf32"
+		code, output := execute(arguments(dir, "-device", "cuda", "-epochs", "2", "-name", precision,
+			"-precision", precision)...)
+		if code != cli.ExitOK || strings.Contains(output, ", products in tf32,") != reduced {
+			t.Fatalf("%s: exit %d: %s", precision, code, output)
+		}
+		config, err := os.ReadFile(dir + "/runs/" + precision + "/config.json")
+		if err != nil || strings.Contains(string(config), `"precision": "tf32"`) != reduced {
+			t.Errorf("%s: %v, %s", precision, err, config)
+		}
+		losses = append(losses, readHistory(t, dir+"/runs/"+precision)[1].MeanLoss)
+	}
+	if off := math.Abs(losses[1]-losses[0]) / losses[0]; off == 0 || off > 1e-2 {
+		t.Errorf("mean losses %v in float32 and TF32: %g off, want a little", losses, off)
+	}
+	resume := []string{"-resume", "-name", "tf32", "-runs", dir + "/runs", "-epochs", "3", "-test",
+		"none"}
+	if code, output := execute(append(resume, "-device", "cpu")...); code != cli.ExitFailure ||
+		!strings.Contains(output, "-precision tf32 is for a GPU, and this run would be on the CPU;") {
+		t.Errorf("on the CPU exit %d: %s", code, output)
+	}
+	if code, output := execute(append(resume, "-precision", "float32")...); code != cli.ExitUsage ||
+		!strings.Contains(output, "-precision does not apply to -resume") {
+		t.Errorf("in another precision exit %d: %s", code, output)
+	}
+	if code, output := execute(resume...); code != cli.ExitOK ||
+		!strings.Contains(output, ", products in tf32,") || !strings.Contains(output, "Epoch [3/3]") {
 		t.Errorf("exit %d: %s", code, output)
 	}
 }

@@ -144,3 +144,26 @@ func TestCUDAThatIsNotThere(t *testing.T) {
 			says, out)
 	}
 }
+
+// A run in TF32 does not begin on a CPU, whatever kept it from a GPU.
+func TestTF32IsForAGPU(t *testing.T) {
+	found := cuda.Inspect()
+	if found.Missing == nil {
+		t.Skip("there is CUDA")
+	}
+	dir := fixture(t)
+	code, _, errs := runTrain(t, arguments(dir, "-precision", "tf32", "-epochs", "1")...)
+	for _, want := range []string{"-precision tf32 is for a GPU", found.Missing.Reason,
+		"-precision float32 trains here"} {
+		if code != cli.ExitFailure || !strings.Contains(errs, want) {
+			t.Errorf("exit %d, want 1 and %q: %s", code, want, errs)
+		}
+	}
+	if _, err := os.Stat(dir + "/runs"); err == nil {
+		t.Error("a run was begun all the same")
+	}
+	if code, out, errs := runTrain(t, arguments(dir, "-precision", "float32", "-epochs",
+		"1")...); code != cli.ExitOK || !strings.Contains(out, "device cpu") {
+		t.Errorf("in float32 exit %d: %s%s", code, out, errs)
+	}
+}

@@ -44,6 +44,9 @@ func (o *options) checkFind() error {
 		return errors.New("-tensorboard does not apply to -find-lr, which trains no run")
 	case o.device == deviceCUDA:
 		return errors.New("-device cuda does not go with -find-lr, which computes on the CPU alone")
+	case o.config.DeviceOnly() != "":
+		return fmt.Errorf("-%s is for a GPU, and -find-lr computes on the CPU alone: find the rate "+
+			"without it", o.config.DeviceOnly())
 	}
 	return nil
 }

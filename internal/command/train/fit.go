@@ -51,8 +51,9 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings,
 	for _, note := range o.initNotes {
 		fmt.Fprintf(out, "note: %s\n", note)
 	}
-	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()),
-		trainer.Config().Seed, session.dir.Path())
+	fmt.Fprintf(out, "%s, seed %d, run %s\n",
+		session.device.describe(trainer.Engine(), trainer.Config().Precision), trainer.Config().Seed,
+		session.dir.Path())
 	o.ranks.tell(out, trainer.Config())
 	if features := trainer.Features(); features != "" {
 		fmt.Fprintln(out, features)

@@ -206,6 +206,9 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
 	cli.Choice(flags, &o.device, "device", deviceAuto, []string{deviceAuto, deviceCPU, deviceCUDA},
 		"auto, cpu or cuda; auto takes the GPU where one can be used (a build of make gpu)")
+	cli.Suggest(flags, &c.Precision, "precision", "", cli.Words(train.PrecisionNames()),
+		fmt.Sprintf("what the steps multiply in on a GPU: %s, or %s, faster and with 10 bits of "+
+			"mantissa (%[1]s; docs/cuda.md)", train.PrecisionFloat32, train.PrecisionTF32))
 	flags.StringVar(&o.init, "init", "",
 		"start from the weights in this `file`, told by its content: safetensors, one of torch.save (.pt, .pth; nothing in it is executed), or ONNX")
 	cli.Suggest(flags, &o.from, "from", "", cli.Words(append(pretrained.Names(), cli.FileNames)),
@@ -276,6 +279,8 @@ func (o *options) check() error {
 	case o.device == deviceCUDA && o.config.CPUOnly() != "":
 		return fmt.Errorf("-device cuda: %s computed on the CPU alone; train with -device cpu",
 			o.config.CPUOnly())
+	case o.device == deviceCPU && o.config.DeviceOnly() != "":
+		return fmt.Errorf("-%s is for a GPU; it does not go with -device cpu", o.config.DeviceOnly())
 	case o.given["epochs"] && o.config.Epochs < 1:
 		return fmt.Errorf("-epochs %d; at least 1 is needed", o.config.Epochs)
 	case o.given["batch"] && o.config.BatchSize < 1:

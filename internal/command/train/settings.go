@@ -15,6 +15,7 @@ func flagsOf() map[string]string {
 		"until_loss": "until-loss", "validation_fraction": "validation", "patience": "patience",
 		"best": "best", "clip_norm": "clip-norm", "ema.decay": "ema", "ema.warmup": "ema-warmup",
 		"sampling": "sampling", "decay": "decay", "engine": "engine",
+		"precision":        "precision",
 		"checkpoint_every": "checkpoint-every", "keep_checkpoints": "keep",
 		"loss.name": "loss", "loss.smoothing": "label-smoothing", "loss.gamma": "focal-gamma",
 		"loss.class_weights": "class-weights",

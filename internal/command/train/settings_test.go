@@ -54,7 +54,12 @@ func TestAWrongValueNamesItsFlag(t *testing.T) {
 		"-find-lr -find-steps 1":  "-find-steps", "-experiment e2 -dropout 1": "-dropout",
 		"-experiment e2 -dropout NaN": "-dropout",
 		"-checkpoint-every -1":        "-checkpoint-every", "-keep -1": "-keep",
-		"-freeze head -freeze-until 1": "-freeze-until", "-features once -mixup 1": "-features",
+		"-precision bf16":                  "-precision: bf16 is not there",
+		"-precision tf32 -clip-norm 1":     "-precision",
+		"-precision tf32 -engine gorgonia": "-precision",
+		"-precision tf32 -device cpu":      "tf32 is for a GPU; it does not go with -device cpu",
+		"-precision tf32 -find-lr":         "tf32 is for a GPU, and -find-lr computes on the CPU",
+		"-freeze head -freeze-until 1":     "-freeze-until", "-features once -mixup 1": "-features",
 	} {
 		code, _, errs := runTrain(t, append(strings.Fields(line), "-data", "nowhere")...)
 		if code != cli.ExitUsage || !strings.Contains(errs, says) || strings.Contains(errs, "nowhere") {

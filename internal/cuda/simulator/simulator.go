@@ -60,8 +60,8 @@ func (s *Simulator) function(name string) unsafe.Pointer {
 	return C.dlsym(s.handle, text)
 }
 
-// Reset forgets calls, violations, faults, the loss of the device and other versions;
-// what is live stays.
+// Reset forgets calls, violations, faults, the loss of the device, other versions and capabilities,
+// and that TF32 is wanted; what is live stays.
 func (s *Simulator) Reset() { C.call_void(s.function("simulator_reset")) }
 
 // Fill chooses the pattern of memory that is allocated from now on.
@@ -84,6 +84,17 @@ func (s *Simulator) CUDNN(version int) {
 	C.call_version(s.function("simulator_cudnn"), C.int(version))
 }
 
+// Capability sets the device's compute capability: 75 is 7.5. It is 80 unless set.
+func (s *Simulator) Capability(capability int) {
+	C.call_version(s.function("simulator_capability"), C.int(capability))
+}
+
+// TF32 says whether somebody wants products in TF32: a call that asks for it is a violation if not.
+// A device before compute capability 8.0 computes them in float32.
+func (s *Simulator) TF32(wanted bool) {
+	C.call_switch(s.function("simulator_tf32"), number(wanted))
+}
+
 // Fail has the call of that name fail with the code the after-th time from now on, 1
 // being the next. A kernel's launch is "cuLaunchKernel NAME" or any "cuLaunchKernel",
 // and its run, whose failure shows at a later call, "running NAME".
@@ -94,7 +105,8 @@ func (s *Simulator) Fail(call string, after, code int, losesDevice bool) {
 	C.call_fail(s.function("simulator_fail"), text, C.long(after), C.int(code), number(losesDevice))
 }
 
-// Calls returns how often the call was made.
+// Calls returns how often the call was made. How often one has computed in TF32 is counted under
+// "TF32" before its name, which for cuBLAS's products is cublasGemmEx.
 func (s *Simulator) Calls(call string) int {
 	text := C.CString(call)
 	defer C.free(unsafe.Pointer(text))

@@ -96,8 +96,12 @@ echo "[{\"mean_loss\":0.2,\"seconds\":2},{\"mean_loss\":$loss,\"test_accuracy\":
 	// goodTests is the executor's tests: two, the benchmark, and those that have rows of their own.
 	goodTests = `case "$*" in
 *test.list*) printf 'TestA\nTestTenStepsAreThoseOfTheNativeEngine\nTestFirstContact\nTestB\nok\n';;
+*bench=Launch*) for i in 2 1 3; do echo "BenchmarkLaunch/e1/batch=32/00/begin_step/-/98x1-16   200   ${i}000 ns/op"
+    echo "BenchmarkLaunch/e1/batch=32/01/cublasSgemm/Dense_(32,_128)/0x0   200   ${i}500 ns/op"; done
+  echo "BenchmarkLaunch/e2/batch=32/07/adam/-/722x1-16   200   1250.5 ns/op";;
 *bench*) for i in 1 2 3; do echo "BenchmarkStep/e1/batch=32-16   500   ${i}1500 ns/op   2500 host-ns/op  1 images/s"; done
-  echo "BenchmarkStep/e1/batch=32/loss=each-16  500  30000 ns/op  9000 host-ns/op  1 images/s";;
+  echo "BenchmarkStep/e1/batch=32/loss=each-16  500  30000 ns/op  9000 host-ns/op  1 images/s"
+  echo "BenchmarkStep/e1/batch=32/tf32-16  500  20000 ns/op  2000 host-ns/op  1 images/s";;
 *TenSteps*) printf '    training_test.go:1: e1, 10 steps: losses at most 1e-07 off\n--- PASS: TestTenStepsAreThoseOfTheNativeEngine (0.1s)\nPASS\n';;
 *FirstContact*) printf '    step_bench_test.go:1: first contact: device opened 10.0 ms, first step 20.0 ms\n--- PASS: TestFirstContact (0.1s)\nPASS\n';;
 *TestA*) printf -- '=== RUN   TestA\n--- PASS: TestA (0.1s)\n    --- PASS: TestA/b (0.1s)\nPASS\n';;
@@ -155,8 +159,11 @@ echo '{"mode":"eager","batch":32,"torch":"2.15","microseconds":700.5}'; echo '{"
 	holds(t, text,
 		"| machine | passed | driver of CUDA 13.0; cuda:0 NVIDIA X |",
 		"| first contact | passed | device opened 10.0 ms, first step 20.0 ms |",
-		"| µs a step, a step one graph | passed | e1 batch 32: 21.5 (host 2.5); e1 batch 32, its loss read each step: 30.0 (host 9.0) (medians",
+		"| µs a step, a step one graph | passed | e1 batch 32: 21.5 (host 2.5); e1 batch 32, its loss read each step: 30.0 (host 9.0); e1 batch 32 in TF32: 20.0 (host 2.0) (medians",
 		"| µs a step, launch by launch | passed | e1 batch 32: 21.5",
+		"| µs a launch, 200 of it in one graph | passed | e1 batch 32: launches 2, 4.5 together: "+
+			"cublasSgemm of Dense (32, 128) 2.50, begin_step in 98×1 blocks 2.00; "+
+			"e2 batch 32: launches 1, 1.3 together: adam in 722×1 blocks 1.25 |",
 		"| ten steps beside the CPU engine: losses and gradients | passed | e1, 10 steps: losses at most 1e-07 off |",
 		"| PyTorch's step of E1, µs | passed | eager batch 32: 700.5; torch.compile batch 32: no compiler |",
 		"| JAX's step of E1, µs | passed | jit batch 32: 250.2 |",
@@ -187,6 +194,13 @@ func TestFailuresAreVerdicts(t *testing.T) {
 		"the CPU answers": {"infer", `echo "onnxruntime (CPUExecutionProvider): Accuracy = 98 %"`,
 			[]string{
 				"| e1.onnx through onnxruntime's CUDA provider | FAILED |"}},
+		"a launch fails": {"cuda.test", strings.Replace(goodTests, `722x1-16   200   1250.5 ns/op";;`,
+			`722x1-16   200   1250.5 ns/op"; echo "--- FAIL: BenchmarkLaunch"; exit 1;;`, 1), []string{
+			"| µs a launch, 200 of it in one graph | FAILED | e1 batch 32: launches 2, 4.5 together: ",
+			"adam in 722×1 blocks 1.25; then exit status 1", "| first contact | passed |"}},
+		"launches are not timed": {"cuda.test", strings.Replace(goodTests, `*bench=Launch*)`,
+			`*bench=Launch*) echo PASS;; *nothing*)`, 1), []string{
+			"| µs a launch, 200 of it in one graph | FAILED | the benchmark told no time"}},
 		"a test fails, and its process passes": {"cuda.test",
 			strings.Replace(goodTests, `--- PASS: TestA (0.1s)`, `--- FAIL: TestA (0.1s)`, 1), []string{
 				"| the executor's tests | FAILED | 0 passed, 1 failed", "; FAIL TestA: ",

@@ -28,6 +28,7 @@ func stages() []stage {
 		{[]string{rowContact, rowSteps}, 2 * time.Minute, checkSteps},
 		{[]string{rowNative}, time.Minute, checkNative},
 		{[]string{rowSingle}, time.Minute, checkSingleLaunches},
+		{[]string{rowLaunch}, time.Minute, checkLaunches},
 		{[]string{rowPyTorch}, 3 * time.Minute, checkPyTorch},
 		{[]string{rowJAX}, 90 * time.Second, checkJAX},
 		{[]string{rowTests}, 3 * time.Minute, checkTests},

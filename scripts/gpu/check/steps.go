@@ -13,6 +13,7 @@ const (
 	rowContact = "first contact"
 	rowSteps   = "µs a step, a step one graph"
 	rowSingle  = "µs a step, launch by launch"
+	rowLaunch  = "µs a launch, 200 of it in one graph"
 )
 
 const contactTest = "TestFirstContact"
@@ -20,7 +21,7 @@ const contactTest = "TestFirstContact"
 var (
 	contactPattern = regexp.MustCompile(`first contact: (.*)`)
 	benchPattern   = regexp.MustCompile(
-		`^BenchmarkStep/(e[12])/batch=(\d+)(/loss=each)?-?\d*\s+\d+\s+([\d.]+) ns/op(?:.*?([\d.]+) host-ns/op)?`)
+		`^BenchmarkStep/(e[12])/batch=(\d+)(/loss=each|/tf32)?-?\d*\s+\d+\s+([\d.]+) ns/op(?:.*?([\d.]+) host-ns/op)?`)
 )
 
 // checkSteps times the first steps of a process, and then steady ones: E1 and E2 at three batch
@@ -71,8 +72,11 @@ func (c *checker) bench(ctx context.Context, row, which string, environment []st
 			return
 		}
 		key := found[1] + " batch " + found[2]
-		if found[3] != "" {
+		switch found[3] {
+		case "/loss=each":
 			key += ", its loss read each step"
+		case "/tf32":
+			key += " in TF32"
 		}
 		if times[key] == nil {
 			order = append(order, key)

@@ -170,7 +170,8 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
         d->engine = configuration->engine, d->graph = configuration->graph;
         if (d->one<void *>(CUDNN_ATTR_EXECUTION_PLAN_HANDLE) != d->graph->one<void *>(CUDNN_ATTR_OPERATIONGRAPH_HANDLE)) bad = "a plan has another handle than its graph";
         if (!d->engine->planned) return CUDNN_STATUS_NOT_SUPPORTED;
-        if (!d->engine->notes.empty() && !d->engine->strict()) bad = "a plan's engine is not deterministic in float32";
+        if (!d->engine->repeatable()) bad = "a plan's engine is not deterministic, or rounds to less than TF32";
+        if (d->engine->tensor_cores() && !state().tf32) bad = "a plan's engine rounds to TF32, and nobody wants that";
         break;
     }
     case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR:

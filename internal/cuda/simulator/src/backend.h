@@ -42,7 +42,15 @@ struct Engine {
     std::vector<cudnnBackendNumericalNote_t> notes;
     bool planned;
 
-    bool strict() const { return notes.size() == 1 && notes[0] == CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP; }
+    bool has(cudnnBackendNumericalNote_t note) const {
+        for (auto own : notes)
+            if (own == note) return true;
+        return false;
+    }
+    bool strict() const { return has(CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP); }
+    bool tensor_cores() const { return has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE); }
+    /* In a fixed order, of float32 or, with tensor cores, of TF32. */
+    bool repeatable() const { return notes.size() == (size_t)strict() + (size_t)tensor_cores(); }
 };
 
 /* The graph that is known here: a convolution, the sum with a bias, and perhaps a ReLU. */

@@ -41,11 +41,18 @@ struct Columns {
 /* x, w and y are those of a group, which lie in those of all: an image has `groups` groups. */
 static void convolve_group(Pass pass, Columns s, int groups, float *x, float *w, float *y, float alpha, float beta) {
     size_t positions = (size_t)s.y.h * s.y.w, depth = (size_t)s.x.c * s.w.h * s.w.w, image = (size_t)s.x.c * s.x.h * s.x.w;
-    std::vector<float> columns(positions * depth);
+    std::vector<float> columns(positions * depth), rounded;
+    bool reduced = s.c.math != CUDNN_FMA_MATH;
+    auto operand = [&](float value) { return reduced ? tf32(value) : value; };
+    if (reduced && pass != filter_gradient) {
+        rounded.resize(s.w.size());
+        for (size_t i = 0; i < rounded.size(); i++) rounded[i] = tf32(w[i]);
+        w = rounded.data();
+    }
     std::vector<double> filter(pass == filter_gradient ? s.w.size() : 0), row(depth), back(image);
     for (int n = 0; n < s.x.n; n++) {
         float *xn = x + n * groups * image, *yn = y + n * groups * s.y.c * positions;
-        if (pass != data_gradient) s.each([&](size_t r, size_t c, size_t at) { columns[r * depth + c] = at == SIZE_MAX ? 0 : xn[at]; });
+        if (pass != data_gradient) s.each([&](size_t r, size_t c, size_t at) { columns[r * depth + c] = at == SIZE_MAX ? 0 : operand(xn[at]); });
         if (pass == forward)
             for (int k = 0; k < s.y.c; k++)
                 for (size_t p = 0; p < positions; p++) {
@@ -58,7 +65,7 @@ static void convolve_group(Pass pass, Columns s, int groups, float *x, float *w,
         if (pass == filter_gradient)
             for (int k = 0; k < s.y.c; k++)
                 for (size_t p = 0; p < positions; p++) {
-                    double dy = yn[k * positions + p];
+                    double dy = operand(yn[k * positions + p]);
                     if (dy == 0) continue; /* adds nothing, and most are 0 behind a rectifier and a pooling */
                     const float *b = &columns[p * depth];
                     double *sum = &filter[k * depth];
@@ -68,7 +75,7 @@ static void convolve_group(Pass pass, Columns s, int groups, float *x, float *w,
             std::vector<double> gradient(positions * depth);
             for (int k = 0; k < s.y.c; k++)
                 for (size_t p = 0; p < positions; p++) {
-                    double dy = yn[k * positions + p];
+                    double dy = operand(yn[k * positions + p]);
                     if (dy == 0) continue;
                     const float *a = w + k * depth;
                     double *sum = &gradient[p * depth];

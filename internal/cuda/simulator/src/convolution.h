@@ -21,6 +21,7 @@ struct cudnnConvolutionStruct {
     int pad_h = 0, pad_w = 0, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, groups = 1;
     cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     cudnnMathType_t math = CUDNN_DEFAULT_MATH;
+    bool math_is_set = false; /* behind the rest of the descriptor */
 };
 
 namespace simulator {
@@ -42,7 +43,8 @@ size_t workspace_bytes(Pass pass, const cudnnTensorStruct &x, const cudnnFilterS
 /* Whether the shapes of a convolution agree: a violation says which do not. */
 bool agree(const char *call, cudnnTensorStruct x, cudnnFilterStruct w, cudnnConvolutionStruct c, cudnnTensorStruct y);
 
-/* Computes a pass: x, w and y are what it reads and writes. */
+/* Computes a pass: x, w and y are what it reads and writes. With another math type than FMA_MATH what is multiplied is
+ * rounded to TF32. */
 void convolve(Pass pass, cudnnTensorStruct x, cudnnTensorStruct y, cudnnFilterStruct w, cudnnConvolutionStruct c, float *x_values, float *w_values,
               float *y_values, float alpha, float beta);
 

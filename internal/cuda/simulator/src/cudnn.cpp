@@ -52,7 +52,9 @@ static cudnnStatus_t convolution(const char *call, Pass pass, int algorithm, cud
                                  const void *w_values, cudnnConvolutionStruct c, void *workspace, size_t bytes, cudnnTensorStruct y,
                                  const void *y_values, float alpha, float beta) {
     if (c.groups < 1 || c.mode != CUDNN_CROSS_CORRELATION) return CUDNN_STATUS_NOT_SUPPORTED;
-    if (c.math != CUDNN_FMA_MATH) violate("%s: its math type allows TF32", call);
+    if (!c.math_is_set) violate("%s: its math type was not set behind the rest of its descriptor", call);
+    bool reduced = c.math != CUDNN_FMA_MATH && grants_tf32(call);
+    if (!reduced) c.math = CUDNN_FMA_MATH;
     if (!agree(call, x, w, c, y)) return CUDNN_STATUS_BAD_PARAM;
     if (bytes < workspace_bytes(pass, x, w)) {
         violate("%s: a workspace of %zu bytes, less than it asked for", call, bytes);
@@ -66,6 +68,7 @@ static cudnnStatus_t convolution(const char *call, Pass pass, int algorithm, cud
         ok = ok && (pass == forward ? writes(call, "y", (void *)y_values, y.size(), beta) : reads(call, "dy", y_values, y.size()));
         if (!ok) return CUDNN_STATUS_EXECUTION_FAILED;
         memset(workspace, 0xff, bytes); /* nothing stays in a workspace */
+        if (reduced) count((std::string("TF32 ") + call).c_str());
         convolve(pass, x, y, w, c, (float *)x_values, (float *)w_values, (float *)y_values, alpha, beta);
         return 0;
     });
@@ -149,7 +152,7 @@ cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t d, cudnnDataTyp
 }
 cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t d, cudnnMathType_t math) {
     ENTER;
-    d->math = math;
+    d->math = math, d->math_is_set = true;
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t d, int groups) {
@@ -164,7 +167,7 @@ cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t d, in
     NEEDS(pad_h >= 0 && pad_w >= 0 && stride_h > 0 && stride_w > 0 && dilation_h > 0 && dilation_w > 0 && type == CUDNN_DATA_FLOAT);
     d->pad_h = pad_h, d->pad_w = pad_w, d->stride_h = stride_h, d->stride_w = stride_w, d->dilation_h = dilation_h, d->dilation_w = dilation_w;
     d->mode = mode;
-    d->math = CUDNN_DEFAULT_MATH;
+    d->math = CUDNN_DEFAULT_MATH, d->math_is_set = false;
     d->groups = 1;
     return CUDNN_STATUS_SUCCESS;
 }

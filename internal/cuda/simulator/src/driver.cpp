@@ -65,6 +65,23 @@ void note(const char *format, ...) {
     va_end(arguments);
 }
 
+void count(const char *what) { state().calls[what]++; }
+
+float tf32(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7f800000u) == 0x7f800000u) return value; /* infinities and NaN stay */
+    bits += 0xfffu + (bits >> 13 & 1);
+    bits &= ~0x1fffu;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+bool grants_tf32(const char *call) {
+    if (!state().tf32) violate("%s: it asks for TF32, and nobody wants that", call);
+    return state().capability >= 80;
+}
+
 void pretend(float *values, size_t count) {
     for (size_t i = 0; i < count; i++) values[i] = 0.001f * (float)((int)(i % 13) - 6);
 }
@@ -262,7 +279,10 @@ CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice) {
 }
 CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice) {
     ENTER;
-    *value = attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? 7 : attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR ? 5 : 1;
+    int capability = state().capability;
+    *value = attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR   ? capability / 10
+             : attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR ? capability % 10
+                                                                         : 1;
     return CUDA_SUCCESS;
 }
 CUresult cuCtxCreate_v2(CUcontext *context, unsigned, CUdevice) {
@@ -567,11 +587,15 @@ void simulator_reset(void) {
     s.fault_call.clear();
     s.lost = 0;
     s.driver_version = s.cudnn_release = CUDA_VERSION;
+    s.capability = 80;
+    s.tf32 = false;
 }
 void simulator_fill(unsigned pattern) { state().fill = pattern; }
 void simulator_memory(size_t bytes) { state().memory = bytes; }
 void simulator_driver(int version) { state().driver_version = version; }
 void simulator_cudnn(int release) { state().cudnn_release = release; }
+void simulator_capability(int capability) { state().capability = capability; }
+void simulator_tf32(int on) { state().tf32 = on; }
 void simulator_fail(const char *call, long after, int code, int loses_device) {
     State &s = state();
     s.fault_call = call;

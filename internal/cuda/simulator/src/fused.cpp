@@ -126,12 +126,14 @@ Fused fused_of(const Backend &graph) {
 /* As cuDNN's for an H200, in kind: most are not to be had for a run that can be repeated, one has no plan in the end, and with
  * strides only those of the fallback are left. */
 std::vector<const Engine *> engines_for(const Fused &f, cudnnBackendHeurMode_t mode) {
-    static const Engine tensor_core = {51, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE}, true}, winograd = {15, {CUDNN_NUMERICAL_NOTE_WINOGRAD}, true},
+    static const Engine half = {53, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}, true},
+                        strict_tensor_core = {52, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP}, true},
+                        tensor_core = {51, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE}, true}, winograd = {15, {CUDNN_NUMERICAL_NOTE_WINOGRAD}, true},
                         atomics = {7, {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC}, true}, plain = {44, {}, true},
                         unplanned = {20, {CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP}, false}, strict = {0, {CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP}, true};
     if (mode == CUDNN_HEUR_MODE_FALLBACK) return {&plain, &strict};
     if (f.c.stride_h * f.c.stride_w > 1) return {&tensor_core, &atomics};
-    return {&tensor_core, &winograd, &atomics, &unplanned, &plain, &strict};
+    return {&half, &tensor_core, &winograd, &atomics, &strict_tensor_core, &unplanned, &plain, &strict};
 }
 
 int64_t plan_workspace(const Backend &plan) {
@@ -161,7 +163,8 @@ cudnnStatus_t run_plan(cudnnHandle_t handle, const Backend &plan, const Backend 
     float *x = values[0], *w = values[1], *bias = values[2], *y = values[3];
     void *workspace = pack.one<void *>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
     size_t bytes = plan_workspace(plan);
-    bool strict = plan.engine->strict();
+    bool strict = plan.engine->strict(), reduced = plan.engine->tensor_cores() && grants_tf32(call);
+    f.c.math = reduced ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH;
     long number = plan.engine->number;
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
         note("convolution %d %ld %d %d %d %d %d %d %d %d %d %d", forward, number, f.x.n, f.x.c, f.x.h, f.x.w, f.w.k, f.w.h, f.w.w, f.y.h, f.y.w, f.c.groups);
@@ -169,6 +172,7 @@ cudnnStatus_t run_plan(cudnnHandle_t handle, const Backend &plan, const Backend 
         ok = ok && reads(call, "x", x, f.x.size()) && reads(call, "w", w, f.w.size()) && reads(call, "the bias", bias, f.y.c) && writes(call, "y", y, f.y.size(), 0);
         if (!ok) return CUDNN_STATUS_EXECUTION_FAILED;
         if (bytes) memset(workspace, 0xff, bytes); /* nothing stays in a workspace */
+        if (reduced) count("TF32 cudnnBackendExecute");
         /* Rounded once, behind the bias: other bits than those of the legacy calls. */
         for (size_t i = 0; i < f.y.size(); i++) y[i] = bias[i / ((size_t)f.y.h * f.y.w) % f.y.c];
         convolve(forward, f.x, f.y, f.w, f.c, x, w, y, 1, 1);

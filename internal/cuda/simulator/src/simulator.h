@@ -53,6 +53,8 @@ struct State {
     unsigned fill = 0xffffffffu;
     int driver_version = CUDA_VERSION; /* what the driver serves */
     int cudnn_release = CUDA_VERSION;  /* what cuDNN is built with */
+    int capability = 80;               /* compute capability: 80 is 8.0, the first with TF32 */
+    bool tf32 = false;                 /* what asks for TF32 has been told to: else it is a violation */
     std::map<std::string, long> calls;   /* by name */
     std::map<std::string, long> objects; /* live ones, by kind */
     std::string violations;
@@ -81,6 +83,16 @@ State &state();
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void violate(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Counts what is no call. */
+void count(const char *what);
+
+/* Rounds to the 10 bits of TF32's mantissa, to the nearest, and to an even one of two as near. The libraries' documentation
+ * does not say which way they round. */
+float tf32(float value);
+
+/* Whether products that ask for TF32 have it: a violation unless somebody wants it, and not before compute capability 8.0. */
+bool grants_tf32(const char *call);
 
 /* Writes numbers in the place of what is not computed. */
 void pretend(float *values, size_t count);

@@ -1,0 +1,113 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"slipway/builder"
+	"slipway/internal/datasettest"
+	"slipway/internal/device"
+)
+
+func TestPrecisionsThatThereAreNot(t *testing.T) {
+	for _, test := range []struct {
+		change func(*Config)
+		want   string
+	}{
+		{func(c *Config) { c.Precision = "bf16" }, "bf16 is not there: it takes tensors of 16 bits"},
+		{func(c *Config) { c.Precision = "TF32" },
+			`unknown precision "TF32"; there are float32, tf32`},
+		{func(c *Config) { c.Precision, c.Engine = PrecisionTF32, builder.EngineGorgonia },
+			"tf32 is for a GPU, and engine gorgonia computes on the CPU"},
+		{func(c *Config) { c.Precision, c.ClipNorm = PrecisionTF32, 1 },
+			"tf32 is for a GPU, and clipping of gradients is computed on the CPU alone"},
+	} {
+		config := smallConfig(builder.EngineNative)
+		test.change(&config)
+		err := config.CheckValues()
+		var wrong *SettingError
+		if !errors.As(err, &wrong) || wrong.Setting != "precision" ||
+			!strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v, want %q of the setting precision", err, test.want)
+		}
+	}
+	config := smallConfig(builder.EngineNative)
+	config.Precision, config.Device = PrecisionTF32, noDevice{}
+	if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
+		!strings.Contains(err.Error(), "device none: no tensor cores; it trains with precision float32") {
+		t.Errorf("a device without TF32: %v", err)
+	}
+}
+
+// A run in float32 records what it did before there was a choice.
+func TestTheDefaultPrecisionIsNotRecorded(t *testing.T) {
+	for precision, recorded := range map[string]bool{
+		"": false, PrecisionFloat32: false, PrecisionTF32: true} {
+		config := smallConfig(builder.EngineNative)
+		config.Precision = precision
+		config, err := config.WithDefaults(smallNetwork(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(config)
+		if err != nil || strings.Contains(string(text), `"precision":"tf32"`) != recorded ||
+			strings.Contains(string(text), `"precision"`) != recorded {
+			t.Errorf("precision %q: %s, %v", precision, text, err)
+		}
+	}
+}
+
+// asked is a borrowed device that keeps what it is asked for.
+type asked struct {
+	borrowed
+	job *device.Job
+}
+
+func (a asked) NewSession(job device.Job) (device.Session, error) {
+	*a.job = job
+	return a.borrowed.NewSession(job)
+}
+
+// A run in TF32 is a device's: the steps say so to it, and without one there are none. What was
+// trained so is evaluated on the CPU all the same, and does not go on in float32.
+func TestARunInTF32(t *testing.T) {
+	here, there := onBorrowed()
+	var job device.Job
+	there.Precision, there.Device = PrecisionTF32, asked{borrowed{here}, &job}
+	trainer := newSmallTrainer(t, there)
+	defer trainer.Close()
+	if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	if !job.TF32 {
+		t.Error("the device is not asked for TF32")
+	}
+	there.Precision = ""
+	plain := newSmallTrainer(t, there)
+	defer plain.Close()
+	if err := plain.Fit(t.Context(), Callbacks{}); err != nil || job.TF32 {
+		t.Errorf("a run in float32 asks for TF32: %t, %v", job.TF32, err)
+	}
+
+	here.Precision = PrecisionTF32
+	const want = "precision tf32 is for a GPU, and the steps would be computed on this CPU"
+	alone := newSmallTrainer(t, here)
+	defer alone.Close()
+	if err := alone.Fit(t.Context(), Callbacks{}); err == nil || err.Error() != want {
+		t.Errorf("Fit without a device: %v, want %s", err, want)
+	}
+	if _, err := alone.Evaluate(t.Context(), datasettest.Bars(t, 20)); err != nil {
+		t.Errorf("an evaluation without a device: %v", err)
+	}
+	if _, err := FindRate(t.Context(), smallNetwork(t), datasettest.Bars(t, 60), here, nil,
+		RateSweep{}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("FindRate: %v, want %s", err, want)
+	}
+	here.Precision = ""
+	_, err := Resume(trainer.Checkpoint(), datasettest.Bars(t, 60), here)
+	if err == nil || !strings.Contains(err.Error(), `precision was "tf32" and is now none`) {
+		t.Errorf("Resume in float32: %v", err)
+	}
+}
