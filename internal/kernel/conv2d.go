@@ -389,19 +389,10 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 	a := &ws.product
 	for panel := first; panel < last; panel++ {
 		width := c.columns.width(panel)
-		pair := !pooled && panel+1 < last && c.columns.whole(panel+1) && c.engine.Set.productPair != nil
-		for k, p := range c.parts {
-			*a = productArgs{
-				A: unsafe.Add(source, p.aShift), AOffsets: &block.aOffsets[0],
-				C: pointer(ws.scratch), COffsets: &block.cOffsets[0],
-				B: pointer(c.packed[c.columns.first(panel)*c.depth+p.bRow*width:]),
-				M: positions, Runs: p.runs, Length: p.length, AStep: 4, AJump: p.aJump, BStep: 4 * width,
-				Floor: nan32,
-				Ahead: 4 * p.runs * p.length * width,
-			}
-			if k == 0 {
-				a.Init = pointer(c.bias[c.columns.first(panel):])
-			}
+		pair := !pooled && panel+1 < last && c.pairs(panel)
+		for k := range c.parts {
+			c.arrange(a, block.aOffsets, block.cOffsets, panel, k)
+			a.A, a.C, a.M = unsafe.Add(source, c.parts[k].aShift), pointer(ws.scratch), positions
 			if !pooled {
 				a.C = pointer(c.y[image*c.convHeight*c.convWidth*c.config.Filters+c.columns.first(panel):])
 				a.Mask = c.columns.mask(panel)
@@ -410,12 +401,7 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 					c.finish.store(a, image*c.convHeight*c.convWidth*c.config.Filters+c.columns.first(panel))
 				}
 			}
-			if pair {
-				a.Panel = 4 * c.depth * width
-				c.engine.Set.productPair((*byte)(unsafe.Pointer(a)))
-				continue
-			}
-			c.engine.Set.productPanel(a, width)
+			c.multiply(a, width, pair)
 		}
 		if pair {
 			panel++
