@@ -61,6 +61,7 @@ func makeConv(n *node) (operation, error) {
 		c.pool = &pool
 	}
 	c.arrange(n.constant(1))
+	n.convolution = c
 	return c.run, nil
 }
 

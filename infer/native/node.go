@@ -30,6 +30,8 @@ type node struct {
 	dequantize *node
 	// bias is, where an Add is computed with a MatMul, what it adds.
 	bias *Tensor
+	// convolution is what a Conv was made.
+	convolution *convolution
 }
 
 // has reports whether input i is given.

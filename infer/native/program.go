@@ -15,6 +15,8 @@ type step struct {
 	outputs []int // values, -1 where nobody wants them
 	compute operation
 	ends    []int // values that no later step needs
+	// convolution is what computes it where it is a Conv.
+	convolution *convolution
 }
 
 // program is a graph made ready to run.
