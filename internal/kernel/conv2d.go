@@ -172,7 +172,11 @@ func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) 
 	c.copied = height > f.Height || width > f.Width || f.MaxPool != nil && c.run%set.lanes != 0
 	c.columns = newPanels(set, f.Filters)
 	c.bias = aligned(c.columns.padded())
-	c.parts = splitDepth(set, f.KernelHeight, c.run, 4*c.rowSize)
+	partBytes := panelBytes
+	if f.Direct {
+		partBytes = directPanelBytes
+	}
+	c.parts = splitDepth(set, partBytes, f.KernelHeight, c.run, 4*c.rowSize)
 	c.planBlocks()
 	scratch := 0
 	if f.MaxPool != nil {
