@@ -76,50 +76,29 @@ func all(values []int, value int) bool {
 // chain joins the steps of depthwise convolutions with those of the pointwise ones that alone
 // give them their input, and alone take their output.
 func (c *compiler) chain() {
-	makers, users := make(map[int]int), make(map[int][]int)
-	for i := range c.steps {
-		for _, v := range c.steps[i].outputs {
-			makers[v] = i
-		}
-		for _, v := range c.steps[i].inputs {
-			users[v] = append(users[v], i)
-		}
-	}
-	alone := func(value int) bool {
-		return len(users[value]) == 1 && !slices.Contains(c.results, value)
-	}
-	taken := make([]bool, len(c.steps))
+	flow := c.flow()
 	for i := range c.steps {
 		s := &c.steps[i]
 		if !s.convolution.isDepthwise() || len(s.inputs) > addendInput {
 			continue
 		}
 		steps, depthwise := []int{i}, 0
-		before, made := makers[s.inputs[0]]
-		if made && alone(s.inputs[0]) && !taken[before] && c.steps[before].convolution.isPointwise() &&
+		if before, ok := flow.maker(s.inputs[0]); ok && c.steps[before].convolution.isPointwise() &&
 			len(c.steps[before].inputs) <= addendInput {
 			steps, depthwise = []int{before, i}, 1
 		}
-		if value := s.outputs[0]; alone(value) {
-			behind := users[value][0]
-			if next := &c.steps[behind]; next.convolution.isPointwise() && next.inputs[0] == value {
+		if behind, ok := flow.user(s.outputs[0]); ok {
+			if next := &c.steps[behind]; next.convolution.isPointwise() &&
+				next.inputs[0] == s.outputs[0] {
 				steps = append(steps, behind)
 			}
 		}
 		if len(steps) > 1 {
 			c.joinSteps(steps, depthwise)
-			for _, k := range steps {
-				taken[k] = k != steps[len(steps)-1]
-			}
+			flow.take(steps[:len(steps)-1])
 		}
 	}
-	kept := c.steps[:0]
-	for i, s := range c.steps {
-		if !taken[i] {
-			kept = append(kept, s)
-		}
-	}
-	c.steps = kept
+	c.keep(flow)
 }
 
 // joinSteps makes the last of some steps compute all of them as a chain.

@@ -50,6 +50,14 @@ func alsoGiving(model *onnx.Model) *onnx.Model {
 	return all
 }
 
+// ofAnySize returns the model with the height and width of its images left open.
+func ofAnySize(model *onnx.Model) *onnx.Model {
+	for _, dim := range model.Proto.Graph.Input[0].Type.GetTensorType().Shape.Dim[2:] {
+		dim.Value = nil
+	}
+	return model
+}
+
 // TestChains: a depthwise convolution and the pointwise ones around it are one step, which gives
 // the bits of the steps alone.
 func TestChains(t *testing.T) {
@@ -100,15 +108,10 @@ func TestChains(t *testing.T) {
 // TestChainsOfSmallMaps: where the map between its convolutions is small, a chain computes them one
 // after the other.
 func TestChainsOfSmallMaps(t *testing.T) {
-	g := graphmaker.New(graphmaker.Free, 8, graphmaker.Free, graphmaker.Free)
+	g := graphmaker.New(graphmaker.Free, 8, 9, 9)
 	g.Weight("wide", -1, 1, 64, 8, 1, 1).Weight("deep", -1, 1, 64, 1, 3, 3)
 	g.Node("e = Conv x wide").Node("d = Conv e deep", graphmaker.Int("group", 64)).Node("y = Relu d")
-	model := g.Model()
-	for _, dim := range model.Proto.Graph.Input[0].Type.GetTensorType().Shape.Dim[1:] {
-		if dim.GetDimValue() == graphmaker.Free {
-			dim.Value = nil
-		}
-	}
+	model := ofAnySize(g.Model())
 	e, apart := opened(t, model), opened(t, alsoGiving(model))
 	for _, side := range []int{3, 10, 70, 5} {
 		x := pixels(2, 8, side, side)

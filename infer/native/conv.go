@@ -279,13 +279,7 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 		f.in = padded.Shape[2:]
 		f.begin, f.end = make([]int, len(f.in)), make([]int, len(f.in))
 	}
-	config := kernel.Conv2DConfig{Direct: true, ConstantWeights: c.packed != nil, Batch: x.Shape[0],
-		Channels: x.Shape[1], Filters: filters}
-	config.Height, config.Width = pair(f.in, 1)
-	config.KernelHeight, config.KernelWidth = pair(f.kernel, 1)
-	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
-	config.PaddingHeight, config.PaddingWidth = pair(f.begin, 0)
-	out := f.out
+	config, out := c.config(x, filters, f), f.out
 	done, pooling := finished, kernel.Window{}
 	if c.pool != nil && addend == nil && (c.finish.none() || c.finish.rectifies()) {
 		windows, err := c.pooled.over(r, *c.pool, f.out)
@@ -301,9 +295,7 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 			config.ReLU = c.finish.rectifies()
 		}
 	}
-	key := planKey{config.Batch, config.Height, config.Width, config.Channels, filters,
-		config.KernelHeight, config.KernelWidth, config.PaddingHeight, config.PaddingWidth}
-	plan, err := c.plans.get(r, key, convPlanBytes(config, pooling, out, r.engine.Pool.Threads()),
+	plan, err := c.plans.get(r, keyOf(config), convPlanBytes(config, pooling, out, r.engine.Pool.Threads()),
 		func() (*kernel.Conv2D, error) {
 			config := config
 			if done == pooled {
@@ -347,6 +339,22 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 		return fail(err)
 	}
 	return y, done, nil
+}
+
+// config describes the convolution of images to the kernels.
+func (c *convolution) config(x *Tensor, filters int, f frame) kernel.Conv2DConfig {
+	config := kernel.Conv2DConfig{Direct: true, ConstantWeights: c.packed != nil, Batch: x.Shape[0],
+		Channels: x.Shape[1], Filters: filters}
+	config.Height, config.Width = pair(f.in, 1)
+	config.KernelHeight, config.KernelWidth = pair(f.kernel, 1)
+	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
+	config.PaddingHeight, config.PaddingWidth = pair(f.begin, 0)
+	return config
+}
+
+func keyOf(f kernel.Conv2DConfig) planKey {
+	return planKey{f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth,
+		f.PaddingHeight, f.PaddingWidth}
 }
 
 // convPlanBytes is about what a plan allocates: padded copies of the images that the threads are
