@@ -13,6 +13,9 @@ type chainPlans = plansOf[*kernel.DepthwiseChain]
 const (
 	// chainedMap is the bytes of a map of one image from which on it is better not written as a whole.
 	chainedMap = 512 << 10
+	// chainedWeights is how many bytes of pointwise weights one thread may read again for every few
+	// rows of a smaller map: it saves the copy of the map that the depthwise convolution alone makes.
+	chainedWeights = 640 << 10
 	// chainedRows is how many rows of outputs a thread has at least: those around them are computed
 	// twice.
 	chainedRows = 12
@@ -49,8 +52,7 @@ func (c *chain) config(r *run, x, weight *Tensor) (f kernel.DepthwiseChainConfig
 		f.Filters, f.Project = project.packed.Shape[0], project.finish.kernel()
 	}
 	if x.Shape[1] != given || expand != nil && expand.packed.Shape[0] != channels ||
-		project != nil && project.packed.Shape[1] != channels ||
-		product(x.Shape[2:]) < chainedMap/(4*channels) {
+		project != nil && project.packed.Shape[1] != channels {
 		return f, nil, false
 	}
 	window := middle.window
@@ -69,8 +71,17 @@ func (c *chain) config(r *run, x, weight *Tensor) (f kernel.DepthwiseChainConfig
 	d.DilationHeight, d.DilationWidth = pair(slide.dilations, 1)
 	d.PaddingHeight, d.PaddingWidth = pair(slide.begin, 0)
 	d.ExtraHeight, d.ExtraWidth = slide.extra()
-	threads := r.engine.Pool.Threads()
-	return f, slide.out, threads == 1 || slide.out[0] >= chainedRows*threads
+	return f, slide.out, worthChaining(r.engine.Pool.Threads(), 4*d.Height*d.Width*channels,
+		4*channels*(f.Inputs+f.Filters), slide.out[0])
+}
+
+// worthChaining reports whether a chain is better computed as one: by the bytes of the map between
+// its convolutions and of the weights around that, and by the rows of outputs.
+func worthChaining(threads, mapBytes, weightBytes, rows int) bool {
+	if threads == 1 {
+		return mapBytes >= chainedMap || weightBytes <= chainedWeights
+	}
+	return mapBytes >= chainedMap && rows >= chainedRows*threads
 }
 
 // plan returns the kernels' plan, an error that wraps errNoPlan where they have none.

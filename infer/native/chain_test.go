@@ -113,19 +113,40 @@ func TestChainsOfSmallMaps(t *testing.T) {
 	g.Node("e = Conv x wide").Node("d = Conv e deep", graphmaker.Int("group", 64)).Node("y = Relu d")
 	model := ofAnySize(g.Model())
 	e, apart := opened(t, model), opened(t, alsoGiving(model))
+	alone, err := New(t.Context(), model, Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alone.Close()
 	for _, side := range []int{3, 10, 70, 5} {
 		x := pixels(2, 8, side, side)
 		all, err := apart.Run(t.Context(), map[string]*Tensor{"x": x})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := all[len(all)-1].Data.([]float32); !slices.Equal(answer(t, e, x), want) {
+		want := all[len(all)-1].Data.([]float32)
+		if !slices.Equal(answer(t, e, x), want) || !slices.Equal(answer(t, alone, x), want) {
 			t.Errorf("side %d: not the bits of the steps alone", side)
 		}
 	}
-	_, err := e.Run(t.Context(), map[string]*Tensor{"x": pixels(1, 8, 2, 2)})
+	_, err = e.Run(t.Context(), map[string]*Tensor{"x": pixels(1, 8, 2, 2)})
 	if err == nil || !strings.Contains(err.Error(), "the_d") {
 		t.Errorf("an image smaller than the kernel: %v", err)
+	}
+}
+
+func TestWorthChaining(t *testing.T) {
+	for _, test := range []struct {
+		threads, mapBytes, weightBytes, rows int
+		want                                 bool
+	}{
+		{1, 1 << 20, 4 << 20, 3, true}, {1, 1 << 10, 600 << 10, 3, true},
+		{1, 1 << 10, 800 << 10, 3, false}, {2, 1 << 20, 800 << 10, 28, true},
+		{2, 1 << 20, 1 << 10, 14, false}, {2, 1 << 10, 1 << 10, 28, false},
+	} {
+		if worthChaining(test.threads, test.mapBytes, test.weightBytes, test.rows) != test.want {
+			t.Errorf("%+v is answered otherwise", test)
+		}
 	}
 }
 
