@@ -60,7 +60,7 @@ func (c *chain) run(r *run, in []*Tensor) ([]*Tensor, error) {
 func (c *convolution) isPointwise() bool {
 	return c != nil && c.packed != nil && len(c.packed.Shape) == 4 && c.group == 1 && c.pool == nil &&
 		product(c.packed.Shape[2:]) == 1 && all(c.window.strides, 1) && all(c.window.dilations, 1) &&
-		all(c.window.pads, 0)
+		all(c.window.pads, 0) && all(c.window.kernel, 1)
 }
 
 // isDepthwise reports whether a convolution is a depthwise one of images, with constant weights of

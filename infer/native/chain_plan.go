@@ -71,6 +71,10 @@ func (c *chain) config(r *run, x, weight *Tensor) (f kernel.DepthwiseChainConfig
 	d.DilationHeight, d.DilationWidth = pair(slide.dilations, 1)
 	d.PaddingHeight, d.PaddingWidth = pair(slide.begin, 0)
 	d.ExtraHeight, d.ExtraWidth = slide.extra()
+	// A file may ask for any padding, and the ring has it.
+	if 2*d.PaddingHeight+d.ExtraHeight > d.Height || 2*d.PaddingWidth+d.ExtraWidth > d.Width {
+		return f, nil, false
+	}
 	return f, slide.out, worthChaining(r.engine.Pool.Threads(), 4*d.Height*d.Width*channels,
 		4*channels*(f.Inputs+f.Filters), slide.out[0])
 }

@@ -23,6 +23,8 @@ func chainGraph(nodes ...string) *graphmaker.Graph {
 			"deep": {graphmaker.Int("group", 64), graphmaker.Ints("pads", 1, 1, 1, 1)},
 			"half": {graphmaker.Int("group", 64), graphmaker.Ints("strides", 2, 2),
 				graphmaker.Text("auto_pad", "SAME_UPPER")},
+			"far": {graphmaker.Int("group", 64), graphmaker.Ints("pads", 90, 1, 90, 1),
+				graphmaker.Ints("strides", 40, 1)},
 			"first": {graphmaker.Ints("pads", 1, 1, 1, 1)},
 		}
 		word := strings.Fields(node)
@@ -30,7 +32,7 @@ func chainGraph(nodes ...string) *graphmaker.Graph {
 		if len(word) > 4 {
 			kind = word[4]
 		}
-		g.Node(strings.Replace(node, " half", " deep", 1), attributes[kind]...)
+		g.Node(strings.NewReplacer(" half", " deep", " far", " deep").Replace(node), attributes[kind]...)
 	}
 	return g
 }
@@ -69,6 +71,8 @@ func TestChains(t *testing.T) {
 			"k = Clip d low high", "p = Conv k back c", "y = Add x p"}, 1},
 		"stride": {[]string{"e = Conv x wide", "f = Clip e low high", "d = Conv f half b",
 			"k = Relu d", "y = Conv k back"}, 1},
+		"padding larger than the image": {[]string{"e = Conv x wide b", "d = Conv e far",
+			"y = Conv d back"}, 1},
 		"nothing before": {[]string{"e = Conv x first b", "d = Conv e deep", "y = Conv d back c"}, 2},
 		"nothing behind": {[]string{"e = Conv x wide b", "d = Conv e deep", "y = Sin d"}, 2},
 		"two": {[]string{"e = Conv x wide b", "d = Conv e deep", "p = Conv d back c",

@@ -14,10 +14,14 @@ func (c *compiler) flow() *flow {
 		taken: make([]bool, len(c.steps))}
 	for i := range c.steps {
 		for _, v := range c.steps[i].outputs {
-			f.makers[v] = i
+			if v >= 0 {
+				f.makers[v] = i
+			}
 		}
 		for _, v := range c.steps[i].inputs {
-			f.users[v] = append(f.users[v], i)
+			if v >= 0 {
+				f.users[v] = append(f.users[v], i)
+			}
 		}
 	}
 	for _, v := range c.results {
