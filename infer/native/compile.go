@@ -60,6 +60,8 @@ func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 	for _, name := range c.outputs {
 		c.results = append(c.results, c.names[name])
 	}
+	c.chain()
+	c.branch()
 	c.ends()
 	c.apart = c.separable()
 	return c.program, nil
@@ -191,6 +193,7 @@ func (c *compiler) node(place string, proto *onnxpb.NodeProto, group fusion) err
 	if s.compute, err = known.make(n); err != nil {
 		return err
 	}
+	s.convolution, s.joinsChannels = n.convolution, n.joinsChannels
 	inputs := first.GetInput()
 	if group.joined != nil {
 		inputs = slices.Concat([]string{""}, inputs[1:], group.joined.GetInput())

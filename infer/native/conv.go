@@ -61,6 +61,7 @@ func makeConv(n *node) (operation, error) {
 		c.pool = &pool
 	}
 	c.arrange(n.constant(1))
+	n.convolution = c
 	return c.run, nil
 }
 
@@ -278,13 +279,7 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 		f.in = padded.Shape[2:]
 		f.begin, f.end = make([]int, len(f.in)), make([]int, len(f.in))
 	}
-	config := kernel.Conv2DConfig{Direct: true, ConstantWeights: c.packed != nil, Batch: x.Shape[0],
-		Channels: x.Shape[1], Filters: filters}
-	config.Height, config.Width = pair(f.in, 1)
-	config.KernelHeight, config.KernelWidth = pair(f.kernel, 1)
-	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
-	config.PaddingHeight, config.PaddingWidth = pair(f.begin, 0)
-	out := f.out
+	config, out := c.config(x, filters, f), f.out
 	done, pooling := finished, kernel.Window{}
 	if c.pool != nil && addend == nil && (c.finish.none() || c.finish.rectifies()) {
 		windows, err := c.pooled.over(r, *c.pool, f.out)
@@ -300,9 +295,8 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 			config.ReLU = c.finish.rectifies()
 		}
 	}
-	key := planKey{config.Batch, config.Height, config.Width, config.Channels, filters,
-		config.KernelHeight, config.KernelWidth, config.PaddingHeight, config.PaddingWidth}
-	plan, err := c.plans.get(r, key, convPlanBytes(config, pooling, out, r.engine.Pool.Threads()),
+	bytes := convPlanBytes(config, pooling, out, r.engine.Pool.Threads())
+	plan, err := c.plans.get(r, keyOf(config), bytes,
 		func() (*kernel.Conv2D, error) {
 			config := config
 			if done == pooled {
@@ -346,31 +340,6 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 		return fail(err)
 	}
 	return y, done, nil
-}
-
-// convPlanBytes is about what a plan allocates: padded copies of the images that the threads are
-// at, or of all where they are few; packed weights, and the tables of output positions and windows.
-func convPlanBytes(f kernel.Conv2DConfig, pool kernel.Window, out []int, threads int) int {
-	const blockPositions = 96 // as the kernels have it
-	area := product(out)
-	pooled := pool.Height > 0
-	if pooled {
-		area *= pool.Height * pool.Width
-	}
-	together := min(max(1, blockPositions/max(1, area)), f.Batch)
-	images := min(f.Batch, threads*together)
-	if (f.Batch+together-1)/together < 2*threads {
-		images = f.Batch
-	}
-	bytes := 8 * (f.Filters + 32) * f.KernelHeight * f.KernelWidth * f.Channels
-	if f.PaddingHeight > 0 || f.PaddingWidth > 0 || pooled {
-		bytes += 4 * images * (f.Height + 2*f.PaddingHeight) * (f.Width + 2*f.PaddingWidth) * f.Channels
-	}
-	if !pooled {
-		return bytes + 16*product(out)
-	}
-	windows := product(out)
-	return bytes + 2*f.Batch*windows*f.Filters + 64*windows*pool.Height*pool.Width
 }
 
 // padSpatial returns a channels-last image with its padding of zeros in place.

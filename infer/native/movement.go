@@ -79,6 +79,7 @@ func makeConcat(n *node) (operation, error) {
 		return nil, errors.New("attribute axis is missing")
 	}
 	along := n.integer("axis", 0)
+	n.joinsChannels = along == 1
 	alone := ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
 		first := in[0]
 		axis, err := axisOf(along, len(first.Shape))

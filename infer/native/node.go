@@ -30,6 +30,9 @@ type node struct {
 	dequantize *node
 	// bias is, where an Add is computed with a MatMul, what it adds.
 	bias *Tensor
+	// convolution is what a Conv was made, joinsChannels whether a Concat is of channels.
+	convolution   *convolution
+	joinsChannels bool
 }
 
 // has reports whether input i is given.

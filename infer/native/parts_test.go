@@ -66,7 +66,7 @@ func TestPartsWhereMapsAreTheLargerPart(t *testing.T) {
 // nothing allocated, and with the bits that Run gives.
 func TestRunIntoInParts(t *testing.T) {
 	const images, classes = 7, 10 // the last part is a shorter one
-	network, err := zoo.New("mobilenet_v2", builder.Shape{3, 224, 224}, classes)
+	network, err := zoo.New("squeezenet1_1", builder.Shape{3, 224, 224}, classes)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,10 @@ type step struct {
 	outputs []int // values, -1 where nobody wants them
 	compute operation
 	ends    []int // values that no later step needs
+	// convolution is what computes it where it is a Conv; joinsChannels says that it is a Concat of
+	// channels.
+	convolution   *convolution
+	joinsChannels bool
 }
 
 // program is a graph made ready to run.

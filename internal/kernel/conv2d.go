@@ -63,6 +63,7 @@ type Conv2D struct {
 
 	normalised
 	finish   finishing
+	among    int             // channels of a position of y, see Among
 	split    int             // into how many parts of its panels a block is cut, where blocks are few
 	winograd *winogradConv2D // nil where it does not apply
 	filtered *inputConv2D    // the same of the input's gradient
@@ -170,9 +171,13 @@ func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) 
 	}
 	set := engine.Set
 	c.copied = height > f.Height || width > f.Width || f.MaxPool != nil && c.run%set.lanes != 0
-	c.columns = newPanels(set, f.Filters)
+	c.columns, c.among = newPanels(set, f.Filters), f.Filters
 	c.bias = aligned(c.columns.padded())
-	c.parts = splitDepth(set, f.KernelHeight, c.run, 4*c.rowSize)
+	partBytes := panelBytes
+	if f.Direct {
+		partBytes = directPanelBytes
+	}
+	c.parts = splitDepth(set, partBytes, f.KernelHeight, c.run, 4*c.rowSize)
 	c.planBlocks()
 	scratch := 0
 	if f.MaxPool != nil {
@@ -237,7 +242,7 @@ func (c *Conv2D) position(i, j int) int {
 
 // Forward computes y from x, w and b.
 func (c *Conv2D) Forward(y, x, w, b []float32) error {
-	if err := lengths("convolution", size{"y", len(y), c.sizeY()}, size{"x", len(x), c.sizeX()},
+	if err := lengths("convolution", size{"y", len(y), c.spanY()}, size{"x", len(x), c.sizeX()},
 		size{"w", len(w), c.config.Filters * c.depth}, size{"b", len(b), c.config.Filters}); err != nil {
 		return err
 	}
@@ -379,6 +384,7 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 	first, last int) {
 	ws := &c.work[worker].own
 	positions, pooled := len(block.aOffsets), c.config.MaxPool != nil
+	begin := image * c.convHeight * c.convWidth * c.among
 	windows := 0
 	if pooled {
 		windows = len(block.entries) / (c.config.MaxPool.Height * c.config.MaxPool.Width)
@@ -389,33 +395,19 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 	a := &ws.product
 	for panel := first; panel < last; panel++ {
 		width := c.columns.width(panel)
-		pair := !pooled && panel+1 < last && c.columns.whole(panel+1) && c.engine.Set.productPair != nil
-		for k, p := range c.parts {
-			*a = productArgs{
-				A: unsafe.Add(source, p.aShift), AOffsets: &block.aOffsets[0],
-				C: pointer(ws.scratch), COffsets: &block.cOffsets[0],
-				B: pointer(c.packed[c.columns.first(panel)*c.depth+p.bRow*width:]),
-				M: positions, Runs: p.runs, Length: p.length, AStep: 4, AJump: p.aJump, BStep: 4 * width,
-				Floor: nan32,
-				Ahead: 4 * p.runs * p.length * width,
-			}
-			if k == 0 {
-				a.Init = pointer(c.bias[c.columns.first(panel):])
-			}
+		pair := !pooled && panel+1 < last && c.pairs(panel)
+		for k := range c.parts {
+			c.arrange(a, block.aOffsets, block.cOffsets, panel, k)
+			a.A, a.C, a.M = unsafe.Add(source, c.parts[k].aShift), pointer(ws.scratch), positions
 			if !pooled {
-				a.C = pointer(c.y[image*c.convHeight*c.convWidth*c.config.Filters+c.columns.first(panel):])
+				a.C = pointer(c.y[begin+c.columns.first(panel):])
 				a.Mask = c.columns.mask(panel)
 				if k == len(c.parts)-1 {
 					a.Floor = floor(c.config.ReLU)
-					c.finish.store(a, image*c.convHeight*c.convWidth*c.config.Filters+c.columns.first(panel))
+					c.finish.store(a, begin+c.columns.first(panel))
 				}
 			}
-			if pair {
-				a.Panel = 4 * c.depth * width
-				c.engine.Set.productPair((*byte)(unsafe.Pointer(a)))
-				continue
-			}
-			c.engine.Set.productPanel(a, width)
+			c.multiply(a, width, pair)
 		}
 		if pair {
 			panel++

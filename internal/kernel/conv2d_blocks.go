@@ -112,16 +112,21 @@ func (c *Conv2D) visitWindow(window int, f func(position, i, j int)) {
 	}
 }
 
-// part is a piece of the product's sum whose panel of B stays in the first-level cache.
+// part is a piece of the product's sum, of a few kilobytes of B.
 type part struct {
 	aShift, aJump int // bytes
 	bRow          int
 	runs, length  int
 }
 
-// splitDepth cuts a sum of runs of length elements, the runs rowBytes apart in A, into parts.
-func splitDepth(set *Set, runs, length, rowBytes int) []part {
-	const panelBytes = 16 << 10
+// panelBytes is what a part's panel of B takes at most, directPanelBytes that of a Direct plan: its
+// panel is read from the second-level cache, which has it ahead of its use, and sums are stored and
+// loaded less often.
+const panelBytes, directPanelBytes = 16 << 10, 128 << 10
+
+// splitDepth cuts a sum of runs of length elements, the runs rowBytes apart in A, into parts whose
+// panels take so many bytes at most. It does not change the order of the sum.
+func splitDepth(set *Set, panelBytes, runs, length, rowBytes int) []part {
 	if runs > 1 && rowBytes == 4*length {
 		runs, length = 1, runs*length
 	}

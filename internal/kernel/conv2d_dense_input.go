@@ -32,7 +32,7 @@ func (d *denseConv2D) prepareInput() {
 				continue
 			}
 			run := len(p.columnTaps) * f.Filters
-			p.parts = splitDepth(set, len(p.rowTaps), run, 4*d.rowSize)
+			p.parts = splitDepth(set, panelBytes, len(p.rowTaps), run, 4*d.rowSize)
 			d.phases = append(d.phases, p)
 		}
 	}

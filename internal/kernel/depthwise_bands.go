@@ -30,15 +30,6 @@ type DepthwiseForward struct {
 	x, y, w []float32
 }
 
-// depthwisePiece is a vector of channels: of the widest kind or, for the last eight, of the next
-// one.
-type depthwisePiece struct {
-	set     *Set
-	channel int
-	taps    [][]depthwiseTap // by the ring's row that the first input row lies in
-	gate    []float32
-}
-
 type depthwiseRing struct {
 	args depthwiseArgs
 	rows []float32 // of the widest vectors
@@ -71,7 +62,8 @@ func NewDepthwiseForward(engine Engine, config DepthwiseConfig, finish Finish) (
 		f.Batch > maxElements/max(f.Height*f.Width*f.Channels, oh*ow*f.Channels) {
 		return nil, fmt.Errorf("kernel: depthwise convolution %+v: image or weights too large", f)
 	}
-	if err := d.cut(); err != nil {
+	ring := func(set *Set) (row, position int) { return d.frameWidth() * set.lanes, set.lanes }
+	if d.pieces, err = f.pieces(engine.Set, finish, d.ringRows(), ring); err != nil {
 		return nil, err
 	}
 	row := 4 * f.StrideHeight * f.Width * f.Channels
@@ -95,54 +87,7 @@ func (d *DepthwiseForward) frameWidth() int {
 	return d.config.Width + 2*d.config.PaddingWidth + d.config.ExtraWidth
 }
 
-// ringRows is how many input rows a row of outputs reaches over.
-func (d *DepthwiseForward) ringRows() int {
-	return d.config.DilationHeight*(d.config.KernelHeight-1) + 1
-}
-
-// cut makes pieces of the channels.
-func (d *DepthwiseForward) cut() error {
-	f := &d.config
-	rings := map[*Set][][]depthwiseTap{}
-	for channel := 0; channel < f.Channels; {
-		set := d.engine.Set
-		if f.Channels-channel < set.lanes && set.half != nil {
-			set = set.half
-		}
-		if f.Channels-channel < set.lanes {
-			return fmt.Errorf("kernel: depthwise convolution %+v: channels are not whole vectors", *f)
-		}
-		if rings[set] == nil {
-			rings[set] = d.taps(set)
-		}
-		p := depthwisePiece{set: set, channel: channel, taps: rings[set]}
-		if d.finish.Gate != nil {
-			p.gate = d.finish.Gate.table(set)
-		}
-		d.pieces = append(d.pieces, p)
-		channel += set.lanes
-	}
-	return nil
-}
-
-// taps returns the taps of a set's vectors, for each row of the ring that the first input row may
-// lie in.
-func (d *DepthwiseForward) taps(set *Set) [][]depthwiseTap {
-	f, ring := &d.config, d.ringRows()
-	all := make([][]depthwiseTap, ring)
-	for first := range all {
-		for u := range f.KernelHeight {
-			row := (first + u*f.DilationHeight) % ring
-			for v := range f.KernelWidth {
-				all[first] = append(all[first], depthwiseTap{
-					x: 4 * set.lanes * (row*d.frameWidth() + v*f.DilationWidth),
-					w: 4 * (u*f.KernelWidth + v) * f.Channels,
-				})
-			}
-		}
-	}
-	return all
-}
+func (d *DepthwiseForward) ringRows() int { return d.config.reach() }
 
 // Output returns the height and width of y.
 func (d *DepthwiseForward) Output() (height, width int) { return d.height, d.width }

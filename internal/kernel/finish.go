@@ -52,10 +52,10 @@ func (c *Conv2D) Finish(f Finish) {
 	}
 }
 
-// ForwardAdd is Forward with z, of y's shape, added to the convolution before it is bounded. y and
+// ForwardAdd is Forward with z, which lies as y does, added to the convolution before it is bounded. y and
 // z may not overlap.
 func (c *Conv2D) ForwardAdd(y, x, w, b, z []float32) error {
-	if err := lengths("convolution", size{"z", len(z), c.sizeY()}); err != nil {
+	if err := lengths("convolution", size{"z", len(z), c.spanY()}); err != nil {
 		return err
 	}
 	c.finish.add = z

@@ -16979,30 +16979,351 @@ plain8:
 	JMP     block8
 
 next8:
+	CMPQ    R11, $0x07
+	JLT     next7
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Y0
+	VMOVUPS (R11)(CX*1), Y1
+	VMOVUPS (R11)(CX*1), Y2
+	VMOVUPS (R11)(CX*1), Y3
+	VMOVUPS (R11)(CX*1), Y4
+	VMOVUPS (R11)(CX*1), Y5
+	VMOVUPS (R11)(CX*1), Y6
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
+	JZ      done7
+
+tap7:
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Y7
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Y7, Y0
+	VFMADD231PS (R11)(DX*1), Y7, Y1
+	VFMADD231PS (R11)(DX*2), Y7, Y2
+	VFMADD231PS (R11)(SI*1), Y7, Y3
+	VFMADD231PS (R11)(DX*4), Y7, Y4
+	VFMADD231PS (R11)(DI*1), Y7, Y5
+	VFMADD231PS (R11)(SI*2), Y7, Y6
+	ADDQ        $0x10, R12
+	DECQ        R13
+	JNZ         tap7
+
+done7:
+	VBROADCASTSS 80(AX), Y7
+	VMAXPS       Y0, Y7, Y0
+	VMAXPS       Y1, Y7, Y1
+	VMAXPS       Y2, Y7, Y2
+	VMAXPS       Y3, Y7, Y3
+	VMAXPS       Y4, Y7, Y4
+	VMAXPS       Y5, Y7, Y5
+	VMAXPS       Y6, Y7, Y6
+	VBROADCASTSS 84(AX), Y7
+	VMINPS       Y0, Y7, Y0
+	VMINPS       Y1, Y7, Y1
+	VMINPS       Y2, Y7, Y2
+	VMINPS       Y3, Y7, Y3
+	VMINPS       Y4, Y7, Y4
+	VMINPS       Y5, Y7, Y5
+	VMINPS       Y6, Y7, Y6
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
+	JZ           plain7
+	VMOVUPS      (R9), Y7
+	VFMADD213PS  32(R9), Y0, Y7
+	VMOVUPS      64(R9), Y8
+	VMAXPS       Y7, Y8, Y7
+	VMOVUPS      96(R9), Y8
+	VMINPS       Y7, Y8, Y7
+	VMULPS       Y7, Y0, Y0
+	VMOVUPS      (R9), Y7
+	VFMADD213PS  32(R9), Y1, Y7
+	VMOVUPS      64(R9), Y8
+	VMAXPS       Y7, Y8, Y7
+	VMOVUPS      96(R9), Y8
+	VMINPS       Y7, Y8, Y7
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      (R9), Y7
+	VFMADD213PS  32(R9), Y2, Y7
+	VMOVUPS      64(R9), Y8
+	VMAXPS       Y7, Y8, Y7
+	VMOVUPS      96(R9), Y8
+	VMINPS       Y7, Y8, Y7
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      (R9), Y7
+	VFMADD213PS  32(R9), Y3, Y7
+	VMOVUPS      64(R9), Y8
+	VMAXPS       Y7, Y8, Y7
+	VMOVUPS      96(R9), Y8
+	VMINPS       Y7, Y8, Y7
+	VMULPS       Y7, Y3, Y3
+	VMOVUPS      (R9), Y7
+	VFMADD213PS  32(R9), Y4, Y7
+	VMOVUPS      64(R9), Y8
+	VMAXPS       Y7, Y8, Y7
+	VMOVUPS      96(R9), Y8
+	VMINPS       Y7, Y8, Y7
+	VMULPS       Y7, Y4, Y4
+	VMOVUPS      (R9), Y7
+	VFMADD213PS  32(R9), Y5, Y7
+	VMOVUPS      64(R9), Y8
+	VMAXPS       Y7, Y8, Y7
+	VMOVUPS      96(R9), Y8
+	VMINPS       Y7, Y8, Y7
+	VMULPS       Y7, Y5, Y5
+	VMOVUPS      (R9), Y7
+	VFMADD213PS  32(R9), Y6, Y7
+	VMOVUPS      64(R9), Y8
+	VMAXPS       Y7, Y8, Y7
+	VMOVUPS      96(R9), Y8
+	VMINPS       Y7, Y8, Y7
+	VMULPS       Y7, Y6, Y6
+
+plain7:
+	VMOVUPS Y0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y3, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y4, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y5, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y6, (R10)
+	ADDQ    BX, R10
+	JMP     rest
+
+next7:
+	CMPQ    R11, $0x06
+	JLT     next6
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Y0
+	VMOVUPS (R11)(CX*1), Y1
+	VMOVUPS (R11)(CX*1), Y2
+	VMOVUPS (R11)(CX*1), Y3
+	VMOVUPS (R11)(CX*1), Y4
+	VMOVUPS (R11)(CX*1), Y5
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
+	JZ      done6
+
+tap6:
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Y6
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Y6, Y0
+	VFMADD231PS (R11)(DX*1), Y6, Y1
+	VFMADD231PS (R11)(DX*2), Y6, Y2
+	VFMADD231PS (R11)(SI*1), Y6, Y3
+	VFMADD231PS (R11)(DX*4), Y6, Y4
+	VFMADD231PS (R11)(DI*1), Y6, Y5
+	ADDQ        $0x10, R12
+	DECQ        R13
+	JNZ         tap6
+
+done6:
+	VBROADCASTSS 80(AX), Y6
+	VMAXPS       Y0, Y6, Y0
+	VMAXPS       Y1, Y6, Y1
+	VMAXPS       Y2, Y6, Y2
+	VMAXPS       Y3, Y6, Y3
+	VMAXPS       Y4, Y6, Y4
+	VMAXPS       Y5, Y6, Y5
+	VBROADCASTSS 84(AX), Y6
+	VMINPS       Y0, Y6, Y0
+	VMINPS       Y1, Y6, Y1
+	VMINPS       Y2, Y6, Y2
+	VMINPS       Y3, Y6, Y3
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y6, Y5
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
+	JZ           plain6
+	VMOVUPS      (R9), Y6
+	VFMADD213PS  32(R9), Y0, Y6
+	VMOVUPS      64(R9), Y7
+	VMAXPS       Y6, Y7, Y6
+	VMOVUPS      96(R9), Y7
+	VMINPS       Y6, Y7, Y6
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      (R9), Y6
+	VFMADD213PS  32(R9), Y1, Y6
+	VMOVUPS      64(R9), Y7
+	VMAXPS       Y6, Y7, Y6
+	VMOVUPS      96(R9), Y7
+	VMINPS       Y6, Y7, Y6
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      (R9), Y6
+	VFMADD213PS  32(R9), Y2, Y6
+	VMOVUPS      64(R9), Y7
+	VMAXPS       Y6, Y7, Y6
+	VMOVUPS      96(R9), Y7
+	VMINPS       Y6, Y7, Y6
+	VMULPS       Y6, Y2, Y2
+	VMOVUPS      (R9), Y6
+	VFMADD213PS  32(R9), Y3, Y6
+	VMOVUPS      64(R9), Y7
+	VMAXPS       Y6, Y7, Y6
+	VMOVUPS      96(R9), Y7
+	VMINPS       Y6, Y7, Y6
+	VMULPS       Y6, Y3, Y3
+	VMOVUPS      (R9), Y6
+	VFMADD213PS  32(R9), Y4, Y6
+	VMOVUPS      64(R9), Y7
+	VMAXPS       Y6, Y7, Y6
+	VMOVUPS      96(R9), Y7
+	VMINPS       Y6, Y7, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      (R9), Y6
+	VFMADD213PS  32(R9), Y5, Y6
+	VMOVUPS      64(R9), Y7
+	VMAXPS       Y6, Y7, Y6
+	VMOVUPS      96(R9), Y7
+	VMINPS       Y6, Y7, Y6
+	VMULPS       Y6, Y5, Y5
+
+plain6:
+	VMOVUPS Y0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y3, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y4, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y5, (R10)
+	ADDQ    BX, R10
+	JMP     rest
+
+next6:
+	CMPQ    R11, $0x05
+	JLT     next5
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Y0
+	VMOVUPS (R11)(CX*1), Y1
+	VMOVUPS (R11)(CX*1), Y2
+	VMOVUPS (R11)(CX*1), Y3
+	VMOVUPS (R11)(CX*1), Y4
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
+	JZ      done5
+
+tap5:
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Y5
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Y5, Y0
+	VFMADD231PS (R11)(DX*1), Y5, Y1
+	VFMADD231PS (R11)(DX*2), Y5, Y2
+	VFMADD231PS (R11)(SI*1), Y5, Y3
+	VFMADD231PS (R11)(DX*4), Y5, Y4
+	ADDQ        $0x10, R12
+	DECQ        R13
+	JNZ         tap5
+
+done5:
+	VBROADCASTSS 80(AX), Y5
+	VMAXPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMAXPS       Y4, Y5, Y4
+	VBROADCASTSS 84(AX), Y5
+	VMINPS       Y0, Y5, Y0
+	VMINPS       Y1, Y5, Y1
+	VMINPS       Y2, Y5, Y2
+	VMINPS       Y3, Y5, Y3
+	VMINPS       Y4, Y5, Y4
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
+	JZ           plain5
+	VMOVUPS      (R9), Y5
+	VFMADD213PS  32(R9), Y0, Y5
+	VMOVUPS      64(R9), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMOVUPS      96(R9), Y6
+	VMINPS       Y5, Y6, Y5
+	VMULPS       Y5, Y0, Y0
+	VMOVUPS      (R9), Y5
+	VFMADD213PS  32(R9), Y1, Y5
+	VMOVUPS      64(R9), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMOVUPS      96(R9), Y6
+	VMINPS       Y5, Y6, Y5
+	VMULPS       Y5, Y1, Y1
+	VMOVUPS      (R9), Y5
+	VFMADD213PS  32(R9), Y2, Y5
+	VMOVUPS      64(R9), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMOVUPS      96(R9), Y6
+	VMINPS       Y5, Y6, Y5
+	VMULPS       Y5, Y2, Y2
+	VMOVUPS      (R9), Y5
+	VFMADD213PS  32(R9), Y3, Y5
+	VMOVUPS      64(R9), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMOVUPS      96(R9), Y6
+	VMINPS       Y5, Y6, Y5
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      (R9), Y5
+	VFMADD213PS  32(R9), Y4, Y5
+	VMOVUPS      64(R9), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMOVUPS      96(R9), Y6
+	VMINPS       Y5, Y6, Y5
+	VMULPS       Y5, Y4, Y4
+
+plain5:
+	VMOVUPS Y0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y3, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y4, (R10)
+	ADDQ    BX, R10
+	JMP     rest
+
+next5:
 	CMPQ    R11, $0x04
 	JLT     next4
-	MOVQ    72(AX), R12
-	VMOVUPS (R12)(CX*1), Y0
-	VMOVUPS (R12)(CX*1), Y1
-	VMOVUPS (R12)(CX*1), Y2
-	VMOVUPS (R12)(CX*1), Y3
-	MOVQ    24(AX), R13
-	MOVQ    32(AX), R14
-	TESTQ   R14, R14
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Y0
+	VMOVUPS (R11)(CX*1), Y1
+	VMOVUPS (R11)(CX*1), Y2
+	VMOVUPS (R11)(CX*1), Y3
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
 	JZ      done4
 
 tap4:
-	MOVQ        16(AX), R12
-	ADDQ        8(R13), R12
-	VMOVUPS     (R12)(CX*1), Y4
-	MOVQ        (R13), R12
-	ADDQ        R9, R12
-	VFMADD231PS (R12), Y4, Y0
-	VFMADD231PS (R12)(DX*1), Y4, Y1
-	VFMADD231PS (R12)(DX*2), Y4, Y2
-	VFMADD231PS (R12)(SI*1), Y4, Y3
-	ADDQ        $0x10, R13
-	DECQ        R14
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Y4
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Y4, Y0
+	VFMADD231PS (R11)(DX*1), Y4, Y1
+	VFMADD231PS (R11)(DX*2), Y4, Y2
+	VFMADD231PS (R11)(SI*1), Y4, Y3
+	ADDQ        $0x10, R12
+	DECQ        R13
 	JNZ         tap4
 
 done4:
@@ -17016,35 +17337,35 @@ done4:
 	VMINPS       Y1, Y4, Y1
 	VMINPS       Y2, Y4, Y2
 	VMINPS       Y3, Y4, Y3
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
 	JZ           plain4
-	VMOVUPS      (R12), Y4
-	VFMADD213PS  32(R12), Y0, Y4
-	VMOVUPS      64(R12), Y5
+	VMOVUPS      (R9), Y4
+	VFMADD213PS  32(R9), Y0, Y4
+	VMOVUPS      64(R9), Y5
 	VMAXPS       Y4, Y5, Y4
-	VMOVUPS      96(R12), Y5
+	VMOVUPS      96(R9), Y5
 	VMINPS       Y4, Y5, Y4
 	VMULPS       Y4, Y0, Y0
-	VMOVUPS      (R12), Y4
-	VFMADD213PS  32(R12), Y1, Y4
-	VMOVUPS      64(R12), Y5
+	VMOVUPS      (R9), Y4
+	VFMADD213PS  32(R9), Y1, Y4
+	VMOVUPS      64(R9), Y5
 	VMAXPS       Y4, Y5, Y4
-	VMOVUPS      96(R12), Y5
+	VMOVUPS      96(R9), Y5
 	VMINPS       Y4, Y5, Y4
 	VMULPS       Y4, Y1, Y1
-	VMOVUPS      (R12), Y4
-	VFMADD213PS  32(R12), Y2, Y4
-	VMOVUPS      64(R12), Y5
+	VMOVUPS      (R9), Y4
+	VFMADD213PS  32(R9), Y2, Y4
+	VMOVUPS      64(R9), Y5
 	VMAXPS       Y4, Y5, Y4
-	VMOVUPS      96(R12), Y5
+	VMOVUPS      96(R9), Y5
 	VMINPS       Y4, Y5, Y4
 	VMULPS       Y4, Y2, Y2
-	VMOVUPS      (R12), Y4
-	VFMADD213PS  32(R12), Y3, Y4
-	VMOVUPS      64(R12), Y5
+	VMOVUPS      (R9), Y4
+	VFMADD213PS  32(R9), Y3, Y4
+	VMOVUPS      64(R9), Y5
 	VMAXPS       Y4, Y5, Y4
-	VMOVUPS      96(R12), Y5
+	VMOVUPS      96(R9), Y5
 	VMINPS       Y4, Y5, Y4
 	VMULPS       Y4, Y3, Y3
 
@@ -17057,30 +17378,97 @@ plain4:
 	ADDQ    BX, R10
 	VMOVUPS Y3, (R10)
 	ADDQ    BX, R10
-	LEAQ    (R9)(DX*4), R9
-	SUBQ    $0x04, R11
+	JMP     rest
 
 next4:
+	CMPQ    R11, $0x03
+	JLT     next3
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Y0
+	VMOVUPS (R11)(CX*1), Y1
+	VMOVUPS (R11)(CX*1), Y2
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
+	JZ      done3
+
+tap3:
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Y3
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Y3, Y0
+	VFMADD231PS (R11)(DX*1), Y3, Y1
+	VFMADD231PS (R11)(DX*2), Y3, Y2
+	ADDQ        $0x10, R12
+	DECQ        R13
+	JNZ         tap3
+
+done3:
+	VBROADCASTSS 80(AX), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMAXPS       Y2, Y3, Y2
+	VBROADCASTSS 84(AX), Y3
+	VMINPS       Y0, Y3, Y0
+	VMINPS       Y1, Y3, Y1
+	VMINPS       Y2, Y3, Y2
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
+	JZ           plain3
+	VMOVUPS      (R9), Y3
+	VFMADD213PS  32(R9), Y0, Y3
+	VMOVUPS      64(R9), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      96(R9), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      (R9), Y3
+	VFMADD213PS  32(R9), Y1, Y3
+	VMOVUPS      64(R9), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      96(R9), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      (R9), Y3
+	VFMADD213PS  32(R9), Y2, Y3
+	VMOVUPS      64(R9), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      96(R9), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       Y3, Y2, Y2
+
+plain3:
+	VMOVUPS Y0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    BX, R10
+	JMP     rest
+
+next3:
 	CMPQ    R11, $0x02
 	JLT     next2
-	MOVQ    72(AX), R12
-	VMOVUPS (R12)(CX*1), Y0
-	VMOVUPS (R12)(CX*1), Y1
-	MOVQ    24(AX), R13
-	MOVQ    32(AX), R14
-	TESTQ   R14, R14
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Y0
+	VMOVUPS (R11)(CX*1), Y1
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
 	JZ      done2
 
 tap2:
-	MOVQ        16(AX), R12
-	ADDQ        8(R13), R12
-	VMOVUPS     (R12)(CX*1), Y2
-	MOVQ        (R13), R12
-	ADDQ        R9, R12
-	VFMADD231PS (R12), Y2, Y0
-	VFMADD231PS (R12)(DX*1), Y2, Y1
-	ADDQ        $0x10, R13
-	DECQ        R14
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Y2
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Y2, Y0
+	VFMADD231PS (R11)(DX*1), Y2, Y1
+	ADDQ        $0x10, R12
+	DECQ        R13
 	JNZ         tap2
 
 done2:
@@ -17090,21 +17478,21 @@ done2:
 	VBROADCASTSS 84(AX), Y2
 	VMINPS       Y0, Y2, Y0
 	VMINPS       Y1, Y2, Y1
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
 	JZ           plain2
-	VMOVUPS      (R12), Y2
-	VFMADD213PS  32(R12), Y0, Y2
-	VMOVUPS      64(R12), Y3
+	VMOVUPS      (R9), Y2
+	VFMADD213PS  32(R9), Y0, Y2
+	VMOVUPS      64(R9), Y3
 	VMAXPS       Y2, Y3, Y2
-	VMOVUPS      96(R12), Y3
+	VMOVUPS      96(R9), Y3
 	VMINPS       Y2, Y3, Y2
 	VMULPS       Y2, Y0, Y0
-	VMOVUPS      (R12), Y2
-	VFMADD213PS  32(R12), Y1, Y2
-	VMOVUPS      64(R12), Y3
+	VMOVUPS      (R9), Y2
+	VFMADD213PS  32(R9), Y1, Y2
+	VMOVUPS      64(R9), Y3
 	VMAXPS       Y2, Y3, Y2
-	VMOVUPS      96(R12), Y3
+	VMOVUPS      96(R9), Y3
 	VMINPS       Y2, Y3, Y2
 	VMULPS       Y2, Y1, Y1
 
@@ -17113,28 +17501,27 @@ plain2:
 	ADDQ    BX, R10
 	VMOVUPS Y1, (R10)
 	ADDQ    BX, R10
-	LEAQ    (R9)(DX*2), R9
-	SUBQ    $0x02, R11
+	JMP     rest
 
 next2:
 	CMPQ    R11, $0x01
 	JLT     next1
-	MOVQ    72(AX), R12
-	VMOVUPS (R12)(CX*1), Y0
-	MOVQ    24(AX), R13
-	MOVQ    32(AX), R14
-	TESTQ   R14, R14
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Y0
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
 	JZ      done1
 
 tap1:
-	MOVQ        16(AX), R12
-	ADDQ        8(R13), R12
-	VMOVUPS     (R12)(CX*1), Y1
-	MOVQ        (R13), R12
-	ADDQ        R9, R12
-	VFMADD231PS (R12), Y1, Y0
-	ADDQ        $0x10, R13
-	DECQ        R14
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Y1
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Y1, Y0
+	ADDQ        $0x10, R12
+	DECQ        R13
 	JNZ         tap1
 
 done1:
@@ -17142,24 +17529,23 @@ done1:
 	VMAXPS       Y0, Y1, Y0
 	VBROADCASTSS 84(AX), Y1
 	VMINPS       Y0, Y1, Y0
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
 	JZ           plain1
-	VMOVUPS      (R12), Y1
-	VFMADD213PS  32(R12), Y0, Y1
-	VMOVUPS      64(R12), Y2
+	VMOVUPS      (R9), Y1
+	VFMADD213PS  32(R9), Y0, Y1
+	VMOVUPS      64(R9), Y2
 	VMAXPS       Y1, Y2, Y1
-	VMOVUPS      96(R12), Y2
+	VMOVUPS      96(R9), Y2
 	VMINPS       Y1, Y2, Y1
 	VMULPS       Y1, Y0, Y0
 
 plain1:
 	VMOVUPS Y0, (R10)
 	ADDQ    BX, R10
-	LEAQ    (R9)(DX*1), R9
-	SUBQ    $0x01, R11
 
 next1:
+rest:
 	ADDQ $0x00000020, CX
 	DECQ 64(AX)
 	JNZ  vector

@@ -21256,30 +21256,351 @@ plain8:
 	JMP     block8
 
 next8:
+	CMPQ    R11, $0x07
+	JLT     next7
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Z0
+	VMOVUPS (R11)(CX*1), Z1
+	VMOVUPS (R11)(CX*1), Z2
+	VMOVUPS (R11)(CX*1), Z3
+	VMOVUPS (R11)(CX*1), Z4
+	VMOVUPS (R11)(CX*1), Z5
+	VMOVUPS (R11)(CX*1), Z6
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
+	JZ      done7
+
+tap7:
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Z7
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Z7, Z0
+	VFMADD231PS (R11)(DX*1), Z7, Z1
+	VFMADD231PS (R11)(DX*2), Z7, Z2
+	VFMADD231PS (R11)(SI*1), Z7, Z3
+	VFMADD231PS (R11)(DX*4), Z7, Z4
+	VFMADD231PS (R11)(DI*1), Z7, Z5
+	VFMADD231PS (R11)(SI*2), Z7, Z6
+	ADDQ        $0x10, R12
+	DECQ        R13
+	JNZ         tap7
+
+done7:
+	VBROADCASTSS 80(AX), Z7
+	VMAXPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z7, Z5
+	VMAXPS       Z6, Z7, Z6
+	VBROADCASTSS 84(AX), Z7
+	VMINPS       Z0, Z7, Z0
+	VMINPS       Z1, Z7, Z1
+	VMINPS       Z2, Z7, Z2
+	VMINPS       Z3, Z7, Z3
+	VMINPS       Z4, Z7, Z4
+	VMINPS       Z5, Z7, Z5
+	VMINPS       Z6, Z7, Z6
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
+	JZ           plain7
+	VMOVUPS      (R9), Z7
+	VFMADD213PS  64(R9), Z0, Z7
+	VMOVUPS      128(R9), Z8
+	VMAXPS       Z7, Z8, Z7
+	VMOVUPS      192(R9), Z8
+	VMINPS       Z7, Z8, Z7
+	VMULPS       Z7, Z0, Z0
+	VMOVUPS      (R9), Z7
+	VFMADD213PS  64(R9), Z1, Z7
+	VMOVUPS      128(R9), Z8
+	VMAXPS       Z7, Z8, Z7
+	VMOVUPS      192(R9), Z8
+	VMINPS       Z7, Z8, Z7
+	VMULPS       Z7, Z1, Z1
+	VMOVUPS      (R9), Z7
+	VFMADD213PS  64(R9), Z2, Z7
+	VMOVUPS      128(R9), Z8
+	VMAXPS       Z7, Z8, Z7
+	VMOVUPS      192(R9), Z8
+	VMINPS       Z7, Z8, Z7
+	VMULPS       Z7, Z2, Z2
+	VMOVUPS      (R9), Z7
+	VFMADD213PS  64(R9), Z3, Z7
+	VMOVUPS      128(R9), Z8
+	VMAXPS       Z7, Z8, Z7
+	VMOVUPS      192(R9), Z8
+	VMINPS       Z7, Z8, Z7
+	VMULPS       Z7, Z3, Z3
+	VMOVUPS      (R9), Z7
+	VFMADD213PS  64(R9), Z4, Z7
+	VMOVUPS      128(R9), Z8
+	VMAXPS       Z7, Z8, Z7
+	VMOVUPS      192(R9), Z8
+	VMINPS       Z7, Z8, Z7
+	VMULPS       Z7, Z4, Z4
+	VMOVUPS      (R9), Z7
+	VFMADD213PS  64(R9), Z5, Z7
+	VMOVUPS      128(R9), Z8
+	VMAXPS       Z7, Z8, Z7
+	VMOVUPS      192(R9), Z8
+	VMINPS       Z7, Z8, Z7
+	VMULPS       Z7, Z5, Z5
+	VMOVUPS      (R9), Z7
+	VFMADD213PS  64(R9), Z6, Z7
+	VMOVUPS      128(R9), Z8
+	VMAXPS       Z7, Z8, Z7
+	VMOVUPS      192(R9), Z8
+	VMINPS       Z7, Z8, Z7
+	VMULPS       Z7, Z6, Z6
+
+plain7:
+	VMOVUPS Z0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z3, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z4, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z5, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z6, (R10)
+	ADDQ    BX, R10
+	JMP     rest
+
+next7:
+	CMPQ    R11, $0x06
+	JLT     next6
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Z0
+	VMOVUPS (R11)(CX*1), Z1
+	VMOVUPS (R11)(CX*1), Z2
+	VMOVUPS (R11)(CX*1), Z3
+	VMOVUPS (R11)(CX*1), Z4
+	VMOVUPS (R11)(CX*1), Z5
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
+	JZ      done6
+
+tap6:
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Z6
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Z6, Z0
+	VFMADD231PS (R11)(DX*1), Z6, Z1
+	VFMADD231PS (R11)(DX*2), Z6, Z2
+	VFMADD231PS (R11)(SI*1), Z6, Z3
+	VFMADD231PS (R11)(DX*4), Z6, Z4
+	VFMADD231PS (R11)(DI*1), Z6, Z5
+	ADDQ        $0x10, R12
+	DECQ        R13
+	JNZ         tap6
+
+done6:
+	VBROADCASTSS 80(AX), Z6
+	VMAXPS       Z0, Z6, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMAXPS       Z4, Z6, Z4
+	VMAXPS       Z5, Z6, Z5
+	VBROADCASTSS 84(AX), Z6
+	VMINPS       Z0, Z6, Z0
+	VMINPS       Z1, Z6, Z1
+	VMINPS       Z2, Z6, Z2
+	VMINPS       Z3, Z6, Z3
+	VMINPS       Z4, Z6, Z4
+	VMINPS       Z5, Z6, Z5
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
+	JZ           plain6
+	VMOVUPS      (R9), Z6
+	VFMADD213PS  64(R9), Z0, Z6
+	VMOVUPS      128(R9), Z7
+	VMAXPS       Z6, Z7, Z6
+	VMOVUPS      192(R9), Z7
+	VMINPS       Z6, Z7, Z6
+	VMULPS       Z6, Z0, Z0
+	VMOVUPS      (R9), Z6
+	VFMADD213PS  64(R9), Z1, Z6
+	VMOVUPS      128(R9), Z7
+	VMAXPS       Z6, Z7, Z6
+	VMOVUPS      192(R9), Z7
+	VMINPS       Z6, Z7, Z6
+	VMULPS       Z6, Z1, Z1
+	VMOVUPS      (R9), Z6
+	VFMADD213PS  64(R9), Z2, Z6
+	VMOVUPS      128(R9), Z7
+	VMAXPS       Z6, Z7, Z6
+	VMOVUPS      192(R9), Z7
+	VMINPS       Z6, Z7, Z6
+	VMULPS       Z6, Z2, Z2
+	VMOVUPS      (R9), Z6
+	VFMADD213PS  64(R9), Z3, Z6
+	VMOVUPS      128(R9), Z7
+	VMAXPS       Z6, Z7, Z6
+	VMOVUPS      192(R9), Z7
+	VMINPS       Z6, Z7, Z6
+	VMULPS       Z6, Z3, Z3
+	VMOVUPS      (R9), Z6
+	VFMADD213PS  64(R9), Z4, Z6
+	VMOVUPS      128(R9), Z7
+	VMAXPS       Z6, Z7, Z6
+	VMOVUPS      192(R9), Z7
+	VMINPS       Z6, Z7, Z6
+	VMULPS       Z6, Z4, Z4
+	VMOVUPS      (R9), Z6
+	VFMADD213PS  64(R9), Z5, Z6
+	VMOVUPS      128(R9), Z7
+	VMAXPS       Z6, Z7, Z6
+	VMOVUPS      192(R9), Z7
+	VMINPS       Z6, Z7, Z6
+	VMULPS       Z6, Z5, Z5
+
+plain6:
+	VMOVUPS Z0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z3, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z4, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z5, (R10)
+	ADDQ    BX, R10
+	JMP     rest
+
+next6:
+	CMPQ    R11, $0x05
+	JLT     next5
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Z0
+	VMOVUPS (R11)(CX*1), Z1
+	VMOVUPS (R11)(CX*1), Z2
+	VMOVUPS (R11)(CX*1), Z3
+	VMOVUPS (R11)(CX*1), Z4
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
+	JZ      done5
+
+tap5:
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Z5
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Z5, Z0
+	VFMADD231PS (R11)(DX*1), Z5, Z1
+	VFMADD231PS (R11)(DX*2), Z5, Z2
+	VFMADD231PS (R11)(SI*1), Z5, Z3
+	VFMADD231PS (R11)(DX*4), Z5, Z4
+	ADDQ        $0x10, R12
+	DECQ        R13
+	JNZ         tap5
+
+done5:
+	VBROADCASTSS 80(AX), Z5
+	VMAXPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z5, Z3
+	VMAXPS       Z4, Z5, Z4
+	VBROADCASTSS 84(AX), Z5
+	VMINPS       Z0, Z5, Z0
+	VMINPS       Z1, Z5, Z1
+	VMINPS       Z2, Z5, Z2
+	VMINPS       Z3, Z5, Z3
+	VMINPS       Z4, Z5, Z4
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
+	JZ           plain5
+	VMOVUPS      (R9), Z5
+	VFMADD213PS  64(R9), Z0, Z5
+	VMOVUPS      128(R9), Z6
+	VMAXPS       Z5, Z6, Z5
+	VMOVUPS      192(R9), Z6
+	VMINPS       Z5, Z6, Z5
+	VMULPS       Z5, Z0, Z0
+	VMOVUPS      (R9), Z5
+	VFMADD213PS  64(R9), Z1, Z5
+	VMOVUPS      128(R9), Z6
+	VMAXPS       Z5, Z6, Z5
+	VMOVUPS      192(R9), Z6
+	VMINPS       Z5, Z6, Z5
+	VMULPS       Z5, Z1, Z1
+	VMOVUPS      (R9), Z5
+	VFMADD213PS  64(R9), Z2, Z5
+	VMOVUPS      128(R9), Z6
+	VMAXPS       Z5, Z6, Z5
+	VMOVUPS      192(R9), Z6
+	VMINPS       Z5, Z6, Z5
+	VMULPS       Z5, Z2, Z2
+	VMOVUPS      (R9), Z5
+	VFMADD213PS  64(R9), Z3, Z5
+	VMOVUPS      128(R9), Z6
+	VMAXPS       Z5, Z6, Z5
+	VMOVUPS      192(R9), Z6
+	VMINPS       Z5, Z6, Z5
+	VMULPS       Z5, Z3, Z3
+	VMOVUPS      (R9), Z5
+	VFMADD213PS  64(R9), Z4, Z5
+	VMOVUPS      128(R9), Z6
+	VMAXPS       Z5, Z6, Z5
+	VMOVUPS      192(R9), Z6
+	VMINPS       Z5, Z6, Z5
+	VMULPS       Z5, Z4, Z4
+
+plain5:
+	VMOVUPS Z0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z3, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z4, (R10)
+	ADDQ    BX, R10
+	JMP     rest
+
+next5:
 	CMPQ    R11, $0x04
 	JLT     next4
-	MOVQ    72(AX), R12
-	VMOVUPS (R12)(CX*1), Z0
-	VMOVUPS (R12)(CX*1), Z1
-	VMOVUPS (R12)(CX*1), Z2
-	VMOVUPS (R12)(CX*1), Z3
-	MOVQ    24(AX), R13
-	MOVQ    32(AX), R14
-	TESTQ   R14, R14
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Z0
+	VMOVUPS (R11)(CX*1), Z1
+	VMOVUPS (R11)(CX*1), Z2
+	VMOVUPS (R11)(CX*1), Z3
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
 	JZ      done4
 
 tap4:
-	MOVQ        16(AX), R12
-	ADDQ        8(R13), R12
-	VMOVUPS     (R12)(CX*1), Z4
-	MOVQ        (R13), R12
-	ADDQ        R9, R12
-	VFMADD231PS (R12), Z4, Z0
-	VFMADD231PS (R12)(DX*1), Z4, Z1
-	VFMADD231PS (R12)(DX*2), Z4, Z2
-	VFMADD231PS (R12)(SI*1), Z4, Z3
-	ADDQ        $0x10, R13
-	DECQ        R14
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Z4
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Z4, Z0
+	VFMADD231PS (R11)(DX*1), Z4, Z1
+	VFMADD231PS (R11)(DX*2), Z4, Z2
+	VFMADD231PS (R11)(SI*1), Z4, Z3
+	ADDQ        $0x10, R12
+	DECQ        R13
 	JNZ         tap4
 
 done4:
@@ -21293,35 +21614,35 @@ done4:
 	VMINPS       Z1, Z4, Z1
 	VMINPS       Z2, Z4, Z2
 	VMINPS       Z3, Z4, Z3
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
 	JZ           plain4
-	VMOVUPS      (R12), Z4
-	VFMADD213PS  64(R12), Z0, Z4
-	VMOVUPS      128(R12), Z5
+	VMOVUPS      (R9), Z4
+	VFMADD213PS  64(R9), Z0, Z4
+	VMOVUPS      128(R9), Z5
 	VMAXPS       Z4, Z5, Z4
-	VMOVUPS      192(R12), Z5
+	VMOVUPS      192(R9), Z5
 	VMINPS       Z4, Z5, Z4
 	VMULPS       Z4, Z0, Z0
-	VMOVUPS      (R12), Z4
-	VFMADD213PS  64(R12), Z1, Z4
-	VMOVUPS      128(R12), Z5
+	VMOVUPS      (R9), Z4
+	VFMADD213PS  64(R9), Z1, Z4
+	VMOVUPS      128(R9), Z5
 	VMAXPS       Z4, Z5, Z4
-	VMOVUPS      192(R12), Z5
+	VMOVUPS      192(R9), Z5
 	VMINPS       Z4, Z5, Z4
 	VMULPS       Z4, Z1, Z1
-	VMOVUPS      (R12), Z4
-	VFMADD213PS  64(R12), Z2, Z4
-	VMOVUPS      128(R12), Z5
+	VMOVUPS      (R9), Z4
+	VFMADD213PS  64(R9), Z2, Z4
+	VMOVUPS      128(R9), Z5
 	VMAXPS       Z4, Z5, Z4
-	VMOVUPS      192(R12), Z5
+	VMOVUPS      192(R9), Z5
 	VMINPS       Z4, Z5, Z4
 	VMULPS       Z4, Z2, Z2
-	VMOVUPS      (R12), Z4
-	VFMADD213PS  64(R12), Z3, Z4
-	VMOVUPS      128(R12), Z5
+	VMOVUPS      (R9), Z4
+	VFMADD213PS  64(R9), Z3, Z4
+	VMOVUPS      128(R9), Z5
 	VMAXPS       Z4, Z5, Z4
-	VMOVUPS      192(R12), Z5
+	VMOVUPS      192(R9), Z5
 	VMINPS       Z4, Z5, Z4
 	VMULPS       Z4, Z3, Z3
 
@@ -21334,30 +21655,97 @@ plain4:
 	ADDQ    BX, R10
 	VMOVUPS Z3, (R10)
 	ADDQ    BX, R10
-	LEAQ    (R9)(DX*4), R9
-	SUBQ    $0x04, R11
+	JMP     rest
 
 next4:
+	CMPQ    R11, $0x03
+	JLT     next3
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Z0
+	VMOVUPS (R11)(CX*1), Z1
+	VMOVUPS (R11)(CX*1), Z2
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
+	JZ      done3
+
+tap3:
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Z3
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Z3, Z0
+	VFMADD231PS (R11)(DX*1), Z3, Z1
+	VFMADD231PS (R11)(DX*2), Z3, Z2
+	ADDQ        $0x10, R12
+	DECQ        R13
+	JNZ         tap3
+
+done3:
+	VBROADCASTSS 80(AX), Z3
+	VMAXPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z3, Z1
+	VMAXPS       Z2, Z3, Z2
+	VBROADCASTSS 84(AX), Z3
+	VMINPS       Z0, Z3, Z0
+	VMINPS       Z1, Z3, Z1
+	VMINPS       Z2, Z3, Z2
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
+	JZ           plain3
+	VMOVUPS      (R9), Z3
+	VFMADD213PS  64(R9), Z0, Z3
+	VMOVUPS      128(R9), Z4
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      192(R9), Z4
+	VMINPS       Z3, Z4, Z3
+	VMULPS       Z3, Z0, Z0
+	VMOVUPS      (R9), Z3
+	VFMADD213PS  64(R9), Z1, Z3
+	VMOVUPS      128(R9), Z4
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      192(R9), Z4
+	VMINPS       Z3, Z4, Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      (R9), Z3
+	VFMADD213PS  64(R9), Z2, Z3
+	VMOVUPS      128(R9), Z4
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      192(R9), Z4
+	VMINPS       Z3, Z4, Z3
+	VMULPS       Z3, Z2, Z2
+
+plain3:
+	VMOVUPS Z0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    BX, R10
+	JMP     rest
+
+next3:
 	CMPQ    R11, $0x02
 	JLT     next2
-	MOVQ    72(AX), R12
-	VMOVUPS (R12)(CX*1), Z0
-	VMOVUPS (R12)(CX*1), Z1
-	MOVQ    24(AX), R13
-	MOVQ    32(AX), R14
-	TESTQ   R14, R14
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Z0
+	VMOVUPS (R11)(CX*1), Z1
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
 	JZ      done2
 
 tap2:
-	MOVQ        16(AX), R12
-	ADDQ        8(R13), R12
-	VMOVUPS     (R12)(CX*1), Z2
-	MOVQ        (R13), R12
-	ADDQ        R9, R12
-	VFMADD231PS (R12), Z2, Z0
-	VFMADD231PS (R12)(DX*1), Z2, Z1
-	ADDQ        $0x10, R13
-	DECQ        R14
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Z2
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Z2, Z0
+	VFMADD231PS (R11)(DX*1), Z2, Z1
+	ADDQ        $0x10, R12
+	DECQ        R13
 	JNZ         tap2
 
 done2:
@@ -21367,21 +21755,21 @@ done2:
 	VBROADCASTSS 84(AX), Z2
 	VMINPS       Z0, Z2, Z0
 	VMINPS       Z1, Z2, Z1
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
 	JZ           plain2
-	VMOVUPS      (R12), Z2
-	VFMADD213PS  64(R12), Z0, Z2
-	VMOVUPS      128(R12), Z3
+	VMOVUPS      (R9), Z2
+	VFMADD213PS  64(R9), Z0, Z2
+	VMOVUPS      128(R9), Z3
 	VMAXPS       Z2, Z3, Z2
-	VMOVUPS      192(R12), Z3
+	VMOVUPS      192(R9), Z3
 	VMINPS       Z2, Z3, Z2
 	VMULPS       Z2, Z0, Z0
-	VMOVUPS      (R12), Z2
-	VFMADD213PS  64(R12), Z1, Z2
-	VMOVUPS      128(R12), Z3
+	VMOVUPS      (R9), Z2
+	VFMADD213PS  64(R9), Z1, Z2
+	VMOVUPS      128(R9), Z3
 	VMAXPS       Z2, Z3, Z2
-	VMOVUPS      192(R12), Z3
+	VMOVUPS      192(R9), Z3
 	VMINPS       Z2, Z3, Z2
 	VMULPS       Z2, Z1, Z1
 
@@ -21390,28 +21778,27 @@ plain2:
 	ADDQ    BX, R10
 	VMOVUPS Z1, (R10)
 	ADDQ    BX, R10
-	LEAQ    (R9)(DX*2), R9
-	SUBQ    $0x02, R11
+	JMP     rest
 
 next2:
 	CMPQ    R11, $0x01
 	JLT     next1
-	MOVQ    72(AX), R12
-	VMOVUPS (R12)(CX*1), Z0
-	MOVQ    24(AX), R13
-	MOVQ    32(AX), R14
-	TESTQ   R14, R14
+	MOVQ    72(AX), R11
+	VMOVUPS (R11)(CX*1), Z0
+	MOVQ    24(AX), R12
+	MOVQ    32(AX), R13
+	TESTQ   R13, R13
 	JZ      done1
 
 tap1:
-	MOVQ        16(AX), R12
-	ADDQ        8(R13), R12
-	VMOVUPS     (R12)(CX*1), Z1
-	MOVQ        (R13), R12
-	ADDQ        R9, R12
-	VFMADD231PS (R12), Z1, Z0
-	ADDQ        $0x10, R13
-	DECQ        R14
+	MOVQ        16(AX), R11
+	ADDQ        8(R12), R11
+	VMOVUPS     (R11)(CX*1), Z1
+	MOVQ        (R12), R11
+	ADDQ        R9, R11
+	VFMADD231PS (R11), Z1, Z0
+	ADDQ        $0x10, R12
+	DECQ        R13
 	JNZ         tap1
 
 done1:
@@ -21419,24 +21806,23 @@ done1:
 	VMAXPS       Z0, Z1, Z0
 	VBROADCASTSS 84(AX), Z1
 	VMINPS       Z0, Z1, Z0
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), R9
+	TESTQ        R9, R9
 	JZ           plain1
-	VMOVUPS      (R12), Z1
-	VFMADD213PS  64(R12), Z0, Z1
-	VMOVUPS      128(R12), Z2
+	VMOVUPS      (R9), Z1
+	VFMADD213PS  64(R9), Z0, Z1
+	VMOVUPS      128(R9), Z2
 	VMAXPS       Z1, Z2, Z1
-	VMOVUPS      192(R12), Z2
+	VMOVUPS      192(R9), Z2
 	VMINPS       Z1, Z2, Z1
 	VMULPS       Z1, Z0, Z0
 
 plain1:
 	VMOVUPS Z0, (R10)
 	ADDQ    BX, R10
-	LEAQ    (R9)(DX*1), R9
-	SUBQ    $0x01, R11
 
 next1:
+rest:
 	ADDQ $0x00000040, CX
 	DECQ 64(AX)
 	JNZ  vector

@@ -84,7 +84,8 @@ func (m multiples) place(base reg.Register, steps int) Mem {
 }
 
 // depthwise computes a row of positions, each channel by itself: eight positions at a time, each
-// tap's weights being loaded once for them.
+// tap's weights being loaded once for them, and then those that are left in one go, as the sums of
+// few wait for one another.
 func (v *vector) depthwise() {
 	v.text("depthwise", "func(args *byte)",
 		"computes a row of a depthwise convolution; see depthwiseArgs.")
@@ -101,7 +102,7 @@ func (v *vector) depthwise() {
 	MOVQ(field(args, depthwiseY), y)
 	ADDQ(lane, y)
 	MOVQ(field(args, depthwisePositions), left)
-	for _, positions := range []int{8, 4, 2, 1} {
+	for _, positions := range []int{8, 7, 6, 5, 4, 3, 2, 1} {
 		block, next := fmt.Sprintf("block%d", positions), fmt.Sprintf("next%d", positions)
 		Label(block)
 		CMPQ(left, Imm(uint64(positions)))
@@ -153,15 +154,14 @@ func (v *vector) depthwise() {
 		}
 		if positions == 8 {
 			LEAQ(Mem{Base: x, Index: xStep, Scale: 8}, x)
-		} else {
-			LEAQ(Mem{Base: x, Index: xStep, Scale: uint8(positions)}, x)
-		}
-		SUBQ(Imm(uint64(positions)), left)
-		if positions == 8 {
+			SUBQ(Imm(8), left)
 			JMP(LabelRef(block))
+		} else if positions > 1 {
+			JMP(LabelRef("rest"))
 		}
 		Label(next)
 	}
+	Label("rest")
 	ADDQ(U32(v.bytes), lane)
 	DECQ(field(args, depthwiseVectors))
 	JNZ(LabelRef("vector"))

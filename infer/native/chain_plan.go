@@ -1,0 +1,187 @@
+package native
+
+import (
+	"errors"
+	"slices"
+
+	"slipway/internal/kernel"
+	"slipway/onnx/onnxpb"
+)
+
+type chainPlans = plansOf[*kernel.DepthwiseChain]
+
+const (
+	// chainedMap is the bytes of a map of one image from which on it is better not written as a whole.
+	chainedMap = 512 << 10
+	// chainedWeights is how many bytes of pointwise weights one thread may read again for every few
+	// rows of a smaller map: it saves the copy of the map that the depthwise convolution alone makes.
+	chainedWeights = 640 << 10
+	// chainedRows is how many rows of outputs a thread has at least: those around them are computed
+	// twice.
+	chainedRows = 12
+)
+
+// pick returns the links before, of and behind the depthwise convolution, nil for those that there
+// are not.
+func (c *chain) pick() (expand, middle, project *link) {
+	middle = &c.links[c.depthwise]
+	if c.depthwise > 0 {
+		expand = &c.links[0]
+	}
+	if behind := c.depthwise + 1; behind < len(c.links) {
+		project = &c.links[behind]
+	}
+	return expand, middle, project
+}
+
+// config returns what the kernels are to compute of so large images and how large they become, and
+// false where it is not for them. It does not hang on how many images there are.
+func (c *chain) config(r *run, x, weight *Tensor) (f kernel.DepthwiseChainConfig, out []int,
+	ok bool) {
+	expand, middle, project := c.pick()
+	if x.Type() != onnxpb.TensorProto_FLOAT || len(x.Shape) != 4 || x.size() == 0 {
+		return f, nil, false
+	}
+	channels, given := middle.group, middle.group
+	f.Middle = middle.finish.kernel()
+	if expand != nil {
+		given = expand.packed.Shape[1]
+		f.Inputs, f.Expand = given, expand.finish.kernel()
+	}
+	if project != nil {
+		f.Filters, f.Project = project.packed.Shape[0], project.finish.kernel()
+	}
+	if x.Shape[1] != given || expand != nil && expand.packed.Shape[0] != channels ||
+		project != nil && project.packed.Shape[1] != channels {
+		return f, nil, false
+	}
+	window := middle.window
+	if window.kernel == nil {
+		window.kernel = weight.Shape[2:]
+	}
+	slide, err := c.frames.over(r, window, x.Shape[2:])
+	if err != nil || !slide.extends() || !slices.Equal(window.kernel, weight.Shape[2:]) {
+		return f, nil, false // the convolutions themselves say what is wrong
+	}
+	d := &f.Depthwise
+	d.Batch, d.Channels = x.Shape[0], channels
+	d.Height, d.Width = pair(slide.in, 1)
+	d.KernelHeight, d.KernelWidth = pair(slide.kernel, 1)
+	d.StrideHeight, d.StrideWidth = pair(slide.strides, 1)
+	d.DilationHeight, d.DilationWidth = pair(slide.dilations, 1)
+	d.PaddingHeight, d.PaddingWidth = pair(slide.begin, 0)
+	d.ExtraHeight, d.ExtraWidth = slide.extra()
+	// A file may ask for any padding, and the ring has it.
+	if 2*d.PaddingHeight+d.ExtraHeight > d.Height || 2*d.PaddingWidth+d.ExtraWidth > d.Width {
+		return f, nil, false
+	}
+	return f, slide.out, worthChaining(r.engine.Pool.Threads(), 4*d.Height*d.Width*channels,
+		4*channels*(f.Inputs+f.Filters), slide.out[0])
+}
+
+// worthChaining reports whether a chain is better computed as one: by the bytes of the map between
+// its convolutions and of the weights around that, and by the rows of outputs.
+func worthChaining(threads, mapBytes, weightBytes, rows int) bool {
+	if threads == 1 {
+		return mapBytes >= chainedMap || weightBytes <= chainedWeights
+	}
+	return mapBytes >= chainedMap && rows >= chainedRows*threads
+}
+
+// plan returns the kernels' plan, an error that wraps errNoPlan where they have none.
+func (c *chain) plan(r *run, f kernel.DepthwiseChainConfig) (*kernel.DepthwiseChain, error) {
+	d := &f.Depthwise
+	key := planKey{d.Batch, d.Height, d.Width, d.PaddingHeight, d.PaddingWidth, d.ExtraHeight,
+		d.ExtraWidth}
+	return c.plans.get(r, key, f.ChainMemory(r.engine.Pool.Threads()),
+		func() (*kernel.DepthwiseChain, error) {
+			plan, err := kernel.NewDepthwiseChain(r.engine, f)
+			if err != nil {
+				return nil, err
+			}
+			expand, project := plan.Pointwise()
+			before, _, behind := c.pick()
+			if expand != nil {
+				err = before.filters.give(expand, before.packed.Data.([]float32))
+			}
+			if err == nil && project != nil {
+				err = behind.filters.give(project, behind.packed.Data.([]float32))
+			}
+			return plan, err
+		})
+}
+
+// planned computes the chain with a plan; done is false where there is none.
+func (c *chain) planned(r *run, in []*Tensor) (y *Tensor, done bool, err error) {
+	expand, middle, project := c.pick()
+	f, out, ok := c.config(r, in[0], c.operands(in, c.depthwise)[0])
+	if !ok {
+		return nil, false, nil
+	}
+	var bias kernel.ChainBias
+	filters := middle.group
+	if bias.Middle, ok = c.bias(r, in, c.depthwise, filters); !ok {
+		return nil, false, nil
+	}
+	if expand != nil {
+		if bias.Expand, ok = c.bias(r, in, 0, filters); !ok {
+			return nil, false, nil
+		}
+	}
+	var addend *Tensor
+	if project != nil {
+		filters = f.Filters
+		if bias.Project, ok = c.bias(r, in, c.depthwise+1, filters); !ok {
+			return nil, false, nil
+		}
+		if own := c.operands(in, c.depthwise+1); len(own) >= addendInput {
+			addend = own[addendInput-1]
+		}
+	}
+	shape := r.images(in[0].Shape[0], filters, out)
+	if addend != nil && (addend.Type() != onnxpb.TensorProto_FLOAT ||
+		!slices.Equal(addend.Shape, shape)) {
+		return nil, false, nil
+	}
+	plan, err := c.plan(r, f)
+	if errors.Is(err, errNoPlan) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	x, err := r.toChannelsLast(in[0])
+	if err != nil {
+		return nil, false, err
+	}
+	defer r.release(x)
+	var add []float32
+	if addend != nil {
+		also, err := r.toChannelsLast(addend)
+		if err != nil {
+			return nil, false, err
+		}
+		defer r.release(also)
+		add = also.Data.([]float32)
+	}
+	if y, err = r.tensor(onnxpb.TensorProto_FLOAT, shape); err != nil {
+		return nil, false, err
+	}
+	y.channelsLast = true
+	err = plan.Forward(y.Data.([]float32), x.Data.([]float32), middle.kernels, bias, add)
+	return y, true, err
+}
+
+// bias returns that of a link, zeros where it has none, and false where it is not of so many
+// float32.
+func (c *chain) bias(r *run, in []*Tensor, which, filters int) ([]float32, bool) {
+	l, own := &c.links[which], c.operands(in, which)
+	var given []float32
+	if len(own) > 1 && own[1] != nil {
+		var ok bool
+		if given, ok = own[1].Data.([]float32); !ok || len(given) != filters {
+			return nil, false
+		}
+	}
+	return l.biasOf(r, given, filters), true
+}

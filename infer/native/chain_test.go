@@ -1,0 +1,176 @@
+package native
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"slipway/internal/graphmaker"
+	"slipway/onnx"
+	"slipway/onnx/onnxpb"
+)
+
+// chainGraph returns a graph of 8×96×96 images with what chains are made of; the nodes say how.
+func chainGraph(nodes ...string) *graphmaker.Graph {
+	g := graphmaker.New(graphmaker.Free, 8, 96, 96)
+	g.Weight("wide", -1, 1, 64, 8, 1, 1).Weight("b", -1, 1, 64).Weight("deep", -1, 1, 64, 1, 3, 3)
+	g.Weight("back", -1, 1, 8, 64, 1, 1).Weight("c", -1, 1, 8).Weight("first", -1, 1, 64, 8, 3, 3)
+	g.Weight("low", 0, 0).Weight("high", 2, 2)
+	for _, node := range nodes {
+		attributes := map[string][]*onnxpb.AttributeProto{
+			"deep": {graphmaker.Int("group", 64), graphmaker.Ints("pads", 1, 1, 1, 1)},
+			"half": {graphmaker.Int("group", 64), graphmaker.Ints("strides", 2, 2),
+				graphmaker.Text("auto_pad", "SAME_UPPER")},
+			"far": {graphmaker.Int("group", 64), graphmaker.Ints("pads", 90, 1, 90, 1),
+				graphmaker.Ints("strides", 40, 1)},
+			"first": {graphmaker.Ints("pads", 1, 1, 1, 1)},
+		}
+		word := strings.Fields(node)
+		kind := ""
+		if len(word) > 4 {
+			kind = word[4]
+		}
+		g.Node(strings.NewReplacer(" half", " deep", " far", " deep").Replace(node), attributes[kind]...)
+	}
+	return g
+}
+
+// alsoGiving returns the model with everything that nodes make as outputs, too: none of it may be
+// left out then.
+func alsoGiving(model *onnx.Model) *onnx.Model {
+	all := &onnx.Model{Proto: proto.Clone(model.Proto).(*onnxpb.ModelProto)}
+	graph := all.Proto.Graph
+	like := graph.Output[0]
+	graph.Output = nil
+	for _, node := range graph.Node {
+		value := proto.Clone(like).(*onnxpb.ValueInfoProto)
+		value.Name = proto.String(node.Output[0])
+		graph.Output = append(graph.Output, value)
+	}
+	return all
+}
+
+// ofAnySize returns the model with the height and width of its images left open.
+func ofAnySize(model *onnx.Model) *onnx.Model {
+	for _, dim := range model.Proto.Graph.Input[0].Type.GetTensorType().Shape.Dim[2:] {
+		dim.Value = nil
+	}
+	return model
+}
+
+// TestChains: a depthwise convolution and the pointwise ones around it are one step, which gives
+// the bits of the steps alone.
+func TestChains(t *testing.T) {
+	for name, test := range map[string]struct {
+		nodes []string
+		steps int
+	}{
+		"residual": {[]string{"e = Conv x wide b", "f = Relu e", "d = Conv f deep b",
+			"k = Clip d low high", "p = Conv k back c", "y = Add x p"}, 1},
+		"stride": {[]string{"e = Conv x wide", "f = Clip e low high", "d = Conv f half b",
+			"k = Relu d", "y = Conv k back"}, 1},
+		"padding larger than the image": {[]string{"e = Conv x wide b", "d = Conv e far",
+			"y = Conv d back"}, 1},
+		"nothing before": {[]string{"e = Conv x first b", "d = Conv e deep", "y = Conv d back c"}, 2},
+		"nothing behind": {[]string{"e = Conv x wide b", "d = Conv e deep", "y = Sin d"}, 2},
+		"two": {[]string{"e = Conv x wide b", "d = Conv e deep", "p = Conv d back c",
+			"q = Conv p wide b", "r = Conv q deep", "y = Conv r back"}, 2},
+		"others take the expanded map": {[]string{"e = Conv x wide b", "d = Conv e deep",
+			"s = Add d e", "y = Conv s back c"}, 3},
+		"what is added is broadcast": {[]string{"g = GlobalAveragePool x", "e = Conv x wide b",
+			"d = Conv e deep", "p = Conv d back c", "y = Add g p"}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			model := chainGraph(test.nodes...).Model()
+			apart := opened(t, alsoGiving(model))
+			for _, threads := range []int{1, 2} {
+				e, err := New(t.Context(), model, Options{Threads: threads})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer e.Close()
+				if n := len(e.program.steps); n != test.steps {
+					t.Errorf("%d steps", n)
+				}
+				for _, images := range []int{1, 3} {
+					x := pixels(images, 8, 96, 96)
+					all, err := apart.Run(t.Context(), map[string]*Tensor{"x": x})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if want := all[len(all)-1].Data.([]float32); !slices.Equal(answer(t, e, x), want) {
+						t.Errorf("%d threads, %d images: not the bits of the steps alone", threads, images)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestChainsOfSmallMaps: where the map between its convolutions is small, a chain computes them one
+// after the other.
+func TestChainsOfSmallMaps(t *testing.T) {
+	g := graphmaker.New(graphmaker.Free, 8, 9, 9)
+	g.Weight("wide", -1, 1, 64, 8, 1, 1).Weight("deep", -1, 1, 64, 1, 3, 3)
+	g.Node("e = Conv x wide").Node("d = Conv e deep", graphmaker.Int("group", 64)).Node("y = Relu d")
+	model := ofAnySize(g.Model())
+	e, apart := opened(t, model), opened(t, alsoGiving(model))
+	alone, err := New(t.Context(), model, Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alone.Close()
+	for _, side := range []int{3, 10, 70, 5} {
+		x := pixels(2, 8, side, side)
+		all, err := apart.Run(t.Context(), map[string]*Tensor{"x": x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := all[len(all)-1].Data.([]float32)
+		if !slices.Equal(answer(t, e, x), want) || !slices.Equal(answer(t, alone, x), want) {
+			t.Errorf("side %d: not the bits of the steps alone", side)
+		}
+	}
+	_, err = e.Run(t.Context(), map[string]*Tensor{"x": pixels(1, 8, 2, 2)})
+	if err == nil || !strings.Contains(err.Error(), "the_d") {
+		t.Errorf("an image smaller than the kernel: %v", err)
+	}
+}
+
+func TestWorthChaining(t *testing.T) {
+	for _, test := range []struct {
+		threads, mapBytes, weightBytes, rows int
+		want                                 bool
+	}{
+		{1, 1 << 20, 4 << 20, 3, true}, {1, 1 << 10, 600 << 10, 3, true},
+		{1, 1 << 10, 800 << 10, 3, false}, {2, 1 << 20, 800 << 10, 28, true},
+		{2, 1 << 20, 1 << 10, 14, false}, {2, 1 << 10, 1 << 10, 28, false},
+	} {
+		if worthChaining(test.threads, test.mapBytes, test.weightBytes, test.rows) != test.want {
+			t.Errorf("%+v is answered otherwise", test)
+		}
+	}
+}
+
+// TestChainsHoldNoExpandedMap: what lies between a chain's convolutions is nowhere as a whole.
+func TestChainsHoldNoExpandedMap(t *testing.T) {
+	e := opened(t, chainGraph("e = Conv x wide b", "d = Conv e deep", "y = Conv d back c").Model())
+	x := pixels(2, 8, 96, 96)
+	in, out := []*Tensor{x}, []*Tensor{{}}
+	run := func() {
+		if err := e.RunInto(t.Context(), in, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 4 { // memory finds its places
+		run()
+	}
+	if held, expanded := e.Held(), 2*64*96*96*4; held > expanded {
+		t.Errorf("%d bytes are held, an expanded map has %d", held, expanded)
+	}
+	if n := fewestAllocations(run); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

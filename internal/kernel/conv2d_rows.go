@@ -1,0 +1,61 @@
+package kernel
+
+import "unsafe"
+
+// pairs reports whether a panel goes together with the next one.
+func (c *Conv2D) pairs(panel int) bool {
+	return panel+1 < c.columns.count() && c.columns.whole(panel+1) && c.engine.Set.productPair != nil
+}
+
+// arrange fills in what a part of the sums of a panel is made of, but where it is read and written.
+func (c *Conv2D) arrange(a *productArgs, aOffsets, cOffsets []int64, panel, part int) {
+	p, width := &c.parts[part], c.columns.width(panel)
+	*a = productArgs{
+		AOffsets: &aOffsets[0], COffsets: &cOffsets[0],
+		B:    pointer(c.packed[c.columns.first(panel)*c.depth+p.bRow*width:]),
+		Runs: p.runs, Length: p.length, AStep: 4, AJump: p.aJump, BStep: 4 * width,
+		Floor: nan32,
+		Ahead: 4 * p.runs * p.length * width,
+	}
+	if part == 0 {
+		a.Init = pointer(c.bias[c.columns.first(panel):])
+	}
+}
+
+// multiply computes a panel, or that and the next one.
+func (c *Conv2D) multiply(a *productArgs, width int, pair bool) {
+	if !pair {
+		c.engine.Set.productPanel(a, width)
+		return
+	}
+	a.Panel = 4 * c.depth * width
+	c.engine.Set.productPair((*byte)(unsafe.Pointer(a)))
+}
+
+// positions are some places of a map, of which a pointwise convolution reads rows of channels and
+// writes others: offsets in bytes.
+type positions struct{ from, to []int64 }
+
+// pointwise computes the first n of some positions for the plan of another one, of a convolution of
+// one tap whose weights it packed: from source into y, of which add is nil or what is added. The
+// sums are those of Forward.
+func (c *Conv2D) pointwise(a *productArgs, at *positions, n int, source, y, add unsafe.Pointer) {
+	for panel := 0; panel < c.columns.count(); panel++ {
+		pair, column := c.pairs(panel), 4*c.columns.first(panel)
+		for k := range c.parts {
+			c.arrange(a, at.from, at.to, panel, k)
+			a.A, a.C, a.M = unsafe.Add(source, c.parts[k].aShift), unsafe.Add(y, column), n
+			a.Mask = c.columns.mask(panel)
+			if k == len(c.parts)-1 {
+				c.finish.store(a, 0)
+				if add != nil {
+					a.Add = unsafe.Add(add, column)
+				}
+			}
+			c.multiply(a, c.columns.width(panel), pair)
+		}
+		if pair {
+			panel++
+		}
+	}
+}
