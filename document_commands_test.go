@@ -123,7 +123,8 @@ func TestCommandsOfTheDocuments(t *testing.T) {
 				t.Logf("%.0f s: %s", took.Seconds(), strings.Join(words, " "))
 			}
 			want := 0
-			if slices.Contains(words, "cuda") && strings.Contains(output, "make gpu") {
+			forGPU := slices.Contains(words, "cuda") || slices.Contains(words, "tf32")
+			if forGPU && strings.Contains(output, "no CUDA") {
 				want = cli.ExitFailure // as the page says: an error that names what is missing
 			}
 			if code != want {

@@ -36,7 +36,7 @@ func (o *options) chooseDevice(config train.Config, network *builder.Network) (c
 	}
 	why := chosen.why
 	if missing := cuda.Inspect().Missing; why == "" && o.device != deviceCPU && missing != nil {
-		why = fmt.Sprintf("no CUDA: %s: %s", missing.Piece, missing.Reason)
+		why = fmt.Sprintf("no CUDA: %s: %s; see doctor", missing.Piece, missing.Reason)
 	}
 	if why != "" {
 		why = " (" + why + ")"
