@@ -68,7 +68,8 @@ func (r *nativeRuntime) Session(threads int) Runtime {
 	return &session
 }
 
-// Held returns the bytes that the runtime holds beside the model's weights.
+// Held returns the bytes that the runtime holds beside the model's weights as the file has them: a
+// new session those of the weights that were made of them, which all sessions share.
 func (r *nativeRuntime) Held() int { return r.evaluator.Held() }
 
 func (r *nativeRuntime) graph() *onnx.Model { return r.source }

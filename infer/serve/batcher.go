@@ -14,7 +14,7 @@ import (
 )
 
 // A batcher runs the requests of one model, those that wait together where that changes no answer.
-// While one batch is all there is, it has all threads; several that wait are computed at the same
+// While batches are few, each has all threads; those of many that wait are computed at the same
 // time, each on some of the threads (lanes).
 type batcher struct {
 	runtime infer.Runtime
@@ -32,10 +32,13 @@ type batcher struct {
 	taking sync.Mutex
 	// next was taken from the queue, and is not of the batch before.
 	next *job
-	// busy counts the lanes that compute.
-	busy     atomic.Int64
-	observe  func(images int, took time.Duration)
-	panicked func(reason any, stack []byte)
+	// waiting counts the images in jobs.
+	waiting atomic.Int64
+	// busy counts the lanes that compute, and computing waits for them.
+	busy      atomic.Int64
+	computing sync.WaitGroup
+	observe   func(images int, took time.Duration)
+	panicked  func(reason any, stack []byte)
 }
 
 // A job is the images of one request, or as many of them as a batch takes.
@@ -94,9 +97,11 @@ func (b *batcher) run(ctx context.Context, batch infer.Batch) (infer.Logits, err
 
 func (b *batcher) submit(ctx context.Context, batch infer.Batch) (infer.Logits, error) {
 	j := &job{ctx: ctx, batch: batch, done: make(chan outcome, 1)}
+	b.waiting.Add(int64(batch.N))
 	select {
 	case b.jobs <- j:
 	default:
+		b.waiting.Add(-int64(batch.N))
 		return infer.Logits{}, overloaded("queue", "%d requests wait for this model already; try again",
 			cap(b.jobs))
 	}
@@ -120,20 +125,35 @@ func (b *batcher) work(lane infer.Runtime) {
 func (b *batcher) takeAndCompute(lane infer.Runtime) bool {
 	b.taking.Lock()
 	together := b.take()
-	if together == nil || lane == nil || b.alone() {
+	if together == nil || lane == nil || b.few() {
 		defer b.taking.Unlock() // after the batch: no other is computed beside it
+		b.computing.Wait()
 		b.compute(b.runtime, together)
 		return together != nil
 	}
 	b.busy.Add(1)
-	defer b.busy.Add(-1)
+	b.computing.Add(1)
+	defer func() {
+		b.busy.Add(-1)
+		b.computing.Done()
+	}()
 	b.taking.Unlock()
 	b.compute(lane, together)
 	return true
 }
 
-// alone reports whether the batch that was taken is all there is to compute.
-func (b *batcher) alone() bool { return b.busy.Load() == 0 && b.next == nil && len(b.jobs) == 0 }
+// few reports whether the batch that was taken, those that wait and those in lanes would leave half
+// of the lanes idle or more: all threads, which wait for each other at every layer, compute them
+// sooner one by one.
+func (b *batcher) few() bool {
+	batches := 1 + int(b.busy.Load()) + ceil(int(b.waiting.Load()), b.most)
+	if b.next != nil {
+		batches++
+	}
+	return 2*batches <= len(b.lanes)
+}
+
+func ceil(a, b int) int { return (a + b - 1) / b }
 
 // take waits for a batch; nil is the end of all.
 func (b *batcher) take() []*job {
@@ -145,6 +165,7 @@ func (b *batcher) take() []*job {
 			if first, ok = <-b.jobs; !ok {
 				return nil
 			}
+			b.left(first)
 		}
 		if first.ctx.Err() != nil {
 			continue // whoever asked has left
@@ -171,6 +192,9 @@ func (b *batcher) gather(first *job) (together []*job, next *job) {
 	}
 	for images < b.most {
 		j, ok := b.another(first.ctx, late)
+		if ok {
+			b.left(j)
+		}
 		switch {
 		case !ok:
 			return together, nil
@@ -185,6 +209,9 @@ func (b *batcher) gather(first *job) (together []*job, next *job) {
 	}
 	return together, nil
 }
+
+// left notes that a job has left the queue.
+func (b *batcher) left(j *job) { b.waiting.Add(-int64(j.batch.N)) }
 
 // another returns a job that waits, or that comes before it is late.
 func (b *batcher) another(ctx context.Context, late <-chan time.Time) (*job, bool) {

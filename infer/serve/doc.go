@@ -26,8 +26,8 @@
 // image has the same bits alone and beside others, as package native keeps its sums in one order.
 // Each model is tried for it when it is loaded, and the requests of one that mixes the images of a
 // batch stay apart, as do all in onnxruntime, which may sum otherwise in a batch of another size.
-// One batch alone has all threads. Several that wait are computed at the same time, on fewer threads
-// each, which answers more of them in a second, with the same bits.
+// While batches are few, each has all threads. Those of many that wait are computed at the same
+// time, on fewer threads each, which answers more of them in a second, with the same bits.
 //
 // # Limits
 //

@@ -14,7 +14,8 @@ type divisible interface {
 	// Session returns a runtime of the same model on that number of threads, which gives the same
 	// bits and shares the weights.
 	Session(threads int) infer.Runtime
-	// Held returns the bytes that the runtime holds beside the model's weights.
+	// Held returns the bytes that the runtime holds beside the model's weights as the file has them. A
+	// new session holds what all share: weights that were made of those.
 	Held() int
 }
 
@@ -30,7 +31,7 @@ func lanesOf(of infer.Runtime, tried, most int) []infer.Runtime {
 		return nil
 	}
 	threads := whole.Info().Threads
-	held := max(1, whole.Held()/tried*most)
+	held := max(1, (whole.Held()-shared(whole))/tried*most)
 	count := min(threads, lanesMemory/held)
 	if count < 2 {
 		return nil
@@ -41,6 +42,16 @@ func lanesOf(of infer.Runtime, tried, most int) []infer.Runtime {
 		lanes[i] = whole.Session((threads + count - 1 - i) / count)
 	}
 	return lanes
+}
+
+// shared returns the bytes that each session holds and that are there once.
+func shared(of divisible) int {
+	session := of.Session(1)
+	defer session.Close()
+	if s, ok := session.(divisible); ok {
+		return s.Held()
+	}
+	return 0
 }
 
 func closeRuntimes(runtimes []infer.Runtime) error {

@@ -16,6 +16,7 @@ type divided struct {
 	whole   *divided // nil of the whole itself
 	threads int
 	held    int
+	shared  int           // of held, what a new session holds too
 	gate    chan struct{} // each run takes one
 	closed  bool
 
@@ -34,7 +35,9 @@ func (d *divided) Close() error {
 	return nil
 }
 
-func (d *divided) Session(threads int) infer.Runtime { return &divided{whole: d, threads: threads} }
+func (d *divided) Session(threads int) infer.Runtime {
+	return &divided{whole: d, threads: threads, held: d.shared, shared: d.shared}
+}
 
 func (d *divided) Run(ctx context.Context, batch infer.Batch) (infer.Logits, error) {
 	whole := d
@@ -115,6 +118,80 @@ func TestBatchesThatWaitShareOutTheThreads(t *testing.T) {
 	}
 	if runtime.most != 3 || runtime.beside {
 		t.Errorf("%d batches at the same time; one beside the whole: %v", runtime.most, runtime.beside)
+	}
+}
+
+// Where most lanes would be idle, batches have all threads, one after the other: also once the lanes
+// were full.
+func TestFewBatchesHaveAllThreads(t *testing.T) {
+	runtime := &divided{threads: 8, held: 1, gate: make(chan struct{})}
+	b := &batcher{runtime: runtime, lanes: lanesOf(runtime, 1, 4), most: 4, join: true,
+		observe: func(int, time.Duration) {}}
+	b.start(16)
+	var group sync.WaitGroup
+	ask := func(count int) {
+		for range count {
+			before := len(b.jobs)
+			group.Go(func() {
+				if _, err := b.run(t.Context(), image(1, 1, 1, 1)); err != nil {
+					t.Error(err)
+				}
+			})
+			for len(b.jobs) == before {
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}
+	group.Go(func() {
+		if _, err := b.run(t.Context(), image(1)); err != nil {
+			t.Error(err)
+		}
+	})
+	runtime.waitFor(t, 1)
+	ask(3)
+	for runs := 2; runs <= 4; runs++ {
+		runtime.gate <- struct{}{}
+		runtime.waitFor(t, runs)
+	}
+	ask(9)
+	runtime.gate <- struct{}{}
+	runtime.waitFor(t, 12) // eight in lanes: the ninth waits
+	close(runtime.gate)
+	group.Wait()
+	b.close()
+	want := []int{8, 8, 8, 8, 1, 1, 1, 1, 1, 1, 1, 1}
+	if !slices.Equal(runtime.ran[:len(want)], want) || runtime.beside {
+		t.Errorf("batches on %v threads, want %v; one beside the whole: %v", runtime.ran, want,
+			runtime.beside)
+	}
+}
+
+// Weights that all sessions share take no memory of a lane's.
+func TestLanesShareWeights(t *testing.T) {
+	of := &divided{threads: 4, held: lanesMemory + 4, shared: lanesMemory}
+	if lanes := lanesOf(of, 4, 64); len(lanes) != 4 {
+		t.Errorf("%d lanes, want 4", len(lanes))
+	}
+}
+
+// Where requests are not joined, one of any number of images is a batch, for which one runtime at
+// most takes memory.
+func TestLanesNeedBatchesOfBoundedSize(t *testing.T) {
+	for most, want := range map[int]int{1: 0, 16: 3} {
+		config, err := Config{Models: []string{"../../graphs/e1.onnx"}, MaxBatch: most,
+			RuntimeOptions: infer.RuntimeOptions{Threads: 3}}.complete()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &loader{config: config, metrics: newMetrics(&budget{}, &budget{}, &budget{})}
+		v, err := l.load(t.Context(), "e1", "1", config.Models[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(v.batcher.lanes); got != want {
+			t.Errorf("%d images a batch: %d lanes, want %d", most, got, want)
+		}
+		v.references.end()
 	}
 }
 

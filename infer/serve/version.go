@@ -86,7 +86,8 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 		join: l.config.Runtime == infer.RuntimeNative && tried.apart && l.config.MaxBatch > 1,
 		wait: l.config.MaxWait, observe: l.metrics.ran(name, number), panicked: l.panicked,
 	}
-	if !tried.single && tried.classes >= 0 {
+	// Where requests are not joined, one of any size is a batch: one at a time takes memory for it.
+	if v.batcher.join {
 		v.batcher.lanes = lanesOf(v.runtime, triedImages, most)
 	}
 	v.batcher.start(l.config.Limits.Queue)

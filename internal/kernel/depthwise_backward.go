@@ -70,7 +70,10 @@ func (d *Depthwise) backwardImage(worker, image int, sums []float32) {
 		if last == d.height && d.callDx != nil {
 			end = d.gradient.size / d.gradient.row // the padding below
 		}
-		needed := min(first, done/f.StrideHeight+d.above) // by dx as it goes on, too
+		needed := first
+		if d.callDx != nil {
+			needed = min(first, done/f.StrideHeight+d.above) // by dx as it goes on, too
+		}
 		d.fetchDy(ws, image, d.gradient.top+needed, end, d.callDx == nil)
 		if sums != nil {
 			d.fetchX(ws, image, first, last)

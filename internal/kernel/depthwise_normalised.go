@@ -37,7 +37,7 @@ func (d *Depthwise) NormaliseBehind(n *BatchNorm) error {
 	return nil
 }
 
-// Backward is Conv2D.Backward, but that it may leave dy as it is where it computes dx.
+// Backward is Conv2D.Backward, but that it may leave dy as it is unless dw alone is wanted.
 func (d *Depthwise) Backward(dx, dw, db, dy, y, x, w []float32) error {
 	if err := lengths("gradient of depthwise convolution", size{"dy", len(dy), d.sizeY()},
 		optional("dx", dx, d.sizeX()), optional("dw", dw, d.sizeW()),

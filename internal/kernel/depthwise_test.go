@@ -112,6 +112,23 @@ func TestDepthwiseIsTheSameOnAnyThreads(t *testing.T) {
 	}
 }
 
+// Whatever gradients are wanted, the rows that are held are those of a band, not of an image.
+func TestDepthwiseHoldsABand(t *testing.T) {
+	d, err := NewDepthwise(newEngine(t, "portable", 1), DepthwiseConfig{1, 200, 60, 40, 3, 3, 1, 1, 1, 1,
+		0, 0, 1, 1})
+	must(t, err)
+	r := rand.New(rand.NewPCG(1, 12))
+	x, w, dy := random(r, d.sizeX()), random(r, d.sizeW()), random(r, d.sizeY())
+	must(t, d.BackwardParameters(make([]float32, len(w)), nil, dy, x))
+	must(t, d.BackwardInput(make([]float32, len(x)), dy, w))
+	must(t, d.Backward(make([]float32, len(x)), make([]float32, len(w)), nil, dy, nil, x, w))
+	for name, window := range map[string]*rowWindow{"x": &d.work[0].own.x, "dy": &d.work[0].own.dy} {
+		if rows := len(window.memory) / window.row; rows > d.bandRows+4 {
+			t.Errorf("%d rows of %s are held, for bands of %d", rows, name, d.bandRows)
+		}
+	}
+}
+
 func TestDepthwiseRejects(t *testing.T) {
 	engine := newEngine(t, "portable", 1)
 	good := depthwises[0]

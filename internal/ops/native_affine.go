@@ -18,7 +18,7 @@ type affinePlan interface {
 }
 
 // normalisedPlan is one that computes the normalisations next to it as it reads what they
-// normalise. Behind a NormaliseBehind, Backward overwrites dy.
+// normalise. Behind a NormaliseBehind, Backward may overwrite dy.
 type normalisedPlan interface {
 	affinePlan
 	NormaliseBefore(*kernel.BatchNorm) error
