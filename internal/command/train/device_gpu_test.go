@@ -146,7 +146,7 @@ func TestCUDAWithMeasuredPixels(t *testing.T) {
 
 // A run in TF32 says so where it begins and in its folder, learns almost what one in float32 does,
 // and goes on in TF32, which no CPU has.
-func TestTrainInTF32(t *testing.T) {
+func TestTrainInTF32OnCUDA(t *testing.T) {
 	execute := simulated(t)
 	dir := fixture(t)
 	var losses []float64
