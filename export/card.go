@@ -258,7 +258,7 @@ func protocol(c train.Config) string {
 		}
 		text += ", "
 	}
-	if c.Precision != "" {
+	if c.Precision == train.PrecisionTF32 {
 		text += fmt.Sprintf("products in %s on a GPU, ", strings.ToUpper(c.Precision))
 	}
 	text += fmt.Sprintf("%s with learning rate %v", c.Optimizer.Name, c.Optimizer.LearningRate)

@@ -187,6 +187,8 @@ func TestProtocolTellsOfTheOptimizer(t *testing.T) {
 			Optimizer: train.OptimizerConfig{Name: "adamw", LearningRate: 0.001, WeightDecay: 0.01}},
 		"products in TF32 on a GPU, sgd with learning rate 0.1, ": {Precision: train.PrecisionTF32,
 			Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1}},
+		"sgd with learning rate 0.2, ": {Precision: train.PrecisionFloat32,
+			Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.2}},
 	} {
 		config.BatchSize = 64
 		if got := protocol(config); !strings.HasPrefix(got, "batches of 64, "+want) {

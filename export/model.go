@@ -55,7 +55,10 @@ func Record(network *builder.Network, config train.Config, sets train.Sets, prog
 	if test != nil && sets.Test != nil && !(training.IsDefault() && sets.Test.IsDefault()) {
 		record.TestSet, record.TestSHA256 = sets.Test.ShortName(), sets.Test.SHA256
 	}
-	record.Sizing, record.TrainingPrecision = training.Sizing, config.Precision
+	record.Sizing = training.Sizing
+	if config.Precision != train.PrecisionFloat32 { // the default, of which a record says nothing
+		record.TrainingPrecision = config.Precision
+	}
 	if config.Loss.Name == train.LossBinary {
 		record.Probabilities = onnx.SigmoidOfScores
 	}

@@ -85,14 +85,16 @@ func TestRecordsSayThePrecision(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, precision := range []string{"", train.PrecisionTF32} {
-		config, err := train.Config{Precision: precision}.WithDefaults(network)
+	for precision, want := range map[string]string{
+		"": "", train.PrecisionFloat32: "", train.PrecisionTF32: "tf32"} {
+		config, err := train.Config{}.WithDefaults(network)
 		if err != nil {
 			t.Fatal(err)
 		}
+		config.Precision = precision // as a caller may give it, who names the default, too
 		record, err := Record(network, config, train.Sets{}, train.Progress{}, nil)
-		if err != nil || record.TrainingPrecision != precision {
-			t.Errorf("%q: recorded is %q, %v", precision, record.TrainingPrecision, err)
+		if err != nil || record.TrainingPrecision != want {
+			t.Errorf("%q: recorded is %q, %v; want %q", precision, record.TrainingPrecision, err, want)
 		}
 	}
 }

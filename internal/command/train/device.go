@@ -35,8 +35,10 @@ func (o *options) chooseDevice(config train.Config, network *builder.Network) (c
 		return chosen, err
 	}
 	why := chosen.why
-	if missing := cuda.Inspect().Missing; why == "" && o.device != deviceCPU && missing != nil {
-		why = fmt.Sprintf("no CUDA: %s: %s; see doctor", missing.Piece, missing.Reason)
+	if why == "" && o.device != deviceCPU { // which never touches the driver
+		if missing := cuda.Inspect().Missing; missing != nil {
+			why = fmt.Sprintf("no CUDA: %s: %s; see doctor", missing.Piece, missing.Reason)
+		}
 	}
 	if why != "" {
 		why = " (" + why + ")"

@@ -146,7 +146,7 @@ func TestCUDAWithMeasuredPixels(t *testing.T) {
 
 // A run in TF32 says so where it begins and in its folder, learns almost what one in float32 does,
 // and goes on in TF32, which no CPU has.
-func TestTrainInTF32(t *testing.T) {
+func TestTrainInTF32OnCUDA(t *testing.T) {
 	execute := simulated(t)
 	dir := fixture(t)
 	var losses []float64
@@ -179,5 +179,28 @@ func TestTrainInTF32(t *testing.T) {
 	if code, output := execute(resume...); code != cli.ExitOK ||
 		!strings.Contains(output, ", products in tf32,") || !strings.Contains(output, "Epoch [3/3]") {
 		t.Errorf("exit %d: %s", code, output)
+	}
+}
+
+// -device cpu never touches the driver, not even for a run in TF32, which it cannot go on with. The
+// loader tells what it loads.
+func TestDeviceCPULeavesCUDAAlone(t *testing.T) {
+	execute := simulated(t)
+	dir := fixture(t)
+	for _, precision := range []string{"float32", "tf32"} {
+		if code, output := execute(arguments(dir, "-device", "cuda", "-epochs", "1", "-name", precision,
+			"-precision", precision)...); code != cli.ExitOK {
+			t.Fatalf("exit %d: %s", code, output)
+		}
+	}
+	t.Setenv("LD_DEBUG", "files")
+	for _, precision := range []string{"float32", "tf32"} {
+		for device, loads := range map[string]bool{"cpu": false, "auto": true} {
+			_, output := execute("-resume", "-name", precision, "-runs", dir+"/runs", "-epochs", "2",
+				"-test", "none", "-device", device)
+			if strings.Contains(output, os.Getenv(simulator.Variable)) != loads {
+				t.Errorf("%s on %s: the driver is loaded: %t, want %t", precision, device, !loads, loads)
+			}
+		}
 	}
 }

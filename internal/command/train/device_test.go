@@ -2,6 +2,8 @@ package train
 
 import (
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -165,5 +167,25 @@ func TestTF32IsForAGPU(t *testing.T) {
 	if code, out, errs := runTrain(t, arguments(dir, "-precision", "float32", "-epochs",
 		"1")...); code != cli.ExitOK || !strings.Contains(out, "device cpu") {
 		t.Errorf("in float32 exit %d: %s%s", code, out, errs)
+	}
+}
+
+// make gpu-test runs the tests of this package that have CUDA in their names: another one that
+// needs the simulator would be skipped wherever it runs.
+func TestTestsOnTheSimulatorNameCUDA(t *testing.T) {
+	files, err := filepath.Glob("*_gpu_test.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range regexp.MustCompile(`(?m)^func (Test\w+)`).FindAllSubmatch(source, -1) {
+			if name := string(found[1]); !strings.Contains(name, "CUDA") {
+				t.Errorf("%s: make gpu-test does not run %s", file, name)
+			}
+		}
 	}
 }
