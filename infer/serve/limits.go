@@ -37,14 +37,40 @@ func (b *budget) give(n int64) { b.used.Add(-n) }
 type bodyReader struct {
 	limits Limits
 	memory *budget
+	// spaces are of keptBytes each, for bodies to come: what many small tensors take would else be
+	// most of what the garbage collector has to do.
+	spaces sync.Pool
 }
 
 // firstBytes is what is held of a body before it has sent anything: a length that a client says
-// is no reason to allocate it.
-const firstBytes = 32 << 10
+// is no reason to allocate it. One that is longer, by what it says, has keptBytes then, which go
+// round.
+const (
+	firstBytes = 32 << 10
+	keptBytes  = 256 << 10
+)
 
-// read returns a request's body, unpacked. done gives its memory back. The client has
-// Limits.BodyTime for it.
+// space returns empty space for a body that says its length, and one byte more, which shows where
+// it ends; keep hands it back.
+func (b *bodyReader) space(length int64) []byte {
+	if length < firstBytes || b.limits.Body < keptBytes {
+		return nil
+	}
+	if kept, ok := b.spaces.Get().(*[keptBytes]byte); ok {
+		return kept[:0]
+	}
+	return new([keptBytes]byte)[:0]
+}
+
+// keep takes back the space of a body, if it is of those that go round.
+func (b *bodyReader) keep(body []byte) {
+	if cap(body) == keptBytes {
+		b.spaces.Put((*[keptBytes]byte)(body[:keptBytes]))
+	}
+}
+
+// read returns a request's body, unpacked. done gives its memory back: nothing may point into the
+// body then. The client has Limits.BodyTime for it.
 func (b *bodyReader) read(
 	w http.ResponseWriter, r *http.Request,
 ) (body []byte, done func(), err error) {
@@ -94,7 +120,17 @@ func (b *bodyReader) unpack(r *http.Request) (body []byte, done func(), err erro
 			"the Content-Encoding %q is not offered: gzip and deflate are", shorten(coding))
 	}
 	held := int64(0)
-	give := func() { b.memory.give(held) }
+	give := func() {
+		b.memory.give(held)
+		b.keep(body)
+	}
+	if !packed && b.memory.take(keptBytes) {
+		if body = b.space(r.ContentLength); body != nil {
+			held = keptBytes
+		} else {
+			b.memory.give(keptBytes)
+		}
+	}
 	var beyond [1]byte
 	// The space grows with what has come, twice as large each time.
 	for {
@@ -114,7 +150,9 @@ func (b *bodyReader) unpack(r *http.Request) (body []byte, done func(), err erro
 					"the bodies of other requests fill the memory that they may take; try again")
 			}
 			held += more
+			smaller := body
 			body = append(make([]byte, 0, int64(cap(body))+more), body...)
+			b.keep(smaller)
 		}
 		space := body[len(body):cap(body)]
 		if len(space) == 0 {

@@ -45,7 +45,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 		config:      config,
 		inFlight:    &budget{most: int64(config.Limits.Requests)},
 		connections: &budget{most: int64(config.Limits.Connections)},
-		bodies:      &bodyReader{config.Limits, memory},
+		bodies:      &bodyReader{limits: config.Limits, memory: memory},
 		decoders:    make(chan struct{}, runtime.GOMAXPROCS(0)),
 		token:       sha256.Sum256([]byte(config.Token)),
 		watched:     make(chan struct{}),

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"slipway/infer"
 	"slipway/infer/port"
@@ -160,18 +161,30 @@ func readFinite(values []float32, raw []byte, size int, element func([]byte) flo
 }
 
 // readFinite32 is readFinite of float32, which most clients send: a batch of them is much to read,
-// beside what a small network computes.
+// beside what a small network computes. They are copied as they lie, and then looked at.
 func readFinite32(values []float32, raw []byte) (wrong int) {
-	for i := range values {
-		bits := binary.LittleEndian.Uint32(raw)
-		raw = raw[4:]
-		values[i] = math.Float32frombits(bits)
-		if bits&exponentBits == exponentBits {
-			return i
+	if len(values) == 0 {
+		return -1
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), 4*len(values)), raw)
+	if bigEndian() {
+		for i := range values {
+			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
 		}
 	}
-	return -1
+	largest := uint32(0) // of the magnitudes, which are in the order of their bits
+	for _, v := range values {
+		largest = max(largest, math.Float32bits(v)&^signBit)
+	}
+	if largest < exponentBits {
+		return -1
+	}
+	return slices.IndexFunc(values, func(v float32) bool { return !finite(v) })
 }
+
+func bigEndian() bool { return binary.NativeEndian.Uint16([]byte{0, 1}) == 1 }
+
+const signBit = 1 << 31
 
 // exponentBits are all set in a float32 that is not finite.
 const exponentBits = 0x7f800000

@@ -3,13 +3,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"slices"
 	"sync"
@@ -97,11 +95,12 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 
 // load asks until the time is over.
 func (o *options) load(ctx context.Context, body []byte) result {
-	transport := &http.Transport{MaxIdleConnsPerHost: o.connections}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
-	ask := func() error { return o.ask(ctx, client, body) }
-	if err := ask(); err != nil { // also what the server does but once
+	first, err := o.connect(body)
+	if err == nil {
+		err = first.ask() // also what the server does but once
+		first.close()
+	}
+	if err != nil {
 		return result{Failures: 1, Failure: err.Error()}
 	}
 	var mu sync.Mutex
@@ -114,6 +113,15 @@ func (o *options) load(ctx context.Context, body []byte) result {
 	for range o.connections {
 		group.Go(func() {
 			var own []time.Duration
+			c, err := o.connect(body)
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				r.Failures++
+				r.Failure = err.Error()
+				return
+			}
+			defer c.close()
 			for ctx.Err() == nil {
 				due := time.Now()
 				if o.rate > 0 {
@@ -126,7 +134,7 @@ func (o *options) load(ctx context.Context, body []byte) result {
 				if !due.Before(end) {
 					break
 				}
-				if err := ask(); err != nil {
+				if err := c.ask(); err != nil {
 					mu.Lock()
 					r.Failures++
 					r.Failure = err.Error()
@@ -155,25 +163,4 @@ func (r *result) summarise(took []time.Duration, all time.Duration) {
 		return float64(took[int(share*float64(len(took)-1))].Microseconds()) / 1000
 	}
 	r.PerSecond, r.P50, r.P99, r.Max = float64(len(took))/all.Seconds(), at(0.5), at(0.99), at(1)
-}
-
-func (o *options) ask(ctx context.Context, client *http.Client, body []byte) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/octet-stream")
-	if o.raw {
-		request.Header.Set("Inference-Header-Content-Length", "0")
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %.200s", response.Status, text)
-	}
-	return err
 }
