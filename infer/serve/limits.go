@@ -50,12 +50,8 @@ const (
 	keptBytes  = 256 << 10
 )
 
-// space returns empty space for a body that says its length, and one byte more, which shows where
-// it ends; keep hands it back.
-func (b *bodyReader) space(length int64) []byte {
-	if length < firstBytes || b.limits.Body < keptBytes {
-		return nil
-	}
+// space returns empty space of keptBytes for a body; keep takes it back.
+func (b *bodyReader) space() []byte {
 	if kept, ok := b.spaces.Get().(*[keptBytes]byte); ok {
 		return kept[:0]
 	}
@@ -124,12 +120,9 @@ func (b *bodyReader) unpack(r *http.Request) (body []byte, done func(), err erro
 		b.memory.give(held)
 		b.keep(body)
 	}
-	if !packed && b.memory.take(keptBytes) {
-		if body = b.space(r.ContentLength); body != nil {
-			held = keptBytes
-		} else {
-			b.memory.give(keptBytes)
-		}
+	goesRound := !packed && r.ContentLength >= firstBytes && b.limits.Body >= keptBytes
+	if goesRound && b.memory.take(keptBytes) {
+		body, held = b.space(), keptBytes
 	}
 	var beyond [1]byte
 	// The space grows with what has come, twice as large each time.
