@@ -125,16 +125,10 @@ func (b *branches) frame(r *run, in []*Tensor, which int) (frame, bool) {
 		x.Shape[1] != l.packed.Shape[1] {
 		return frame{}, false
 	}
-	if len(own) > 2 && own[2] != nil {
-		bias, ok := own[2].Data.([]float32)
-		if !ok || len(bias) != l.packed.Shape[0] {
-			return frame{}, false
-		}
+	if _, ok := givenBias(own, 2, l.packed.Shape[0]); !ok {
+		return frame{}, false
 	}
-	w := l.window
-	if w.kernel == nil {
-		w.kernel = l.packed.Shape[2:]
-	}
+	w := l.windowFor(l.packed)
 	f, err := b.parts[which].frames.over(r, w, x.Shape[2:])
 	return f, err == nil && slices.Equal(w.kernel, l.packed.Shape[2:]) && f.plain() && f.symmetric()
 }
@@ -167,10 +161,7 @@ func (b *branches) write(r *run, y *Tensor, in []*Tensor, which, first int) erro
 		return err
 	}
 	defer r.release(image)
-	var bias []float32
-	if len(own) > 2 && own[2] != nil {
-		bias = own[2].Data.([]float32)
-	}
+	bias, _ := givenBias(own, 2, filters)
 	to := y.Data.([]float32)
 	return plan.Forward(to[first:len(to)-channels+first+filters], image.Data.([]float32),
 		l.packed.Data.([]float32), l.biasOf(r, bias, filters))

@@ -55,10 +55,7 @@ func (c *chain) config(r *run, x, weight *Tensor) (f kernel.DepthwiseChainConfig
 		project != nil && project.packed.Shape[1] != channels {
 		return f, nil, false
 	}
-	window := middle.window
-	if window.kernel == nil {
-		window.kernel = weight.Shape[2:]
-	}
+	window := middle.windowFor(weight)
 	slide, err := c.frames.over(r, window, x.Shape[2:])
 	if err != nil || !slide.extends() || !slices.Equal(window.kernel, weight.Shape[2:]) {
 		return f, nil, false // the convolutions themselves say what is wrong
@@ -175,13 +172,9 @@ func (c *chain) planned(r *run, in []*Tensor) (y *Tensor, done bool, err error) 
 // bias returns that of a link, zeros where it has none, and false where it is not of so many
 // float32.
 func (c *chain) bias(r *run, in []*Tensor, which, filters int) ([]float32, bool) {
-	l, own := &c.links[which], c.operands(in, which)
-	var given []float32
-	if len(own) > 1 && own[1] != nil {
-		var ok bool
-		if given, ok = own[1].Data.([]float32); !ok || len(given) != filters {
-			return nil, false
-		}
+	given, ok := givenBias(c.operands(in, which), 1, filters)
+	if !ok {
+		return nil, false
 	}
-	return l.biasOf(r, given, filters), true
+	return c.links[which].biasOf(r, given, filters), true
 }

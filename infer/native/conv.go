@@ -115,10 +115,7 @@ func (c *convolution) run(r *run, in []*Tensor) ([]*Tensor, error) {
 		w.Shape[0]%c.group != 0 || bias != nil && len(bias) != w.Shape[0] {
 		return nil, fmt.Errorf("the weight %v, with group %d, is not for the input %v", w, c.group, x)
 	}
-	window := c.window
-	if window.kernel == nil {
-		window.kernel = w.Shape[2:]
-	}
+	window := c.windowFor(w)
 	if !slices.Equal(window.kernel, w.Shape[2:]) {
 		return nil, fmt.Errorf("kernel_shape %v is not that of the weight %v", window.kernel, w)
 	}
@@ -206,6 +203,25 @@ func (c *convolution) pixel(r *run, x, w *Tensor, bias []float32, finishing bool
 		return nil, convolved, err
 	}
 	return y, done, nil
+}
+
+// windowFor returns the window, whose kernel is the weight's where the node does not say it.
+func (c *convolution) windowFor(weight *Tensor) window {
+	w := c.window
+	if w.kernel == nil {
+		w.kernel = weight.Shape[2:]
+	}
+	return w
+}
+
+// givenBias returns an operand that is the bias, nil where it is left out, and false where it is
+// not of so many float32.
+func givenBias(operands []*Tensor, at, filters int) (bias []float32, ok bool) {
+	if at >= len(operands) || operands[at] == nil {
+		return nil, true
+	}
+	bias, ok = operands[at].Data.([]float32)
+	return bias, ok && len(bias) == filters
 }
 
 // biasOf returns the bias, zeros where there is none.

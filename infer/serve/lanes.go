@@ -1,10 +1,6 @@
 package serve
 
-import (
-	"errors"
-
-	"slipway/infer"
-)
+import "slipway/infer"
 
 // A divisible runtime computes several batches at the same time, each in a session of its own.
 // Threads that share a batch wait for each other at every layer; those that have a batch each do
@@ -52,12 +48,4 @@ func shared(of divisible) int {
 		return s.Held()
 	}
 	return 0
-}
-
-func closeRuntimes(runtimes []infer.Runtime) error {
-	var errs []error
-	for _, r := range runtimes {
-		errs = append(errs, r.Close())
-	}
-	return errors.Join(errs...)
 }

@@ -214,7 +214,7 @@ func TestLanesByThreadsAndMemory(t *testing.T) {
 			t.Errorf("%d threads, %d bytes a batch: lanes of %v threads, want %v", test.threads, test.held,
 				got, test.want)
 		}
-		if err := closeRuntimes(lanes); err != nil {
+		if err := closeAll(lanes); err != nil {
 			t.Error(err)
 		}
 		for _, lane := range lanes {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 )
 
@@ -100,10 +101,12 @@ func (l Listening) open(ctx context.Context, config Config) (doors []door, err e
 	return doors, nil
 }
 
-func closeAll(doors []door) error {
+func (d door) Close() error { return d.listener.Close() }
+
+func closeAll[C io.Closer](all []C) error {
 	var errs []error
-	for _, d := range doors {
-		errs = append(errs, d.listener.Close())
+	for _, one := range all {
+		errs = append(errs, one.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -95,7 +95,7 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 	v.references.end = func() {
 		defer l.open.Done()
 		v.batcher.close()
-		if err := errors.Join(closeRuntimes(v.batcher.lanes), v.runtime.Close()); err != nil {
+		if err := errors.Join(closeAll(v.batcher.lanes), v.runtime.Close()); err != nil {
 			l.config.Logger.Error("a model could not be closed", "model", name, "version", number, "error",
 				err)
 		}

@@ -13,7 +13,7 @@ func (b *BatchNorm) divide() error {
 		return fmt.Errorf("kernel: batch normalisation %+v: parts must be equal, and be brought "+
 			"together", *f)
 	}
-	b.block = max(4, normaliseElements/f.Channels&^3)
+	b.block = max(summedRows, normaliseElements/f.Channels/summedRows*summedRows)
 	b.rows = max(b.block, ceil(ceil(b.partRows(), normaliseItems), b.block)*b.block)
 	b.each = ceil(b.partRows(), b.rows)
 	b.items = b.parts * b.each

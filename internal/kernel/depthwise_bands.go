@@ -57,13 +57,13 @@ func NewDepthwiseForward(engine Engine, config DepthwiseConfig, finish Finish) (
 		return nil, err
 	}
 	d := &DepthwiseForward{engine: engine, config: f, finish: finish, height: oh, width: ow}
-	if d.frameWidth() > math.MaxInt32/64/d.ringRows() ||
+	if d.frameWidth() > math.MaxInt32/64/d.config.reach() ||
 		f.Height*f.Width > math.MaxInt32/64/f.Channels || oh*ow > math.MaxInt32/64/f.Channels ||
 		f.Batch > maxElements/max(f.Height*f.Width*f.Channels, oh*ow*f.Channels) {
 		return nil, fmt.Errorf("kernel: depthwise convolution %+v: image or weights too large", f)
 	}
 	ring := func(set *Set) (row, position int) { return d.frameWidth() * set.lanes, set.lanes }
-	if d.pieces, err = f.pieces(engine.Set, finish, d.ringRows(), ring); err != nil {
+	if d.pieces, err = f.pieces(engine.Set, finish, d.config.reach(), ring); err != nil {
 		return nil, err
 	}
 	row := 4 * f.StrideHeight * f.Width * f.Channels
@@ -76,7 +76,7 @@ func NewDepthwiseForward(engine Engine, config DepthwiseConfig, finish Finish) (
 	d.constants = aligned(f.Channels)
 	d.work = make([]apart[depthwiseRing], engine.Pool.Threads())
 	for i := range d.work {
-		d.work[i].own.rows = aligned(d.ringRows() * d.frameWidth() * engine.Set.lanes)
+		d.work[i].own.rows = aligned(d.config.reach() * d.frameWidth() * engine.Set.lanes)
 	}
 	d.task = d.item
 	return d, nil
@@ -86,8 +86,6 @@ func NewDepthwiseForward(engine Engine, config DepthwiseConfig, finish Finish) (
 func (d *DepthwiseForward) frameWidth() int {
 	return d.config.Width + 2*d.config.PaddingWidth + d.config.ExtraWidth
 }
-
-func (d *DepthwiseForward) ringRows() int { return d.config.reach() }
 
 // Output returns the height and width of y.
 func (d *DepthwiseForward) Output() (height, width int) { return d.height, d.width }
@@ -128,7 +126,7 @@ func (d *DepthwiseForward) item(worker, item int) {
 func (d *DepthwiseForward) fetch(image, first, last int) {
 	f := &d.config
 	from := max(first*f.StrideHeight-f.PaddingHeight, 0)
-	to := min((last-1)*f.StrideHeight-f.PaddingHeight+d.ringRows(), f.Height)
+	to := min((last-1)*f.StrideHeight-f.PaddingHeight+d.config.reach(), f.Height)
 	if row := f.Width * f.Channels; from < to {
 		d.engine.Set.ahead(d.x[(image*f.Height+from)*row:(image*f.Height+to)*row], 0, 1)
 	}
@@ -137,7 +135,7 @@ func (d *DepthwiseForward) fetch(image, first, last int) {
 // piece computes rows first to last of a vector of channels.
 func (d *DepthwiseForward) piece(ws *depthwiseRing, p *depthwisePiece, image, first, last int) {
 	f, lanes := &d.config, p.set.lanes
-	a, ring := &ws.args, d.ringRows()
+	a, ring := &ws.args, d.config.reach()
 	*a = depthwiseArgs{
 		X: pointer(ws.rows), XStep: 4 * f.StrideWidth * lanes, W: pointer(d.w[p.channel:]),
 		Count: len(p.taps[0]),

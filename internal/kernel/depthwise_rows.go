@@ -43,8 +43,7 @@ func (w *rowWindow) from(row int) []float32 { return w.memory[(row-w.first)*w.ro
 // normalised if they are to be.
 func (d *Depthwise) fetchX(ws *depthwiseWork, image, first, last int) {
 	f, p := &d.config, &d.x
-	reach := f.DilationHeight*(f.KernelHeight-1) + 1
-	end := (last-1)*f.StrideHeight + reach
+	end := (last-1)*f.StrideHeight + f.reach()
 	for row := ws.x.advance(p, first*f.StrideHeight, end); row < end; row++ {
 		to, h := ws.x.from(row)[:p.row], row-p.top
 		if h < 0 || h >= p.height {

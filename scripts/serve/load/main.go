@@ -113,14 +113,7 @@ func (o *options) load(ctx context.Context, body []byte) result {
 	for range o.connections {
 		group.Go(func() {
 			var own []time.Duration
-			c, err := o.connect(body)
-			if err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				r.Failures++
-				r.Failure = err.Error()
-				return
-			}
+			c := connection{host: first.host, request: first.request}
 			defer c.close()
 			for ctx.Err() == nil {
 				due := time.Now()
