@@ -40,7 +40,6 @@ type DepthwiseChain struct {
 	work            []apart[chainWork]
 	task            func(worker, item int)
 
-	memory           []float32 // of the call in progress, for each thread a part
 	x, y, kernels, z []float32
 }
 
