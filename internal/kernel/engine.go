@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"unsafe"
+
+	"slipway/internal/hugepages"
 )
 
 // Engine is what every plan computes with: a set of loops and the threads to run them on.
@@ -38,7 +40,7 @@ const slack = 64
 // aligned returns n zeroed elements that start on a cache line and may be read slack elements past
 // the end.
 func aligned(n int) []float32 {
-	b := make([]float32, n+slack+16)
+	b := hugepages.Floats(n + slack + 16)
 	skip := 0
 	for uintptr(unsafe.Pointer(&b[skip]))%64 != 0 {
 		skip++

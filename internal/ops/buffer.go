@@ -4,6 +4,8 @@ import (
 	"math"
 
 	"gorgonia.org/tensor"
+
+	"slipway/internal/hugepages"
 )
 
 var nan = float32(math.NaN())
@@ -24,7 +26,7 @@ func (b *buffer) elements() int { return b.shape.TotalSize() }
 // data returns the values.
 func (b *buffer) data() []float32 {
 	if b.values == nil {
-		b.place(make([]float32, b.elements()))
+		b.place(hugepages.Floats(b.elements()))
 	}
 	return b.values
 }

@@ -6,6 +6,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"slipway/internal/hugepages"
 	"slipway/internal/memoryplan"
 )
 
@@ -52,7 +53,7 @@ func PlanMemory(g *gorgonia.ExprGraph, keep gorgonia.Nodes) (*Memory, error) {
 			l.End = last
 		}
 	}
-	arena := make([]float32, memoryplan.Place(all))
+	arena := hugepages.Floats(memoryplan.Place(all))
 	for i, l := range all {
 		end := l.Offset + l.Elements
 		buffers[i].place(arena[l.Offset:end:end])

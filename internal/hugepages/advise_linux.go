@@ -1,0 +1,26 @@
+package hugepages
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+const (
+	pageBytes     = 4 << 10
+	hugePageBytes = 2 << 20
+)
+
+// advise asks for the huge pages that lie in the values as a whole. Where the kernel has none, or
+// is set never to give any, nothing is lost: its refusal is no error.
+func advise(values []float32) {
+	if syscall.Getpagesize() != pageBytes {
+		return // huge pages have another size there, up to 512 MB
+	}
+	whole := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(whole))) % hugePageBytes
+	if uintptr(len(whole)) < skip+hugePageBytes {
+		return
+	}
+	whole = whole[skip:]
+	_ = syscall.Madvise(whole[:len(whole)/hugePageBytes*hugePageBytes], syscall.MADV_HUGEPAGE)
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package hugepages
+
+// advise does nothing: other systems choose the size of pages by themselves.
+func advise([]float32) {}
