@@ -32,8 +32,13 @@ type productArgs struct {
 	left       int            // the assembly's
 	Add        unsafe.Pointer // rows that are added before C is bounded, at the offsets of C's; nil: none
 	Gate       unsafe.Pointer // a gate by which C is multiplied last, see Gate; nil: none
-	Ahead      int            // how far ahead B is brought into the second-level cache, in bytes: what the next call reads
-	Panel      int            // of a pair of panels, how far the second lies from the first
+	// Lines from Fetch to FetchEnd are brought into the second-level cache meanwhile, one with each
+	// step of the sum, FetchStep bytes with each tile of rows, by which Fetch moves on. They are
+	// addresses that nobody reads from.
+	Fetch     uintptr
+	Panel     int // of a pair of panels, how far the second lies from the first
+	FetchEnd  uintptr
+	FetchStep int
 }
 
 // sparseArgs describes sums of scaled blocks: for each bucket, dst[r] += Σ value·src[offset][r]
@@ -209,6 +214,10 @@ type depthwiseArgs struct {
 	Bias      unsafe.Pointer
 	Low, High float32        // bounds of y, NaN kept; a NaN bound does not bound
 	Gate      unsafe.Pointer // a gate by which y is multiplied last, see Gate; nil: none
+	// Lines from Fetch to FetchEnd are brought into the second-level cache meanwhile, FetchEach with
+	// each position, by which Fetch moves on. They are addresses that nobody reads from.
+	Fetch, FetchEnd uintptr
+	FetchEach       int
 }
 
 // depthwiseTap is where a tap's input lies, from a position's first, and where its weights; in
@@ -257,4 +266,6 @@ type depthwiseGradientArgs struct {
 	Dw        unsafe.Pointer
 	DwStep    int
 	scratch   [3]int // the assembly's
+	// Fetch and FetchEnd are as of depthwiseArgs, a line with each position.
+	Fetch, FetchEnd uintptr
 }

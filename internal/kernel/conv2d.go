@@ -92,12 +92,14 @@ type convBlock struct {
 // convWork is a thread's memory.
 type convWork struct {
 	product   productArgs
+	fetching  fetching
 	normalise normaliseArgs
 	sparse    sparseArgs
 	pool      poolArgs
 	gather    gatherArgs
 	images    []float32 // padded copies of some images
 	gradients []float32 // and of their gradients, where ReLU let them through
+	kept      int       // the first image of those, where they are not padded
 	scratch   []float32
 	lists     sparseLists
 }
@@ -340,6 +342,7 @@ func (c *Conv2D) forwardGroup(worker, group int) {
 	image := group * c.images
 	images := min(c.images, c.config.Batch-image)
 	source := c.source(worker, image, images)
+	c.work[worker].own.fetching.begin(c.imagesBehind(c.x, c.sizeImage(), image+images, c.images))
 	for i := range c.blocks {
 		c.forwardBlock(worker, &c.blocks[i], source, image, images, 0, c.columns.count())
 	}
@@ -407,7 +410,9 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 					c.finish.store(a, begin+c.columns.first(panel))
 				}
 			}
+			ws.fetching.ask(a)
 			c.multiply(a, width, pair)
+			ws.fetching.came(a.Fetch, a.FetchEnd)
 		}
 		if pair {
 			panel++

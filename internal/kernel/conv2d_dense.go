@@ -121,6 +121,10 @@ func (d *denseConv2D) reserve(images int) {
 // it is the gradients themselves.
 func (d *denseConv2D) gradients(worker, image, images int) []float32 {
 	c := d.conv
+	if d.keepsGradients() {
+		first := image - c.work[worker].own.kept
+		return c.work[worker].own.gradients[first*d.imageSize : (first+images)*d.imageSize]
+	}
 	if !c.config.ReLU && d.imageSize == c.convHeight*c.convWidth*c.config.Filters {
 		return c.dy[image*d.imageSize : (image+images)*d.imageSize]
 	}
@@ -183,9 +187,10 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 		image := group * d.together
 		images := min(d.together, c.config.Batch-image)
 		if c.asItReads {
-			c.differentiateImages(worker, image, images)
+			d.differentiate(worker, image, images)
 		}
 		source, gradient := c.source(worker, image, images), d.gradientRows(worker, image, images)
+		d.fetchBehind(worker, image+images)
 		for block := split * d.blocks() / d.splits; block < (split+1)*d.blocks()/d.splits; block++ {
 			d.parametersBlock(worker, part, block, images, source, gradient, group == part*groups/d.partials)
 		}
@@ -193,6 +198,47 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 			d.inputImages(worker, image+i, min(d.images, images-i))
 		}
 	}
+}
+
+// differentiate makes the gradient of y of that of some images' normalised values: in the thread's
+// own memory where the products of these images are the only ones to read it, so that it is never
+// written to memory, or in dy.
+func (d *denseConv2D) differentiate(worker, image, images int) {
+	c := d.conv
+	if !d.keepsGradients() {
+		c.differentiateImages(worker, image, images)
+		return
+	}
+	ws := &c.work[worker].own
+	ws.kept = image
+	c.differentiateTo(worker, ws.gradients[:images*d.imageSize], image, images)
+}
+
+// keepsGradients reports whether the thread's own copies of gradients, which are not padded, are
+// those of a normalisation's differentiation.
+func (d *denseConv2D) keepsGradients() bool {
+	c := d.conv
+	return c.asItReads && d.withInput && !c.config.ReLU && c.columns.stored() == c.config.Filters &&
+		d.imageSize == c.convHeight*c.convWidth*c.config.Filters
+}
+
+// fetchBehind has the products of some images fetch what those of the next images read.
+func (d *denseConv2D) fetchBehind(worker, image int) {
+	c := d.conv
+	behind := func(of []float32, size int) []float32 {
+		return c.imagesBehind(of, size, image, d.together)
+	}
+	y := c.y
+	if !c.asItReads {
+		y = nil
+	}
+	size := c.sizeY() / c.config.Batch
+	fetching := &c.work[worker].own.fetching
+	if y == nil {
+		fetching.begin(behind(c.dy, size), behind(c.x, c.sizeImage()))
+		return
+	}
+	fetching.begin(behind(c.dy, size), behind(y, size), behind(c.x, c.sizeImage()))
 }
 
 // gradientRows are some images' gradients with what lies between their rows and between the images,
@@ -207,6 +253,9 @@ type gradientRows struct {
 // gradient.
 func (d *denseConv2D) gradientRows(worker, image, images int) gradientRows {
 	c, f := d.conv, &d.conv.config
+	if d.keepsGradients() {
+		return gradientRows{values: c.work[worker].own.gradients[:images*d.imageSize]}
+	}
 	row := c.convWidth * f.Filters
 	if size := c.convHeight * row; !f.ReLU && c.columns.stored() == f.Filters {
 		return gradientRows{values: c.dy[image*size : (image+images)*size]}
@@ -241,7 +290,10 @@ func (d *denseConv2D) parametersBlock(worker, part, block, images int, source un
 	a.AStep = 4 * f.StrideWidth * f.Channels
 	a.AJump = 4 * (f.StrideHeight*c.rowSize - c.convWidth*f.StrideWidth*f.Channels)
 	a.AGroupJump = 4 * (c.imageSize - c.convHeight*f.StrideHeight*c.rowSize)
+	ws := &c.work[worker].own
+	ws.fetching.ask(a)
 	c.engine.Set.productPanel(a, width)
+	ws.fetching.came(a.Fetch, a.FetchEnd)
 	if tap > 0 || c.db == nil {
 		return
 	}

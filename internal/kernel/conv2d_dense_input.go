@@ -178,7 +178,8 @@ func (d *denseConv2D) inputBlock(worker int, p *phase, block *convBlock, gradien
 	if d.images > 1 {
 		positions = positions / d.images * images
 	}
-	a := &c.work[worker].own.product
+	ws := &c.work[worker].own
+	a := &ws.product
 	depth := len(p.rowTaps) * len(p.columnTaps) * f.Filters
 	for panel := range d.columns.count() {
 		width, first := d.columns.width(panel), d.columns.first(panel)
@@ -193,7 +194,9 @@ func (d *denseConv2D) inputBlock(worker int, p *phase, block *convBlock, gradien
 			if k == 0 {
 				a.Init = pointer(d.columns.zeros)
 			}
+			ws.fetching.ask(a)
 			d.columns.set.productPanel(a, width)
+			ws.fetching.came(a.Fetch, a.FetchEnd)
 		}
 	}
 }

@@ -182,5 +182,12 @@ func (c *Conv2D) differentiateImage(worker, image int) { c.differentiateImages(w
 func (c *Conv2D) differentiateImages(worker, image, images int) {
 	n := c.convHeight * c.convWidth * c.config.Filters
 	from, to := image*n, (image+images)*n
-	c.behind.differentiate(&c.work[worker].own.normalise, c.dy[from:to], c.dy[from:to], c.y[from:to])
+	c.differentiateTo(worker, c.dy[from:to], image, images)
+}
+
+// differentiateTo is differentiateImages to another place.
+func (c *Conv2D) differentiateTo(worker int, to []float32, image, images int) {
+	n := c.convHeight * c.convWidth * c.config.Filters
+	from, end := image*n, (image+images)*n
+	c.behind.differentiate(&c.work[worker].own.normalise, to, c.dy[from:end], c.y[from:end])
 }

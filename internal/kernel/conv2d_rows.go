@@ -15,8 +15,11 @@ func (c *Conv2D) arrange(a *productArgs, aOffsets, cOffsets []int64, panel, part
 		B:    pointer(c.packed[c.columns.first(panel)*c.depth+p.bRow*width:]),
 		Runs: p.runs, Length: p.length, AStep: 4, AJump: p.aJump, BStep: 4 * width,
 		Floor: nan32,
-		Ahead: 4 * p.runs * p.length * width,
 	}
+	// The next call reads the next part's weights, or the next panel's.
+	bytes := uintptr(4 * p.runs * p.length * width)
+	a.Fetch = uintptr(a.B) + bytes
+	a.FetchEnd, a.FetchStep = a.Fetch+bytes, cacheLine*p.runs*p.length
 	if part == 0 {
 		a.Init = pointer(c.bias[c.columns.first(panel):])
 	}

@@ -88,3 +88,10 @@ func (c *Conv2D) unpad(padded []float32, image, images int) {
 		copy(c.dx[(image*f.Height+i)*row:][:row], padded[src:])
 	}
 }
+
+// imagesBehind returns up to so many images of a tensor from one on, of size elements each: none
+// behind the last.
+func (c *Conv2D) imagesBehind(of []float32, size, image, images int) []float32 {
+	first, last := min(image, c.config.Batch), min(image+images, c.config.Batch)
+	return of[first*size : last*size]
+}

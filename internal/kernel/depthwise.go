@@ -83,6 +83,7 @@ type depthwiseWork struct {
 	args         depthwiseArgs
 	gradientArgs depthwiseGradientArgs
 	normalise    normaliseArgs
+	fetching     fetching
 	x, dy        rowWindow
 	y            []float32 // a row of positions of padded channels
 	row          []float32 // of normalised positions
@@ -130,7 +131,7 @@ func NewDepthwise(engine Engine, config DepthwiseConfig) (*Depthwise, error) {
 	}
 	d.bias, d.zeros = aligned(d.channels), aligned(d.channels)
 	d.partials = min(depthwisePartials, f.Batch)
-	d.bandRows = max(depthwiseLeastRows, depthwiseWindowBytes/(4*f.StrideHeight*d.x.row))
+	d.bandRows = depthwiseRows(4 * f.StrideHeight * d.x.row)
 	d.work = make([]apart[depthwiseWork], engine.Pool.Threads())
 	d.forwardTask, d.parametersTask, d.inputTask = d.forwardImage, d.parametersItem, d.inputImage
 	return d, nil
@@ -281,8 +282,10 @@ func (d *Depthwise) forwardImage(worker, image int) {
 	for first := 0; first < d.height; first += d.bandRows {
 		last := min(first+d.bandRows, d.height)
 		d.fetchX(ws, image, first, last)
+		ws.fetching.begin(d.behindX(ws, image))
 		for i := first; i < last; i++ {
 			a := &ws.args
+			a.FetchEach = f.StrideHeight * f.StrideWidth
 			a.X, a.XStep = pointer(ws.x.from(i*f.StrideHeight)), 4*f.StrideWidth*d.channels
 			a.Taps, a.Count, a.Bias = &d.taps[0], len(d.taps), pointer(d.bias)
 			d.row(ws, y[i*row:], d.width, 1)
@@ -298,9 +301,11 @@ func (d *Depthwise) forwardImage(worker, image int) {
 func (d *Depthwise) row(ws *depthwiseWork, to []float32, positions, step int) {
 	a, c := &ws.args, d.config.Channels
 	a.Positions, a.Vectors, a.Low, a.High = positions, d.vectors, nan32, nan32
+	a.Fetch, a.FetchEnd = ws.fetching.next()
 	if d.channels == c {
 		a.Y, a.YStep = pointer(to), 4*step*c
 		d.engine.Set.depthwise((*byte)(unsafe.Pointer(a)))
+		ws.fetching.came(a.Fetch, a.FetchEnd)
 		return
 	}
 	if len(ws.y) < positions*d.channels {
@@ -308,6 +313,7 @@ func (d *Depthwise) row(ws *depthwiseWork, to []float32, positions, step int) {
 	}
 	a.Y, a.YStep = pointer(ws.y), 4*d.channels
 	d.engine.Set.depthwise((*byte)(unsafe.Pointer(a)))
+	ws.fetching.came(a.Fetch, a.FetchEnd)
 	for p := range positions {
 		copy(to[p*step*c:][:c], ws.y[p*d.channels:])
 	}

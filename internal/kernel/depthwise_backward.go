@@ -77,6 +77,9 @@ func (d *Depthwise) backwardImage(worker, image int, sums []float32) {
 		d.fetchDy(ws, image, d.gradient.top+needed, end, d.callDx == nil)
 		if sums != nil {
 			d.fetchX(ws, image, first, last)
+		}
+		d.fetchBehind(ws, image, sums != nil)
+		if sums != nil {
 			d.addParameters(ws, sums, first, last)
 		}
 		if d.callDx == nil {
@@ -116,6 +119,7 @@ func (d *Depthwise) inputRow(ws *depthwiseWork, dx []float32, row int) {
 	for k := range columns {
 		p := &d.phases[row%f.StrideHeight*columns+k]
 		a := &ws.args
+		a.FetchEach = 1
 		a.X, a.XStep = unsafe.Add(dy, p.x), 4*d.channels
 		a.Taps, a.Count, a.Bias = unsafe.SliceData(p.taps), len(p.taps), pointer(d.zeros)
 		d.row(ws, dx[(row*f.Width+p.column)*f.Channels:], p.columns, f.StrideWidth)
@@ -138,7 +142,9 @@ func (d *Depthwise) addParameters(ws *depthwiseWork, sums []float32, first, last
 				Positions: d.width, Vectors: d.vectors,
 				Dw: pointer(sums[tap*d.channels:]), DwStep: 4 * d.channels,
 			}
+			a.Fetch, a.FetchEnd = ws.fetching.next()
 			d.engine.Set.depthwiseGradient((*byte)(unsafe.Pointer(a)))
+			ws.fetching.came(a.Fetch, a.FetchEnd)
 		}
 	}
 	if d.callDb == nil {

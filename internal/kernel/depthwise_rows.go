@@ -1,8 +1,19 @@
 package kernel
 
-// depthwiseWindowBytes is what the rows of a band may take, of x and of dy each, unless
-// depthwiseLeastRows take more.
-const depthwiseWindowBytes = 256 << 10
+// A band of an image is so many rows of y: depthwiseBandFew of them where their rows of x take at
+// most depthwiseBandMost bytes, fewer where they take more, and more where they take less than
+// depthwiseBandLeast. A thread holds the rows of x and of dy that a band reads, and what the next
+// band reads is on its way: all of that stays in the second-level cache.
+const (
+	depthwiseBandFew   = 4
+	depthwiseBandLeast = 64 << 10
+	depthwiseBandMost  = 160 << 10
+)
+
+// depthwiseRows returns how many rows of y a band has, of which each takes so many bytes of x.
+func depthwiseRows(bytes int) int {
+	return max(1, depthwiseBandLeast/bytes, min(depthwiseBandFew, depthwiseBandMost/bytes))
+}
 
 // rowWindow holds the rows of an image in its frame that a band of the image needs, one behind the
 // other. It goes down the image: what the next band needs again is moved up.
@@ -114,4 +125,28 @@ func (d *Depthwise) spread(p *paddedImage, to, from []float32) {
 	for k := range p.width {
 		copy(to[k*d.channels:], from[k*c:(k+1)*c])
 	}
+}
+
+// behindX returns the rows of x that the next band fetches, of this image or the next.
+func (d *Depthwise) behindX(ws *depthwiseWork, image int) []float32 {
+	return d.behindRows(d.callX, &d.x, image, ws.x.last, d.bandRows*d.config.StrideHeight)
+}
+
+// fetchBehind has a band's loops fetch what the next band reads, x only where it does.
+func (d *Depthwise) fetchBehind(ws *depthwiseWork, image int, withX bool) {
+	var x, y []float32
+	if withX {
+		x = d.behindX(ws, image)
+	}
+	if d.differentiates {
+		y = d.behindRows(d.callY, &d.gradient, image, ws.dy.last, d.bandRows)
+	}
+	ws.fetching.begin(d.behindRows(d.callDy, &d.gradient, image, ws.dy.last, d.bandRows), y, x)
+}
+
+// behindRows returns up to so many rows of a tensor's images, behind a row of an image's frame.
+func (d *Depthwise) behindRows(of []float32, p *paddedImage, image, last, rows int) []float32 {
+	row := p.width * d.config.Channels
+	from := (image*p.height + min(max(last-p.top, 0), p.height)) * row
+	return of[min(from, len(of)):min(from+rows*row, len(of))]
 }

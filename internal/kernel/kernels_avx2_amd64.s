@@ -33,22 +33,41 @@ tile:
 	RET
 
 rows6:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate001
-	VMOVUPS (CX), Y0
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y6
-	VMOVAPS Y0, Y8
-	VMOVAPS Y0, Y10
-	VMOVUPS 32(CX), Y1
-	VMOVAPS Y1, Y3
-	VMOVAPS Y1, Y5
-	VMOVAPS Y1, Y7
-	VMOVAPS Y1, Y9
-	VMOVAPS Y1, Y11
-	JMP     start003
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate001
+	VMOVUPS    (CX), Y0
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y0, Y4
+	VMOVAPS    Y0, Y6
+	VMOVAPS    Y0, Y8
+	VMOVAPS    Y0, Y10
+	VMOVUPS    32(CX), Y1
+	VMOVAPS    Y1, Y3
+	VMOVAPS    Y1, Y5
+	VMOVAPS    Y1, Y7
+	VMOVAPS    Y1, Y9
+	VMOVAPS    Y1, Y11
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       40(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start003
 
 accumulate001:
 	MOVQ    136(AX), CX
@@ -112,12 +131,20 @@ start003:
 	MOVQ 40(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R9
-	XORQ R10, R10
 	MOVQ 152(AX), R11
 	MOVQ R11, 176(AX)
-	MOVQ 80(AX), R12
-	MOVQ 96(AX), R13
-	MOVQ 200(AX), R14
+	MOVQ 200(AX), R12
+	MOVQ 224(AX), R10
+	CMPQ R12, 216(AX)
+	JCS  fetching010
+	MOVQ R9, R12
+	XORQ R10, R10
+
+fetching010:
+	ADDQ R10, 200(AX)
+	XORQ R10, R10
+	MOVQ 80(AX), R13
+	MOVQ 96(AX), R14
 
 group004:
 	MOVQ 64(AX), R11
@@ -131,7 +158,7 @@ run005:
 steps006:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
-	PREFETCHT1   (R9)(R14*1)
+	PREFETCHT1   (R12)
 	VBROADCASTSS (DX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
@@ -150,11 +177,11 @@ steps006:
 	VBROADCASTSS (CX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
-	PREFETCHT1   (R9)(R14*1)
+	PREFETCHT1   64(R12)
 	VBROADCASTSS (DX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
@@ -173,11 +200,11 @@ steps006:
 	VBROADCASTSS (CX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
-	PREFETCHT1   (R9)(R14*1)
+	PREFETCHT1   128(R12)
 	VBROADCASTSS (DX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
@@ -196,11 +223,11 @@ steps006:
 	VBROADCASTSS (CX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
-	PREFETCHT1   (R9)(R14*1)
+	PREFETCHT1   192(R12)
 	VBROADCASTSS (DX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
@@ -219,8 +246,9 @@ steps006:
 	VBROADCASTSS (CX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
+	ADDQ         $0x00000100, R12
 	SUBQ         $0x04, R11
 	JGE          steps006
 
@@ -231,7 +259,7 @@ rest008:
 step007:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
-	PREFETCHT1   (R9)(R14*1)
+	PREFETCHT1   (R12)
 	VBROADCASTSS (DX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
@@ -250,8 +278,9 @@ step007:
 	VBROADCASTSS (CX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
+	ADDQ         $0x40, R12
 	DECQ         R11
 	JNZ          step007
 
@@ -266,7 +295,7 @@ end009:
 	JGT    group004
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound010
+	JZ     bound011
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -282,7 +311,7 @@ end009:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R9
 	TESTQ  R9, R9
-	JNZ    partialAdd011
+	JNZ    partialAdd012
 	VADDPS (DX), Y0, Y0
 	VADDPS 32(DX), Y1, Y1
 	VADDPS (BX), Y2, Y2
@@ -295,9 +324,9 @@ end009:
 	VADDPS 32(R8), Y9, Y9
 	VADDPS (CX), Y10, Y10
 	VADDPS 32(CX), Y11, Y11
-	JMP    bound010
+	JMP    bound011
 
-partialAdd011:
+partialAdd012:
 	VMOVUPS    (R9), Y12
 	VMASKMOVPS (DX), Y12, Y13
 	VADDPS     Y13, Y0, Y0
@@ -325,7 +354,7 @@ partialAdd011:
 	VMASKMOVPS 32(CX), Y12, Y12
 	VADDPS     Y12, Y11, Y11
 
-bound010:
+bound011:
 	VBROADCASTSS 112(AX), Y12
 	VMAXPS       Y0, Y12, Y0
 	VMAXPS       Y1, Y12, Y1
@@ -341,7 +370,7 @@ bound010:
 	VMAXPS       Y11, Y12, Y11
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated012
+	JZ           gated013
 	VBROADCASTSS 116(AX), Y12
 	VMINPS       Y0, Y12, Y0
 	VMINPS       Y1, Y12, Y1
@@ -356,10 +385,10 @@ bound010:
 	VMINPS       Y10, Y12, Y10
 	VMINPS       Y11, Y12, Y11
 
-gated012:
+gated013:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished013
+	JZ          finished014
 	VMOVUPS     (CX), Y12
 	VFMADD213PS 32(CX), Y0, Y12
 	VMOVUPS     64(CX), Y13
@@ -445,7 +474,7 @@ gated012:
 	VMINPS      Y12, Y13, Y12
 	VMULPS      Y12, Y11, Y11
 
-finished013:
+finished014:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -461,7 +490,7 @@ finished013:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R9
 	TESTQ   R9, R9
-	JNZ     partialStore014
+	JNZ     partialStore015
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, (BX)
@@ -474,26 +503,26 @@ finished013:
 	VMOVUPS Y9, 32(R8)
 	VMOVUPS Y10, (CX)
 	VMOVUPS Y11, 32(CX)
-	JMP     done015
+	JMP     done016
 
-partialStore014:
+partialStore015:
 	VMOVUPS   (R9), Y12
 	VMOVMSKPS Y12, R10
 	POPCNTL   R10, R10
 	CMPL      R10, $0x08
-	JNE       partial016
+	JNE       partial017
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y2, (BX)
 	VMOVUPS   Y4, (SI)
 	VMOVUPS   Y6, (DI)
 	VMOVUPS   Y8, (R8)
 	VMOVUPS   Y10, (CX)
-	JMP       done019
+	JMP       done020
 
-partial016:
+partial017:
 	XORQ         R11, R11
 	TESTL        $0x00000004, R10
-	JZ           twos017
+	JZ           twos018
 	VMOVUPS      X0, (DX)(R11*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X2, (BX)(R11*1)
@@ -508,9 +537,9 @@ partial016:
 	VEXTRACTF128 $0x01, Y10, X10
 	ADDQ         $0x10, R11
 
-twos017:
+twos018:
 	TESTL     $0x00000002, R10
-	JZ        one018
+	JZ        one019
 	VMOVLPS   X0, (DX)(R11*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X2, (BX)(R11*1)
@@ -525,9 +554,9 @@ twos017:
 	VPERMILPS $0x0e, X10, X10
 	ADDQ      $0x08, R11
 
-one018:
+one019:
 	TESTL  $0x00000001, R10
-	JZ     done019
+	JZ     done020
 	VMOVSS X0, (DX)(R11*1)
 	VMOVSS X2, (BX)(R11*1)
 	VMOVSS X4, (SI)(R11*1)
@@ -535,24 +564,24 @@ one018:
 	VMOVSS X8, (R8)(R11*1)
 	VMOVSS X10, (CX)(R11*1)
 
-done019:
+done020:
 	VMOVUPS   32(R9), Y0
 	VMOVMSKPS Y0, R9
 	POPCNTL   R9, R9
 	CMPL      R9, $0x08
-	JNE       partial020
+	JNE       partial021
 	VMOVUPS   Y1, 32(DX)
 	VMOVUPS   Y3, 32(BX)
 	VMOVUPS   Y5, 32(SI)
 	VMOVUPS   Y7, 32(DI)
 	VMOVUPS   Y9, 32(R8)
 	VMOVUPS   Y11, 32(CX)
-	JMP       done023
+	JMP       done024
 
-partial020:
+partial021:
 	XORQ         R10, R10
 	TESTL        $0x00000004, R9
-	JZ           twos021
+	JZ           twos022
 	VMOVUPS      X1, 32(DX)(R10*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	VMOVUPS      X3, 32(BX)(R10*1)
@@ -567,9 +596,9 @@ partial020:
 	VEXTRACTF128 $0x01, Y11, X11
 	ADDQ         $0x10, R10
 
-twos021:
+twos022:
 	TESTL     $0x00000002, R9
-	JZ        one022
+	JZ        one023
 	VMOVLPS   X1, 32(DX)(R10*1)
 	VPERMILPS $0x0e, X1, X1
 	VMOVLPS   X3, 32(BX)(R10*1)
@@ -584,9 +613,9 @@ twos021:
 	VPERMILPS $0x0e, X11, X11
 	ADDQ      $0x08, R10
 
-one022:
+one023:
 	TESTL  $0x00000001, R9
-	JZ     done023
+	JZ     done024
 	VMOVSS X1, 32(DX)(R10*1)
 	VMOVSS X3, 32(BX)(R10*1)
 	VMOVSS X5, 32(SI)(R10*1)
@@ -594,30 +623,46 @@ one022:
 	VMOVSS X9, 32(R8)(R10*1)
 	VMOVSS X11, 32(CX)(R10*1)
 
-done023:
-done015:
+done024:
+done016:
 	ADDQ $0x00000030, 128(AX)
 	ADDQ $0x00000030, 136(AX)
 	SUBQ $0x00000006, 144(AX)
 	JMP  tile
 
 rows5:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate024
-	VMOVUPS (CX), Y0
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y6
-	VMOVAPS Y0, Y8
-	VMOVUPS 32(CX), Y1
-	VMOVAPS Y1, Y3
-	VMOVAPS Y1, Y5
-	VMOVAPS Y1, Y7
-	VMOVAPS Y1, Y9
-	JMP     start026
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate025
+	VMOVUPS    (CX), Y0
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y0, Y4
+	VMOVAPS    Y0, Y6
+	VMOVAPS    Y0, Y8
+	VMOVUPS    32(CX), Y1
+	VMOVAPS    Y1, Y3
+	VMOVAPS    Y1, Y5
+	VMOVAPS    Y1, Y7
+	VMOVAPS    Y1, Y9
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start027
 
-accumulate024:
+accumulate025:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -631,7 +676,7 @@ accumulate024:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad025
+	JNZ     partialLoad026
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
@@ -642,9 +687,9 @@ accumulate024:
 	VMOVUPS 32(DI), Y7
 	VMOVUPS (CX), Y8
 	VMOVUPS 32(CX), Y9
-	JMP     start026
+	JMP     start027
 
-partialLoad025:
+partialLoad026:
 	VMOVUPS    (R8), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -658,7 +703,7 @@ partialLoad025:
 	VMASKMOVPS 32(DI), Y9, Y7
 	VMASKMOVPS 32(CX), Y9, Y9
 
-start026:
+start027:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -671,26 +716,34 @@ start026:
 	MOVQ 32(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R8
-	XORQ R9, R9
 	MOVQ 152(AX), R10
 	MOVQ R10, 176(AX)
-	MOVQ 80(AX), R11
-	MOVQ 96(AX), R12
-	MOVQ 200(AX), R13
+	MOVQ 200(AX), R11
+	MOVQ 224(AX), R9
+	CMPQ R11, 216(AX)
+	JCS  fetching034
+	MOVQ R8, R11
+	XORQ R9, R9
 
-group027:
+fetching034:
+	ADDQ R9, 200(AX)
+	XORQ R9, R9
+	MOVQ 80(AX), R12
+	MOVQ 96(AX), R13
+
+group028:
 	MOVQ 64(AX), R10
 	MOVQ R10, 120(AX)
 
-run028:
+run029:
 	MOVQ 72(AX), R10
 	SUBQ $0x04, R10
-	JLT  rest031
+	JLT  rest032
 
-steps029:
+steps030:
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
-	PREFETCHT1   (R8)(R13*1)
+	PREFETCHT1   (R11)
 	VBROADCASTSS (DX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
@@ -706,11 +759,11 @@ steps029:
 	VBROADCASTSS (CX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
-	PREFETCHT1   (R8)(R13*1)
+	PREFETCHT1   64(R11)
 	VBROADCASTSS (DX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
@@ -726,11 +779,11 @@ steps029:
 	VBROADCASTSS (CX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
-	PREFETCHT1   (R8)(R13*1)
+	PREFETCHT1   128(R11)
 	VBROADCASTSS (DX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
@@ -746,11 +799,11 @@ steps029:
 	VBROADCASTSS (CX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
-	PREFETCHT1   (R8)(R13*1)
+	PREFETCHT1   192(R11)
 	VBROADCASTSS (DX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
@@ -766,19 +819,20 @@ steps029:
 	VBROADCASTSS (CX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
+	ADDQ         $0x00000100, R11
 	SUBQ         $0x04, R10
-	JGE          steps029
+	JGE          steps030
 
-rest031:
+rest032:
 	ADDQ $0x04, R10
-	JZ   end032
+	JZ   end033
 
-step030:
+step031:
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
-	PREFETCHT1   (R8)(R13*1)
+	PREFETCHT1   (R11)
 	VBROADCASTSS (DX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
@@ -794,23 +848,24 @@ step030:
 	VBROADCASTSS (CX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
+	ADDQ         $0x40, R11
 	DECQ         R10
-	JNZ          step030
+	JNZ          step031
 
-end032:
+end033:
 	ADDQ   88(AX), R9
 	ADDQ   104(AX), R8
 	DECQ   120(AX)
-	JNZ    run028
+	JNZ    run029
 	ADDQ   160(AX), R9
 	ADDQ   168(AX), R8
 	DECQ   176(AX)
-	JGT    group027
+	JGT    group028
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound033
+	JZ     bound035
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -824,7 +879,7 @@ end032:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R8
 	TESTQ  R8, R8
-	JNZ    partialAdd034
+	JNZ    partialAdd036
 	VADDPS (DX), Y0, Y0
 	VADDPS 32(DX), Y1, Y1
 	VADDPS (BX), Y2, Y2
@@ -835,9 +890,9 @@ end032:
 	VADDPS 32(DI), Y7, Y7
 	VADDPS (CX), Y8, Y8
 	VADDPS 32(CX), Y9, Y9
-	JMP    bound033
+	JMP    bound035
 
-partialAdd034:
+partialAdd036:
 	VMOVUPS    (R8), Y10
 	VMASKMOVPS (DX), Y10, Y11
 	VADDPS     Y11, Y0, Y0
@@ -861,7 +916,7 @@ partialAdd034:
 	VMASKMOVPS 32(CX), Y10, Y10
 	VADDPS     Y10, Y9, Y9
 
-bound033:
+bound035:
 	VBROADCASTSS 112(AX), Y10
 	VMAXPS       Y0, Y10, Y0
 	VMAXPS       Y1, Y10, Y1
@@ -875,7 +930,7 @@ bound033:
 	VMAXPS       Y9, Y10, Y9
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated035
+	JZ           gated037
 	VBROADCASTSS 116(AX), Y10
 	VMINPS       Y0, Y10, Y0
 	VMINPS       Y1, Y10, Y1
@@ -888,10 +943,10 @@ bound033:
 	VMINPS       Y8, Y10, Y8
 	VMINPS       Y9, Y10, Y9
 
-gated035:
+gated037:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished036
+	JZ          finished038
 	VMOVUPS     (CX), Y10
 	VFMADD213PS 32(CX), Y0, Y10
 	VMOVUPS     64(CX), Y11
@@ -963,7 +1018,7 @@ gated035:
 	VMINPS      Y10, Y11, Y10
 	VMULPS      Y10, Y9, Y9
 
-finished036:
+finished038:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -977,7 +1032,7 @@ finished036:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore037
+	JNZ     partialStore039
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, (BX)
@@ -988,25 +1043,25 @@ finished036:
 	VMOVUPS Y7, 32(DI)
 	VMOVUPS Y8, (CX)
 	VMOVUPS Y9, 32(CX)
-	JMP     done038
+	JMP     done040
 
-partialStore037:
+partialStore039:
 	VMOVUPS   (AX), Y10
 	VMOVMSKPS Y10, R8
 	POPCNTL   R8, R8
 	CMPL      R8, $0x08
-	JNE       partial039
+	JNE       partial041
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y2, (BX)
 	VMOVUPS   Y4, (SI)
 	VMOVUPS   Y6, (DI)
 	VMOVUPS   Y8, (CX)
-	JMP       done042
+	JMP       done044
 
-partial039:
+partial041:
 	XORQ         R9, R9
 	TESTL        $0x00000004, R8
-	JZ           twos040
+	JZ           twos042
 	VMOVUPS      X0, (DX)(R9*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X2, (BX)(R9*1)
@@ -1019,9 +1074,9 @@ partial039:
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x10, R9
 
-twos040:
+twos042:
 	TESTL     $0x00000002, R8
-	JZ        one041
+	JZ        one043
 	VMOVLPS   X0, (DX)(R9*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X2, (BX)(R9*1)
@@ -1034,32 +1089,32 @@ twos040:
 	VPERMILPS $0x0e, X8, X8
 	ADDQ      $0x08, R9
 
-one041:
+one043:
 	TESTL  $0x00000001, R8
-	JZ     done042
+	JZ     done044
 	VMOVSS X0, (DX)(R9*1)
 	VMOVSS X2, (BX)(R9*1)
 	VMOVSS X4, (SI)(R9*1)
 	VMOVSS X6, (DI)(R9*1)
 	VMOVSS X8, (CX)(R9*1)
 
-done042:
+done044:
 	VMOVUPS   32(AX), Y0
 	VMOVMSKPS Y0, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial043
+	JNE       partial045
 	VMOVUPS   Y1, 32(DX)
 	VMOVUPS   Y3, 32(BX)
 	VMOVUPS   Y5, 32(SI)
 	VMOVUPS   Y7, 32(DI)
 	VMOVUPS   Y9, 32(CX)
-	JMP       done046
+	JMP       done048
 
-partial043:
+partial045:
 	XORQ         R8, R8
 	TESTL        $0x00000004, AX
-	JZ           twos044
+	JZ           twos046
 	VMOVUPS      X1, 32(DX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	VMOVUPS      X3, 32(BX)(R8*1)
@@ -1072,9 +1127,9 @@ partial043:
 	VEXTRACTF128 $0x01, Y9, X9
 	ADDQ         $0x10, R8
 
-twos044:
+twos046:
 	TESTL     $0x00000002, AX
-	JZ        one045
+	JZ        one047
 	VMOVLPS   X1, 32(DX)(R8*1)
 	VPERMILPS $0x0e, X1, X1
 	VMOVLPS   X3, 32(BX)(R8*1)
@@ -1087,35 +1142,48 @@ twos044:
 	VPERMILPS $0x0e, X9, X9
 	ADDQ      $0x08, R8
 
-one045:
+one047:
 	TESTL  $0x00000001, AX
-	JZ     done046
+	JZ     done048
 	VMOVSS X1, 32(DX)(R8*1)
 	VMOVSS X3, 32(BX)(R8*1)
 	VMOVSS X5, 32(SI)(R8*1)
 	VMOVSS X7, 32(DI)(R8*1)
 	VMOVSS X9, 32(CX)(R8*1)
 
-done046:
-done038:
+done048:
+done040:
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate047
-	VMOVUPS (CX), Y0
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y6
-	VMOVUPS 32(CX), Y1
-	VMOVAPS Y1, Y3
-	VMOVAPS Y1, Y5
-	VMOVAPS Y1, Y7
-	JMP     start049
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate049
+	VMOVUPS    (CX), Y0
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y0, Y4
+	VMOVAPS    Y0, Y6
+	VMOVUPS    32(CX), Y1
+	VMOVAPS    Y1, Y3
+	VMOVAPS    Y1, Y5
+	VMOVAPS    Y1, Y7
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start051
 
-accumulate047:
+accumulate049:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1127,7 +1195,7 @@ accumulate047:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad048
+	JNZ     partialLoad050
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
@@ -1136,9 +1204,9 @@ accumulate047:
 	VMOVUPS 32(SI), Y5
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	JMP     start049
+	JMP     start051
 
-partialLoad048:
+partialLoad050:
 	VMOVUPS    (DI), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -1150,7 +1218,7 @@ partialLoad048:
 	VMASKMOVPS 32(SI), Y7, Y5
 	VMASKMOVPS 32(CX), Y7, Y7
 
-start049:
+start051:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1161,26 +1229,34 @@ start049:
 	MOVQ 24(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DI
-	XORQ R8, R8
 	MOVQ 152(AX), R9
 	MOVQ R9, 176(AX)
-	MOVQ 80(AX), R10
-	MOVQ 96(AX), R11
-	MOVQ 200(AX), R12
+	MOVQ 200(AX), R10
+	MOVQ 224(AX), R8
+	CMPQ R10, 216(AX)
+	JCS  fetching058
+	MOVQ DI, R10
+	XORQ R8, R8
 
-group050:
+fetching058:
+	ADDQ R8, 200(AX)
+	XORQ R8, R8
+	MOVQ 80(AX), R11
+	MOVQ 96(AX), R12
+
+group052:
 	MOVQ 64(AX), R9
 	MOVQ R9, 120(AX)
 
-run051:
+run053:
 	MOVQ 72(AX), R9
 	SUBQ $0x04, R9
-	JLT  rest054
+	JLT  rest056
 
-steps052:
+steps054:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
-	PREFETCHT1   (DI)(R12*1)
+	PREFETCHT1   (R10)
 	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
@@ -1193,11 +1269,11 @@ steps052:
 	VBROADCASTSS (CX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
-	PREFETCHT1   (DI)(R12*1)
+	PREFETCHT1   64(R10)
 	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
@@ -1210,11 +1286,11 @@ steps052:
 	VBROADCASTSS (CX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
-	PREFETCHT1   (DI)(R12*1)
+	PREFETCHT1   128(R10)
 	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
@@ -1227,11 +1303,11 @@ steps052:
 	VBROADCASTSS (CX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
-	PREFETCHT1   (DI)(R12*1)
+	PREFETCHT1   192(R10)
 	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
@@ -1244,19 +1320,20 @@ steps052:
 	VBROADCASTSS (CX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
+	ADDQ         $0x00000100, R10
 	SUBQ         $0x04, R9
-	JGE          steps052
+	JGE          steps054
 
-rest054:
+rest056:
 	ADDQ $0x04, R9
-	JZ   end055
+	JZ   end057
 
-step053:
+step055:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
-	PREFETCHT1   (DI)(R12*1)
+	PREFETCHT1   (R10)
 	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
@@ -1269,23 +1346,24 @@ step053:
 	VBROADCASTSS (CX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
+	ADDQ         $0x40, R10
 	DECQ         R9
-	JNZ          step053
+	JNZ          step055
 
-end055:
+end057:
 	ADDQ   88(AX), R8
 	ADDQ   104(AX), DI
 	DECQ   120(AX)
-	JNZ    run051
+	JNZ    run053
 	ADDQ   160(AX), R8
 	ADDQ   168(AX), DI
 	DECQ   176(AX)
-	JGT    group050
+	JGT    group052
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound056
+	JZ     bound059
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -1297,7 +1375,7 @@ end055:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), DI
 	TESTQ  DI, DI
-	JNZ    partialAdd057
+	JNZ    partialAdd060
 	VADDPS (DX), Y0, Y0
 	VADDPS 32(DX), Y1, Y1
 	VADDPS (BX), Y2, Y2
@@ -1306,9 +1384,9 @@ end055:
 	VADDPS 32(SI), Y5, Y5
 	VADDPS (CX), Y6, Y6
 	VADDPS 32(CX), Y7, Y7
-	JMP    bound056
+	JMP    bound059
 
-partialAdd057:
+partialAdd060:
 	VMOVUPS    (DI), Y8
 	VMASKMOVPS (DX), Y8, Y9
 	VADDPS     Y9, Y0, Y0
@@ -1328,7 +1406,7 @@ partialAdd057:
 	VMASKMOVPS 32(CX), Y8, Y8
 	VADDPS     Y8, Y7, Y7
 
-bound056:
+bound059:
 	VBROADCASTSS 112(AX), Y8
 	VMAXPS       Y0, Y8, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -1340,7 +1418,7 @@ bound056:
 	VMAXPS       Y7, Y8, Y7
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated058
+	JZ           gated061
 	VBROADCASTSS 116(AX), Y8
 	VMINPS       Y0, Y8, Y0
 	VMINPS       Y1, Y8, Y1
@@ -1351,10 +1429,10 @@ bound056:
 	VMINPS       Y6, Y8, Y6
 	VMINPS       Y7, Y8, Y7
 
-gated058:
+gated061:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished059
+	JZ          finished062
 	VMOVUPS     (CX), Y8
 	VFMADD213PS 32(CX), Y0, Y8
 	VMOVUPS     64(CX), Y9
@@ -1412,7 +1490,7 @@ gated058:
 	VMINPS      Y8, Y9, Y8
 	VMULPS      Y8, Y7, Y7
 
-finished059:
+finished062:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1424,7 +1502,7 @@ finished059:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore060
+	JNZ     partialStore063
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, (BX)
@@ -1433,24 +1511,24 @@ finished059:
 	VMOVUPS Y5, 32(SI)
 	VMOVUPS Y6, (CX)
 	VMOVUPS Y7, 32(CX)
-	JMP     done061
+	JMP     done064
 
-partialStore060:
+partialStore063:
 	VMOVUPS   (AX), Y8
 	VMOVMSKPS Y8, DI
 	POPCNTL   DI, DI
 	CMPL      DI, $0x08
-	JNE       partial062
+	JNE       partial065
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y2, (BX)
 	VMOVUPS   Y4, (SI)
 	VMOVUPS   Y6, (CX)
-	JMP       done065
+	JMP       done068
 
-partial062:
+partial065:
 	XORQ         R8, R8
 	TESTL        $0x00000004, DI
-	JZ           twos063
+	JZ           twos066
 	VMOVUPS      X0, (DX)(R8*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X2, (BX)(R8*1)
@@ -1461,9 +1539,9 @@ partial062:
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x10, R8
 
-twos063:
+twos066:
 	TESTL     $0x00000002, DI
-	JZ        one064
+	JZ        one067
 	VMOVLPS   X0, (DX)(R8*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X2, (BX)(R8*1)
@@ -1474,30 +1552,30 @@ twos063:
 	VPERMILPS $0x0e, X6, X6
 	ADDQ      $0x08, R8
 
-one064:
+one067:
 	TESTL  $0x00000001, DI
-	JZ     done065
+	JZ     done068
 	VMOVSS X0, (DX)(R8*1)
 	VMOVSS X2, (BX)(R8*1)
 	VMOVSS X4, (SI)(R8*1)
 	VMOVSS X6, (CX)(R8*1)
 
-done065:
+done068:
 	VMOVUPS   32(AX), Y0
 	VMOVMSKPS Y0, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial066
+	JNE       partial069
 	VMOVUPS   Y1, 32(DX)
 	VMOVUPS   Y3, 32(BX)
 	VMOVUPS   Y5, 32(SI)
 	VMOVUPS   Y7, 32(CX)
-	JMP       done069
+	JMP       done072
 
-partial066:
+partial069:
 	XORQ         DI, DI
 	TESTL        $0x00000004, AX
-	JZ           twos067
+	JZ           twos070
 	VMOVUPS      X1, 32(DX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	VMOVUPS      X3, 32(BX)(DI*1)
@@ -1508,9 +1586,9 @@ partial066:
 	VEXTRACTF128 $0x01, Y7, X7
 	ADDQ         $0x10, DI
 
-twos067:
+twos070:
 	TESTL     $0x00000002, AX
-	JZ        one068
+	JZ        one071
 	VMOVLPS   X1, 32(DX)(DI*1)
 	VPERMILPS $0x0e, X1, X1
 	VMOVLPS   X3, 32(BX)(DI*1)
@@ -1521,32 +1599,42 @@ twos067:
 	VPERMILPS $0x0e, X7, X7
 	ADDQ      $0x08, DI
 
-one068:
+one071:
 	TESTL  $0x00000001, AX
-	JZ     done069
+	JZ     done072
 	VMOVSS X1, 32(DX)(DI*1)
 	VMOVSS X3, 32(BX)(DI*1)
 	VMOVSS X5, 32(SI)(DI*1)
 	VMOVSS X7, 32(CX)(DI*1)
 
-done069:
-done061:
+done072:
+done064:
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate070
-	VMOVUPS (CX), Y0
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y4
-	VMOVUPS 32(CX), Y1
-	VMOVAPS Y1, Y3
-	VMOVAPS Y1, Y5
-	JMP     start072
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate073
+	VMOVUPS    (CX), Y0
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y0, Y4
+	VMOVUPS    32(CX), Y1
+	VMOVAPS    Y1, Y3
+	VMOVAPS    Y1, Y5
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start075
 
-accumulate070:
+accumulate073:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1556,16 +1644,16 @@ accumulate070:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad071
+	JNZ     partialLoad074
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
 	VMOVUPS 32(BX), Y3
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	JMP     start072
+	JMP     start075
 
-partialLoad071:
+partialLoad074:
 	VMOVUPS    (SI), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -1575,7 +1663,7 @@ partialLoad071:
 	VMASKMOVPS 32(BX), Y5, Y3
 	VMASKMOVPS 32(CX), Y5, Y5
 
-start072:
+start075:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1584,26 +1672,34 @@ start072:
 	MOVQ 16(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), SI
-	XORQ DI, DI
 	MOVQ 152(AX), R8
 	MOVQ R8, 176(AX)
-	MOVQ 80(AX), R9
-	MOVQ 96(AX), R10
-	MOVQ 200(AX), R11
+	MOVQ 200(AX), R9
+	MOVQ 224(AX), DI
+	CMPQ R9, 216(AX)
+	JCS  fetching082
+	MOVQ SI, R9
+	XORQ DI, DI
 
-group073:
+fetching082:
+	ADDQ DI, 200(AX)
+	XORQ DI, DI
+	MOVQ 80(AX), R10
+	MOVQ 96(AX), R11
+
+group076:
 	MOVQ 64(AX), R8
 	MOVQ R8, 120(AX)
 
-run074:
+run077:
 	MOVQ 72(AX), R8
 	SUBQ $0x04, R8
-	JLT  rest077
+	JLT  rest080
 
-steps075:
+steps078:
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
-	PREFETCHT1   (SI)(R11*1)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
@@ -1613,11 +1709,11 @@ steps075:
 	VBROADCASTSS (CX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
-	PREFETCHT1   (SI)(R11*1)
+	PREFETCHT1   64(R9)
 	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
@@ -1627,11 +1723,11 @@ steps075:
 	VBROADCASTSS (CX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
-	PREFETCHT1   (SI)(R11*1)
+	PREFETCHT1   128(R9)
 	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
@@ -1641,11 +1737,11 @@ steps075:
 	VBROADCASTSS (CX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
-	PREFETCHT1   (SI)(R11*1)
+	PREFETCHT1   192(R9)
 	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
@@ -1655,19 +1751,20 @@ steps075:
 	VBROADCASTSS (CX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
+	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R8
-	JGE          steps075
+	JGE          steps078
 
-rest077:
+rest080:
 	ADDQ $0x04, R8
-	JZ   end078
+	JZ   end081
 
-step076:
+step079:
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
-	PREFETCHT1   (SI)(R11*1)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
@@ -1677,23 +1774,24 @@ step076:
 	VBROADCASTSS (CX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
+	ADDQ         $0x40, R9
 	DECQ         R8
-	JNZ          step076
+	JNZ          step079
 
-end078:
+end081:
 	ADDQ   88(AX), DI
 	ADDQ   104(AX), SI
 	DECQ   120(AX)
-	JNZ    run074
+	JNZ    run077
 	ADDQ   160(AX), DI
 	ADDQ   168(AX), SI
 	DECQ   176(AX)
-	JGT    group073
+	JGT    group076
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound079
+	JZ     bound083
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -1703,16 +1801,16 @@ end078:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), SI
 	TESTQ  SI, SI
-	JNZ    partialAdd080
+	JNZ    partialAdd084
 	VADDPS (DX), Y0, Y0
 	VADDPS 32(DX), Y1, Y1
 	VADDPS (BX), Y2, Y2
 	VADDPS 32(BX), Y3, Y3
 	VADDPS (CX), Y4, Y4
 	VADDPS 32(CX), Y5, Y5
-	JMP    bound079
+	JMP    bound083
 
-partialAdd080:
+partialAdd084:
 	VMOVUPS    (SI), Y6
 	VMASKMOVPS (DX), Y6, Y7
 	VADDPS     Y7, Y0, Y0
@@ -1728,7 +1826,7 @@ partialAdd080:
 	VMASKMOVPS 32(CX), Y6, Y6
 	VADDPS     Y6, Y5, Y5
 
-bound079:
+bound083:
 	VBROADCASTSS 112(AX), Y6
 	VMAXPS       Y0, Y6, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -1738,7 +1836,7 @@ bound079:
 	VMAXPS       Y5, Y6, Y5
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated081
+	JZ           gated085
 	VBROADCASTSS 116(AX), Y6
 	VMINPS       Y0, Y6, Y0
 	VMINPS       Y1, Y6, Y1
@@ -1747,10 +1845,10 @@ bound079:
 	VMINPS       Y4, Y6, Y4
 	VMINPS       Y5, Y6, Y5
 
-gated081:
+gated085:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished082
+	JZ          finished086
 	VMOVUPS     (CX), Y6
 	VFMADD213PS 32(CX), Y0, Y6
 	VMOVUPS     64(CX), Y7
@@ -1794,7 +1892,7 @@ gated081:
 	VMINPS      Y6, Y7, Y6
 	VMULPS      Y6, Y5, Y5
 
-finished082:
+finished086:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1804,30 +1902,30 @@ finished082:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore083
+	JNZ     partialStore087
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, (BX)
 	VMOVUPS Y3, 32(BX)
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
-	JMP     done084
+	JMP     done088
 
-partialStore083:
+partialStore087:
 	VMOVUPS   (AX), Y6
 	VMOVMSKPS Y6, SI
 	POPCNTL   SI, SI
 	CMPL      SI, $0x08
-	JNE       partial085
+	JNE       partial089
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y2, (BX)
 	VMOVUPS   Y4, (CX)
-	JMP       done088
+	JMP       done092
 
-partial085:
+partial089:
 	XORQ         DI, DI
 	TESTL        $0x00000004, SI
-	JZ           twos086
+	JZ           twos090
 	VMOVUPS      X0, (DX)(DI*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X2, (BX)(DI*1)
@@ -1836,9 +1934,9 @@ partial085:
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x10, DI
 
-twos086:
+twos090:
 	TESTL     $0x00000002, SI
-	JZ        one087
+	JZ        one091
 	VMOVLPS   X0, (DX)(DI*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X2, (BX)(DI*1)
@@ -1847,28 +1945,28 @@ twos086:
 	VPERMILPS $0x0e, X4, X4
 	ADDQ      $0x08, DI
 
-one087:
+one091:
 	TESTL  $0x00000001, SI
-	JZ     done088
+	JZ     done092
 	VMOVSS X0, (DX)(DI*1)
 	VMOVSS X2, (BX)(DI*1)
 	VMOVSS X4, (CX)(DI*1)
 
-done088:
+done092:
 	VMOVUPS   32(AX), Y0
 	VMOVMSKPS Y0, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial089
+	JNE       partial093
 	VMOVUPS   Y1, 32(DX)
 	VMOVUPS   Y3, 32(BX)
 	VMOVUPS   Y5, 32(CX)
-	JMP       done092
+	JMP       done096
 
-partial089:
+partial093:
 	XORQ         SI, SI
 	TESTL        $0x00000004, AX
-	JZ           twos090
+	JZ           twos094
 	VMOVUPS      X1, 32(DX)(SI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	VMOVUPS      X3, 32(BX)(SI*1)
@@ -1877,9 +1975,9 @@ partial089:
 	VEXTRACTF128 $0x01, Y5, X5
 	ADDQ         $0x10, SI
 
-twos090:
+twos094:
 	TESTL     $0x00000002, AX
-	JZ        one091
+	JZ        one095
 	VMOVLPS   X1, 32(DX)(SI*1)
 	VPERMILPS $0x0e, X1, X1
 	VMOVLPS   X3, 32(BX)(SI*1)
@@ -1888,29 +1986,36 @@ twos090:
 	VPERMILPS $0x0e, X5, X5
 	ADDQ      $0x08, SI
 
-one091:
+one095:
 	TESTL  $0x00000001, AX
-	JZ     done092
+	JZ     done096
 	VMOVSS X1, 32(DX)(SI*1)
 	VMOVSS X3, 32(BX)(SI*1)
 	VMOVSS X5, 32(CX)(SI*1)
 
-done092:
-done084:
+done096:
+done088:
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate093
-	VMOVUPS (CX), Y0
-	VMOVAPS Y0, Y2
-	VMOVUPS 32(CX), Y1
-	VMOVAPS Y1, Y3
-	JMP     start095
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate097
+	VMOVUPS    (CX), Y0
+	VMOVAPS    Y0, Y2
+	VMOVUPS    32(CX), Y1
+	VMOVAPS    Y1, Y3
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start099
 
-accumulate093:
+accumulate097:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1918,14 +2023,14 @@ accumulate093:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad094
+	JNZ     partialLoad098
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	JMP     start095
+	JMP     start099
 
-partialLoad094:
+partialLoad098:
 	VMOVUPS    (BX), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (CX), Y1, Y2
@@ -1933,108 +2038,118 @@ partialLoad094:
 	VMASKMOVPS 32(DX), Y3, Y1
 	VMASKMOVPS 32(CX), Y3, Y3
 
-start095:
+start099:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), BX
-	XORQ SI, SI
 	MOVQ 152(AX), DI
 	MOVQ DI, 176(AX)
-	MOVQ 80(AX), R8
-	MOVQ 96(AX), R9
-	MOVQ 200(AX), R10
+	MOVQ 200(AX), R8
+	MOVQ 224(AX), SI
+	CMPQ R8, 216(AX)
+	JCS  fetching106
+	MOVQ BX, R8
+	XORQ SI, SI
 
-group096:
+fetching106:
+	ADDQ SI, 200(AX)
+	XORQ SI, SI
+	MOVQ 80(AX), R9
+	MOVQ 96(AX), R10
+
+group100:
 	MOVQ 64(AX), DI
 	MOVQ DI, 120(AX)
 
-run097:
+run101:
 	MOVQ 72(AX), DI
 	SUBQ $0x04, DI
-	JLT  rest100
+	JLT  rest104
 
-steps098:
+steps102:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
-	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   (R8)
 	VBROADCASTSS (DX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
 	VBROADCASTSS (CX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
-	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   64(R8)
 	VBROADCASTSS (DX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
 	VBROADCASTSS (CX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
-	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   128(R8)
 	VBROADCASTSS (DX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
 	VBROADCASTSS (CX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
-	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   192(R8)
 	VBROADCASTSS (DX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
 	VBROADCASTSS (CX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
+	ADDQ         $0x00000100, R8
 	SUBQ         $0x04, DI
-	JGE          steps098
+	JGE          steps102
 
-rest100:
+rest104:
 	ADDQ $0x04, DI
-	JZ   end101
+	JZ   end105
 
-step099:
+step103:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
-	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   (R8)
 	VBROADCASTSS (DX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
 	VBROADCASTSS (CX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
+	ADDQ         $0x40, R8
 	DECQ         DI
-	JNZ          step099
+	JNZ          step103
 
-end101:
+end105:
 	ADDQ   88(AX), SI
 	ADDQ   104(AX), BX
 	DECQ   120(AX)
-	JNZ    run097
+	JNZ    run101
 	ADDQ   160(AX), SI
 	ADDQ   168(AX), BX
 	DECQ   176(AX)
-	JGT    group096
+	JGT    group100
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound102
+	JZ     bound107
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -2042,14 +2157,14 @@ end101:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), BX
 	TESTQ  BX, BX
-	JNZ    partialAdd103
+	JNZ    partialAdd108
 	VADDPS (DX), Y0, Y0
 	VADDPS 32(DX), Y1, Y1
 	VADDPS (CX), Y2, Y2
 	VADDPS 32(CX), Y3, Y3
-	JMP    bound102
+	JMP    bound107
 
-partialAdd103:
+partialAdd108:
 	VMOVUPS    (BX), Y4
 	VMASKMOVPS (DX), Y4, Y5
 	VADDPS     Y5, Y0, Y0
@@ -2061,7 +2176,7 @@ partialAdd103:
 	VMASKMOVPS 32(CX), Y4, Y4
 	VADDPS     Y4, Y3, Y3
 
-bound102:
+bound107:
 	VBROADCASTSS 112(AX), Y4
 	VMAXPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -2069,17 +2184,17 @@ bound102:
 	VMAXPS       Y3, Y4, Y3
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated104
+	JZ           gated109
 	VBROADCASTSS 116(AX), Y4
 	VMINPS       Y0, Y4, Y0
 	VMINPS       Y1, Y4, Y1
 	VMINPS       Y2, Y4, Y2
 	VMINPS       Y3, Y4, Y3
 
-gated104:
+gated109:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished105
+	JZ          finished110
 	VMOVUPS     (CX), Y4
 	VFMADD213PS 32(CX), Y0, Y4
 	VMOVUPS     64(CX), Y5
@@ -2109,7 +2224,7 @@ gated104:
 	VMINPS      Y4, Y5, Y4
 	VMULPS      Y4, Y3, Y3
 
-finished105:
+finished110:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2117,209 +2232,223 @@ finished105:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore106
+	JNZ     partialStore111
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
-	JMP     done107
+	JMP     done112
 
-partialStore106:
+partialStore111:
 	VMOVUPS   (AX), Y4
 	VMOVMSKPS Y4, BX
 	POPCNTL   BX, BX
 	CMPL      BX, $0x08
-	JNE       partial108
+	JNE       partial113
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y2, (CX)
-	JMP       done111
+	JMP       done116
 
-partial108:
+partial113:
 	XORQ         SI, SI
 	TESTL        $0x00000004, BX
-	JZ           twos109
+	JZ           twos114
 	VMOVUPS      X0, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X2, (CX)(SI*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x10, SI
 
-twos109:
+twos114:
 	TESTL     $0x00000002, BX
-	JZ        one110
+	JZ        one115
 	VMOVLPS   X0, (DX)(SI*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X2, (CX)(SI*1)
 	VPERMILPS $0x0e, X2, X2
 	ADDQ      $0x08, SI
 
-one110:
+one115:
 	TESTL  $0x00000001, BX
-	JZ     done111
+	JZ     done116
 	VMOVSS X0, (DX)(SI*1)
 	VMOVSS X2, (CX)(SI*1)
 
-done111:
+done116:
 	VMOVUPS   32(AX), Y0
 	VMOVMSKPS Y0, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial112
+	JNE       partial117
 	VMOVUPS   Y1, 32(DX)
 	VMOVUPS   Y3, 32(CX)
-	JMP       done115
+	JMP       done120
 
-partial112:
+partial117:
 	XORQ         BX, BX
 	TESTL        $0x00000004, AX
-	JZ           twos113
+	JZ           twos118
 	VMOVUPS      X1, 32(DX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	VMOVUPS      X3, 32(CX)(BX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x10, BX
 
-twos113:
+twos118:
 	TESTL     $0x00000002, AX
-	JZ        one114
+	JZ        one119
 	VMOVLPS   X1, 32(DX)(BX*1)
 	VPERMILPS $0x0e, X1, X1
 	VMOVLPS   X3, 32(CX)(BX*1)
 	VPERMILPS $0x0e, X3, X3
 	ADDQ      $0x08, BX
 
-one114:
+one119:
 	TESTL  $0x00000001, AX
-	JZ     done115
+	JZ     done120
 	VMOVSS X1, 32(DX)(BX*1)
 	VMOVSS X3, 32(CX)(BX*1)
 
-done115:
-done107:
+done120:
+done112:
 	VZEROUPPER
 	RET
 
 rows1:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate116
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	JMP     start118
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate121
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	MOVQ       136(AX), CX
+	MOVQ       (CX), CX
+	ADDQ       16(AX), CX
+	PREFETCHT0 (CX)
+	JMP        start123
 
-accumulate116:
+accumulate121:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad117
+	JNZ     partialLoad122
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	JMP     start118
+	JMP     start123
 
-partialLoad117:
+partialLoad122:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS (CX), Y0, Y0
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(CX), Y1, Y1
 
-start118:
+start123:
 	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DX
-	XORQ BX, BX
 	MOVQ 152(AX), SI
 	MOVQ SI, 176(AX)
-	MOVQ 80(AX), DI
-	MOVQ 96(AX), R8
-	MOVQ 200(AX), R9
+	MOVQ 200(AX), DI
+	MOVQ 224(AX), BX
+	CMPQ DI, 216(AX)
+	JCS  fetching130
+	MOVQ DX, DI
+	XORQ BX, BX
 
-group119:
+fetching130:
+	ADDQ BX, 200(AX)
+	XORQ BX, BX
+	MOVQ 80(AX), R8
+	MOVQ 96(AX), R9
+
+group124:
 	MOVQ 64(AX), SI
 	MOVQ SI, 120(AX)
 
-run120:
+run125:
 	MOVQ 72(AX), SI
 	SUBQ $0x04, SI
-	JLT  rest123
+	JLT  rest128
 
-steps121:
+steps126:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
-	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   (DI)
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
-	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   64(DI)
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
-	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   128(DI)
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
-	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   192(DI)
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
+	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, SI
-	JGE          steps121
+	JGE          steps126
 
-rest123:
+rest128:
 	ADDQ $0x04, SI
-	JZ   end124
+	JZ   end129
 
-step122:
+step127:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
-	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   (DI)
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
+	ADDQ         $0x40, DI
 	DECQ         SI
-	JNZ          step122
+	JNZ          step127
 
-end124:
+end129:
 	ADDQ   88(AX), BX
 	ADDQ   104(AX), DX
 	DECQ   120(AX)
-	JNZ    run120
+	JNZ    run125
 	ADDQ   160(AX), BX
 	ADDQ   168(AX), DX
 	DECQ   176(AX)
-	JGT    group119
+	JGT    group124
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound125
+	JZ     bound131
 	MOVQ   136(AX), CX
 	MOVQ   (CX), CX
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), DX
 	TESTQ  DX, DX
-	JNZ    partialAdd126
+	JNZ    partialAdd132
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
-	JMP    bound125
+	JMP    bound131
 
-partialAdd126:
+partialAdd132:
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS (CX), Y2, Y2
 	VADDPS     Y2, Y0, Y0
@@ -2327,21 +2456,21 @@ partialAdd126:
 	VMASKMOVPS 32(CX), Y2, Y2
 	VADDPS     Y2, Y1, Y1
 
-bound125:
+bound131:
 	VBROADCASTSS 112(AX), Y2
 	VMAXPS       Y0, Y2, Y0
 	VMAXPS       Y1, Y2, Y1
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated127
+	JZ           gated133
 	VBROADCASTSS 116(AX), Y2
 	VMINPS       Y0, Y2, Y0
 	VMINPS       Y1, Y2, Y1
 
-gated127:
+gated133:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished128
+	JZ          finished134
 	VMOVUPS     (CX), Y2
 	VFMADD213PS 32(CX), Y0, Y2
 	VMOVUPS     64(CX), Y3
@@ -2357,77 +2486,77 @@ gated127:
 	VMINPS      Y2, Y3, Y2
 	VMULPS      Y2, Y1, Y1
 
-finished128:
+finished134:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore129
+	JNZ     partialStore135
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
-	JMP     done130
+	JMP     done136
 
-partialStore129:
+partialStore135:
 	VMOVUPS   (AX), Y2
 	VMOVMSKPS Y2, DX
 	POPCNTL   DX, DX
 	CMPL      DX, $0x08
-	JNE       partial131
+	JNE       partial137
 	VMOVUPS   Y0, (CX)
-	JMP       done134
+	JMP       done140
 
-partial131:
+partial137:
 	XORQ         BX, BX
 	TESTL        $0x00000004, DX
-	JZ           twos132
+	JZ           twos138
 	VMOVUPS      X0, (CX)(BX*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x10, BX
 
-twos132:
+twos138:
 	TESTL     $0x00000002, DX
-	JZ        one133
+	JZ        one139
 	VMOVLPS   X0, (CX)(BX*1)
 	VPERMILPS $0x0e, X0, X0
 	ADDQ      $0x08, BX
 
-one133:
+one139:
 	TESTL  $0x00000001, DX
-	JZ     done134
+	JZ     done140
 	VMOVSS X0, (CX)(BX*1)
 
-done134:
+done140:
 	VMOVUPS   32(AX), Y0
 	VMOVMSKPS Y0, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial135
+	JNE       partial141
 	VMOVUPS   Y1, 32(CX)
-	JMP       done138
+	JMP       done144
 
-partial135:
+partial141:
 	XORQ         DX, DX
 	TESTL        $0x00000004, AX
-	JZ           twos136
+	JZ           twos142
 	VMOVUPS      X1, 32(CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x10, DX
 
-twos136:
+twos142:
 	TESTL     $0x00000002, AX
-	JZ        one137
+	JZ        one143
 	VMOVLPS   X1, 32(CX)(DX*1)
 	VPERMILPS $0x0e, X1, X1
 	ADDQ      $0x08, DX
 
-one137:
+one143:
 	TESTL  $0x00000001, AX
-	JZ     done138
+	JZ     done144
 	VMOVSS X1, 32(CX)(DX*1)
 
-done138:
-done130:
+done144:
+done136:
 	VZEROUPPER
 	RET
 
@@ -2460,16 +2589,35 @@ tile:
 	RET
 
 rows6:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate001
-	VMOVUPS (CX), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y5
-	JMP     start003
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate001
+	VMOVUPS    (CX), Y0
+	VMOVAPS    Y0, Y1
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y0, Y3
+	VMOVAPS    Y0, Y4
+	VMOVAPS    Y0, Y5
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       40(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start003
 
 accumulate001:
 	MOVQ    136(AX), CX
@@ -2520,12 +2668,20 @@ start003:
 	MOVQ 40(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R9
-	XORQ R10, R10
 	MOVQ 152(AX), R11
 	MOVQ R11, 176(AX)
-	MOVQ 80(AX), R12
-	MOVQ 96(AX), R13
-	MOVQ 200(AX), R14
+	MOVQ 200(AX), R12
+	MOVQ 224(AX), R10
+	CMPQ R12, 216(AX)
+	JCS  fetching010
+	MOVQ R9, R12
+	XORQ R10, R10
+
+fetching010:
+	ADDQ R10, 200(AX)
+	XORQ R10, R10
+	MOVQ 80(AX), R13
+	MOVQ 96(AX), R14
 
 group004:
 	MOVQ 64(AX), R11
@@ -2538,7 +2694,7 @@ run005:
 
 steps006:
 	VMOVUPS      (R9), Y6
-	PREFETCHT1   (R9)(R14*1)
+	PREFETCHT1   (R12)
 	VBROADCASTSS (DX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VBROADCASTSS (BX)(R10*1), Y7
@@ -2551,10 +2707,10 @@ steps006:
 	VFMADD231PS  Y7, Y6, Y4
 	VBROADCASTSS (CX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y5
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Y6
-	PREFETCHT1   (R9)(R14*1)
+	PREFETCHT1   64(R12)
 	VBROADCASTSS (DX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VBROADCASTSS (BX)(R10*1), Y7
@@ -2567,10 +2723,10 @@ steps006:
 	VFMADD231PS  Y7, Y6, Y4
 	VBROADCASTSS (CX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y5
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Y6
-	PREFETCHT1   (R9)(R14*1)
+	PREFETCHT1   128(R12)
 	VBROADCASTSS (DX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VBROADCASTSS (BX)(R10*1), Y7
@@ -2583,10 +2739,10 @@ steps006:
 	VFMADD231PS  Y7, Y6, Y4
 	VBROADCASTSS (CX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y5
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Y6
-	PREFETCHT1   (R9)(R14*1)
+	PREFETCHT1   192(R12)
 	VBROADCASTSS (DX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VBROADCASTSS (BX)(R10*1), Y7
@@ -2599,8 +2755,9 @@ steps006:
 	VFMADD231PS  Y7, Y6, Y4
 	VBROADCASTSS (CX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y5
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
+	ADDQ         $0x00000100, R12
 	SUBQ         $0x04, R11
 	JGE          steps006
 
@@ -2610,7 +2767,7 @@ rest008:
 
 step007:
 	VMOVUPS      (R9), Y6
-	PREFETCHT1   (R9)(R14*1)
+	PREFETCHT1   (R12)
 	VBROADCASTSS (DX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VBROADCASTSS (BX)(R10*1), Y7
@@ -2623,8 +2780,9 @@ step007:
 	VFMADD231PS  Y7, Y6, Y4
 	VBROADCASTSS (CX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y5
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
+	ADDQ         $0x40, R12
 	DECQ         R11
 	JNZ          step007
 
@@ -2639,7 +2797,7 @@ end009:
 	JGT    group004
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound010
+	JZ     bound011
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -2655,16 +2813,16 @@ end009:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R9
 	TESTQ  R9, R9
-	JNZ    partialAdd011
+	JNZ    partialAdd012
 	VADDPS (DX), Y0, Y0
 	VADDPS (BX), Y1, Y1
 	VADDPS (SI), Y2, Y2
 	VADDPS (DI), Y3, Y3
 	VADDPS (R8), Y4, Y4
 	VADDPS (CX), Y5, Y5
-	JMP    bound010
+	JMP    bound011
 
-partialAdd011:
+partialAdd012:
 	VMOVUPS    (R9), Y6
 	VMASKMOVPS (DX), Y6, Y7
 	VADDPS     Y7, Y0, Y0
@@ -2679,7 +2837,7 @@ partialAdd011:
 	VMASKMOVPS (CX), Y6, Y6
 	VADDPS     Y6, Y5, Y5
 
-bound010:
+bound011:
 	VBROADCASTSS 112(AX), Y6
 	VMAXPS       Y0, Y6, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -2689,7 +2847,7 @@ bound010:
 	VMAXPS       Y5, Y6, Y5
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated012
+	JZ           gated013
 	VBROADCASTSS 116(AX), Y6
 	VMINPS       Y0, Y6, Y0
 	VMINPS       Y1, Y6, Y1
@@ -2698,10 +2856,10 @@ bound010:
 	VMINPS       Y4, Y6, Y4
 	VMINPS       Y5, Y6, Y5
 
-gated012:
+gated013:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished013
+	JZ          finished014
 	VMOVUPS     (CX), Y6
 	VFMADD213PS 32(CX), Y0, Y6
 	VMOVUPS     64(CX), Y7
@@ -2745,7 +2903,7 @@ gated012:
 	VMINPS      Y6, Y7, Y6
 	VMULPS      Y6, Y5, Y5
 
-finished013:
+finished014:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2761,33 +2919,33 @@ finished013:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R9
 	TESTQ   R9, R9
-	JNZ     partialStore014
+	JNZ     partialStore015
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, (BX)
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y3, (DI)
 	VMOVUPS Y4, (R8)
 	VMOVUPS Y5, (CX)
-	JMP     done015
+	JMP     done016
 
-partialStore014:
+partialStore015:
 	VMOVUPS   (R9), Y6
 	VMOVMSKPS Y6, R9
 	POPCNTL   R9, R9
 	CMPL      R9, $0x08
-	JNE       partial016
+	JNE       partial017
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y1, (BX)
 	VMOVUPS   Y2, (SI)
 	VMOVUPS   Y3, (DI)
 	VMOVUPS   Y4, (R8)
 	VMOVUPS   Y5, (CX)
-	JMP       done019
+	JMP       done020
 
-partial016:
+partial017:
 	XORQ         R10, R10
 	TESTL        $0x00000004, R9
-	JZ           twos017
+	JZ           twos018
 	VMOVUPS      X0, (DX)(R10*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X1, (BX)(R10*1)
@@ -2802,9 +2960,9 @@ partial016:
 	VEXTRACTF128 $0x01, Y5, X5
 	ADDQ         $0x10, R10
 
-twos017:
+twos018:
 	TESTL     $0x00000002, R9
-	JZ        one018
+	JZ        one019
 	VMOVLPS   X0, (DX)(R10*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X1, (BX)(R10*1)
@@ -2819,9 +2977,9 @@ twos017:
 	VPERMILPS $0x0e, X5, X5
 	ADDQ      $0x08, R10
 
-one018:
+one019:
 	TESTL  $0x00000001, R9
-	JZ     done019
+	JZ     done020
 	VMOVSS X0, (DX)(R10*1)
 	VMOVSS X1, (BX)(R10*1)
 	VMOVSS X2, (SI)(R10*1)
@@ -2829,25 +2987,41 @@ one018:
 	VMOVSS X4, (R8)(R10*1)
 	VMOVSS X5, (CX)(R10*1)
 
-done019:
-done015:
+done020:
+done016:
 	ADDQ $0x00000030, 128(AX)
 	ADDQ $0x00000030, 136(AX)
 	SUBQ $0x00000006, 144(AX)
 	JMP  tile
 
 rows5:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate020
-	VMOVUPS (CX), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y4
-	JMP     start022
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate021
+	VMOVUPS    (CX), Y0
+	VMOVAPS    Y0, Y1
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y0, Y3
+	VMOVAPS    Y0, Y4
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start023
 
-accumulate020:
+accumulate021:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2861,15 +3035,15 @@ accumulate020:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad021
+	JNZ     partialLoad022
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (SI), Y2
 	VMOVUPS (DI), Y3
 	VMOVUPS (CX), Y4
-	JMP     start022
+	JMP     start023
 
-partialLoad021:
+partialLoad022:
 	VMOVUPS    (R8), Y4
 	VMASKMOVPS (DX), Y4, Y0
 	VMASKMOVPS (BX), Y4, Y1
@@ -2877,7 +3051,7 @@ partialLoad021:
 	VMASKMOVPS (DI), Y4, Y3
 	VMASKMOVPS (CX), Y4, Y4
 
-start022:
+start023:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2890,25 +3064,33 @@ start022:
 	MOVQ 32(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R8
-	XORQ R9, R9
 	MOVQ 152(AX), R10
 	MOVQ R10, 176(AX)
-	MOVQ 80(AX), R11
-	MOVQ 96(AX), R12
-	MOVQ 200(AX), R13
+	MOVQ 200(AX), R11
+	MOVQ 224(AX), R9
+	CMPQ R11, 216(AX)
+	JCS  fetching030
+	MOVQ R8, R11
+	XORQ R9, R9
 
-group023:
+fetching030:
+	ADDQ R9, 200(AX)
+	XORQ R9, R9
+	MOVQ 80(AX), R12
+	MOVQ 96(AX), R13
+
+group024:
 	MOVQ 64(AX), R10
 	MOVQ R10, 120(AX)
 
-run024:
+run025:
 	MOVQ 72(AX), R10
 	SUBQ $0x04, R10
-	JLT  rest027
+	JLT  rest028
 
-steps025:
+steps026:
 	VMOVUPS      (R8), Y5
-	PREFETCHT1   (R8)(R13*1)
+	PREFETCHT1   (R11)
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VBROADCASTSS (BX)(R9*1), Y6
@@ -2919,10 +3101,10 @@ steps025:
 	VFMADD231PS  Y6, Y5, Y3
 	VBROADCASTSS (CX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Y5
-	PREFETCHT1   (R8)(R13*1)
+	PREFETCHT1   64(R11)
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VBROADCASTSS (BX)(R9*1), Y6
@@ -2933,10 +3115,10 @@ steps025:
 	VFMADD231PS  Y6, Y5, Y3
 	VBROADCASTSS (CX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Y5
-	PREFETCHT1   (R8)(R13*1)
+	PREFETCHT1   128(R11)
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VBROADCASTSS (BX)(R9*1), Y6
@@ -2947,10 +3129,10 @@ steps025:
 	VFMADD231PS  Y6, Y5, Y3
 	VBROADCASTSS (CX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Y5
-	PREFETCHT1   (R8)(R13*1)
+	PREFETCHT1   192(R11)
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VBROADCASTSS (BX)(R9*1), Y6
@@ -2961,18 +3143,19 @@ steps025:
 	VFMADD231PS  Y6, Y5, Y3
 	VBROADCASTSS (CX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
+	ADDQ         $0x00000100, R11
 	SUBQ         $0x04, R10
-	JGE          steps025
+	JGE          steps026
 
-rest027:
+rest028:
 	ADDQ $0x04, R10
-	JZ   end028
+	JZ   end029
 
-step026:
+step027:
 	VMOVUPS      (R8), Y5
-	PREFETCHT1   (R8)(R13*1)
+	PREFETCHT1   (R11)
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VBROADCASTSS (BX)(R9*1), Y6
@@ -2983,23 +3166,24 @@ step026:
 	VFMADD231PS  Y6, Y5, Y3
 	VBROADCASTSS (CX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
+	ADDQ         $0x40, R11
 	DECQ         R10
-	JNZ          step026
+	JNZ          step027
 
-end028:
+end029:
 	ADDQ   88(AX), R9
 	ADDQ   104(AX), R8
 	DECQ   120(AX)
-	JNZ    run024
+	JNZ    run025
 	ADDQ   160(AX), R9
 	ADDQ   168(AX), R8
 	DECQ   176(AX)
-	JGT    group023
+	JGT    group024
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound029
+	JZ     bound031
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -3013,15 +3197,15 @@ end028:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R8
 	TESTQ  R8, R8
-	JNZ    partialAdd030
+	JNZ    partialAdd032
 	VADDPS (DX), Y0, Y0
 	VADDPS (BX), Y1, Y1
 	VADDPS (SI), Y2, Y2
 	VADDPS (DI), Y3, Y3
 	VADDPS (CX), Y4, Y4
-	JMP    bound029
+	JMP    bound031
 
-partialAdd030:
+partialAdd032:
 	VMOVUPS    (R8), Y5
 	VMASKMOVPS (DX), Y5, Y6
 	VADDPS     Y6, Y0, Y0
@@ -3034,7 +3218,7 @@ partialAdd030:
 	VMASKMOVPS (CX), Y5, Y5
 	VADDPS     Y5, Y4, Y4
 
-bound029:
+bound031:
 	VBROADCASTSS 112(AX), Y5
 	VMAXPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y5, Y1
@@ -3043,7 +3227,7 @@ bound029:
 	VMAXPS       Y4, Y5, Y4
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated031
+	JZ           gated033
 	VBROADCASTSS 116(AX), Y5
 	VMINPS       Y0, Y5, Y0
 	VMINPS       Y1, Y5, Y1
@@ -3051,10 +3235,10 @@ bound029:
 	VMINPS       Y3, Y5, Y3
 	VMINPS       Y4, Y5, Y4
 
-gated031:
+gated033:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished032
+	JZ          finished034
 	VMOVUPS     (CX), Y5
 	VFMADD213PS 32(CX), Y0, Y5
 	VMOVUPS     64(CX), Y6
@@ -3091,7 +3275,7 @@ gated031:
 	VMINPS      Y5, Y6, Y5
 	VMULPS      Y5, Y4, Y4
 
-finished032:
+finished034:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3105,31 +3289,31 @@ finished032:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore033
+	JNZ     partialStore035
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, (BX)
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y3, (DI)
 	VMOVUPS Y4, (CX)
-	JMP     done034
+	JMP     done036
 
-partialStore033:
+partialStore035:
 	VMOVUPS   (AX), Y5
 	VMOVMSKPS Y5, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial035
+	JNE       partial037
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y1, (BX)
 	VMOVUPS   Y2, (SI)
 	VMOVUPS   Y3, (DI)
 	VMOVUPS   Y4, (CX)
-	JMP       done038
+	JMP       done040
 
-partial035:
+partial037:
 	XORQ         R8, R8
 	TESTL        $0x00000004, AX
-	JZ           twos036
+	JZ           twos038
 	VMOVUPS      X0, (DX)(R8*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X1, (BX)(R8*1)
@@ -3142,9 +3326,9 @@ partial035:
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x10, R8
 
-twos036:
+twos038:
 	TESTL     $0x00000002, AX
-	JZ        one037
+	JZ        one039
 	VMOVLPS   X0, (DX)(R8*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X1, (BX)(R8*1)
@@ -3157,31 +3341,44 @@ twos036:
 	VPERMILPS $0x0e, X4, X4
 	ADDQ      $0x08, R8
 
-one037:
+one039:
 	TESTL  $0x00000001, AX
-	JZ     done038
+	JZ     done040
 	VMOVSS X0, (DX)(R8*1)
 	VMOVSS X1, (BX)(R8*1)
 	VMOVSS X2, (SI)(R8*1)
 	VMOVSS X3, (DI)(R8*1)
 	VMOVSS X4, (CX)(R8*1)
 
-done038:
-done034:
+done040:
+done036:
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate039
-	VMOVUPS (CX), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	JMP     start041
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate041
+	VMOVUPS    (CX), Y0
+	VMOVAPS    Y0, Y1
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y0, Y3
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start043
 
-accumulate039:
+accumulate041:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3193,21 +3390,21 @@ accumulate039:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad040
+	JNZ     partialLoad042
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (SI), Y2
 	VMOVUPS (CX), Y3
-	JMP     start041
+	JMP     start043
 
-partialLoad040:
+partialLoad042:
 	VMOVUPS    (DI), Y3
 	VMASKMOVPS (DX), Y3, Y0
 	VMASKMOVPS (BX), Y3, Y1
 	VMASKMOVPS (SI), Y3, Y2
 	VMASKMOVPS (CX), Y3, Y3
 
-start041:
+start043:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -3218,25 +3415,33 @@ start041:
 	MOVQ 24(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DI
-	XORQ R8, R8
 	MOVQ 152(AX), R9
 	MOVQ R9, 176(AX)
-	MOVQ 80(AX), R10
-	MOVQ 96(AX), R11
-	MOVQ 200(AX), R12
+	MOVQ 200(AX), R10
+	MOVQ 224(AX), R8
+	CMPQ R10, 216(AX)
+	JCS  fetching050
+	MOVQ DI, R10
+	XORQ R8, R8
 
-group042:
+fetching050:
+	ADDQ R8, 200(AX)
+	XORQ R8, R8
+	MOVQ 80(AX), R11
+	MOVQ 96(AX), R12
+
+group044:
 	MOVQ 64(AX), R9
 	MOVQ R9, 120(AX)
 
-run043:
+run045:
 	MOVQ 72(AX), R9
 	SUBQ $0x04, R9
-	JLT  rest046
+	JLT  rest048
 
-steps044:
+steps046:
 	VMOVUPS      (DI), Y4
-	PREFETCHT1   (DI)(R12*1)
+	PREFETCHT1   (R10)
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS (BX)(R8*1), Y5
@@ -3245,10 +3450,10 @@ steps044:
 	VFMADD231PS  Y5, Y4, Y2
 	VBROADCASTSS (CX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Y4
-	PREFETCHT1   (DI)(R12*1)
+	PREFETCHT1   64(R10)
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS (BX)(R8*1), Y5
@@ -3257,10 +3462,10 @@ steps044:
 	VFMADD231PS  Y5, Y4, Y2
 	VBROADCASTSS (CX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Y4
-	PREFETCHT1   (DI)(R12*1)
+	PREFETCHT1   128(R10)
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS (BX)(R8*1), Y5
@@ -3269,10 +3474,10 @@ steps044:
 	VFMADD231PS  Y5, Y4, Y2
 	VBROADCASTSS (CX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Y4
-	PREFETCHT1   (DI)(R12*1)
+	PREFETCHT1   192(R10)
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS (BX)(R8*1), Y5
@@ -3281,18 +3486,19 @@ steps044:
 	VFMADD231PS  Y5, Y4, Y2
 	VBROADCASTSS (CX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
+	ADDQ         $0x00000100, R10
 	SUBQ         $0x04, R9
-	JGE          steps044
+	JGE          steps046
 
-rest046:
+rest048:
 	ADDQ $0x04, R9
-	JZ   end047
+	JZ   end049
 
-step045:
+step047:
 	VMOVUPS      (DI), Y4
-	PREFETCHT1   (DI)(R12*1)
+	PREFETCHT1   (R10)
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS (BX)(R8*1), Y5
@@ -3301,23 +3507,24 @@ step045:
 	VFMADD231PS  Y5, Y4, Y2
 	VBROADCASTSS (CX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
+	ADDQ         $0x40, R10
 	DECQ         R9
-	JNZ          step045
+	JNZ          step047
 
-end047:
+end049:
 	ADDQ   88(AX), R8
 	ADDQ   104(AX), DI
 	DECQ   120(AX)
-	JNZ    run043
+	JNZ    run045
 	ADDQ   160(AX), R8
 	ADDQ   168(AX), DI
 	DECQ   176(AX)
-	JGT    group042
+	JGT    group044
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound048
+	JZ     bound051
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -3329,14 +3536,14 @@ end047:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), DI
 	TESTQ  DI, DI
-	JNZ    partialAdd049
+	JNZ    partialAdd052
 	VADDPS (DX), Y0, Y0
 	VADDPS (BX), Y1, Y1
 	VADDPS (SI), Y2, Y2
 	VADDPS (CX), Y3, Y3
-	JMP    bound048
+	JMP    bound051
 
-partialAdd049:
+partialAdd052:
 	VMOVUPS    (DI), Y4
 	VMASKMOVPS (DX), Y4, Y5
 	VADDPS     Y5, Y0, Y0
@@ -3347,7 +3554,7 @@ partialAdd049:
 	VMASKMOVPS (CX), Y4, Y4
 	VADDPS     Y4, Y3, Y3
 
-bound048:
+bound051:
 	VBROADCASTSS 112(AX), Y4
 	VMAXPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -3355,17 +3562,17 @@ bound048:
 	VMAXPS       Y3, Y4, Y3
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated050
+	JZ           gated053
 	VBROADCASTSS 116(AX), Y4
 	VMINPS       Y0, Y4, Y0
 	VMINPS       Y1, Y4, Y1
 	VMINPS       Y2, Y4, Y2
 	VMINPS       Y3, Y4, Y3
 
-gated050:
+gated053:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished051
+	JZ          finished054
 	VMOVUPS     (CX), Y4
 	VFMADD213PS 32(CX), Y0, Y4
 	VMOVUPS     64(CX), Y5
@@ -3395,7 +3602,7 @@ gated050:
 	VMINPS      Y4, Y5, Y4
 	VMULPS      Y4, Y3, Y3
 
-finished051:
+finished054:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3407,29 +3614,29 @@ finished051:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore052
+	JNZ     partialStore055
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, (BX)
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y3, (CX)
-	JMP     done053
+	JMP     done056
 
-partialStore052:
+partialStore055:
 	VMOVUPS   (AX), Y4
 	VMOVMSKPS Y4, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial054
+	JNE       partial057
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y1, (BX)
 	VMOVUPS   Y2, (SI)
 	VMOVUPS   Y3, (CX)
-	JMP       done057
+	JMP       done060
 
-partial054:
+partial057:
 	XORQ         DI, DI
 	TESTL        $0x00000004, AX
-	JZ           twos055
+	JZ           twos058
 	VMOVUPS      X0, (DX)(DI*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X1, (BX)(DI*1)
@@ -3440,9 +3647,9 @@ partial054:
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x10, DI
 
-twos055:
+twos058:
 	TESTL     $0x00000002, AX
-	JZ        one056
+	JZ        one059
 	VMOVLPS   X0, (DX)(DI*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X1, (BX)(DI*1)
@@ -3453,29 +3660,39 @@ twos055:
 	VPERMILPS $0x0e, X3, X3
 	ADDQ      $0x08, DI
 
-one056:
+one059:
 	TESTL  $0x00000001, AX
-	JZ     done057
+	JZ     done060
 	VMOVSS X0, (DX)(DI*1)
 	VMOVSS X1, (BX)(DI*1)
 	VMOVSS X2, (SI)(DI*1)
 	VMOVSS X3, (CX)(DI*1)
 
-done057:
-done053:
+done060:
+done056:
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate058
-	VMOVUPS (CX), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	JMP     start060
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate061
+	VMOVUPS    (CX), Y0
+	VMOVAPS    Y0, Y1
+	VMOVAPS    Y0, Y2
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start063
 
-accumulate058:
+accumulate061:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3485,19 +3702,19 @@ accumulate058:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad059
+	JNZ     partialLoad062
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (CX), Y2
-	JMP     start060
+	JMP     start063
 
-partialLoad059:
+partialLoad062:
 	VMOVUPS    (SI), Y2
 	VMASKMOVPS (DX), Y2, Y0
 	VMASKMOVPS (BX), Y2, Y1
 	VMASKMOVPS (CX), Y2, Y2
 
-start060:
+start063:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -3506,96 +3723,106 @@ start060:
 	MOVQ 16(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), SI
-	XORQ DI, DI
 	MOVQ 152(AX), R8
 	MOVQ R8, 176(AX)
-	MOVQ 80(AX), R9
-	MOVQ 96(AX), R10
-	MOVQ 200(AX), R11
+	MOVQ 200(AX), R9
+	MOVQ 224(AX), DI
+	CMPQ R9, 216(AX)
+	JCS  fetching070
+	MOVQ SI, R9
+	XORQ DI, DI
 
-group061:
+fetching070:
+	ADDQ DI, 200(AX)
+	XORQ DI, DI
+	MOVQ 80(AX), R10
+	MOVQ 96(AX), R11
+
+group064:
 	MOVQ 64(AX), R8
 	MOVQ R8, 120(AX)
 
-run062:
+run065:
 	MOVQ 72(AX), R8
 	SUBQ $0x04, R8
-	JLT  rest065
+	JLT  rest068
 
-steps063:
+steps066:
 	VMOVUPS      (SI), Y3
-	PREFETCHT1   (SI)(R11*1)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VBROADCASTSS (BX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y1
 	VBROADCASTSS (CX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y2
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Y3
-	PREFETCHT1   (SI)(R11*1)
+	PREFETCHT1   64(R9)
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VBROADCASTSS (BX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y1
 	VBROADCASTSS (CX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y2
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Y3
-	PREFETCHT1   (SI)(R11*1)
+	PREFETCHT1   128(R9)
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VBROADCASTSS (BX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y1
 	VBROADCASTSS (CX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y2
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Y3
-	PREFETCHT1   (SI)(R11*1)
+	PREFETCHT1   192(R9)
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VBROADCASTSS (BX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y1
 	VBROADCASTSS (CX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y2
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
+	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R8
-	JGE          steps063
+	JGE          steps066
 
-rest065:
+rest068:
 	ADDQ $0x04, R8
-	JZ   end066
+	JZ   end069
 
-step064:
+step067:
 	VMOVUPS      (SI), Y3
-	PREFETCHT1   (SI)(R11*1)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VBROADCASTSS (BX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y1
 	VBROADCASTSS (CX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y2
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
+	ADDQ         $0x40, R9
 	DECQ         R8
-	JNZ          step064
+	JNZ          step067
 
-end066:
+end069:
 	ADDQ   88(AX), DI
 	ADDQ   104(AX), SI
 	DECQ   120(AX)
-	JNZ    run062
+	JNZ    run065
 	ADDQ   160(AX), DI
 	ADDQ   168(AX), SI
 	DECQ   176(AX)
-	JGT    group061
+	JGT    group064
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound067
+	JZ     bound071
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -3605,13 +3832,13 @@ end066:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), SI
 	TESTQ  SI, SI
-	JNZ    partialAdd068
+	JNZ    partialAdd072
 	VADDPS (DX), Y0, Y0
 	VADDPS (BX), Y1, Y1
 	VADDPS (CX), Y2, Y2
-	JMP    bound067
+	JMP    bound071
 
-partialAdd068:
+partialAdd072:
 	VMOVUPS    (SI), Y3
 	VMASKMOVPS (DX), Y3, Y4
 	VADDPS     Y4, Y0, Y0
@@ -3620,23 +3847,23 @@ partialAdd068:
 	VMASKMOVPS (CX), Y3, Y3
 	VADDPS     Y3, Y2, Y2
 
-bound067:
+bound071:
 	VBROADCASTSS 112(AX), Y3
 	VMAXPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y3, Y1
 	VMAXPS       Y2, Y3, Y2
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated069
+	JZ           gated073
 	VBROADCASTSS 116(AX), Y3
 	VMINPS       Y0, Y3, Y0
 	VMINPS       Y1, Y3, Y1
 	VMINPS       Y2, Y3, Y2
 
-gated069:
+gated073:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished070
+	JZ          finished074
 	VMOVUPS     (CX), Y3
 	VFMADD213PS 32(CX), Y0, Y3
 	VMOVUPS     64(CX), Y4
@@ -3659,7 +3886,7 @@ gated069:
 	VMINPS      Y3, Y4, Y3
 	VMULPS      Y3, Y2, Y2
 
-finished070:
+finished074:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3669,27 +3896,27 @@ finished070:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore071
+	JNZ     partialStore075
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, (BX)
 	VMOVUPS Y2, (CX)
-	JMP     done072
+	JMP     done076
 
-partialStore071:
+partialStore075:
 	VMOVUPS   (AX), Y3
 	VMOVMSKPS Y3, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial073
+	JNE       partial077
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y1, (BX)
 	VMOVUPS   Y2, (CX)
-	JMP       done076
+	JMP       done080
 
-partial073:
+partial077:
 	XORQ         SI, SI
 	TESTL        $0x00000004, AX
-	JZ           twos074
+	JZ           twos078
 	VMOVUPS      X0, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X1, (BX)(SI*1)
@@ -3698,9 +3925,9 @@ partial073:
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x10, SI
 
-twos074:
+twos078:
 	TESTL     $0x00000002, AX
-	JZ        one075
+	JZ        one079
 	VMOVLPS   X0, (DX)(SI*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X1, (BX)(SI*1)
@@ -3709,27 +3936,34 @@ twos074:
 	VPERMILPS $0x0e, X2, X2
 	ADDQ      $0x08, SI
 
-one075:
+one079:
 	TESTL  $0x00000001, AX
-	JZ     done076
+	JZ     done080
 	VMOVSS X0, (DX)(SI*1)
 	VMOVSS X1, (BX)(SI*1)
 	VMOVSS X2, (CX)(SI*1)
 
+done080:
 done076:
-done072:
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate077
-	VMOVUPS (CX), Y0
-	VMOVAPS Y0, Y1
-	JMP     start079
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate081
+	VMOVUPS    (CX), Y0
+	VMOVAPS    Y0, Y1
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start083
 
-accumulate077:
+accumulate081:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3737,103 +3971,113 @@ accumulate077:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad078
+	JNZ     partialLoad082
 	VMOVUPS (DX), Y0
 	VMOVUPS (CX), Y1
-	JMP     start079
+	JMP     start083
 
-partialLoad078:
+partialLoad082:
 	VMOVUPS    (BX), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (CX), Y1, Y1
 
-start079:
+start083:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), BX
-	XORQ SI, SI
 	MOVQ 152(AX), DI
 	MOVQ DI, 176(AX)
-	MOVQ 80(AX), R8
-	MOVQ 96(AX), R9
-	MOVQ 200(AX), R10
+	MOVQ 200(AX), R8
+	MOVQ 224(AX), SI
+	CMPQ R8, 216(AX)
+	JCS  fetching090
+	MOVQ BX, R8
+	XORQ SI, SI
 
-group080:
+fetching090:
+	ADDQ SI, 200(AX)
+	XORQ SI, SI
+	MOVQ 80(AX), R9
+	MOVQ 96(AX), R10
+
+group084:
 	MOVQ 64(AX), DI
 	MOVQ DI, 120(AX)
 
-run081:
+run085:
 	MOVQ 72(AX), DI
 	SUBQ $0x04, DI
-	JLT  rest084
+	JLT  rest088
 
-steps082:
+steps086:
 	VMOVUPS      (BX), Y2
-	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   (R8)
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS (CX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Y2
-	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   64(R8)
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS (CX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Y2
-	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   128(R8)
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS (CX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Y2
-	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   192(R8)
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS (CX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
+	ADDQ         $0x00000100, R8
 	SUBQ         $0x04, DI
-	JGE          steps082
+	JGE          steps086
 
-rest084:
+rest088:
 	ADDQ $0x04, DI
-	JZ   end085
+	JZ   end089
 
-step083:
+step087:
 	VMOVUPS      (BX), Y2
-	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   (R8)
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS (CX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
+	ADDQ         $0x40, R8
 	DECQ         DI
-	JNZ          step083
+	JNZ          step087
 
-end085:
+end089:
 	ADDQ   88(AX), SI
 	ADDQ   104(AX), BX
 	DECQ   120(AX)
-	JNZ    run081
+	JNZ    run085
 	ADDQ   160(AX), SI
 	ADDQ   168(AX), BX
 	DECQ   176(AX)
-	JGT    group080
+	JGT    group084
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound086
+	JZ     bound091
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -3841,33 +4085,33 @@ end085:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), BX
 	TESTQ  BX, BX
-	JNZ    partialAdd087
+	JNZ    partialAdd092
 	VADDPS (DX), Y0, Y0
 	VADDPS (CX), Y1, Y1
-	JMP    bound086
+	JMP    bound091
 
-partialAdd087:
+partialAdd092:
 	VMOVUPS    (BX), Y2
 	VMASKMOVPS (DX), Y2, Y3
 	VADDPS     Y3, Y0, Y0
 	VMASKMOVPS (CX), Y2, Y2
 	VADDPS     Y2, Y1, Y1
 
-bound086:
+bound091:
 	VBROADCASTSS 112(AX), Y2
 	VMAXPS       Y0, Y2, Y0
 	VMAXPS       Y1, Y2, Y1
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated088
+	JZ           gated093
 	VBROADCASTSS 116(AX), Y2
 	VMINPS       Y0, Y2, Y0
 	VMINPS       Y1, Y2, Y1
 
-gated088:
+gated093:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished089
+	JZ          finished094
 	VMOVUPS     (CX), Y2
 	VFMADD213PS 32(CX), Y0, Y2
 	VMOVUPS     64(CX), Y3
@@ -3883,7 +4127,7 @@ gated088:
 	VMINPS      Y2, Y3, Y2
 	VMULPS      Y2, Y1, Y1
 
-finished089:
+finished094:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3891,174 +4135,188 @@ finished089:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore090
+	JNZ     partialStore095
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, (CX)
-	JMP     done091
+	JMP     done096
 
-partialStore090:
+partialStore095:
 	VMOVUPS   (AX), Y2
 	VMOVMSKPS Y2, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial092
+	JNE       partial097
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y1, (CX)
-	JMP       done095
+	JMP       done100
 
-partial092:
+partial097:
 	XORQ         BX, BX
 	TESTL        $0x00000004, AX
-	JZ           twos093
+	JZ           twos098
 	VMOVUPS      X0, (DX)(BX*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X1, (CX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x10, BX
 
-twos093:
+twos098:
 	TESTL     $0x00000002, AX
-	JZ        one094
+	JZ        one099
 	VMOVLPS   X0, (DX)(BX*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X1, (CX)(BX*1)
 	VPERMILPS $0x0e, X1, X1
 	ADDQ      $0x08, BX
 
-one094:
+one099:
 	TESTL  $0x00000001, AX
-	JZ     done095
+	JZ     done100
 	VMOVSS X0, (DX)(BX*1)
 	VMOVSS X1, (CX)(BX*1)
 
-done095:
-done091:
+done100:
+done096:
 	VZEROUPPER
 	RET
 
 rows1:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate096
-	VMOVUPS (CX), Y0
-	JMP     start098
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate101
+	VMOVUPS    (CX), Y0
+	MOVQ       136(AX), CX
+	MOVQ       (CX), CX
+	ADDQ       16(AX), CX
+	PREFETCHT0 (CX)
+	JMP        start103
 
-accumulate096:
+accumulate101:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad097
+	JNZ     partialLoad102
 	VMOVUPS (CX), Y0
-	JMP     start098
+	JMP     start103
 
-partialLoad097:
+partialLoad102:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS (CX), Y0, Y0
 
-start098:
+start103:
 	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DX
-	XORQ BX, BX
 	MOVQ 152(AX), SI
 	MOVQ SI, 176(AX)
-	MOVQ 80(AX), DI
-	MOVQ 96(AX), R8
-	MOVQ 200(AX), R9
+	MOVQ 200(AX), DI
+	MOVQ 224(AX), BX
+	CMPQ DI, 216(AX)
+	JCS  fetching110
+	MOVQ DX, DI
+	XORQ BX, BX
 
-group099:
+fetching110:
+	ADDQ BX, 200(AX)
+	XORQ BX, BX
+	MOVQ 80(AX), R8
+	MOVQ 96(AX), R9
+
+group104:
 	MOVQ 64(AX), SI
 	MOVQ SI, 120(AX)
 
-run100:
+run105:
 	MOVQ 72(AX), SI
 	SUBQ $0x04, SI
-	JLT  rest103
+	JLT  rest108
 
-steps101:
+steps106:
 	VMOVUPS      (DX), Y1
-	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   (DI)
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Y1
-	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   64(DI)
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Y1
-	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   128(DI)
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Y1
-	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   192(DI)
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
+	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, SI
-	JGE          steps101
+	JGE          steps106
 
-rest103:
+rest108:
 	ADDQ $0x04, SI
-	JZ   end104
+	JZ   end109
 
-step102:
+step107:
 	VMOVUPS      (DX), Y1
-	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   (DI)
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
+	ADDQ         $0x40, DI
 	DECQ         SI
-	JNZ          step102
+	JNZ          step107
 
-end104:
+end109:
 	ADDQ   88(AX), BX
 	ADDQ   104(AX), DX
 	DECQ   120(AX)
-	JNZ    run100
+	JNZ    run105
 	ADDQ   160(AX), BX
 	ADDQ   168(AX), DX
 	DECQ   176(AX)
-	JGT    group099
+	JGT    group104
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound105
+	JZ     bound111
 	MOVQ   136(AX), CX
 	MOVQ   (CX), CX
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), DX
 	TESTQ  DX, DX
-	JNZ    partialAdd106
+	JNZ    partialAdd112
 	VADDPS (CX), Y0, Y0
-	JMP    bound105
+	JMP    bound111
 
-partialAdd106:
+partialAdd112:
 	VMOVUPS    (DX), Y1
 	VMASKMOVPS (CX), Y1, Y1
 	VADDPS     Y1, Y0, Y0
 
-bound105:
+bound111:
 	VBROADCASTSS 112(AX), Y1
 	VMAXPS       Y0, Y1, Y0
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated107
+	JZ           gated113
 	VBROADCASTSS 116(AX), Y1
 	VMINPS       Y0, Y1, Y0
 
-gated107:
+gated113:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished108
+	JZ          finished114
 	VMOVUPS     (CX), Y1
 	VFMADD213PS 32(CX), Y0, Y1
 	VMOVUPS     64(CX), Y2
@@ -4067,47 +4325,47 @@ gated107:
 	VMINPS      Y1, Y2, Y1
 	VMULPS      Y1, Y0, Y0
 
-finished108:
+finished114:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore109
+	JNZ     partialStore115
 	VMOVUPS Y0, (CX)
-	JMP     done110
+	JMP     done116
 
-partialStore109:
+partialStore115:
 	VMOVUPS   (AX), Y1
 	VMOVMSKPS Y1, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial111
+	JNE       partial117
 	VMOVUPS   Y0, (CX)
-	JMP       done114
+	JMP       done120
 
-partial111:
+partial117:
 	XORQ         DX, DX
 	TESTL        $0x00000004, AX
-	JZ           twos112
+	JZ           twos118
 	VMOVUPS      X0, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x10, DX
 
-twos112:
+twos118:
 	TESTL     $0x00000002, AX
-	JZ        one113
+	JZ        one119
 	VMOVLPS   X0, (CX)(DX*1)
 	VPERMILPS $0x0e, X0, X0
 	ADDQ      $0x08, DX
 
-one113:
+one119:
 	TESTL  $0x00000001, AX
-	JZ     done114
+	JZ     done120
 	VMOVSS X0, (CX)(DX*1)
 
-done114:
-done110:
+done120:
+done116:
 	VZEROUPPER
 	RET
 
@@ -16554,7 +16812,7 @@ done:
 	RET
 
 // func normaliseForwardAVX2(args *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·normaliseForwardAVX2(SB), NOSPLIT, $0-8
 	MOVQ         args+0(FP), AX
 	MOVQ         24(AX), CX
@@ -16586,6 +16844,7 @@ vector:
 	JLT     rest
 
 two:
+	PREFETCHT0  1024(DI)
 	VMOVUPS     (DI), Y5
 	VSUBPS      Y2, Y5, Y5
 	VMOVAPS     Y4, Y6
@@ -16593,6 +16852,7 @@ two:
 	VMAXPS      Y6, Y0, Y6
 	VMINPS      Y6, Y1, Y6
 	VMOVUPS     Y6, (R9)
+	PREFETCHT0  1024(DI)(CX*1)
 	VMOVUPS     (DI)(CX*1), Y5
 	VSUBPS      Y2, Y5, Y5
 	VMOVAPS     Y4, Y6
@@ -16608,6 +16868,7 @@ two:
 rest:
 	ADDQ        $0x02, R10
 	JZ          done
+	PREFETCHT0  1024(DI)
 	VMOVUPS     (DI), Y5
 	VSUBPS      Y2, Y5, Y5
 	VMOVAPS     Y4, Y2
@@ -16634,7 +16895,7 @@ end:
 	RET
 
 // func normaliseSumAVX2(args *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·normaliseSumAVX2(SB), NOSPLIT, $0-8
 	MOVQ         args+0(FP), AX
 	MOVQ         24(AX), CX
@@ -16668,6 +16929,8 @@ vector:
 	JLT     rest
 
 two:
+	PREFETCHT0  1024(DI)
+	PREFETCHT0  1024(R11)
 	VMOVUPS     (DI), Y5
 	VSUBPS      Y2, Y5, Y5
 	VMOVAPS     Y4, Y6
@@ -16676,6 +16939,8 @@ two:
 	VMAXPS      Y6, Y0, Y6
 	VMINPS      Y6, Y1, Y6
 	VMOVUPS     Y6, (R9)
+	PREFETCHT0  1024(DI)(CX*1)
+	PREFETCHT0  1024(R11)(CX*1)
 	VMOVUPS     (DI)(CX*1), Y5
 	VSUBPS      Y2, Y5, Y5
 	VMOVAPS     Y4, Y6
@@ -16693,6 +16958,8 @@ two:
 rest:
 	ADDQ        $0x02, R12
 	JZ          done
+	PREFETCHT0  1024(DI)
+	PREFETCHT0  1024(R11)
 	VMOVUPS     (DI), Y5
 	VSUBPS      Y2, Y5, Y5
 	VMOVAPS     Y4, Y2
@@ -16721,7 +16988,7 @@ end:
 	RET
 
 // func normaliseGradientAVX2(args *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·normaliseGradientAVX2(SB), NOSPLIT, $0-8
 	MOVQ         args+0(FP), AX
 	MOVQ         24(AX), CX
@@ -16758,6 +17025,8 @@ vector:
 	JLT     rest
 
 two:
+	PREFETCHT0  1024(DI)
+	PREFETCHT0  1024(R11)
 	VMOVUPS     (DI), Y8
 	VSUBPS      Y2, Y8, Y8
 	VMOVUPS     (R11), Y10
@@ -16771,6 +17040,8 @@ two:
 	VFMADD231PS Y6, Y8, Y9
 	VFMADD231PS Y5, Y10, Y9
 	VMOVUPS     Y9, (R9)
+	PREFETCHT0  1024(DI)(CX*1)
+	PREFETCHT0  1024(R11)(CX*1)
 	VMOVUPS     (DI)(CX*1), Y8
 	VSUBPS      Y2, Y8, Y8
 	VMOVUPS     (R11)(CX*1), Y10
@@ -16793,6 +17064,8 @@ two:
 rest:
 	ADDQ        $0x02, R12
 	JZ          done
+	PREFETCHT0  1024(DI)
+	PREFETCHT0  1024(R11)
 	VMOVUPS     (DI), Y8
 	VSUBPS      Y2, Y8, Y8
 	VMOVUPS     (R11), Y2
@@ -16826,7 +17099,7 @@ end:
 	RET
 
 // func depthwiseAVX2(args *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·depthwiseAVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	XORQ CX, CX
@@ -16844,8 +17117,28 @@ vector:
 	MOVQ 56(AX), R11
 
 block8:
-	CMPQ    R11, $0x08
-	JLT     next8
+	CMPQ R11, $0x08
+	JLT  next8
+	MOVQ 96(AX), R12
+	CMPQ R12, 104(AX)
+	JCC  fetched8
+	MOVQ 112(AX), R13
+
+fetch8:
+	PREFETCHT1 (R12)
+	PREFETCHT1 64(R12)
+	PREFETCHT1 128(R12)
+	PREFETCHT1 192(R12)
+	PREFETCHT1 256(R12)
+	PREFETCHT1 320(R12)
+	PREFETCHT1 384(R12)
+	PREFETCHT1 448(R12)
+	ADDQ       $0x00000200, R12
+	DECQ       R13
+	JNZ        fetch8
+	MOVQ       R12, 96(AX)
+
+fetched8:
 	MOVQ    72(AX), R12
 	VMOVUPS (R12)(CX*1), Y0
 	VMOVUPS (R12)(CX*1), Y1
@@ -16958,29 +17251,56 @@ done8:
 	VMULPS       Y8, Y7, Y7
 
 plain8:
-	VMOVUPS Y0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y2, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y3, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y4, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y5, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y6, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y7, (R10)
-	ADDQ    BX, R10
-	LEAQ    (R9)(DX*8), R9
-	SUBQ    $0x08, R11
-	JMP     block8
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y2, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y3, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y4, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y5, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y6, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y7, (R10)
+	ADDQ       BX, R10
+	LEAQ       (R9)(DX*8), R9
+	SUBQ       $0x08, R11
+	JMP        block8
 
 next8:
-	CMPQ    R11, $0x07
-	JLT     next7
+	CMPQ R11, $0x07
+	JLT  next7
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched7
+	MOVQ 112(AX), R12
+
+fetch7:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	PREFETCHT1 256(R11)
+	PREFETCHT1 320(R11)
+	PREFETCHT1 384(R11)
+	ADDQ       $0x000001c0, R11
+	DECQ       R12
+	JNZ        fetch7
+	MOVQ       R11, 96(AX)
+
+fetched7:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Y0
 	VMOVUPS (R11)(CX*1), Y1
@@ -17082,25 +17402,50 @@ done7:
 	VMULPS       Y7, Y6, Y6
 
 plain7:
-	VMOVUPS Y0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y2, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y3, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y4, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y5, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y6, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y2, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y3, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y4, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y5, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y6, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next7:
-	CMPQ    R11, $0x06
-	JLT     next6
+	CMPQ R11, $0x06
+	JLT  next6
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched6
+	MOVQ 112(AX), R12
+
+fetch6:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	PREFETCHT1 256(R11)
+	PREFETCHT1 320(R11)
+	ADDQ       $0x00000180, R11
+	DECQ       R12
+	JNZ        fetch6
+	MOVQ       R11, 96(AX)
+
+fetched6:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Y0
 	VMOVUPS (R11)(CX*1), Y1
@@ -17191,23 +17536,46 @@ done6:
 	VMULPS       Y6, Y5, Y5
 
 plain6:
-	VMOVUPS Y0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y2, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y3, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y4, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y5, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y2, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y3, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y4, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y5, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next6:
-	CMPQ    R11, $0x05
-	JLT     next5
+	CMPQ R11, $0x05
+	JLT  next5
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched5
+	MOVQ 112(AX), R12
+
+fetch5:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	PREFETCHT1 256(R11)
+	ADDQ       $0x00000140, R11
+	DECQ       R12
+	JNZ        fetch5
+	MOVQ       R11, 96(AX)
+
+fetched5:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Y0
 	VMOVUPS (R11)(CX*1), Y1
@@ -17287,21 +17655,42 @@ done5:
 	VMULPS       Y5, Y4, Y4
 
 plain5:
-	VMOVUPS Y0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y2, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y3, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y4, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y2, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y3, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y4, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next5:
-	CMPQ    R11, $0x04
-	JLT     next4
+	CMPQ R11, $0x04
+	JLT  next4
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched4
+	MOVQ 112(AX), R12
+
+fetch4:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	ADDQ       $0x00000100, R11
+	DECQ       R12
+	JNZ        fetch4
+	MOVQ       R11, 96(AX)
+
+fetched4:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Y0
 	VMOVUPS (R11)(CX*1), Y1
@@ -17370,19 +17759,38 @@ done4:
 	VMULPS       Y4, Y3, Y3
 
 plain4:
-	VMOVUPS Y0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y2, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y3, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y2, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y3, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next4:
-	CMPQ    R11, $0x03
-	JLT     next3
+	CMPQ R11, $0x03
+	JLT  next3
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched3
+	MOVQ 112(AX), R12
+
+fetch3:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	ADDQ       $0x000000c0, R11
+	DECQ       R12
+	JNZ        fetch3
+	MOVQ       R11, 96(AX)
+
+fetched3:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Y0
 	VMOVUPS (R11)(CX*1), Y1
@@ -17440,17 +17848,34 @@ done3:
 	VMULPS       Y3, Y2, Y2
 
 plain3:
-	VMOVUPS Y0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y2, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y2, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next3:
-	CMPQ    R11, $0x02
-	JLT     next2
+	CMPQ R11, $0x02
+	JLT  next2
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched2
+	MOVQ 112(AX), R12
+
+fetch2:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	ADDQ       $0x00000080, R11
+	DECQ       R12
+	JNZ        fetch2
+	MOVQ       R11, 96(AX)
+
+fetched2:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Y0
 	VMOVUPS (R11)(CX*1), Y1
@@ -17497,15 +17922,30 @@ done2:
 	VMULPS       Y2, Y1, Y1
 
 plain2:
-	VMOVUPS Y0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Y1, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y1, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next2:
-	CMPQ    R11, $0x01
-	JLT     next1
+	CMPQ R11, $0x01
+	JLT  next1
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched1
+	MOVQ 112(AX), R12
+
+fetch1:
+	PREFETCHT1 (R11)
+	ADDQ       $0x00000040, R11
+	DECQ       R12
+	JNZ        fetch1
+	MOVQ       R11, 96(AX)
+
+fetched1:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Y0
 	MOVQ    24(AX), R12
@@ -17541,8 +17981,9 @@ done1:
 	VMULPS       Y1, Y0, Y0
 
 plain1:
-	VMOVUPS Y0, (R10)
-	ADDQ    BX, R10
+	PREFETCHT0 32(R10)
+	VMOVUPS    Y0, (R10)
+	ADDQ       BX, R10
 
 next1:
 rest:
@@ -17553,7 +17994,7 @@ rest:
 	RET
 
 // func depthwiseGradientAVX2(args *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·depthwiseGradientAVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	XORQ CX, CX
@@ -17612,25 +18053,34 @@ taps8:
 	ADDQ    96(AX), R10
 
 row8:
-	MOVQ 104(AX), R10
-	ADDQ CX, R10
-	MOVQ 112(AX), R11
-	ADDQ CX, R11
-	MOVQ 72(AX), R12
+	MOVQ    104(AX), R11
+	ADDQ    CX, R11
+	MOVQ    112(AX), R12
+	ADDQ    CX, R12
+	MOVQ    128(AX), R13
+	XORQ    R10, R10
+	CMPQ    R13, 136(AX)
+	CMOVQCC R12, R13
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position8:
-	VMOVUPS     (R11), Y8
-	VFMADD231PS (R10), Y8, Y0
-	VFMADD231PS (R10)(DX*1), Y8, Y1
-	VFMADD231PS (R10)(DX*2), Y8, Y2
-	VFMADD231PS (R10)(DI*1), Y8, Y3
-	VFMADD231PS (R10)(DX*4), Y8, Y4
-	VFMADD231PS (R10)(R8*1), Y8, Y5
-	VFMADD231PS (R10)(DI*2), Y8, Y6
-	VFMADD231PS (R10)(R9*1), Y8, Y7
-	ADDQ        BX, R10
-	ADDQ        SI, R11
-	DECQ        R12
+	VMOVUPS     (R12), Y8
+	PREFETCHT1  (R13)
+	ADDQ        $0x40, R13
+	VFMADD231PS (R11), Y8, Y0
+	VFMADD231PS (R11)(DX*1), Y8, Y1
+	VFMADD231PS (R11)(DX*2), Y8, Y2
+	VFMADD231PS (R11)(DI*1), Y8, Y3
+	VFMADD231PS (R11)(DX*4), Y8, Y4
+	VFMADD231PS (R11)(R8*1), Y8, Y5
+	VFMADD231PS (R11)(DI*2), Y8, Y6
+	VFMADD231PS (R11)(R9*1), Y8, Y7
+	ADDQ        BX, R11
+	ADDQ        SI, R12
+	DECQ        R10
 	JNZ         position8
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)
@@ -17687,14 +18137,23 @@ taps7:
 	ADDQ    96(AX), R9
 
 row7:
-	MOVQ 104(AX), R9
-	ADDQ CX, R9
-	MOVQ 112(AX), R10
-	ADDQ CX, R10
-	MOVQ 72(AX), R11
+	MOVQ    104(AX), R9
+	ADDQ    CX, R9
+	MOVQ    112(AX), R11
+	ADDQ    CX, R11
+	MOVQ    128(AX), R12
+	XORQ    R10, R10
+	CMPQ    R12, 136(AX)
+	CMOVQCC R11, R12
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position7:
-	VMOVUPS     (R10), Y7
+	VMOVUPS     (R11), Y7
+	PREFETCHT1  (R12)
+	ADDQ        $0x40, R12
 	VFMADD231PS (R9), Y7, Y0
 	VFMADD231PS (R9)(DX*1), Y7, Y1
 	VFMADD231PS (R9)(DX*2), Y7, Y2
@@ -17703,8 +18162,8 @@ position7:
 	VFMADD231PS (R9)(R8*1), Y7, Y5
 	VFMADD231PS (R9)(DI*2), Y7, Y6
 	ADDQ        BX, R9
-	ADDQ        SI, R10
-	DECQ        R11
+	ADDQ        SI, R11
+	DECQ        R10
 	JNZ         position7
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)
@@ -17757,14 +18216,23 @@ taps6:
 	ADDQ    96(AX), R9
 
 row6:
-	MOVQ 104(AX), R9
-	ADDQ CX, R9
-	MOVQ 112(AX), R10
-	ADDQ CX, R10
-	MOVQ 72(AX), R11
+	MOVQ    104(AX), R9
+	ADDQ    CX, R9
+	MOVQ    112(AX), R11
+	ADDQ    CX, R11
+	MOVQ    128(AX), R12
+	XORQ    R10, R10
+	CMPQ    R12, 136(AX)
+	CMOVQCC R11, R12
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position6:
-	VMOVUPS     (R10), Y6
+	VMOVUPS     (R11), Y6
+	PREFETCHT1  (R12)
+	ADDQ        $0x40, R12
 	VFMADD231PS (R9), Y6, Y0
 	VFMADD231PS (R9)(DX*1), Y6, Y1
 	VFMADD231PS (R9)(DX*2), Y6, Y2
@@ -17772,8 +18240,8 @@ position6:
 	VFMADD231PS (R9)(DX*4), Y6, Y4
 	VFMADD231PS (R9)(R8*1), Y6, Y5
 	ADDQ        BX, R9
-	ADDQ        SI, R10
-	DECQ        R11
+	ADDQ        SI, R11
+	DECQ        R10
 	JNZ         position6
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)
@@ -17822,14 +18290,23 @@ taps5:
 	ADDQ    96(AX), R8
 
 row5:
-	MOVQ 104(AX), R8
-	ADDQ CX, R8
-	MOVQ 112(AX), R9
-	ADDQ CX, R9
-	MOVQ 72(AX), R10
+	MOVQ    104(AX), R8
+	ADDQ    CX, R8
+	MOVQ    112(AX), R9
+	ADDQ    CX, R9
+	MOVQ    128(AX), R11
+	XORQ    R10, R10
+	CMPQ    R11, 136(AX)
+	CMOVQCC R9, R11
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position5:
 	VMOVUPS     (R9), Y5
+	PREFETCHT1  (R11)
+	ADDQ        $0x40, R11
 	VFMADD231PS (R8), Y5, Y0
 	VFMADD231PS (R8)(DX*1), Y5, Y1
 	VFMADD231PS (R8)(DX*2), Y5, Y2
@@ -17882,14 +18359,23 @@ taps4:
 	ADDQ    96(AX), R8
 
 row4:
-	MOVQ 104(AX), R8
-	ADDQ CX, R8
-	MOVQ 112(AX), R9
-	ADDQ CX, R9
-	MOVQ 72(AX), R10
+	MOVQ    104(AX), R8
+	ADDQ    CX, R8
+	MOVQ    112(AX), R9
+	ADDQ    CX, R9
+	MOVQ    128(AX), R11
+	XORQ    R10, R10
+	CMPQ    R11, 136(AX)
+	CMOVQCC R9, R11
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position4:
 	VMOVUPS     (R9), Y4
+	PREFETCHT1  (R11)
+	ADDQ        $0x40, R11
 	VFMADD231PS (R8), Y4, Y0
 	VFMADD231PS (R8)(DX*1), Y4, Y1
 	VFMADD231PS (R8)(DX*2), Y4, Y2
@@ -17937,20 +18423,29 @@ taps3:
 	ADDQ    96(AX), DI
 
 row3:
-	MOVQ 104(AX), DI
-	ADDQ CX, DI
-	MOVQ 112(AX), R8
-	ADDQ CX, R8
-	MOVQ 72(AX), R9
+	MOVQ    104(AX), DI
+	ADDQ    CX, DI
+	MOVQ    112(AX), R8
+	ADDQ    CX, R8
+	MOVQ    128(AX), R9
+	XORQ    R10, R10
+	CMPQ    R9, 136(AX)
+	CMOVQCC R8, R9
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position3:
 	VMOVUPS     (R8), Y3
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
 	VFMADD231PS (DI), Y3, Y0
 	VFMADD231PS (DI)(DX*1), Y3, Y1
 	VFMADD231PS (DI)(DX*2), Y3, Y2
 	ADDQ        BX, DI
 	ADDQ        SI, R8
-	DECQ        R9
+	DECQ        R10
 	JNZ         position3
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)
@@ -17987,19 +18482,28 @@ taps2:
 	ADDQ    96(AX), DI
 
 row2:
-	MOVQ 104(AX), DI
-	ADDQ CX, DI
-	MOVQ 112(AX), R8
-	ADDQ CX, R8
-	MOVQ 72(AX), R9
+	MOVQ    104(AX), DI
+	ADDQ    CX, DI
+	MOVQ    112(AX), R8
+	ADDQ    CX, R8
+	MOVQ    128(AX), R9
+	XORQ    R10, R10
+	CMPQ    R9, 136(AX)
+	CMOVQCC R8, R9
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position2:
 	VMOVUPS     (R8), Y2
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
 	VFMADD231PS (DI), Y2, Y0
 	VFMADD231PS (DI)(DX*1), Y2, Y1
 	ADDQ        BX, DI
 	ADDQ        SI, R8
-	DECQ        R9
+	DECQ        R10
 	JNZ         position2
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)
@@ -18032,18 +18536,27 @@ taps1:
 	ADDQ    96(AX), DX
 
 row1:
-	MOVQ 104(AX), DX
-	ADDQ CX, DX
-	MOVQ 112(AX), DI
-	ADDQ CX, DI
-	MOVQ 72(AX), R8
+	MOVQ    104(AX), DX
+	ADDQ    CX, DX
+	MOVQ    112(AX), DI
+	ADDQ    CX, DI
+	MOVQ    128(AX), R8
+	XORQ    R10, R10
+	CMPQ    R8, 136(AX)
+	CMOVQCC DI, R8
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R9
 
 position1:
 	VMOVUPS     (DI), Y1
+	PREFETCHT1  (R8)
+	ADDQ        $0x40, R8
 	VFMADD231PS (DX), Y1, Y0
 	ADDQ        BX, DX
 	ADDQ        SI, DI
-	DECQ        R8
+	DECQ        R9
 	JNZ         position1
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)

@@ -37,26 +37,59 @@ tile:
 	RET
 
 rows8:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate001
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z8
-	VMOVAPS Z0, Z10
-	VMOVAPS Z0, Z12
-	VMOVAPS Z0, Z14
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z3
-	VMOVAPS Z1, Z5
-	VMOVAPS Z1, Z7
-	VMOVAPS Z1, Z9
-	VMOVAPS Z1, Z11
-	VMOVAPS Z1, Z13
-	VMOVAPS Z1, Z15
-	JMP     start003
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate001
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z0, Z14
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z1, Z11
+	VMOVAPS    Z1, Z13
+	VMOVAPS    Z1, Z15
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       40(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       48(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       56(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        start003
 
 accumulate001:
 	MOVQ    136(AX), CX
@@ -138,12 +171,20 @@ start003:
 	MOVQ 56(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R11
-	XORQ R12, R12
 	MOVQ 152(AX), R13
 	MOVQ R13, 176(AX)
-	MOVQ 80(AX), R14
-	MOVQ 96(AX), R15
-	MOVQ 200(AX), BP
+	MOVQ 200(AX), R14
+	MOVQ 224(AX), R12
+	CMPQ R14, 216(AX)
+	JCS  fetching010
+	MOVQ R11, R14
+	XORQ R12, R12
+
+fetching010:
+	ADDQ R12, 200(AX)
+	XORQ R12, R12
+	MOVQ 80(AX), R15
+	MOVQ 96(AX), BP
 
 group004:
 	MOVQ 64(AX), R13
@@ -157,8 +198,7 @@ run005:
 steps006:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
-	PREFETCHT1   (R11)(BP*1)
-	PREFETCHT1   64(R11)(BP*1)
+	PREFETCHT1   (R14)
 	VBROADCASTSS (DX)(R12*1), Z18
 	VFMADD231PS  Z18, Z16, Z0
 	VFMADD231PS  Z18, Z17, Z1
@@ -183,12 +223,11 @@ steps006:
 	VBROADCASTSS (CX)(R12*1), Z18
 	VFMADD231PS  Z18, Z16, Z14
 	VFMADD231PS  Z18, Z17, Z15
-	ADDQ         R14, R12
-	ADDQ         R15, R11
+	ADDQ         R15, R12
+	ADDQ         BP, R11
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
-	PREFETCHT1   (R11)(BP*1)
-	PREFETCHT1   64(R11)(BP*1)
+	PREFETCHT1   64(R14)
 	VBROADCASTSS (DX)(R12*1), Z18
 	VFMADD231PS  Z18, Z16, Z0
 	VFMADD231PS  Z18, Z17, Z1
@@ -213,12 +252,11 @@ steps006:
 	VBROADCASTSS (CX)(R12*1), Z18
 	VFMADD231PS  Z18, Z16, Z14
 	VFMADD231PS  Z18, Z17, Z15
-	ADDQ         R14, R12
-	ADDQ         R15, R11
+	ADDQ         R15, R12
+	ADDQ         BP, R11
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
-	PREFETCHT1   (R11)(BP*1)
-	PREFETCHT1   64(R11)(BP*1)
+	PREFETCHT1   128(R14)
 	VBROADCASTSS (DX)(R12*1), Z18
 	VFMADD231PS  Z18, Z16, Z0
 	VFMADD231PS  Z18, Z17, Z1
@@ -243,12 +281,11 @@ steps006:
 	VBROADCASTSS (CX)(R12*1), Z18
 	VFMADD231PS  Z18, Z16, Z14
 	VFMADD231PS  Z18, Z17, Z15
-	ADDQ         R14, R12
-	ADDQ         R15, R11
+	ADDQ         R15, R12
+	ADDQ         BP, R11
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
-	PREFETCHT1   (R11)(BP*1)
-	PREFETCHT1   64(R11)(BP*1)
+	PREFETCHT1   192(R14)
 	VBROADCASTSS (DX)(R12*1), Z18
 	VFMADD231PS  Z18, Z16, Z0
 	VFMADD231PS  Z18, Z17, Z1
@@ -273,8 +310,9 @@ steps006:
 	VBROADCASTSS (CX)(R12*1), Z18
 	VFMADD231PS  Z18, Z16, Z14
 	VFMADD231PS  Z18, Z17, Z15
-	ADDQ         R14, R12
-	ADDQ         R15, R11
+	ADDQ         R15, R12
+	ADDQ         BP, R11
+	ADDQ         $0x00000100, R14
 	SUBQ         $0x04, R13
 	JGE          steps006
 
@@ -285,8 +323,7 @@ rest008:
 step007:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
-	PREFETCHT1   (R11)(BP*1)
-	PREFETCHT1   64(R11)(BP*1)
+	PREFETCHT1   (R14)
 	VBROADCASTSS (DX)(R12*1), Z18
 	VFMADD231PS  Z18, Z16, Z0
 	VFMADD231PS  Z18, Z17, Z1
@@ -311,8 +348,9 @@ step007:
 	VBROADCASTSS (CX)(R12*1), Z18
 	VFMADD231PS  Z18, Z16, Z14
 	VFMADD231PS  Z18, Z17, Z15
-	ADDQ         R14, R12
-	ADDQ         R15, R11
+	ADDQ         R15, R12
+	ADDQ         BP, R11
+	ADDQ         $0x40, R14
 	DECQ         R13
 	JNZ          step007
 
@@ -327,7 +365,7 @@ end009:
 	JGT    group004
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound010
+	JZ     bound011
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -347,7 +385,7 @@ end009:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R11
 	TESTQ  R11, R11
-	JNZ    partialAdd011
+	JNZ    partialAdd012
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS (BX), Z2, Z2
@@ -364,9 +402,9 @@ end009:
 	VADDPS 64(R10), Z13, Z13
 	VADDPS (CX), Z14, Z14
 	VADDPS 64(CX), Z15, Z15
-	JMP    bound010
+	JMP    bound011
 
-partialAdd011:
+partialAdd012:
 	VMOVDQU32 (R11), Z16
 	VPMOVD2M  Z16, K1
 	VMOVUPS.Z (DX), K1, Z16
@@ -404,7 +442,7 @@ partialAdd011:
 	VMOVUPS.Z 64(CX), K1, Z16
 	VADDPS    Z16, Z15, Z15
 
-bound010:
+bound011:
 	VBROADCASTSS 112(AX), Z16
 	VMAXPS       Z0, Z16, Z0
 	VMAXPS       Z1, Z16, Z1
@@ -424,7 +462,7 @@ bound010:
 	VMAXPS       Z15, Z16, Z15
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated012
+	JZ           gated013
 	VBROADCASTSS 116(AX), Z16
 	VMINPS       Z0, Z16, Z0
 	VMINPS       Z1, Z16, Z1
@@ -443,10 +481,10 @@ bound010:
 	VMINPS       Z14, Z16, Z14
 	VMINPS       Z15, Z16, Z15
 
-gated012:
+gated013:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished013
+	JZ          finished014
 	VMOVUPS     (CX), Z16
 	VFMADD213PS 64(CX), Z0, Z16
 	VMOVUPS     128(CX), Z17
@@ -560,7 +598,7 @@ gated012:
 	VMINPS      Z16, Z17, Z16
 	VMULPS      Z16, Z15, Z15
 
-finished013:
+finished014:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -580,7 +618,7 @@ finished013:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R11
 	TESTQ   R11, R11
-	JNZ     partialStore014
+	JNZ     partialStore015
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, (BX)
@@ -597,9 +635,9 @@ finished013:
 	VMOVUPS Z13, 64(R10)
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, 64(CX)
-	JMP     done015
+	JMP     done016
 
-partialStore014:
+partialStore015:
 	VMOVDQU32 (R11), Z16
 	VPMOVD2M  Z16, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -621,33 +659,62 @@ partialStore014:
 	VMOVUPS   Z13, K1, 64(R10)
 	VMOVUPS   Z15, K1, 64(CX)
 
-done015:
+done016:
 	ADDQ $0x00000040, 128(AX)
 	ADDQ $0x00000040, 136(AX)
 	SUBQ $0x00000008, 144(AX)
 	JMP  tile
 
 rows7:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate016
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z8
-	VMOVAPS Z0, Z10
-	VMOVAPS Z0, Z12
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z3
-	VMOVAPS Z1, Z5
-	VMOVAPS Z1, Z7
-	VMOVAPS Z1, Z9
-	VMOVAPS Z1, Z11
-	VMOVAPS Z1, Z13
-	JMP     start018
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate017
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z0, Z12
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z1, Z11
+	VMOVAPS    Z1, Z13
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       40(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       48(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        start019
 
-accumulate016:
+accumulate017:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -665,7 +732,7 @@ accumulate016:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R10
 	TESTQ   R10, R10
-	JNZ     partialLoad017
+	JNZ     partialLoad018
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -680,9 +747,9 @@ accumulate016:
 	VMOVUPS 64(R9), Z11
 	VMOVUPS (CX), Z12
 	VMOVUPS 64(CX), Z13
-	JMP     start018
+	JMP     start019
 
-partialLoad017:
+partialLoad018:
 	VMOVDQU32 (R10), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -702,7 +769,7 @@ partialLoad017:
 	VMOVUPS.Z 64(R9), K1, Z11
 	VMOVUPS.Z 64(CX), K1, Z13
 
-start018:
+start019:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -719,27 +786,34 @@ start018:
 	MOVQ 48(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R10
-	XORQ R11, R11
 	MOVQ 152(AX), R12
 	MOVQ R12, 176(AX)
-	MOVQ 80(AX), R13
-	MOVQ 96(AX), R14
-	MOVQ 200(AX), R15
+	MOVQ 200(AX), R13
+	MOVQ 224(AX), R11
+	CMPQ R13, 216(AX)
+	JCS  fetching026
+	MOVQ R10, R13
+	XORQ R11, R11
 
-group019:
+fetching026:
+	ADDQ R11, 200(AX)
+	XORQ R11, R11
+	MOVQ 80(AX), R14
+	MOVQ 96(AX), R15
+
+group020:
 	MOVQ 64(AX), R12
 	MOVQ R12, 120(AX)
 
-run020:
+run021:
 	MOVQ 72(AX), R12
 	SUBQ $0x04, R12
-	JLT  rest023
+	JLT  rest024
 
-steps021:
+steps022:
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
-	PREFETCHT1   (R10)(R15*1)
-	PREFETCHT1   64(R10)(R15*1)
+	PREFETCHT1   (R13)
 	VBROADCASTSS (DX)(R11*1), Z16
 	VFMADD231PS  Z16, Z14, Z0
 	VFMADD231PS  Z16, Z15, Z1
@@ -761,12 +835,11 @@ steps021:
 	VBROADCASTSS (CX)(R11*1), Z16
 	VFMADD231PS  Z16, Z14, Z12
 	VFMADD231PS  Z16, Z15, Z13
-	ADDQ         R13, R11
-	ADDQ         R14, R10
+	ADDQ         R14, R11
+	ADDQ         R15, R10
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
-	PREFETCHT1   (R10)(R15*1)
-	PREFETCHT1   64(R10)(R15*1)
+	PREFETCHT1   64(R13)
 	VBROADCASTSS (DX)(R11*1), Z16
 	VFMADD231PS  Z16, Z14, Z0
 	VFMADD231PS  Z16, Z15, Z1
@@ -788,12 +861,11 @@ steps021:
 	VBROADCASTSS (CX)(R11*1), Z16
 	VFMADD231PS  Z16, Z14, Z12
 	VFMADD231PS  Z16, Z15, Z13
-	ADDQ         R13, R11
-	ADDQ         R14, R10
+	ADDQ         R14, R11
+	ADDQ         R15, R10
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
-	PREFETCHT1   (R10)(R15*1)
-	PREFETCHT1   64(R10)(R15*1)
+	PREFETCHT1   128(R13)
 	VBROADCASTSS (DX)(R11*1), Z16
 	VFMADD231PS  Z16, Z14, Z0
 	VFMADD231PS  Z16, Z15, Z1
@@ -815,12 +887,11 @@ steps021:
 	VBROADCASTSS (CX)(R11*1), Z16
 	VFMADD231PS  Z16, Z14, Z12
 	VFMADD231PS  Z16, Z15, Z13
-	ADDQ         R13, R11
-	ADDQ         R14, R10
+	ADDQ         R14, R11
+	ADDQ         R15, R10
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
-	PREFETCHT1   (R10)(R15*1)
-	PREFETCHT1   64(R10)(R15*1)
+	PREFETCHT1   192(R13)
 	VBROADCASTSS (DX)(R11*1), Z16
 	VFMADD231PS  Z16, Z14, Z0
 	VFMADD231PS  Z16, Z15, Z1
@@ -842,20 +913,20 @@ steps021:
 	VBROADCASTSS (CX)(R11*1), Z16
 	VFMADD231PS  Z16, Z14, Z12
 	VFMADD231PS  Z16, Z15, Z13
-	ADDQ         R13, R11
-	ADDQ         R14, R10
+	ADDQ         R14, R11
+	ADDQ         R15, R10
+	ADDQ         $0x00000100, R13
 	SUBQ         $0x04, R12
-	JGE          steps021
+	JGE          steps022
 
-rest023:
+rest024:
 	ADDQ $0x04, R12
-	JZ   end024
+	JZ   end025
 
-step022:
+step023:
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
-	PREFETCHT1   (R10)(R15*1)
-	PREFETCHT1   64(R10)(R15*1)
+	PREFETCHT1   (R13)
 	VBROADCASTSS (DX)(R11*1), Z16
 	VFMADD231PS  Z16, Z14, Z0
 	VFMADD231PS  Z16, Z15, Z1
@@ -877,23 +948,24 @@ step022:
 	VBROADCASTSS (CX)(R11*1), Z16
 	VFMADD231PS  Z16, Z14, Z12
 	VFMADD231PS  Z16, Z15, Z13
-	ADDQ         R13, R11
-	ADDQ         R14, R10
+	ADDQ         R14, R11
+	ADDQ         R15, R10
+	ADDQ         $0x40, R13
 	DECQ         R12
-	JNZ          step022
+	JNZ          step023
 
-end024:
+end025:
 	ADDQ   88(AX), R11
 	ADDQ   104(AX), R10
 	DECQ   120(AX)
-	JNZ    run020
+	JNZ    run021
 	ADDQ   160(AX), R11
 	ADDQ   168(AX), R10
 	DECQ   176(AX)
-	JGT    group019
+	JGT    group020
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound025
+	JZ     bound027
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -911,7 +983,7 @@ end024:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R10
 	TESTQ  R10, R10
-	JNZ    partialAdd026
+	JNZ    partialAdd028
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS (BX), Z2, Z2
@@ -926,9 +998,9 @@ end024:
 	VADDPS 64(R9), Z11, Z11
 	VADDPS (CX), Z12, Z12
 	VADDPS 64(CX), Z13, Z13
-	JMP    bound025
+	JMP    bound027
 
-partialAdd026:
+partialAdd028:
 	VMOVDQU32 (R10), Z14
 	VPMOVD2M  Z14, K1
 	VMOVUPS.Z (DX), K1, Z14
@@ -962,7 +1034,7 @@ partialAdd026:
 	VMOVUPS.Z 64(CX), K1, Z14
 	VADDPS    Z14, Z13, Z13
 
-bound025:
+bound027:
 	VBROADCASTSS 112(AX), Z14
 	VMAXPS       Z0, Z14, Z0
 	VMAXPS       Z1, Z14, Z1
@@ -980,7 +1052,7 @@ bound025:
 	VMAXPS       Z13, Z14, Z13
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated027
+	JZ           gated029
 	VBROADCASTSS 116(AX), Z14
 	VMINPS       Z0, Z14, Z0
 	VMINPS       Z1, Z14, Z1
@@ -997,10 +1069,10 @@ bound025:
 	VMINPS       Z12, Z14, Z12
 	VMINPS       Z13, Z14, Z13
 
-gated027:
+gated029:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished028
+	JZ          finished030
 	VMOVUPS     (CX), Z14
 	VFMADD213PS 64(CX), Z0, Z14
 	VMOVUPS     128(CX), Z15
@@ -1100,7 +1172,7 @@ gated027:
 	VMINPS      Z14, Z15, Z14
 	VMULPS      Z14, Z13, Z13
 
-finished028:
+finished030:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1118,7 +1190,7 @@ finished028:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore029
+	JNZ     partialStore031
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, (BX)
@@ -1133,9 +1205,9 @@ finished028:
 	VMOVUPS Z11, 64(R9)
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
-	JMP     done030
+	JMP     done032
 
-partialStore029:
+partialStore031:
 	VMOVDQU32 (AX), Z14
 	VPMOVD2M  Z14, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1155,29 +1227,54 @@ partialStore029:
 	VMOVUPS   Z11, K1, 64(R9)
 	VMOVUPS   Z13, K1, 64(CX)
 
-done030:
+done032:
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate031
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z8
-	VMOVAPS Z0, Z10
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z3
-	VMOVAPS Z1, Z5
-	VMOVAPS Z1, Z7
-	VMOVAPS Z1, Z9
-	VMOVAPS Z1, Z11
-	JMP     start033
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate033
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z0, Z10
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z1, Z11
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       40(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        start035
 
-accumulate031:
+accumulate033:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1193,7 +1290,7 @@ accumulate031:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R9
 	TESTQ   R9, R9
-	JNZ     partialLoad032
+	JNZ     partialLoad034
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -1206,9 +1303,9 @@ accumulate031:
 	VMOVUPS 64(R8), Z9
 	VMOVUPS (CX), Z10
 	VMOVUPS 64(CX), Z11
-	JMP     start033
+	JMP     start035
 
-partialLoad032:
+partialLoad034:
 	VMOVDQU32 (R9), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -1226,7 +1323,7 @@ partialLoad032:
 	VMOVUPS.Z 64(R8), K1, Z9
 	VMOVUPS.Z 64(CX), K1, Z11
 
-start033:
+start035:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1241,27 +1338,34 @@ start033:
 	MOVQ 40(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R9
-	XORQ R10, R10
 	MOVQ 152(AX), R11
 	MOVQ R11, 176(AX)
-	MOVQ 80(AX), R12
-	MOVQ 96(AX), R13
-	MOVQ 200(AX), R14
+	MOVQ 200(AX), R12
+	MOVQ 224(AX), R10
+	CMPQ R12, 216(AX)
+	JCS  fetching042
+	MOVQ R9, R12
+	XORQ R10, R10
 
-group034:
+fetching042:
+	ADDQ R10, 200(AX)
+	XORQ R10, R10
+	MOVQ 80(AX), R13
+	MOVQ 96(AX), R14
+
+group036:
 	MOVQ 64(AX), R11
 	MOVQ R11, 120(AX)
 
-run035:
+run037:
 	MOVQ 72(AX), R11
 	SUBQ $0x04, R11
-	JLT  rest038
+	JLT  rest040
 
-steps036:
+steps038:
 	VMOVUPS      (R9), Z12
 	VMOVUPS      64(R9), Z13
-	PREFETCHT1   (R9)(R14*1)
-	PREFETCHT1   64(R9)(R14*1)
+	PREFETCHT1   (R12)
 	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z14, Z12, Z0
 	VFMADD231PS  Z14, Z13, Z1
@@ -1280,12 +1384,11 @@ steps036:
 	VBROADCASTSS (CX)(R10*1), Z14
 	VFMADD231PS  Z14, Z12, Z10
 	VFMADD231PS  Z14, Z13, Z11
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Z12
 	VMOVUPS      64(R9), Z13
-	PREFETCHT1   (R9)(R14*1)
-	PREFETCHT1   64(R9)(R14*1)
+	PREFETCHT1   64(R12)
 	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z14, Z12, Z0
 	VFMADD231PS  Z14, Z13, Z1
@@ -1304,12 +1407,11 @@ steps036:
 	VBROADCASTSS (CX)(R10*1), Z14
 	VFMADD231PS  Z14, Z12, Z10
 	VFMADD231PS  Z14, Z13, Z11
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Z12
 	VMOVUPS      64(R9), Z13
-	PREFETCHT1   (R9)(R14*1)
-	PREFETCHT1   64(R9)(R14*1)
+	PREFETCHT1   128(R12)
 	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z14, Z12, Z0
 	VFMADD231PS  Z14, Z13, Z1
@@ -1328,12 +1430,11 @@ steps036:
 	VBROADCASTSS (CX)(R10*1), Z14
 	VFMADD231PS  Z14, Z12, Z10
 	VFMADD231PS  Z14, Z13, Z11
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Z12
 	VMOVUPS      64(R9), Z13
-	PREFETCHT1   (R9)(R14*1)
-	PREFETCHT1   64(R9)(R14*1)
+	PREFETCHT1   192(R12)
 	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z14, Z12, Z0
 	VFMADD231PS  Z14, Z13, Z1
@@ -1352,20 +1453,20 @@ steps036:
 	VBROADCASTSS (CX)(R10*1), Z14
 	VFMADD231PS  Z14, Z12, Z10
 	VFMADD231PS  Z14, Z13, Z11
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
+	ADDQ         $0x00000100, R12
 	SUBQ         $0x04, R11
-	JGE          steps036
+	JGE          steps038
 
-rest038:
+rest040:
 	ADDQ $0x04, R11
-	JZ   end039
+	JZ   end041
 
-step037:
+step039:
 	VMOVUPS      (R9), Z12
 	VMOVUPS      64(R9), Z13
-	PREFETCHT1   (R9)(R14*1)
-	PREFETCHT1   64(R9)(R14*1)
+	PREFETCHT1   (R12)
 	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z14, Z12, Z0
 	VFMADD231PS  Z14, Z13, Z1
@@ -1384,23 +1485,24 @@ step037:
 	VBROADCASTSS (CX)(R10*1), Z14
 	VFMADD231PS  Z14, Z12, Z10
 	VFMADD231PS  Z14, Z13, Z11
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
+	ADDQ         $0x40, R12
 	DECQ         R11
-	JNZ          step037
+	JNZ          step039
 
-end039:
+end041:
 	ADDQ   88(AX), R10
 	ADDQ   104(AX), R9
 	DECQ   120(AX)
-	JNZ    run035
+	JNZ    run037
 	ADDQ   160(AX), R10
 	ADDQ   168(AX), R9
 	DECQ   176(AX)
-	JGT    group034
+	JGT    group036
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound040
+	JZ     bound043
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -1416,7 +1518,7 @@ end039:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R9
 	TESTQ  R9, R9
-	JNZ    partialAdd041
+	JNZ    partialAdd044
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS (BX), Z2, Z2
@@ -1429,9 +1531,9 @@ end039:
 	VADDPS 64(R8), Z9, Z9
 	VADDPS (CX), Z10, Z10
 	VADDPS 64(CX), Z11, Z11
-	JMP    bound040
+	JMP    bound043
 
-partialAdd041:
+partialAdd044:
 	VMOVDQU32 (R9), Z12
 	VPMOVD2M  Z12, K1
 	VMOVUPS.Z (DX), K1, Z12
@@ -1461,7 +1563,7 @@ partialAdd041:
 	VMOVUPS.Z 64(CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
 
-bound040:
+bound043:
 	VBROADCASTSS 112(AX), Z12
 	VMAXPS       Z0, Z12, Z0
 	VMAXPS       Z1, Z12, Z1
@@ -1477,7 +1579,7 @@ bound040:
 	VMAXPS       Z11, Z12, Z11
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated042
+	JZ           gated045
 	VBROADCASTSS 116(AX), Z12
 	VMINPS       Z0, Z12, Z0
 	VMINPS       Z1, Z12, Z1
@@ -1492,10 +1594,10 @@ bound040:
 	VMINPS       Z10, Z12, Z10
 	VMINPS       Z11, Z12, Z11
 
-gated042:
+gated045:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished043
+	JZ          finished046
 	VMOVUPS     (CX), Z12
 	VFMADD213PS 64(CX), Z0, Z12
 	VMOVUPS     128(CX), Z13
@@ -1581,7 +1683,7 @@ gated042:
 	VMINPS      Z12, Z13, Z12
 	VMULPS      Z12, Z11, Z11
 
-finished043:
+finished046:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1597,7 +1699,7 @@ finished043:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore044
+	JNZ     partialStore047
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, (BX)
@@ -1610,9 +1712,9 @@ finished043:
 	VMOVUPS Z9, 64(R8)
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
-	JMP     done045
+	JMP     done048
 
-partialStore044:
+partialStore047:
 	VMOVDQU32 (AX), Z12
 	VPMOVD2M  Z12, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1630,27 +1732,48 @@ partialStore044:
 	VMOVUPS   Z9, K1, 64(R8)
 	VMOVUPS   Z11, K1, 64(CX)
 
-done045:
+done048:
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate046
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z8
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z3
-	VMOVAPS Z1, Z5
-	VMOVAPS Z1, Z7
-	VMOVAPS Z1, Z9
-	JMP     start048
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate049
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z8
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z1, Z9
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        start051
 
-accumulate046:
+accumulate049:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1664,7 +1787,7 @@ accumulate046:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad047
+	JNZ     partialLoad050
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -1675,9 +1798,9 @@ accumulate046:
 	VMOVUPS 64(DI), Z7
 	VMOVUPS (CX), Z8
 	VMOVUPS 64(CX), Z9
-	JMP     start048
+	JMP     start051
 
-partialLoad047:
+partialLoad050:
 	VMOVDQU32 (R8), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -1693,7 +1816,7 @@ partialLoad047:
 	VMOVUPS.Z 64(DI), K1, Z7
 	VMOVUPS.Z 64(CX), K1, Z9
 
-start048:
+start051:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1706,27 +1829,34 @@ start048:
 	MOVQ 32(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R8
-	XORQ R9, R9
 	MOVQ 152(AX), R10
 	MOVQ R10, 176(AX)
-	MOVQ 80(AX), R11
-	MOVQ 96(AX), R12
-	MOVQ 200(AX), R13
+	MOVQ 200(AX), R11
+	MOVQ 224(AX), R9
+	CMPQ R11, 216(AX)
+	JCS  fetching058
+	MOVQ R8, R11
+	XORQ R9, R9
 
-group049:
+fetching058:
+	ADDQ R9, 200(AX)
+	XORQ R9, R9
+	MOVQ 80(AX), R12
+	MOVQ 96(AX), R13
+
+group052:
 	MOVQ 64(AX), R10
 	MOVQ R10, 120(AX)
 
-run050:
+run053:
 	MOVQ 72(AX), R10
 	SUBQ $0x04, R10
-	JLT  rest053
+	JLT  rest056
 
-steps051:
+steps054:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
-	PREFETCHT1   (R8)(R13*1)
-	PREFETCHT1   64(R8)(R13*1)
+	PREFETCHT1   (R11)
 	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z12, Z10, Z0
 	VFMADD231PS  Z12, Z11, Z1
@@ -1742,12 +1872,11 @@ steps051:
 	VBROADCASTSS (CX)(R9*1), Z12
 	VFMADD231PS  Z12, Z10, Z8
 	VFMADD231PS  Z12, Z11, Z9
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
-	PREFETCHT1   (R8)(R13*1)
-	PREFETCHT1   64(R8)(R13*1)
+	PREFETCHT1   64(R11)
 	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z12, Z10, Z0
 	VFMADD231PS  Z12, Z11, Z1
@@ -1763,12 +1892,11 @@ steps051:
 	VBROADCASTSS (CX)(R9*1), Z12
 	VFMADD231PS  Z12, Z10, Z8
 	VFMADD231PS  Z12, Z11, Z9
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
-	PREFETCHT1   (R8)(R13*1)
-	PREFETCHT1   64(R8)(R13*1)
+	PREFETCHT1   128(R11)
 	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z12, Z10, Z0
 	VFMADD231PS  Z12, Z11, Z1
@@ -1784,12 +1912,11 @@ steps051:
 	VBROADCASTSS (CX)(R9*1), Z12
 	VFMADD231PS  Z12, Z10, Z8
 	VFMADD231PS  Z12, Z11, Z9
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
-	PREFETCHT1   (R8)(R13*1)
-	PREFETCHT1   64(R8)(R13*1)
+	PREFETCHT1   192(R11)
 	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z12, Z10, Z0
 	VFMADD231PS  Z12, Z11, Z1
@@ -1805,20 +1932,20 @@ steps051:
 	VBROADCASTSS (CX)(R9*1), Z12
 	VFMADD231PS  Z12, Z10, Z8
 	VFMADD231PS  Z12, Z11, Z9
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
+	ADDQ         $0x00000100, R11
 	SUBQ         $0x04, R10
-	JGE          steps051
+	JGE          steps054
 
-rest053:
+rest056:
 	ADDQ $0x04, R10
-	JZ   end054
+	JZ   end057
 
-step052:
+step055:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
-	PREFETCHT1   (R8)(R13*1)
-	PREFETCHT1   64(R8)(R13*1)
+	PREFETCHT1   (R11)
 	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z12, Z10, Z0
 	VFMADD231PS  Z12, Z11, Z1
@@ -1834,23 +1961,24 @@ step052:
 	VBROADCASTSS (CX)(R9*1), Z12
 	VFMADD231PS  Z12, Z10, Z8
 	VFMADD231PS  Z12, Z11, Z9
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
+	ADDQ         $0x40, R11
 	DECQ         R10
-	JNZ          step052
+	JNZ          step055
 
-end054:
+end057:
 	ADDQ   88(AX), R9
 	ADDQ   104(AX), R8
 	DECQ   120(AX)
-	JNZ    run050
+	JNZ    run053
 	ADDQ   160(AX), R9
 	ADDQ   168(AX), R8
 	DECQ   176(AX)
-	JGT    group049
+	JGT    group052
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound055
+	JZ     bound059
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -1864,7 +1992,7 @@ end054:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R8
 	TESTQ  R8, R8
-	JNZ    partialAdd056
+	JNZ    partialAdd060
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS (BX), Z2, Z2
@@ -1875,9 +2003,9 @@ end054:
 	VADDPS 64(DI), Z7, Z7
 	VADDPS (CX), Z8, Z8
 	VADDPS 64(CX), Z9, Z9
-	JMP    bound055
+	JMP    bound059
 
-partialAdd056:
+partialAdd060:
 	VMOVDQU32 (R8), Z10
 	VPMOVD2M  Z10, K1
 	VMOVUPS.Z (DX), K1, Z10
@@ -1903,7 +2031,7 @@ partialAdd056:
 	VMOVUPS.Z 64(CX), K1, Z10
 	VADDPS    Z10, Z9, Z9
 
-bound055:
+bound059:
 	VBROADCASTSS 112(AX), Z10
 	VMAXPS       Z0, Z10, Z0
 	VMAXPS       Z1, Z10, Z1
@@ -1917,7 +2045,7 @@ bound055:
 	VMAXPS       Z9, Z10, Z9
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated057
+	JZ           gated061
 	VBROADCASTSS 116(AX), Z10
 	VMINPS       Z0, Z10, Z0
 	VMINPS       Z1, Z10, Z1
@@ -1930,10 +2058,10 @@ bound055:
 	VMINPS       Z8, Z10, Z8
 	VMINPS       Z9, Z10, Z9
 
-gated057:
+gated061:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished058
+	JZ          finished062
 	VMOVUPS     (CX), Z10
 	VFMADD213PS 64(CX), Z0, Z10
 	VMOVUPS     128(CX), Z11
@@ -2005,7 +2133,7 @@ gated057:
 	VMINPS      Z10, Z11, Z10
 	VMULPS      Z10, Z9, Z9
 
-finished058:
+finished062:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2019,7 +2147,7 @@ finished058:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore059
+	JNZ     partialStore063
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, (BX)
@@ -2030,9 +2158,9 @@ finished058:
 	VMOVUPS Z7, 64(DI)
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
-	JMP     done060
+	JMP     done064
 
-partialStore059:
+partialStore063:
 	VMOVDQU32 (AX), Z10
 	VPMOVD2M  Z10, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -2048,25 +2176,42 @@ partialStore059:
 	VMOVUPS   Z7, K1, 64(DI)
 	VMOVUPS   Z9, K1, 64(CX)
 
-done060:
+done064:
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate061
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z6
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z3
-	VMOVAPS Z1, Z5
-	VMOVAPS Z1, Z7
-	JMP     start063
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate065
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z6
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z1, Z7
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        start067
 
-accumulate061:
+accumulate065:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2078,7 +2223,7 @@ accumulate061:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad062
+	JNZ     partialLoad066
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -2087,9 +2232,9 @@ accumulate061:
 	VMOVUPS 64(SI), Z5
 	VMOVUPS (CX), Z6
 	VMOVUPS 64(CX), Z7
-	JMP     start063
+	JMP     start067
 
-partialLoad062:
+partialLoad066:
 	VMOVDQU32 (DI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -2103,7 +2248,7 @@ partialLoad062:
 	VMOVUPS.Z 64(SI), K1, Z5
 	VMOVUPS.Z 64(CX), K1, Z7
 
-start063:
+start067:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2114,27 +2259,34 @@ start063:
 	MOVQ 24(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DI
-	XORQ R8, R8
 	MOVQ 152(AX), R9
 	MOVQ R9, 176(AX)
-	MOVQ 80(AX), R10
-	MOVQ 96(AX), R11
-	MOVQ 200(AX), R12
+	MOVQ 200(AX), R10
+	MOVQ 224(AX), R8
+	CMPQ R10, 216(AX)
+	JCS  fetching074
+	MOVQ DI, R10
+	XORQ R8, R8
 
-group064:
+fetching074:
+	ADDQ R8, 200(AX)
+	XORQ R8, R8
+	MOVQ 80(AX), R11
+	MOVQ 96(AX), R12
+
+group068:
 	MOVQ 64(AX), R9
 	MOVQ R9, 120(AX)
 
-run065:
+run069:
 	MOVQ 72(AX), R9
 	SUBQ $0x04, R9
-	JLT  rest068
+	JLT  rest072
 
-steps066:
+steps070:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
-	PREFETCHT1   (DI)(R12*1)
-	PREFETCHT1   64(DI)(R12*1)
+	PREFETCHT1   (R10)
 	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z10, Z8, Z0
 	VFMADD231PS  Z10, Z9, Z1
@@ -2147,12 +2299,11 @@ steps066:
 	VBROADCASTSS (CX)(R8*1), Z10
 	VFMADD231PS  Z10, Z8, Z6
 	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
-	PREFETCHT1   (DI)(R12*1)
-	PREFETCHT1   64(DI)(R12*1)
+	PREFETCHT1   64(R10)
 	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z10, Z8, Z0
 	VFMADD231PS  Z10, Z9, Z1
@@ -2165,12 +2316,11 @@ steps066:
 	VBROADCASTSS (CX)(R8*1), Z10
 	VFMADD231PS  Z10, Z8, Z6
 	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
-	PREFETCHT1   (DI)(R12*1)
-	PREFETCHT1   64(DI)(R12*1)
+	PREFETCHT1   128(R10)
 	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z10, Z8, Z0
 	VFMADD231PS  Z10, Z9, Z1
@@ -2183,12 +2333,11 @@ steps066:
 	VBROADCASTSS (CX)(R8*1), Z10
 	VFMADD231PS  Z10, Z8, Z6
 	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
-	PREFETCHT1   (DI)(R12*1)
-	PREFETCHT1   64(DI)(R12*1)
+	PREFETCHT1   192(R10)
 	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z10, Z8, Z0
 	VFMADD231PS  Z10, Z9, Z1
@@ -2201,20 +2350,20 @@ steps066:
 	VBROADCASTSS (CX)(R8*1), Z10
 	VFMADD231PS  Z10, Z8, Z6
 	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
+	ADDQ         $0x00000100, R10
 	SUBQ         $0x04, R9
-	JGE          steps066
+	JGE          steps070
 
-rest068:
+rest072:
 	ADDQ $0x04, R9
-	JZ   end069
+	JZ   end073
 
-step067:
+step071:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
-	PREFETCHT1   (DI)(R12*1)
-	PREFETCHT1   64(DI)(R12*1)
+	PREFETCHT1   (R10)
 	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z10, Z8, Z0
 	VFMADD231PS  Z10, Z9, Z1
@@ -2227,23 +2376,24 @@ step067:
 	VBROADCASTSS (CX)(R8*1), Z10
 	VFMADD231PS  Z10, Z8, Z6
 	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
+	ADDQ         $0x40, R10
 	DECQ         R9
-	JNZ          step067
+	JNZ          step071
 
-end069:
+end073:
 	ADDQ   88(AX), R8
 	ADDQ   104(AX), DI
 	DECQ   120(AX)
-	JNZ    run065
+	JNZ    run069
 	ADDQ   160(AX), R8
 	ADDQ   168(AX), DI
 	DECQ   176(AX)
-	JGT    group064
+	JGT    group068
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound070
+	JZ     bound075
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -2255,7 +2405,7 @@ end069:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), DI
 	TESTQ  DI, DI
-	JNZ    partialAdd071
+	JNZ    partialAdd076
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS (BX), Z2, Z2
@@ -2264,9 +2414,9 @@ end069:
 	VADDPS 64(SI), Z5, Z5
 	VADDPS (CX), Z6, Z6
 	VADDPS 64(CX), Z7, Z7
-	JMP    bound070
+	JMP    bound075
 
-partialAdd071:
+partialAdd076:
 	VMOVDQU32 (DI), Z8
 	VPMOVD2M  Z8, K1
 	VMOVUPS.Z (DX), K1, Z8
@@ -2288,7 +2438,7 @@ partialAdd071:
 	VMOVUPS.Z 64(CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
-bound070:
+bound075:
 	VBROADCASTSS 112(AX), Z8
 	VMAXPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -2300,7 +2450,7 @@ bound070:
 	VMAXPS       Z7, Z8, Z7
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated072
+	JZ           gated077
 	VBROADCASTSS 116(AX), Z8
 	VMINPS       Z0, Z8, Z0
 	VMINPS       Z1, Z8, Z1
@@ -2311,10 +2461,10 @@ bound070:
 	VMINPS       Z6, Z8, Z6
 	VMINPS       Z7, Z8, Z7
 
-gated072:
+gated077:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished073
+	JZ          finished078
 	VMOVUPS     (CX), Z8
 	VFMADD213PS 64(CX), Z0, Z8
 	VMOVUPS     128(CX), Z9
@@ -2372,7 +2522,7 @@ gated072:
 	VMINPS      Z8, Z9, Z8
 	VMULPS      Z8, Z7, Z7
 
-finished073:
+finished078:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2384,7 +2534,7 @@ finished073:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore074
+	JNZ     partialStore079
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, (BX)
@@ -2393,9 +2543,9 @@ finished073:
 	VMOVUPS Z5, 64(SI)
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	JMP     done075
+	JMP     done080
 
-partialStore074:
+partialStore079:
 	VMOVDQU32 (AX), Z8
 	VPMOVD2M  Z8, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -2409,23 +2559,36 @@ partialStore074:
 	VMOVUPS   Z5, K1, 64(SI)
 	VMOVUPS   Z7, K1, 64(CX)
 
-done075:
+done080:
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate076
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z4
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z3
-	VMOVAPS Z1, Z5
-	JMP     start078
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate081
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z4
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z1, Z5
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        start083
 
-accumulate076:
+accumulate081:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2435,16 +2598,16 @@ accumulate076:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad077
+	JNZ     partialLoad082
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
 	VMOVUPS 64(BX), Z3
 	VMOVUPS (CX), Z4
 	VMOVUPS 64(CX), Z5
-	JMP     start078
+	JMP     start083
 
-partialLoad077:
+partialLoad082:
 	VMOVDQU32 (SI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -2456,7 +2619,7 @@ partialLoad077:
 	VMOVUPS.Z 64(BX), K1, Z3
 	VMOVUPS.Z 64(CX), K1, Z5
 
-start078:
+start083:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2465,27 +2628,34 @@ start078:
 	MOVQ 16(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), SI
-	XORQ DI, DI
 	MOVQ 152(AX), R8
 	MOVQ R8, 176(AX)
-	MOVQ 80(AX), R9
-	MOVQ 96(AX), R10
-	MOVQ 200(AX), R11
+	MOVQ 200(AX), R9
+	MOVQ 224(AX), DI
+	CMPQ R9, 216(AX)
+	JCS  fetching090
+	MOVQ SI, R9
+	XORQ DI, DI
 
-group079:
+fetching090:
+	ADDQ DI, 200(AX)
+	XORQ DI, DI
+	MOVQ 80(AX), R10
+	MOVQ 96(AX), R11
+
+group084:
 	MOVQ 64(AX), R8
 	MOVQ R8, 120(AX)
 
-run080:
+run085:
 	MOVQ 72(AX), R8
 	SUBQ $0x04, R8
-	JLT  rest083
+	JLT  rest088
 
-steps081:
+steps086:
 	VMOVUPS      (SI), Z6
 	VMOVUPS      64(SI), Z7
-	PREFETCHT1   (SI)(R11*1)
-	PREFETCHT1   64(SI)(R11*1)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z0
 	VFMADD231PS  Z8, Z7, Z1
@@ -2495,12 +2665,11 @@ steps081:
 	VBROADCASTSS (CX)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z4
 	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Z6
 	VMOVUPS      64(SI), Z7
-	PREFETCHT1   (SI)(R11*1)
-	PREFETCHT1   64(SI)(R11*1)
+	PREFETCHT1   64(R9)
 	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z0
 	VFMADD231PS  Z8, Z7, Z1
@@ -2510,12 +2679,11 @@ steps081:
 	VBROADCASTSS (CX)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z4
 	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Z6
 	VMOVUPS      64(SI), Z7
-	PREFETCHT1   (SI)(R11*1)
-	PREFETCHT1   64(SI)(R11*1)
+	PREFETCHT1   128(R9)
 	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z0
 	VFMADD231PS  Z8, Z7, Z1
@@ -2525,12 +2693,11 @@ steps081:
 	VBROADCASTSS (CX)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z4
 	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Z6
 	VMOVUPS      64(SI), Z7
-	PREFETCHT1   (SI)(R11*1)
-	PREFETCHT1   64(SI)(R11*1)
+	PREFETCHT1   192(R9)
 	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z0
 	VFMADD231PS  Z8, Z7, Z1
@@ -2540,20 +2707,20 @@ steps081:
 	VBROADCASTSS (CX)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z4
 	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
+	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R8
-	JGE          steps081
+	JGE          steps086
 
-rest083:
+rest088:
 	ADDQ $0x04, R8
-	JZ   end084
+	JZ   end089
 
-step082:
+step087:
 	VMOVUPS      (SI), Z6
 	VMOVUPS      64(SI), Z7
-	PREFETCHT1   (SI)(R11*1)
-	PREFETCHT1   64(SI)(R11*1)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z0
 	VFMADD231PS  Z8, Z7, Z1
@@ -2563,23 +2730,24 @@ step082:
 	VBROADCASTSS (CX)(DI*1), Z8
 	VFMADD231PS  Z8, Z6, Z4
 	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
+	ADDQ         $0x40, R9
 	DECQ         R8
-	JNZ          step082
+	JNZ          step087
 
-end084:
+end089:
 	ADDQ   88(AX), DI
 	ADDQ   104(AX), SI
 	DECQ   120(AX)
-	JNZ    run080
+	JNZ    run085
 	ADDQ   160(AX), DI
 	ADDQ   168(AX), SI
 	DECQ   176(AX)
-	JGT    group079
+	JGT    group084
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound085
+	JZ     bound091
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -2589,16 +2757,16 @@ end084:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), SI
 	TESTQ  SI, SI
-	JNZ    partialAdd086
+	JNZ    partialAdd092
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS (BX), Z2, Z2
 	VADDPS 64(BX), Z3, Z3
 	VADDPS (CX), Z4, Z4
 	VADDPS 64(CX), Z5, Z5
-	JMP    bound085
+	JMP    bound091
 
-partialAdd086:
+partialAdd092:
 	VMOVDQU32 (SI), Z6
 	VPMOVD2M  Z6, K1
 	VMOVUPS.Z (DX), K1, Z6
@@ -2616,7 +2784,7 @@ partialAdd086:
 	VMOVUPS.Z 64(CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
 
-bound085:
+bound091:
 	VBROADCASTSS 112(AX), Z6
 	VMAXPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -2626,7 +2794,7 @@ bound085:
 	VMAXPS       Z5, Z6, Z5
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated087
+	JZ           gated093
 	VBROADCASTSS 116(AX), Z6
 	VMINPS       Z0, Z6, Z0
 	VMINPS       Z1, Z6, Z1
@@ -2635,10 +2803,10 @@ bound085:
 	VMINPS       Z4, Z6, Z4
 	VMINPS       Z5, Z6, Z5
 
-gated087:
+gated093:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished088
+	JZ          finished094
 	VMOVUPS     (CX), Z6
 	VFMADD213PS 64(CX), Z0, Z6
 	VMOVUPS     128(CX), Z7
@@ -2682,7 +2850,7 @@ gated087:
 	VMINPS      Z6, Z7, Z6
 	VMULPS      Z6, Z5, Z5
 
-finished088:
+finished094:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2692,16 +2860,16 @@ finished088:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore089
+	JNZ     partialStore095
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, (BX)
 	VMOVUPS Z3, 64(BX)
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	JMP     done090
+	JMP     done096
 
-partialStore089:
+partialStore095:
 	VMOVDQU32 (AX), Z6
 	VPMOVD2M  Z6, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -2713,21 +2881,30 @@ partialStore089:
 	VMOVUPS   Z3, K1, 64(BX)
 	VMOVUPS   Z5, K1, 64(CX)
 
-done090:
+done096:
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate091
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z2
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z3
-	JMP     start093
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate097
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z2
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z3
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        start099
 
-accumulate091:
+accumulate097:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2735,14 +2912,14 @@ accumulate091:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad092
+	JNZ     partialLoad098
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (CX), Z2
 	VMOVUPS 64(CX), Z3
-	JMP     start093
+	JMP     start099
 
-partialLoad092:
+partialLoad098:
 	VMOVDQU32 (BX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -2752,113 +2929,118 @@ partialLoad092:
 	VMOVUPS.Z 64(DX), K1, Z1
 	VMOVUPS.Z 64(CX), K1, Z3
 
-start093:
+start099:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), BX
-	XORQ SI, SI
 	MOVQ 152(AX), DI
 	MOVQ DI, 176(AX)
-	MOVQ 80(AX), R8
-	MOVQ 96(AX), R9
-	MOVQ 200(AX), R10
+	MOVQ 200(AX), R8
+	MOVQ 224(AX), SI
+	CMPQ R8, 216(AX)
+	JCS  fetching106
+	MOVQ BX, R8
+	XORQ SI, SI
 
-group094:
+fetching106:
+	ADDQ SI, 200(AX)
+	XORQ SI, SI
+	MOVQ 80(AX), R9
+	MOVQ 96(AX), R10
+
+group100:
 	MOVQ 64(AX), DI
 	MOVQ DI, 120(AX)
 
-run095:
+run101:
 	MOVQ 72(AX), DI
 	SUBQ $0x04, DI
-	JLT  rest098
+	JLT  rest104
 
-steps096:
+steps102:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
-	PREFETCHT1   (BX)(R10*1)
-	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   (R8)
 	VBROADCASTSS (DX)(SI*1), Z6
 	VFMADD231PS  Z6, Z4, Z0
 	VFMADD231PS  Z6, Z5, Z1
 	VBROADCASTSS (CX)(SI*1), Z6
 	VFMADD231PS  Z6, Z4, Z2
 	VFMADD231PS  Z6, Z5, Z3
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
-	PREFETCHT1   (BX)(R10*1)
-	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   64(R8)
 	VBROADCASTSS (DX)(SI*1), Z6
 	VFMADD231PS  Z6, Z4, Z0
 	VFMADD231PS  Z6, Z5, Z1
 	VBROADCASTSS (CX)(SI*1), Z6
 	VFMADD231PS  Z6, Z4, Z2
 	VFMADD231PS  Z6, Z5, Z3
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
-	PREFETCHT1   (BX)(R10*1)
-	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   128(R8)
 	VBROADCASTSS (DX)(SI*1), Z6
 	VFMADD231PS  Z6, Z4, Z0
 	VFMADD231PS  Z6, Z5, Z1
 	VBROADCASTSS (CX)(SI*1), Z6
 	VFMADD231PS  Z6, Z4, Z2
 	VFMADD231PS  Z6, Z5, Z3
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
-	PREFETCHT1   (BX)(R10*1)
-	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   192(R8)
 	VBROADCASTSS (DX)(SI*1), Z6
 	VFMADD231PS  Z6, Z4, Z0
 	VFMADD231PS  Z6, Z5, Z1
 	VBROADCASTSS (CX)(SI*1), Z6
 	VFMADD231PS  Z6, Z4, Z2
 	VFMADD231PS  Z6, Z5, Z3
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
+	ADDQ         $0x00000100, R8
 	SUBQ         $0x04, DI
-	JGE          steps096
+	JGE          steps102
 
-rest098:
+rest104:
 	ADDQ $0x04, DI
-	JZ   end099
+	JZ   end105
 
-step097:
+step103:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
-	PREFETCHT1   (BX)(R10*1)
-	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   (R8)
 	VBROADCASTSS (DX)(SI*1), Z6
 	VFMADD231PS  Z6, Z4, Z0
 	VFMADD231PS  Z6, Z5, Z1
 	VBROADCASTSS (CX)(SI*1), Z6
 	VFMADD231PS  Z6, Z4, Z2
 	VFMADD231PS  Z6, Z5, Z3
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
+	ADDQ         $0x40, R8
 	DECQ         DI
-	JNZ          step097
+	JNZ          step103
 
-end099:
+end105:
 	ADDQ   88(AX), SI
 	ADDQ   104(AX), BX
 	DECQ   120(AX)
-	JNZ    run095
+	JNZ    run101
 	ADDQ   160(AX), SI
 	ADDQ   168(AX), BX
 	DECQ   176(AX)
-	JGT    group094
+	JGT    group100
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound100
+	JZ     bound107
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -2866,14 +3048,14 @@ end099:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), BX
 	TESTQ  BX, BX
-	JNZ    partialAdd101
+	JNZ    partialAdd108
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS (CX), Z2, Z2
 	VADDPS 64(CX), Z3, Z3
-	JMP    bound100
+	JMP    bound107
 
-partialAdd101:
+partialAdd108:
 	VMOVDQU32 (BX), Z4
 	VPMOVD2M  Z4, K1
 	VMOVUPS.Z (DX), K1, Z4
@@ -2887,7 +3069,7 @@ partialAdd101:
 	VMOVUPS.Z 64(CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
-bound100:
+bound107:
 	VBROADCASTSS 112(AX), Z4
 	VMAXPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -2895,17 +3077,17 @@ bound100:
 	VMAXPS       Z3, Z4, Z3
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated102
+	JZ           gated109
 	VBROADCASTSS 116(AX), Z4
 	VMINPS       Z0, Z4, Z0
 	VMINPS       Z1, Z4, Z1
 	VMINPS       Z2, Z4, Z2
 	VMINPS       Z3, Z4, Z3
 
-gated102:
+gated109:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished103
+	JZ          finished110
 	VMOVUPS     (CX), Z4
 	VFMADD213PS 64(CX), Z0, Z4
 	VMOVUPS     128(CX), Z5
@@ -2935,7 +3117,7 @@ gated102:
 	VMINPS      Z4, Z5, Z4
 	VMULPS      Z4, Z3, Z3
 
-finished103:
+finished110:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2943,14 +3125,14 @@ finished103:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore104
+	JNZ     partialStore111
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	JMP     done105
+	JMP     done112
 
-partialStore104:
+partialStore111:
 	VMOVDQU32 (AX), Z4
 	VPMOVD2M  Z4, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -2960,30 +3142,35 @@ partialStore104:
 	VMOVUPS   Z1, K1, 64(DX)
 	VMOVUPS   Z3, K1, 64(CX)
 
-done105:
+done112:
 	VZEROUPPER
 	RET
 
 rows1:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate106
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	JMP     start108
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate113
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	MOVQ       136(AX), CX
+	MOVQ       (CX), CX
+	ADDQ       16(AX), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	JMP        start115
 
-accumulate106:
+accumulate113:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad107
+	JNZ     partialLoad114
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	JMP     start108
+	JMP     start115
 
-partialLoad107:
+partialLoad114:
 	VMOVDQU32 (DX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (CX), K1, Z0
@@ -2991,107 +3178,112 @@ partialLoad107:
 	VPMOVD2M  Z1, K1
 	VMOVUPS.Z 64(CX), K1, Z1
 
-start108:
+start115:
 	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DX
-	XORQ BX, BX
 	MOVQ 152(AX), SI
 	MOVQ SI, 176(AX)
-	MOVQ 80(AX), DI
-	MOVQ 96(AX), R8
-	MOVQ 200(AX), R9
+	MOVQ 200(AX), DI
+	MOVQ 224(AX), BX
+	CMPQ DI, 216(AX)
+	JCS  fetching122
+	MOVQ DX, DI
+	XORQ BX, BX
 
-group109:
+fetching122:
+	ADDQ BX, 200(AX)
+	XORQ BX, BX
+	MOVQ 80(AX), R8
+	MOVQ 96(AX), R9
+
+group116:
 	MOVQ 64(AX), SI
 	MOVQ SI, 120(AX)
 
-run110:
+run117:
 	MOVQ 72(AX), SI
 	SUBQ $0x04, SI
-	JLT  rest113
+	JLT  rest120
 
-steps111:
+steps118:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
-	PREFETCHT1   (DX)(R9*1)
-	PREFETCHT1   64(DX)(R9*1)
+	PREFETCHT1   (DI)
 	VBROADCASTSS (CX)(BX*1), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
-	PREFETCHT1   (DX)(R9*1)
-	PREFETCHT1   64(DX)(R9*1)
+	PREFETCHT1   64(DI)
 	VBROADCASTSS (CX)(BX*1), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
-	PREFETCHT1   (DX)(R9*1)
-	PREFETCHT1   64(DX)(R9*1)
+	PREFETCHT1   128(DI)
 	VBROADCASTSS (CX)(BX*1), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
-	PREFETCHT1   (DX)(R9*1)
-	PREFETCHT1   64(DX)(R9*1)
+	PREFETCHT1   192(DI)
 	VBROADCASTSS (CX)(BX*1), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
+	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, SI
-	JGE          steps111
+	JGE          steps118
 
-rest113:
+rest120:
 	ADDQ $0x04, SI
-	JZ   end114
+	JZ   end121
 
-step112:
+step119:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
-	PREFETCHT1   (DX)(R9*1)
-	PREFETCHT1   64(DX)(R9*1)
+	PREFETCHT1   (DI)
 	VBROADCASTSS (CX)(BX*1), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
+	ADDQ         $0x40, DI
 	DECQ         SI
-	JNZ          step112
+	JNZ          step119
 
-end114:
+end121:
 	ADDQ   88(AX), BX
 	ADDQ   104(AX), DX
 	DECQ   120(AX)
-	JNZ    run110
+	JNZ    run117
 	ADDQ   160(AX), BX
 	ADDQ   168(AX), DX
 	DECQ   176(AX)
-	JGT    group109
+	JGT    group116
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound115
+	JZ     bound123
 	MOVQ   136(AX), CX
 	MOVQ   (CX), CX
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), DX
 	TESTQ  DX, DX
-	JNZ    partialAdd116
+	JNZ    partialAdd124
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
-	JMP    bound115
+	JMP    bound123
 
-partialAdd116:
+partialAdd124:
 	VMOVDQU32 (DX), Z2
 	VPMOVD2M  Z2, K1
 	VMOVUPS.Z (CX), K1, Z2
@@ -3101,21 +3293,21 @@ partialAdd116:
 	VMOVUPS.Z 64(CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
 
-bound115:
+bound123:
 	VBROADCASTSS 112(AX), Z2
 	VMAXPS       Z0, Z2, Z0
 	VMAXPS       Z1, Z2, Z1
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated117
+	JZ           gated125
 	VBROADCASTSS 116(AX), Z2
 	VMINPS       Z0, Z2, Z0
 	VMINPS       Z1, Z2, Z1
 
-gated117:
+gated125:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished118
+	JZ          finished126
 	VMOVUPS     (CX), Z2
 	VFMADD213PS 64(CX), Z0, Z2
 	VMOVUPS     128(CX), Z3
@@ -3131,18 +3323,18 @@ gated117:
 	VMINPS      Z2, Z3, Z2
 	VMULPS      Z2, Z1, Z1
 
-finished118:
+finished126:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore119
+	JNZ     partialStore127
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	JMP     done120
+	JMP     done128
 
-partialStore119:
+partialStore127:
 	VMOVDQU32 (AX), Z2
 	VPMOVD2M  Z2, K1
 	VMOVUPS   Z0, K1, (CX)
@@ -3150,7 +3342,7 @@ partialStore119:
 	VPMOVD2M  Z0, K1
 	VMOVUPS   Z1, K1, 64(CX)
 
-done120:
+done128:
 	VZEROUPPER
 	RET
 
@@ -3187,18 +3379,43 @@ tile:
 	RET
 
 rows8:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate001
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z7
-	JMP     start003
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate001
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z7
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       40(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       48(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       56(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start003
 
 accumulate001:
 	MOVQ    136(AX), CX
@@ -3262,12 +3479,20 @@ start003:
 	MOVQ 56(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R11
-	XORQ R12, R12
 	MOVQ 152(AX), R13
 	MOVQ R13, 176(AX)
-	MOVQ 80(AX), R14
-	MOVQ 96(AX), R15
-	MOVQ 200(AX), BP
+	MOVQ 200(AX), R14
+	MOVQ 224(AX), R12
+	CMPQ R14, 216(AX)
+	JCS  fetching010
+	MOVQ R11, R14
+	XORQ R12, R12
+
+fetching010:
+	ADDQ R12, 200(AX)
+	XORQ R12, R12
+	MOVQ 80(AX), R15
+	MOVQ 96(AX), BP
 
 group004:
 	MOVQ 64(AX), R13
@@ -3280,7 +3505,7 @@ run005:
 
 steps006:
 	VMOVUPS          (R11), Z8
-	PREFETCHT1       (R11)(BP*1)
+	PREFETCHT1       (R14)
 	VFMADD231PS.BCST (DX)(R12*1), Z8, Z0
 	VFMADD231PS.BCST (BX)(R12*1), Z8, Z1
 	VFMADD231PS.BCST (SI)(R12*1), Z8, Z2
@@ -3289,10 +3514,10 @@ steps006:
 	VFMADD231PS.BCST (R9)(R12*1), Z8, Z5
 	VFMADD231PS.BCST (R10)(R12*1), Z8, Z6
 	VFMADD231PS.BCST (CX)(R12*1), Z8, Z7
-	ADDQ             R14, R12
-	ADDQ             R15, R11
+	ADDQ             R15, R12
+	ADDQ             BP, R11
 	VMOVUPS          (R11), Z8
-	PREFETCHT1       (R11)(BP*1)
+	PREFETCHT1       64(R14)
 	VFMADD231PS.BCST (DX)(R12*1), Z8, Z0
 	VFMADD231PS.BCST (BX)(R12*1), Z8, Z1
 	VFMADD231PS.BCST (SI)(R12*1), Z8, Z2
@@ -3301,10 +3526,10 @@ steps006:
 	VFMADD231PS.BCST (R9)(R12*1), Z8, Z5
 	VFMADD231PS.BCST (R10)(R12*1), Z8, Z6
 	VFMADD231PS.BCST (CX)(R12*1), Z8, Z7
-	ADDQ             R14, R12
-	ADDQ             R15, R11
+	ADDQ             R15, R12
+	ADDQ             BP, R11
 	VMOVUPS          (R11), Z8
-	PREFETCHT1       (R11)(BP*1)
+	PREFETCHT1       128(R14)
 	VFMADD231PS.BCST (DX)(R12*1), Z8, Z0
 	VFMADD231PS.BCST (BX)(R12*1), Z8, Z1
 	VFMADD231PS.BCST (SI)(R12*1), Z8, Z2
@@ -3313,10 +3538,10 @@ steps006:
 	VFMADD231PS.BCST (R9)(R12*1), Z8, Z5
 	VFMADD231PS.BCST (R10)(R12*1), Z8, Z6
 	VFMADD231PS.BCST (CX)(R12*1), Z8, Z7
-	ADDQ             R14, R12
-	ADDQ             R15, R11
+	ADDQ             R15, R12
+	ADDQ             BP, R11
 	VMOVUPS          (R11), Z8
-	PREFETCHT1       (R11)(BP*1)
+	PREFETCHT1       192(R14)
 	VFMADD231PS.BCST (DX)(R12*1), Z8, Z0
 	VFMADD231PS.BCST (BX)(R12*1), Z8, Z1
 	VFMADD231PS.BCST (SI)(R12*1), Z8, Z2
@@ -3325,8 +3550,9 @@ steps006:
 	VFMADD231PS.BCST (R9)(R12*1), Z8, Z5
 	VFMADD231PS.BCST (R10)(R12*1), Z8, Z6
 	VFMADD231PS.BCST (CX)(R12*1), Z8, Z7
-	ADDQ             R14, R12
-	ADDQ             R15, R11
+	ADDQ             R15, R12
+	ADDQ             BP, R11
+	ADDQ             $0x00000100, R14
 	SUBQ             $0x04, R13
 	JGE              steps006
 
@@ -3336,7 +3562,7 @@ rest008:
 
 step007:
 	VMOVUPS          (R11), Z8
-	PREFETCHT1       (R11)(BP*1)
+	PREFETCHT1       (R14)
 	VFMADD231PS.BCST (DX)(R12*1), Z8, Z0
 	VFMADD231PS.BCST (BX)(R12*1), Z8, Z1
 	VFMADD231PS.BCST (SI)(R12*1), Z8, Z2
@@ -3345,8 +3571,9 @@ step007:
 	VFMADD231PS.BCST (R9)(R12*1), Z8, Z5
 	VFMADD231PS.BCST (R10)(R12*1), Z8, Z6
 	VFMADD231PS.BCST (CX)(R12*1), Z8, Z7
-	ADDQ             R14, R12
-	ADDQ             R15, R11
+	ADDQ             R15, R12
+	ADDQ             BP, R11
+	ADDQ             $0x40, R14
 	DECQ             R13
 	JNZ              step007
 
@@ -3361,7 +3588,7 @@ end009:
 	JGT    group004
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound010
+	JZ     bound011
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -3381,7 +3608,7 @@ end009:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R11
 	TESTQ  R11, R11
-	JNZ    partialAdd011
+	JNZ    partialAdd012
 	VADDPS (DX), Z0, Z0
 	VADDPS (BX), Z1, Z1
 	VADDPS (SI), Z2, Z2
@@ -3390,9 +3617,9 @@ end009:
 	VADDPS (R9), Z5, Z5
 	VADDPS (R10), Z6, Z6
 	VADDPS (CX), Z7, Z7
-	JMP    bound010
+	JMP    bound011
 
-partialAdd011:
+partialAdd012:
 	VMOVDQU32 (R11), Z8
 	VPMOVD2M  Z8, K1
 	VMOVUPS.Z (DX), K1, Z8
@@ -3412,7 +3639,7 @@ partialAdd011:
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
-bound010:
+bound011:
 	VBROADCASTSS 112(AX), Z8
 	VMAXPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -3424,7 +3651,7 @@ bound010:
 	VMAXPS       Z7, Z8, Z7
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated012
+	JZ           gated013
 	VBROADCASTSS 116(AX), Z8
 	VMINPS       Z0, Z8, Z0
 	VMINPS       Z1, Z8, Z1
@@ -3435,10 +3662,10 @@ bound010:
 	VMINPS       Z6, Z8, Z6
 	VMINPS       Z7, Z8, Z7
 
-gated012:
+gated013:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished013
+	JZ          finished014
 	VMOVUPS     (CX), Z8
 	VFMADD213PS 64(CX), Z0, Z8
 	VMOVUPS     128(CX), Z9
@@ -3496,7 +3723,7 @@ gated012:
 	VMINPS      Z8, Z9, Z8
 	VMULPS      Z8, Z7, Z7
 
-finished013:
+finished014:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3516,7 +3743,7 @@ finished013:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R11
 	TESTQ   R11, R11
-	JNZ     partialStore014
+	JNZ     partialStore015
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, (BX)
 	VMOVUPS Z2, (SI)
@@ -3525,9 +3752,9 @@ finished013:
 	VMOVUPS Z5, (R9)
 	VMOVUPS Z6, (R10)
 	VMOVUPS Z7, (CX)
-	JMP     done015
+	JMP     done016
 
-partialStore014:
+partialStore015:
 	VMOVDQU32 (R11), Z8
 	VPMOVD2M  Z8, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -3539,26 +3766,48 @@ partialStore014:
 	VMOVUPS   Z6, K1, (R10)
 	VMOVUPS   Z7, K1, (CX)
 
-done015:
+done016:
 	ADDQ $0x00000040, 128(AX)
 	ADDQ $0x00000040, 136(AX)
 	SUBQ $0x00000008, 144(AX)
 	JMP  tile
 
 rows7:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate016
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	VMOVAPS Z0, Z6
-	JMP     start018
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate017
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	VMOVAPS    Z0, Z6
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       40(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       48(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start019
 
-accumulate016:
+accumulate017:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3576,7 +3825,7 @@ accumulate016:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R10
 	TESTQ   R10, R10
-	JNZ     partialLoad017
+	JNZ     partialLoad018
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
@@ -3584,9 +3833,9 @@ accumulate016:
 	VMOVUPS (R8), Z4
 	VMOVUPS (R9), Z5
 	VMOVUPS (CX), Z6
-	JMP     start018
+	JMP     start019
 
-partialLoad017:
+partialLoad018:
 	VMOVDQU32 (R10), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -3597,7 +3846,7 @@ partialLoad017:
 	VMOVUPS.Z (R9), K1, Z5
 	VMOVUPS.Z (CX), K1, Z6
 
-start018:
+start019:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -3614,25 +3863,33 @@ start018:
 	MOVQ 48(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R10
-	XORQ R11, R11
 	MOVQ 152(AX), R12
 	MOVQ R12, 176(AX)
-	MOVQ 80(AX), R13
-	MOVQ 96(AX), R14
-	MOVQ 200(AX), R15
+	MOVQ 200(AX), R13
+	MOVQ 224(AX), R11
+	CMPQ R13, 216(AX)
+	JCS  fetching026
+	MOVQ R10, R13
+	XORQ R11, R11
 
-group019:
+fetching026:
+	ADDQ R11, 200(AX)
+	XORQ R11, R11
+	MOVQ 80(AX), R14
+	MOVQ 96(AX), R15
+
+group020:
 	MOVQ 64(AX), R12
 	MOVQ R12, 120(AX)
 
-run020:
+run021:
 	MOVQ 72(AX), R12
 	SUBQ $0x04, R12
-	JLT  rest023
+	JLT  rest024
 
-steps021:
+steps022:
 	VMOVUPS          (R10), Z7
-	PREFETCHT1       (R10)(R15*1)
+	PREFETCHT1       (R13)
 	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
 	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
 	VFMADD231PS.BCST (SI)(R11*1), Z7, Z2
@@ -3640,10 +3897,10 @@ steps021:
 	VFMADD231PS.BCST (R8)(R11*1), Z7, Z4
 	VFMADD231PS.BCST (R9)(R11*1), Z7, Z5
 	VFMADD231PS.BCST (CX)(R11*1), Z7, Z6
-	ADDQ             R13, R11
-	ADDQ             R14, R10
+	ADDQ             R14, R11
+	ADDQ             R15, R10
 	VMOVUPS          (R10), Z7
-	PREFETCHT1       (R10)(R15*1)
+	PREFETCHT1       64(R13)
 	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
 	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
 	VFMADD231PS.BCST (SI)(R11*1), Z7, Z2
@@ -3651,10 +3908,10 @@ steps021:
 	VFMADD231PS.BCST (R8)(R11*1), Z7, Z4
 	VFMADD231PS.BCST (R9)(R11*1), Z7, Z5
 	VFMADD231PS.BCST (CX)(R11*1), Z7, Z6
-	ADDQ             R13, R11
-	ADDQ             R14, R10
+	ADDQ             R14, R11
+	ADDQ             R15, R10
 	VMOVUPS          (R10), Z7
-	PREFETCHT1       (R10)(R15*1)
+	PREFETCHT1       128(R13)
 	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
 	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
 	VFMADD231PS.BCST (SI)(R11*1), Z7, Z2
@@ -3662,10 +3919,10 @@ steps021:
 	VFMADD231PS.BCST (R8)(R11*1), Z7, Z4
 	VFMADD231PS.BCST (R9)(R11*1), Z7, Z5
 	VFMADD231PS.BCST (CX)(R11*1), Z7, Z6
-	ADDQ             R13, R11
-	ADDQ             R14, R10
+	ADDQ             R14, R11
+	ADDQ             R15, R10
 	VMOVUPS          (R10), Z7
-	PREFETCHT1       (R10)(R15*1)
+	PREFETCHT1       192(R13)
 	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
 	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
 	VFMADD231PS.BCST (SI)(R11*1), Z7, Z2
@@ -3673,18 +3930,19 @@ steps021:
 	VFMADD231PS.BCST (R8)(R11*1), Z7, Z4
 	VFMADD231PS.BCST (R9)(R11*1), Z7, Z5
 	VFMADD231PS.BCST (CX)(R11*1), Z7, Z6
-	ADDQ             R13, R11
-	ADDQ             R14, R10
+	ADDQ             R14, R11
+	ADDQ             R15, R10
+	ADDQ             $0x00000100, R13
 	SUBQ             $0x04, R12
-	JGE              steps021
+	JGE              steps022
 
-rest023:
+rest024:
 	ADDQ $0x04, R12
-	JZ   end024
+	JZ   end025
 
-step022:
+step023:
 	VMOVUPS          (R10), Z7
-	PREFETCHT1       (R10)(R15*1)
+	PREFETCHT1       (R13)
 	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
 	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
 	VFMADD231PS.BCST (SI)(R11*1), Z7, Z2
@@ -3692,23 +3950,24 @@ step022:
 	VFMADD231PS.BCST (R8)(R11*1), Z7, Z4
 	VFMADD231PS.BCST (R9)(R11*1), Z7, Z5
 	VFMADD231PS.BCST (CX)(R11*1), Z7, Z6
-	ADDQ             R13, R11
-	ADDQ             R14, R10
+	ADDQ             R14, R11
+	ADDQ             R15, R10
+	ADDQ             $0x40, R13
 	DECQ             R12
-	JNZ              step022
+	JNZ              step023
 
-end024:
+end025:
 	ADDQ   88(AX), R11
 	ADDQ   104(AX), R10
 	DECQ   120(AX)
-	JNZ    run020
+	JNZ    run021
 	ADDQ   160(AX), R11
 	ADDQ   168(AX), R10
 	DECQ   176(AX)
-	JGT    group019
+	JGT    group020
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound025
+	JZ     bound027
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -3726,7 +3985,7 @@ end024:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R10
 	TESTQ  R10, R10
-	JNZ    partialAdd026
+	JNZ    partialAdd028
 	VADDPS (DX), Z0, Z0
 	VADDPS (BX), Z1, Z1
 	VADDPS (SI), Z2, Z2
@@ -3734,9 +3993,9 @@ end024:
 	VADDPS (R8), Z4, Z4
 	VADDPS (R9), Z5, Z5
 	VADDPS (CX), Z6, Z6
-	JMP    bound025
+	JMP    bound027
 
-partialAdd026:
+partialAdd028:
 	VMOVDQU32 (R10), Z7
 	VPMOVD2M  Z7, K1
 	VMOVUPS.Z (DX), K1, Z7
@@ -3754,7 +4013,7 @@ partialAdd026:
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z6, Z6
 
-bound025:
+bound027:
 	VBROADCASTSS 112(AX), Z7
 	VMAXPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -3765,7 +4024,7 @@ bound025:
 	VMAXPS       Z6, Z7, Z6
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated027
+	JZ           gated029
 	VBROADCASTSS 116(AX), Z7
 	VMINPS       Z0, Z7, Z0
 	VMINPS       Z1, Z7, Z1
@@ -3775,10 +4034,10 @@ bound025:
 	VMINPS       Z5, Z7, Z5
 	VMINPS       Z6, Z7, Z6
 
-gated027:
+gated029:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished028
+	JZ          finished030
 	VMOVUPS     (CX), Z7
 	VFMADD213PS 64(CX), Z0, Z7
 	VMOVUPS     128(CX), Z8
@@ -3829,7 +4088,7 @@ gated027:
 	VMINPS      Z7, Z8, Z7
 	VMULPS      Z7, Z6, Z6
 
-finished028:
+finished030:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3847,7 +4106,7 @@ finished028:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore029
+	JNZ     partialStore031
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, (BX)
 	VMOVUPS Z2, (SI)
@@ -3855,9 +4114,9 @@ finished028:
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, (R9)
 	VMOVUPS Z6, (CX)
-	JMP     done030
+	JMP     done032
 
-partialStore029:
+partialStore031:
 	VMOVDQU32 (AX), Z7
 	VPMOVD2M  Z7, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -3868,23 +4127,42 @@ partialStore029:
 	VMOVUPS   Z5, K1, (R9)
 	VMOVUPS   Z6, K1, (CX)
 
-done030:
+done032:
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate031
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	JMP     start033
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate033
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       40(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start035
 
-accumulate031:
+accumulate033:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3900,16 +4178,16 @@ accumulate031:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R9
 	TESTQ   R9, R9
-	JNZ     partialLoad032
+	JNZ     partialLoad034
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
 	VMOVUPS (DI), Z3
 	VMOVUPS (R8), Z4
 	VMOVUPS (CX), Z5
-	JMP     start033
+	JMP     start035
 
-partialLoad032:
+partialLoad034:
 	VMOVDQU32 (R9), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -3919,7 +4197,7 @@ partialLoad032:
 	VMOVUPS.Z (R8), K1, Z4
 	VMOVUPS.Z (CX), K1, Z5
 
-start033:
+start035:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -3934,96 +4212,106 @@ start033:
 	MOVQ 40(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R9
-	XORQ R10, R10
 	MOVQ 152(AX), R11
 	MOVQ R11, 176(AX)
-	MOVQ 80(AX), R12
-	MOVQ 96(AX), R13
-	MOVQ 200(AX), R14
+	MOVQ 200(AX), R12
+	MOVQ 224(AX), R10
+	CMPQ R12, 216(AX)
+	JCS  fetching042
+	MOVQ R9, R12
+	XORQ R10, R10
 
-group034:
+fetching042:
+	ADDQ R10, 200(AX)
+	XORQ R10, R10
+	MOVQ 80(AX), R13
+	MOVQ 96(AX), R14
+
+group036:
 	MOVQ 64(AX), R11
 	MOVQ R11, 120(AX)
 
-run035:
+run037:
 	MOVQ 72(AX), R11
 	SUBQ $0x04, R11
-	JLT  rest038
+	JLT  rest040
 
-steps036:
+steps038:
 	VMOVUPS          (R9), Z6
-	PREFETCHT1       (R9)(R14*1)
+	PREFETCHT1       (R12)
 	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
 	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
 	VFMADD231PS.BCST (SI)(R10*1), Z6, Z2
 	VFMADD231PS.BCST (DI)(R10*1), Z6, Z3
 	VFMADD231PS.BCST (R8)(R10*1), Z6, Z4
 	VFMADD231PS.BCST (CX)(R10*1), Z6, Z5
-	ADDQ             R12, R10
-	ADDQ             R13, R9
+	ADDQ             R13, R10
+	ADDQ             R14, R9
 	VMOVUPS          (R9), Z6
-	PREFETCHT1       (R9)(R14*1)
+	PREFETCHT1       64(R12)
 	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
 	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
 	VFMADD231PS.BCST (SI)(R10*1), Z6, Z2
 	VFMADD231PS.BCST (DI)(R10*1), Z6, Z3
 	VFMADD231PS.BCST (R8)(R10*1), Z6, Z4
 	VFMADD231PS.BCST (CX)(R10*1), Z6, Z5
-	ADDQ             R12, R10
-	ADDQ             R13, R9
+	ADDQ             R13, R10
+	ADDQ             R14, R9
 	VMOVUPS          (R9), Z6
-	PREFETCHT1       (R9)(R14*1)
+	PREFETCHT1       128(R12)
 	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
 	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
 	VFMADD231PS.BCST (SI)(R10*1), Z6, Z2
 	VFMADD231PS.BCST (DI)(R10*1), Z6, Z3
 	VFMADD231PS.BCST (R8)(R10*1), Z6, Z4
 	VFMADD231PS.BCST (CX)(R10*1), Z6, Z5
-	ADDQ             R12, R10
-	ADDQ             R13, R9
+	ADDQ             R13, R10
+	ADDQ             R14, R9
 	VMOVUPS          (R9), Z6
-	PREFETCHT1       (R9)(R14*1)
+	PREFETCHT1       192(R12)
 	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
 	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
 	VFMADD231PS.BCST (SI)(R10*1), Z6, Z2
 	VFMADD231PS.BCST (DI)(R10*1), Z6, Z3
 	VFMADD231PS.BCST (R8)(R10*1), Z6, Z4
 	VFMADD231PS.BCST (CX)(R10*1), Z6, Z5
-	ADDQ             R12, R10
-	ADDQ             R13, R9
+	ADDQ             R13, R10
+	ADDQ             R14, R9
+	ADDQ             $0x00000100, R12
 	SUBQ             $0x04, R11
-	JGE              steps036
+	JGE              steps038
 
-rest038:
+rest040:
 	ADDQ $0x04, R11
-	JZ   end039
+	JZ   end041
 
-step037:
+step039:
 	VMOVUPS          (R9), Z6
-	PREFETCHT1       (R9)(R14*1)
+	PREFETCHT1       (R12)
 	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
 	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
 	VFMADD231PS.BCST (SI)(R10*1), Z6, Z2
 	VFMADD231PS.BCST (DI)(R10*1), Z6, Z3
 	VFMADD231PS.BCST (R8)(R10*1), Z6, Z4
 	VFMADD231PS.BCST (CX)(R10*1), Z6, Z5
-	ADDQ             R12, R10
-	ADDQ             R13, R9
+	ADDQ             R13, R10
+	ADDQ             R14, R9
+	ADDQ             $0x40, R12
 	DECQ             R11
-	JNZ              step037
+	JNZ              step039
 
-end039:
+end041:
 	ADDQ   88(AX), R10
 	ADDQ   104(AX), R9
 	DECQ   120(AX)
-	JNZ    run035
+	JNZ    run037
 	ADDQ   160(AX), R10
 	ADDQ   168(AX), R9
 	DECQ   176(AX)
-	JGT    group034
+	JGT    group036
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound040
+	JZ     bound043
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -4039,16 +4327,16 @@ end039:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R9
 	TESTQ  R9, R9
-	JNZ    partialAdd041
+	JNZ    partialAdd044
 	VADDPS (DX), Z0, Z0
 	VADDPS (BX), Z1, Z1
 	VADDPS (SI), Z2, Z2
 	VADDPS (DI), Z3, Z3
 	VADDPS (R8), Z4, Z4
 	VADDPS (CX), Z5, Z5
-	JMP    bound040
+	JMP    bound043
 
-partialAdd041:
+partialAdd044:
 	VMOVDQU32 (R9), Z6
 	VPMOVD2M  Z6, K1
 	VMOVUPS.Z (DX), K1, Z6
@@ -4064,7 +4352,7 @@ partialAdd041:
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
 
-bound040:
+bound043:
 	VBROADCASTSS 112(AX), Z6
 	VMAXPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -4074,7 +4362,7 @@ bound040:
 	VMAXPS       Z5, Z6, Z5
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated042
+	JZ           gated045
 	VBROADCASTSS 116(AX), Z6
 	VMINPS       Z0, Z6, Z0
 	VMINPS       Z1, Z6, Z1
@@ -4083,10 +4371,10 @@ bound040:
 	VMINPS       Z4, Z6, Z4
 	VMINPS       Z5, Z6, Z5
 
-gated042:
+gated045:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished043
+	JZ          finished046
 	VMOVUPS     (CX), Z6
 	VFMADD213PS 64(CX), Z0, Z6
 	VMOVUPS     128(CX), Z7
@@ -4130,7 +4418,7 @@ gated042:
 	VMINPS      Z6, Z7, Z6
 	VMULPS      Z6, Z5, Z5
 
-finished043:
+finished046:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -4146,16 +4434,16 @@ finished043:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore044
+	JNZ     partialStore047
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, (BX)
 	VMOVUPS Z2, (SI)
 	VMOVUPS Z3, (DI)
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, (CX)
-	JMP     done045
+	JMP     done048
 
-partialStore044:
+partialStore047:
 	VMOVDQU32 (AX), Z6
 	VPMOVD2M  Z6, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -4165,22 +4453,38 @@ partialStore044:
 	VMOVUPS   Z4, K1, (R8)
 	VMOVUPS   Z5, K1, (CX)
 
-done045:
+done048:
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate046
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	JMP     start048
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate049
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start051
 
-accumulate046:
+accumulate049:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -4194,15 +4498,15 @@ accumulate046:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad047
+	JNZ     partialLoad050
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
 	VMOVUPS (DI), Z3
 	VMOVUPS (CX), Z4
-	JMP     start048
+	JMP     start051
 
-partialLoad047:
+partialLoad050:
 	VMOVDQU32 (R8), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -4211,7 +4515,7 @@ partialLoad047:
 	VMOVUPS.Z (DI), K1, Z3
 	VMOVUPS.Z (CX), K1, Z4
 
-start048:
+start051:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -4224,91 +4528,101 @@ start048:
 	MOVQ 32(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R8
-	XORQ R9, R9
 	MOVQ 152(AX), R10
 	MOVQ R10, 176(AX)
-	MOVQ 80(AX), R11
-	MOVQ 96(AX), R12
-	MOVQ 200(AX), R13
+	MOVQ 200(AX), R11
+	MOVQ 224(AX), R9
+	CMPQ R11, 216(AX)
+	JCS  fetching058
+	MOVQ R8, R11
+	XORQ R9, R9
 
-group049:
+fetching058:
+	ADDQ R9, 200(AX)
+	XORQ R9, R9
+	MOVQ 80(AX), R12
+	MOVQ 96(AX), R13
+
+group052:
 	MOVQ 64(AX), R10
 	MOVQ R10, 120(AX)
 
-run050:
+run053:
 	MOVQ 72(AX), R10
 	SUBQ $0x04, R10
-	JLT  rest053
+	JLT  rest056
 
-steps051:
+steps054:
 	VMOVUPS          (R8), Z5
-	PREFETCHT1       (R8)(R13*1)
+	PREFETCHT1       (R11)
 	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
 	VFMADD231PS.BCST (SI)(R9*1), Z5, Z2
 	VFMADD231PS.BCST (DI)(R9*1), Z5, Z3
 	VFMADD231PS.BCST (CX)(R9*1), Z5, Z4
-	ADDQ             R11, R9
-	ADDQ             R12, R8
+	ADDQ             R12, R9
+	ADDQ             R13, R8
 	VMOVUPS          (R8), Z5
-	PREFETCHT1       (R8)(R13*1)
+	PREFETCHT1       64(R11)
 	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
 	VFMADD231PS.BCST (SI)(R9*1), Z5, Z2
 	VFMADD231PS.BCST (DI)(R9*1), Z5, Z3
 	VFMADD231PS.BCST (CX)(R9*1), Z5, Z4
-	ADDQ             R11, R9
-	ADDQ             R12, R8
+	ADDQ             R12, R9
+	ADDQ             R13, R8
 	VMOVUPS          (R8), Z5
-	PREFETCHT1       (R8)(R13*1)
+	PREFETCHT1       128(R11)
 	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
 	VFMADD231PS.BCST (SI)(R9*1), Z5, Z2
 	VFMADD231PS.BCST (DI)(R9*1), Z5, Z3
 	VFMADD231PS.BCST (CX)(R9*1), Z5, Z4
-	ADDQ             R11, R9
-	ADDQ             R12, R8
+	ADDQ             R12, R9
+	ADDQ             R13, R8
 	VMOVUPS          (R8), Z5
-	PREFETCHT1       (R8)(R13*1)
+	PREFETCHT1       192(R11)
 	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
 	VFMADD231PS.BCST (SI)(R9*1), Z5, Z2
 	VFMADD231PS.BCST (DI)(R9*1), Z5, Z3
 	VFMADD231PS.BCST (CX)(R9*1), Z5, Z4
-	ADDQ             R11, R9
-	ADDQ             R12, R8
+	ADDQ             R12, R9
+	ADDQ             R13, R8
+	ADDQ             $0x00000100, R11
 	SUBQ             $0x04, R10
-	JGE              steps051
+	JGE              steps054
 
-rest053:
+rest056:
 	ADDQ $0x04, R10
-	JZ   end054
+	JZ   end057
 
-step052:
+step055:
 	VMOVUPS          (R8), Z5
-	PREFETCHT1       (R8)(R13*1)
+	PREFETCHT1       (R11)
 	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
 	VFMADD231PS.BCST (SI)(R9*1), Z5, Z2
 	VFMADD231PS.BCST (DI)(R9*1), Z5, Z3
 	VFMADD231PS.BCST (CX)(R9*1), Z5, Z4
-	ADDQ             R11, R9
-	ADDQ             R12, R8
+	ADDQ             R12, R9
+	ADDQ             R13, R8
+	ADDQ             $0x40, R11
 	DECQ             R10
-	JNZ              step052
+	JNZ              step055
 
-end054:
+end057:
 	ADDQ   88(AX), R9
 	ADDQ   104(AX), R8
 	DECQ   120(AX)
-	JNZ    run050
+	JNZ    run053
 	ADDQ   160(AX), R9
 	ADDQ   168(AX), R8
 	DECQ   176(AX)
-	JGT    group049
+	JGT    group052
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound055
+	JZ     bound059
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -4322,15 +4636,15 @@ end054:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R8
 	TESTQ  R8, R8
-	JNZ    partialAdd056
+	JNZ    partialAdd060
 	VADDPS (DX), Z0, Z0
 	VADDPS (BX), Z1, Z1
 	VADDPS (SI), Z2, Z2
 	VADDPS (DI), Z3, Z3
 	VADDPS (CX), Z4, Z4
-	JMP    bound055
+	JMP    bound059
 
-partialAdd056:
+partialAdd060:
 	VMOVDQU32 (R8), Z5
 	VPMOVD2M  Z5, K1
 	VMOVUPS.Z (DX), K1, Z5
@@ -4344,7 +4658,7 @@ partialAdd056:
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z4, Z4
 
-bound055:
+bound059:
 	VBROADCASTSS 112(AX), Z5
 	VMAXPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z5, Z1
@@ -4353,7 +4667,7 @@ bound055:
 	VMAXPS       Z4, Z5, Z4
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated057
+	JZ           gated061
 	VBROADCASTSS 116(AX), Z5
 	VMINPS       Z0, Z5, Z0
 	VMINPS       Z1, Z5, Z1
@@ -4361,10 +4675,10 @@ bound055:
 	VMINPS       Z3, Z5, Z3
 	VMINPS       Z4, Z5, Z4
 
-gated057:
+gated061:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished058
+	JZ          finished062
 	VMOVUPS     (CX), Z5
 	VFMADD213PS 64(CX), Z0, Z5
 	VMOVUPS     128(CX), Z6
@@ -4401,7 +4715,7 @@ gated057:
 	VMINPS      Z5, Z6, Z5
 	VMULPS      Z5, Z4, Z4
 
-finished058:
+finished062:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -4415,15 +4729,15 @@ finished058:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore059
+	JNZ     partialStore063
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, (BX)
 	VMOVUPS Z2, (SI)
 	VMOVUPS Z3, (DI)
 	VMOVUPS Z4, (CX)
-	JMP     done060
+	JMP     done064
 
-partialStore059:
+partialStore063:
 	VMOVDQU32 (AX), Z5
 	VPMOVD2M  Z5, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -4432,21 +4746,34 @@ partialStore059:
 	VMOVUPS   Z3, K1, (DI)
 	VMOVUPS   Z4, K1, (CX)
 
-done060:
+done064:
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate061
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	JMP     start063
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate065
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start067
 
-accumulate061:
+accumulate065:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -4458,14 +4785,14 @@ accumulate061:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad062
+	JNZ     partialLoad066
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
 	VMOVUPS (CX), Z3
-	JMP     start063
+	JMP     start067
 
-partialLoad062:
+partialLoad066:
 	VMOVDQU32 (DI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -4473,7 +4800,7 @@ partialLoad062:
 	VMOVUPS.Z (SI), K1, Z2
 	VMOVUPS.Z (CX), K1, Z3
 
-start063:
+start067:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -4484,86 +4811,96 @@ start063:
 	MOVQ 24(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DI
-	XORQ R8, R8
 	MOVQ 152(AX), R9
 	MOVQ R9, 176(AX)
-	MOVQ 80(AX), R10
-	MOVQ 96(AX), R11
-	MOVQ 200(AX), R12
+	MOVQ 200(AX), R10
+	MOVQ 224(AX), R8
+	CMPQ R10, 216(AX)
+	JCS  fetching074
+	MOVQ DI, R10
+	XORQ R8, R8
 
-group064:
+fetching074:
+	ADDQ R8, 200(AX)
+	XORQ R8, R8
+	MOVQ 80(AX), R11
+	MOVQ 96(AX), R12
+
+group068:
 	MOVQ 64(AX), R9
 	MOVQ R9, 120(AX)
 
-run065:
+run069:
 	MOVQ 72(AX), R9
 	SUBQ $0x04, R9
-	JLT  rest068
+	JLT  rest072
 
-steps066:
+steps070:
 	VMOVUPS          (DI), Z4
-	PREFETCHT1       (DI)(R12*1)
+	PREFETCHT1       (R10)
 	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
 	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
 	VFMADD231PS.BCST (SI)(R8*1), Z4, Z2
 	VFMADD231PS.BCST (CX)(R8*1), Z4, Z3
-	ADDQ             R10, R8
-	ADDQ             R11, DI
+	ADDQ             R11, R8
+	ADDQ             R12, DI
 	VMOVUPS          (DI), Z4
-	PREFETCHT1       (DI)(R12*1)
+	PREFETCHT1       64(R10)
 	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
 	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
 	VFMADD231PS.BCST (SI)(R8*1), Z4, Z2
 	VFMADD231PS.BCST (CX)(R8*1), Z4, Z3
-	ADDQ             R10, R8
-	ADDQ             R11, DI
+	ADDQ             R11, R8
+	ADDQ             R12, DI
 	VMOVUPS          (DI), Z4
-	PREFETCHT1       (DI)(R12*1)
+	PREFETCHT1       128(R10)
 	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
 	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
 	VFMADD231PS.BCST (SI)(R8*1), Z4, Z2
 	VFMADD231PS.BCST (CX)(R8*1), Z4, Z3
-	ADDQ             R10, R8
-	ADDQ             R11, DI
+	ADDQ             R11, R8
+	ADDQ             R12, DI
 	VMOVUPS          (DI), Z4
-	PREFETCHT1       (DI)(R12*1)
+	PREFETCHT1       192(R10)
 	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
 	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
 	VFMADD231PS.BCST (SI)(R8*1), Z4, Z2
 	VFMADD231PS.BCST (CX)(R8*1), Z4, Z3
-	ADDQ             R10, R8
-	ADDQ             R11, DI
+	ADDQ             R11, R8
+	ADDQ             R12, DI
+	ADDQ             $0x00000100, R10
 	SUBQ             $0x04, R9
-	JGE              steps066
+	JGE              steps070
 
-rest068:
+rest072:
 	ADDQ $0x04, R9
-	JZ   end069
+	JZ   end073
 
-step067:
+step071:
 	VMOVUPS          (DI), Z4
-	PREFETCHT1       (DI)(R12*1)
+	PREFETCHT1       (R10)
 	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
 	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
 	VFMADD231PS.BCST (SI)(R8*1), Z4, Z2
 	VFMADD231PS.BCST (CX)(R8*1), Z4, Z3
-	ADDQ             R10, R8
-	ADDQ             R11, DI
+	ADDQ             R11, R8
+	ADDQ             R12, DI
+	ADDQ             $0x40, R10
 	DECQ             R9
-	JNZ              step067
+	JNZ              step071
 
-end069:
+end073:
 	ADDQ   88(AX), R8
 	ADDQ   104(AX), DI
 	DECQ   120(AX)
-	JNZ    run065
+	JNZ    run069
 	ADDQ   160(AX), R8
 	ADDQ   168(AX), DI
 	DECQ   176(AX)
-	JGT    group064
+	JGT    group068
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound070
+	JZ     bound075
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -4575,14 +4912,14 @@ end069:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), DI
 	TESTQ  DI, DI
-	JNZ    partialAdd071
+	JNZ    partialAdd076
 	VADDPS (DX), Z0, Z0
 	VADDPS (BX), Z1, Z1
 	VADDPS (SI), Z2, Z2
 	VADDPS (CX), Z3, Z3
-	JMP    bound070
+	JMP    bound075
 
-partialAdd071:
+partialAdd076:
 	VMOVDQU32 (DI), Z4
 	VPMOVD2M  Z4, K1
 	VMOVUPS.Z (DX), K1, Z4
@@ -4594,7 +4931,7 @@ partialAdd071:
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
-bound070:
+bound075:
 	VBROADCASTSS 112(AX), Z4
 	VMAXPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -4602,17 +4939,17 @@ bound070:
 	VMAXPS       Z3, Z4, Z3
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated072
+	JZ           gated077
 	VBROADCASTSS 116(AX), Z4
 	VMINPS       Z0, Z4, Z0
 	VMINPS       Z1, Z4, Z1
 	VMINPS       Z2, Z4, Z2
 	VMINPS       Z3, Z4, Z3
 
-gated072:
+gated077:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished073
+	JZ          finished078
 	VMOVUPS     (CX), Z4
 	VFMADD213PS 64(CX), Z0, Z4
 	VMOVUPS     128(CX), Z5
@@ -4642,7 +4979,7 @@ gated072:
 	VMINPS      Z4, Z5, Z4
 	VMULPS      Z4, Z3, Z3
 
-finished073:
+finished078:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -4654,14 +4991,14 @@ finished073:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore074
+	JNZ     partialStore079
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, (BX)
 	VMOVUPS Z2, (SI)
 	VMOVUPS Z3, (CX)
-	JMP     done075
+	JMP     done080
 
-partialStore074:
+partialStore079:
 	VMOVDQU32 (AX), Z4
 	VPMOVD2M  Z4, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -4669,20 +5006,30 @@ partialStore074:
 	VMOVUPS   Z2, K1, (SI)
 	VMOVUPS   Z3, K1, (CX)
 
-done075:
+done080:
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate076
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	JMP     start078
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate081
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start083
 
-accumulate076:
+accumulate081:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -4692,20 +5039,20 @@ accumulate076:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad077
+	JNZ     partialLoad082
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (CX), Z2
-	JMP     start078
+	JMP     start083
 
-partialLoad077:
+partialLoad082:
 	VMOVDQU32 (SI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
 	VMOVUPS.Z (BX), K1, Z1
 	VMOVUPS.Z (CX), K1, Z2
 
-start078:
+start083:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -4714,81 +5061,91 @@ start078:
 	MOVQ 16(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), SI
-	XORQ DI, DI
 	MOVQ 152(AX), R8
 	MOVQ R8, 176(AX)
-	MOVQ 80(AX), R9
-	MOVQ 96(AX), R10
-	MOVQ 200(AX), R11
+	MOVQ 200(AX), R9
+	MOVQ 224(AX), DI
+	CMPQ R9, 216(AX)
+	JCS  fetching090
+	MOVQ SI, R9
+	XORQ DI, DI
 
-group079:
+fetching090:
+	ADDQ DI, 200(AX)
+	XORQ DI, DI
+	MOVQ 80(AX), R10
+	MOVQ 96(AX), R11
+
+group084:
 	MOVQ 64(AX), R8
 	MOVQ R8, 120(AX)
 
-run080:
+run085:
 	MOVQ 72(AX), R8
 	SUBQ $0x04, R8
-	JLT  rest083
+	JLT  rest088
 
-steps081:
+steps086:
 	VMOVUPS          (SI), Z3
-	PREFETCHT1       (SI)(R11*1)
+	PREFETCHT1       (R9)
 	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
 	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
 	VFMADD231PS.BCST (CX)(DI*1), Z3, Z2
-	ADDQ             R9, DI
-	ADDQ             R10, SI
+	ADDQ             R10, DI
+	ADDQ             R11, SI
 	VMOVUPS          (SI), Z3
-	PREFETCHT1       (SI)(R11*1)
+	PREFETCHT1       64(R9)
 	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
 	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
 	VFMADD231PS.BCST (CX)(DI*1), Z3, Z2
-	ADDQ             R9, DI
-	ADDQ             R10, SI
+	ADDQ             R10, DI
+	ADDQ             R11, SI
 	VMOVUPS          (SI), Z3
-	PREFETCHT1       (SI)(R11*1)
+	PREFETCHT1       128(R9)
 	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
 	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
 	VFMADD231PS.BCST (CX)(DI*1), Z3, Z2
-	ADDQ             R9, DI
-	ADDQ             R10, SI
+	ADDQ             R10, DI
+	ADDQ             R11, SI
 	VMOVUPS          (SI), Z3
-	PREFETCHT1       (SI)(R11*1)
+	PREFETCHT1       192(R9)
 	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
 	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
 	VFMADD231PS.BCST (CX)(DI*1), Z3, Z2
-	ADDQ             R9, DI
-	ADDQ             R10, SI
+	ADDQ             R10, DI
+	ADDQ             R11, SI
+	ADDQ             $0x00000100, R9
 	SUBQ             $0x04, R8
-	JGE              steps081
+	JGE              steps086
 
-rest083:
+rest088:
 	ADDQ $0x04, R8
-	JZ   end084
+	JZ   end089
 
-step082:
+step087:
 	VMOVUPS          (SI), Z3
-	PREFETCHT1       (SI)(R11*1)
+	PREFETCHT1       (R9)
 	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
 	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
 	VFMADD231PS.BCST (CX)(DI*1), Z3, Z2
-	ADDQ             R9, DI
-	ADDQ             R10, SI
+	ADDQ             R10, DI
+	ADDQ             R11, SI
+	ADDQ             $0x40, R9
 	DECQ             R8
-	JNZ              step082
+	JNZ              step087
 
-end084:
+end089:
 	ADDQ   88(AX), DI
 	ADDQ   104(AX), SI
 	DECQ   120(AX)
-	JNZ    run080
+	JNZ    run085
 	ADDQ   160(AX), DI
 	ADDQ   168(AX), SI
 	DECQ   176(AX)
-	JGT    group079
+	JGT    group084
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound085
+	JZ     bound091
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -4798,13 +5155,13 @@ end084:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), SI
 	TESTQ  SI, SI
-	JNZ    partialAdd086
+	JNZ    partialAdd092
 	VADDPS (DX), Z0, Z0
 	VADDPS (BX), Z1, Z1
 	VADDPS (CX), Z2, Z2
-	JMP    bound085
+	JMP    bound091
 
-partialAdd086:
+partialAdd092:
 	VMOVDQU32 (SI), Z3
 	VPMOVD2M  Z3, K1
 	VMOVUPS.Z (DX), K1, Z3
@@ -4814,23 +5171,23 @@ partialAdd086:
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z2, Z2
 
-bound085:
+bound091:
 	VBROADCASTSS 112(AX), Z3
 	VMAXPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z3, Z1
 	VMAXPS       Z2, Z3, Z2
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated087
+	JZ           gated093
 	VBROADCASTSS 116(AX), Z3
 	VMINPS       Z0, Z3, Z0
 	VMINPS       Z1, Z3, Z1
 	VMINPS       Z2, Z3, Z2
 
-gated087:
+gated093:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished088
+	JZ          finished094
 	VMOVUPS     (CX), Z3
 	VFMADD213PS 64(CX), Z0, Z3
 	VMOVUPS     128(CX), Z4
@@ -4853,7 +5210,7 @@ gated087:
 	VMINPS      Z3, Z4, Z3
 	VMULPS      Z3, Z2, Z2
 
-finished088:
+finished094:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -4863,32 +5220,39 @@ finished088:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore089
+	JNZ     partialStore095
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, (BX)
 	VMOVUPS Z2, (CX)
-	JMP     done090
+	JMP     done096
 
-partialStore089:
+partialStore095:
 	VMOVDQU32 (AX), Z3
 	VPMOVD2M  Z3, K1
 	VMOVUPS   Z0, K1, (DX)
 	VMOVUPS   Z1, K1, (BX)
 	VMOVUPS   Z2, K1, (CX)
 
-done090:
+done096:
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate091
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z1
-	JMP     start093
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate097
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z1
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	JMP        start099
 
-accumulate091:
+accumulate097:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -4896,94 +5260,104 @@ accumulate091:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad092
+	JNZ     partialLoad098
 	VMOVUPS (DX), Z0
 	VMOVUPS (CX), Z1
-	JMP     start093
+	JMP     start099
 
-partialLoad092:
+partialLoad098:
 	VMOVDQU32 (BX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
 	VMOVUPS.Z (CX), K1, Z1
 
-start093:
+start099:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), BX
-	XORQ SI, SI
 	MOVQ 152(AX), DI
 	MOVQ DI, 176(AX)
-	MOVQ 80(AX), R8
-	MOVQ 96(AX), R9
-	MOVQ 200(AX), R10
+	MOVQ 200(AX), R8
+	MOVQ 224(AX), SI
+	CMPQ R8, 216(AX)
+	JCS  fetching106
+	MOVQ BX, R8
+	XORQ SI, SI
 
-group094:
+fetching106:
+	ADDQ SI, 200(AX)
+	XORQ SI, SI
+	MOVQ 80(AX), R9
+	MOVQ 96(AX), R10
+
+group100:
 	MOVQ 64(AX), DI
 	MOVQ DI, 120(AX)
 
-run095:
+run101:
 	MOVQ 72(AX), DI
 	SUBQ $0x04, DI
-	JLT  rest098
+	JLT  rest104
 
-steps096:
+steps102:
 	VMOVUPS          (BX), Z2
-	PREFETCHT1       (BX)(R10*1)
+	PREFETCHT1       (R8)
 	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
 	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
-	ADDQ             R8, SI
-	ADDQ             R9, BX
+	ADDQ             R9, SI
+	ADDQ             R10, BX
 	VMOVUPS          (BX), Z2
-	PREFETCHT1       (BX)(R10*1)
+	PREFETCHT1       64(R8)
 	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
 	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
-	ADDQ             R8, SI
-	ADDQ             R9, BX
+	ADDQ             R9, SI
+	ADDQ             R10, BX
 	VMOVUPS          (BX), Z2
-	PREFETCHT1       (BX)(R10*1)
+	PREFETCHT1       128(R8)
 	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
 	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
-	ADDQ             R8, SI
-	ADDQ             R9, BX
+	ADDQ             R9, SI
+	ADDQ             R10, BX
 	VMOVUPS          (BX), Z2
-	PREFETCHT1       (BX)(R10*1)
+	PREFETCHT1       192(R8)
 	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
 	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
-	ADDQ             R8, SI
-	ADDQ             R9, BX
+	ADDQ             R9, SI
+	ADDQ             R10, BX
+	ADDQ             $0x00000100, R8
 	SUBQ             $0x04, DI
-	JGE              steps096
+	JGE              steps102
 
-rest098:
+rest104:
 	ADDQ $0x04, DI
-	JZ   end099
+	JZ   end105
 
-step097:
+step103:
 	VMOVUPS          (BX), Z2
-	PREFETCHT1       (BX)(R10*1)
+	PREFETCHT1       (R8)
 	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
 	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
-	ADDQ             R8, SI
-	ADDQ             R9, BX
+	ADDQ             R9, SI
+	ADDQ             R10, BX
+	ADDQ             $0x40, R8
 	DECQ             DI
-	JNZ              step097
+	JNZ              step103
 
-end099:
+end105:
 	ADDQ   88(AX), SI
 	ADDQ   104(AX), BX
 	DECQ   120(AX)
-	JNZ    run095
+	JNZ    run101
 	ADDQ   160(AX), SI
 	ADDQ   168(AX), BX
 	DECQ   176(AX)
-	JGT    group094
+	JGT    group100
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound100
+	JZ     bound107
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -4991,12 +5365,12 @@ end099:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), BX
 	TESTQ  BX, BX
-	JNZ    partialAdd101
+	JNZ    partialAdd108
 	VADDPS (DX), Z0, Z0
 	VADDPS (CX), Z1, Z1
-	JMP    bound100
+	JMP    bound107
 
-partialAdd101:
+partialAdd108:
 	VMOVDQU32 (BX), Z2
 	VPMOVD2M  Z2, K1
 	VMOVUPS.Z (DX), K1, Z2
@@ -5004,21 +5378,21 @@ partialAdd101:
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
 
-bound100:
+bound107:
 	VBROADCASTSS 112(AX), Z2
 	VMAXPS       Z0, Z2, Z0
 	VMAXPS       Z1, Z2, Z1
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated102
+	JZ           gated109
 	VBROADCASTSS 116(AX), Z2
 	VMINPS       Z0, Z2, Z0
 	VMINPS       Z1, Z2, Z1
 
-gated102:
+gated109:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished103
+	JZ          finished110
 	VMOVUPS     (CX), Z2
 	VFMADD213PS 64(CX), Z0, Z2
 	VMOVUPS     128(CX), Z3
@@ -5034,7 +5408,7 @@ gated102:
 	VMINPS      Z2, Z3, Z2
 	VMULPS      Z2, Z1, Z1
 
-finished103:
+finished110:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -5042,141 +5416,155 @@ finished103:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore104
+	JNZ     partialStore111
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, (CX)
-	JMP     done105
+	JMP     done112
 
-partialStore104:
+partialStore111:
 	VMOVDQU32 (AX), Z2
 	VPMOVD2M  Z2, K1
 	VMOVUPS   Z0, K1, (DX)
 	VMOVUPS   Z1, K1, (CX)
 
-done105:
+done112:
 	VZEROUPPER
 	RET
 
 rows1:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate106
-	VMOVUPS (CX), Z0
-	JMP     start108
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate113
+	VMOVUPS    (CX), Z0
+	MOVQ       136(AX), CX
+	MOVQ       (CX), CX
+	ADDQ       16(AX), CX
+	PREFETCHT0 (CX)
+	JMP        start115
 
-accumulate106:
+accumulate113:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad107
+	JNZ     partialLoad114
 	VMOVUPS (CX), Z0
-	JMP     start108
+	JMP     start115
 
-partialLoad107:
+partialLoad114:
 	VMOVDQU32 (DX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (CX), K1, Z0
 
-start108:
+start115:
 	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DX
-	XORQ BX, BX
 	MOVQ 152(AX), SI
 	MOVQ SI, 176(AX)
-	MOVQ 80(AX), DI
-	MOVQ 96(AX), R8
-	MOVQ 200(AX), R9
+	MOVQ 200(AX), DI
+	MOVQ 224(AX), BX
+	CMPQ DI, 216(AX)
+	JCS  fetching122
+	MOVQ DX, DI
+	XORQ BX, BX
 
-group109:
+fetching122:
+	ADDQ BX, 200(AX)
+	XORQ BX, BX
+	MOVQ 80(AX), R8
+	MOVQ 96(AX), R9
+
+group116:
 	MOVQ 64(AX), SI
 	MOVQ SI, 120(AX)
 
-run110:
+run117:
 	MOVQ 72(AX), SI
 	SUBQ $0x04, SI
-	JLT  rest113
+	JLT  rest120
 
-steps111:
+steps118:
 	VMOVUPS          (DX), Z1
-	PREFETCHT1       (DX)(R9*1)
+	PREFETCHT1       (DI)
 	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
-	ADDQ             DI, BX
-	ADDQ             R8, DX
+	ADDQ             R8, BX
+	ADDQ             R9, DX
 	VMOVUPS          (DX), Z1
-	PREFETCHT1       (DX)(R9*1)
+	PREFETCHT1       64(DI)
 	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
-	ADDQ             DI, BX
-	ADDQ             R8, DX
+	ADDQ             R8, BX
+	ADDQ             R9, DX
 	VMOVUPS          (DX), Z1
-	PREFETCHT1       (DX)(R9*1)
+	PREFETCHT1       128(DI)
 	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
-	ADDQ             DI, BX
-	ADDQ             R8, DX
+	ADDQ             R8, BX
+	ADDQ             R9, DX
 	VMOVUPS          (DX), Z1
-	PREFETCHT1       (DX)(R9*1)
+	PREFETCHT1       192(DI)
 	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
-	ADDQ             DI, BX
-	ADDQ             R8, DX
+	ADDQ             R8, BX
+	ADDQ             R9, DX
+	ADDQ             $0x00000100, DI
 	SUBQ             $0x04, SI
-	JGE              steps111
+	JGE              steps118
 
-rest113:
+rest120:
 	ADDQ $0x04, SI
-	JZ   end114
+	JZ   end121
 
-step112:
+step119:
 	VMOVUPS          (DX), Z1
-	PREFETCHT1       (DX)(R9*1)
+	PREFETCHT1       (DI)
 	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
-	ADDQ             DI, BX
-	ADDQ             R8, DX
+	ADDQ             R8, BX
+	ADDQ             R9, DX
+	ADDQ             $0x40, DI
 	DECQ             SI
-	JNZ              step112
+	JNZ              step119
 
-end114:
+end121:
 	ADDQ   88(AX), BX
 	ADDQ   104(AX), DX
 	DECQ   120(AX)
-	JNZ    run110
+	JNZ    run117
 	ADDQ   160(AX), BX
 	ADDQ   168(AX), DX
 	DECQ   176(AX)
-	JGT    group109
+	JGT    group116
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound115
+	JZ     bound123
 	MOVQ   136(AX), CX
 	MOVQ   (CX), CX
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), DX
 	TESTQ  DX, DX
-	JNZ    partialAdd116
+	JNZ    partialAdd124
 	VADDPS (CX), Z0, Z0
-	JMP    bound115
+	JMP    bound123
 
-partialAdd116:
+partialAdd124:
 	VMOVDQU32 (DX), Z1
 	VPMOVD2M  Z1, K1
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-bound115:
+bound123:
 	VBROADCASTSS 112(AX), Z1
 	VMAXPS       Z0, Z1, Z0
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated117
+	JZ           gated125
 	VBROADCASTSS 116(AX), Z1
 	VMINPS       Z0, Z1, Z0
 
-gated117:
+gated125:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished118
+	JZ          finished126
 	VMOVUPS     (CX), Z1
 	VFMADD213PS 64(CX), Z0, Z1
 	VMOVUPS     128(CX), Z2
@@ -5185,22 +5573,22 @@ gated117:
 	VMINPS      Z1, Z2, Z1
 	VMULPS      Z1, Z0, Z0
 
-finished118:
+finished126:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore119
+	JNZ     partialStore127
 	VMOVUPS Z0, (CX)
-	JMP     done120
+	JMP     done128
 
-partialStore119:
+partialStore127:
 	VMOVDQU32 (AX), Z1
 	VPMOVD2M  Z1, K1
 	VMOVUPS   Z0, K1, (CX)
 
-done120:
+done128:
 	VZEROUPPER
 	RET
 
@@ -5676,34 +6064,71 @@ tile:
 	RET
 
 rows6:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate001
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z8
-	VMOVAPS Z0, Z12
-	VMOVAPS Z0, Z16
-	VMOVAPS Z0, Z20
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z5
-	VMOVAPS Z1, Z9
-	VMOVAPS Z1, Z13
-	VMOVAPS Z1, Z17
-	VMOVAPS Z1, Z21
-	VMOVUPS 128(CX), Z2
-	VMOVAPS Z2, Z6
-	VMOVAPS Z2, Z10
-	VMOVAPS Z2, Z14
-	VMOVAPS Z2, Z18
-	VMOVAPS Z2, Z22
-	VMOVUPS 192(CX), Z3
-	VMOVAPS Z3, Z7
-	VMOVAPS Z3, Z11
-	VMOVAPS Z3, Z15
-	VMOVAPS Z3, Z19
-	VMOVAPS Z3, Z23
-	JMP     start003
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate001
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z0, Z16
+	VMOVAPS    Z0, Z20
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z1, Z13
+	VMOVAPS    Z1, Z17
+	VMOVAPS    Z1, Z21
+	VMOVUPS    128(CX), Z2
+	VMOVAPS    Z2, Z6
+	VMOVAPS    Z2, Z10
+	VMOVAPS    Z2, Z14
+	VMOVAPS    Z2, Z18
+	VMOVAPS    Z2, Z22
+	VMOVUPS    192(CX), Z3
+	VMOVAPS    Z3, Z7
+	VMOVAPS    Z3, Z11
+	VMOVAPS    Z3, Z15
+	VMOVAPS    Z3, Z19
+	VMOVAPS    Z3, Z23
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       40(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	JMP        start003
 
 accumulate001:
 	MOVQ    136(AX), CX
@@ -5797,12 +6222,20 @@ start003:
 	MOVQ 40(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R9
-	XORQ R10, R10
 	MOVQ 152(AX), R11
 	MOVQ R11, 176(AX)
-	MOVQ 80(AX), R12
-	MOVQ 96(AX), R13
-	MOVQ 200(AX), R14
+	MOVQ 200(AX), R12
+	MOVQ 224(AX), R10
+	CMPQ R12, 216(AX)
+	JCS  fetching010
+	MOVQ R9, R12
+	XORQ R10, R10
+
+fetching010:
+	ADDQ R10, 200(AX)
+	XORQ R10, R10
+	MOVQ 80(AX), R13
+	MOVQ 96(AX), R14
 	MOVQ 208(AX), R15
 
 group004:
@@ -5819,8 +6252,7 @@ steps006:
 	VMOVUPS      64(R9), Z25
 	VMOVUPS      (R9)(R15*1), Z26
 	VMOVUPS      64(R9)(R15*1), Z27
-	PREFETCHT1   (R9)(R14*1)
-	PREFETCHT1   64(R9)(R14*1)
+	PREFETCHT1   (R12)
 	VBROADCASTSS (DX)(R10*1), Z28
 	VFMADD231PS  Z28, Z24, Z0
 	VFMADD231PS  Z28, Z25, Z1
@@ -5851,14 +6283,13 @@ steps006:
 	VFMADD231PS  Z28, Z25, Z21
 	VFMADD231PS  Z28, Z26, Z22
 	VFMADD231PS  Z28, Z27, Z23
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Z24
 	VMOVUPS      64(R9), Z25
 	VMOVUPS      (R9)(R15*1), Z26
 	VMOVUPS      64(R9)(R15*1), Z27
-	PREFETCHT1   (R9)(R14*1)
-	PREFETCHT1   64(R9)(R14*1)
+	PREFETCHT1   64(R12)
 	VBROADCASTSS (DX)(R10*1), Z28
 	VFMADD231PS  Z28, Z24, Z0
 	VFMADD231PS  Z28, Z25, Z1
@@ -5889,14 +6320,13 @@ steps006:
 	VFMADD231PS  Z28, Z25, Z21
 	VFMADD231PS  Z28, Z26, Z22
 	VFMADD231PS  Z28, Z27, Z23
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Z24
 	VMOVUPS      64(R9), Z25
 	VMOVUPS      (R9)(R15*1), Z26
 	VMOVUPS      64(R9)(R15*1), Z27
-	PREFETCHT1   (R9)(R14*1)
-	PREFETCHT1   64(R9)(R14*1)
+	PREFETCHT1   128(R12)
 	VBROADCASTSS (DX)(R10*1), Z28
 	VFMADD231PS  Z28, Z24, Z0
 	VFMADD231PS  Z28, Z25, Z1
@@ -5927,14 +6357,13 @@ steps006:
 	VFMADD231PS  Z28, Z25, Z21
 	VFMADD231PS  Z28, Z26, Z22
 	VFMADD231PS  Z28, Z27, Z23
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
 	VMOVUPS      (R9), Z24
 	VMOVUPS      64(R9), Z25
 	VMOVUPS      (R9)(R15*1), Z26
 	VMOVUPS      64(R9)(R15*1), Z27
-	PREFETCHT1   (R9)(R14*1)
-	PREFETCHT1   64(R9)(R14*1)
+	PREFETCHT1   192(R12)
 	VBROADCASTSS (DX)(R10*1), Z28
 	VFMADD231PS  Z28, Z24, Z0
 	VFMADD231PS  Z28, Z25, Z1
@@ -5965,8 +6394,9 @@ steps006:
 	VFMADD231PS  Z28, Z25, Z21
 	VFMADD231PS  Z28, Z26, Z22
 	VFMADD231PS  Z28, Z27, Z23
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
+	ADDQ         $0x00000100, R12
 	SUBQ         $0x04, R11
 	JGE          steps006
 
@@ -5979,8 +6409,7 @@ step007:
 	VMOVUPS      64(R9), Z25
 	VMOVUPS      (R9)(R15*1), Z26
 	VMOVUPS      64(R9)(R15*1), Z27
-	PREFETCHT1   (R9)(R14*1)
-	PREFETCHT1   64(R9)(R14*1)
+	PREFETCHT1   (R12)
 	VBROADCASTSS (DX)(R10*1), Z28
 	VFMADD231PS  Z28, Z24, Z0
 	VFMADD231PS  Z28, Z25, Z1
@@ -6011,8 +6440,9 @@ step007:
 	VFMADD231PS  Z28, Z25, Z21
 	VFMADD231PS  Z28, Z26, Z22
 	VFMADD231PS  Z28, Z27, Z23
-	ADDQ         R12, R10
-	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R14, R9
+	ADDQ         $0x40, R12
 	DECQ         R11
 	JNZ          step007
 
@@ -6027,7 +6457,7 @@ end009:
 	JGT    group004
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound010
+	JZ     bound011
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -6043,7 +6473,7 @@ end009:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R9
 	TESTQ  R9, R9
-	JNZ    partialAdd011
+	JNZ    partialAdd012
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS 128(DX), Z2, Z2
@@ -6068,9 +6498,9 @@ end009:
 	VADDPS 64(CX), Z21, Z21
 	VADDPS 128(CX), Z22, Z22
 	VADDPS 192(CX), Z23, Z23
-	JMP    bound010
+	JMP    bound011
 
-partialAdd011:
+partialAdd012:
 	VMOVDQU32 (R9), Z24
 	VPMOVD2M  Z24, K1
 	VMOVUPS.Z (DX), K1, Z24
@@ -6128,7 +6558,7 @@ partialAdd011:
 	VMOVUPS.Z 192(CX), K1, Z24
 	VADDPS    Z24, Z23, Z23
 
-bound010:
+bound011:
 	VBROADCASTSS 112(AX), Z24
 	VMAXPS       Z0, Z24, Z0
 	VMAXPS       Z1, Z24, Z1
@@ -6156,7 +6586,7 @@ bound010:
 	VMAXPS       Z23, Z24, Z23
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated012
+	JZ           gated013
 	VBROADCASTSS 116(AX), Z24
 	VMINPS       Z0, Z24, Z0
 	VMINPS       Z1, Z24, Z1
@@ -6183,10 +6613,10 @@ bound010:
 	VMINPS       Z22, Z24, Z22
 	VMINPS       Z23, Z24, Z23
 
-gated012:
+gated013:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished013
+	JZ          finished014
 	VMOVUPS     (CX), Z24
 	VFMADD213PS 64(CX), Z0, Z24
 	VMOVUPS     128(CX), Z25
@@ -6356,7 +6786,7 @@ gated012:
 	VMINPS      Z24, Z25, Z24
 	VMULPS      Z24, Z23, Z23
 
-finished013:
+finished014:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -6372,7 +6802,7 @@ finished013:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R9
 	TESTQ   R9, R9
-	JNZ     partialStore014
+	JNZ     partialStore015
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, 128(DX)
@@ -6397,9 +6827,9 @@ finished013:
 	VMOVUPS Z21, 64(CX)
 	VMOVUPS Z22, 128(CX)
 	VMOVUPS Z23, 192(CX)
-	JMP     done015
+	JMP     done016
 
-partialStore014:
+partialStore015:
 	VMOVDQU32 (R9), Z24
 	VPMOVD2M  Z24, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -6433,39 +6863,70 @@ partialStore014:
 	VMOVUPS   Z19, K1, 192(R8)
 	VMOVUPS   Z23, K1, 192(CX)
 
-done015:
+done016:
 	ADDQ $0x00000030, 128(AX)
 	ADDQ $0x00000030, 136(AX)
 	SUBQ $0x00000006, 144(AX)
 	JMP  tile
 
 rows5:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate016
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z8
-	VMOVAPS Z0, Z12
-	VMOVAPS Z0, Z16
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z5
-	VMOVAPS Z1, Z9
-	VMOVAPS Z1, Z13
-	VMOVAPS Z1, Z17
-	VMOVUPS 128(CX), Z2
-	VMOVAPS Z2, Z6
-	VMOVAPS Z2, Z10
-	VMOVAPS Z2, Z14
-	VMOVAPS Z2, Z18
-	VMOVUPS 192(CX), Z3
-	VMOVAPS Z3, Z7
-	VMOVAPS Z3, Z11
-	VMOVAPS Z3, Z15
-	VMOVAPS Z3, Z19
-	JMP     start018
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate017
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z0, Z16
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z1, Z13
+	VMOVAPS    Z1, Z17
+	VMOVUPS    128(CX), Z2
+	VMOVAPS    Z2, Z6
+	VMOVAPS    Z2, Z10
+	VMOVAPS    Z2, Z14
+	VMOVAPS    Z2, Z18
+	VMOVUPS    192(CX), Z3
+	VMOVAPS    Z3, Z7
+	VMOVAPS    Z3, Z11
+	VMOVAPS    Z3, Z15
+	VMOVAPS    Z3, Z19
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       32(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	JMP        start019
 
-accumulate016:
+accumulate017:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -6479,7 +6940,7 @@ accumulate016:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad017
+	JNZ     partialLoad018
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS 128(DX), Z2
@@ -6500,9 +6961,9 @@ accumulate016:
 	VMOVUPS 64(CX), Z17
 	VMOVUPS 128(CX), Z18
 	VMOVUPS 192(CX), Z19
-	JMP     start018
+	JMP     start019
 
-partialLoad017:
+partialLoad018:
 	VMOVDQU32 (R8), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -6532,7 +6993,7 @@ partialLoad017:
 	VMOVUPS.Z 192(DI), K1, Z15
 	VMOVUPS.Z 192(CX), K1, Z19
 
-start018:
+start019:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -6545,30 +7006,37 @@ start018:
 	MOVQ 32(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), R8
-	XORQ R9, R9
 	MOVQ 152(AX), R10
 	MOVQ R10, 176(AX)
-	MOVQ 80(AX), R11
-	MOVQ 96(AX), R12
-	MOVQ 200(AX), R13
+	MOVQ 200(AX), R11
+	MOVQ 224(AX), R9
+	CMPQ R11, 216(AX)
+	JCS  fetching026
+	MOVQ R8, R11
+	XORQ R9, R9
+
+fetching026:
+	ADDQ R9, 200(AX)
+	XORQ R9, R9
+	MOVQ 80(AX), R12
+	MOVQ 96(AX), R13
 	MOVQ 208(AX), R14
 
-group019:
+group020:
 	MOVQ 64(AX), R10
 	MOVQ R10, 120(AX)
 
-run020:
+run021:
 	MOVQ 72(AX), R10
 	SUBQ $0x04, R10
-	JLT  rest023
+	JLT  rest024
 
-steps021:
+steps022:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VMOVUPS      (R8)(R14*1), Z22
 	VMOVUPS      64(R8)(R14*1), Z23
-	PREFETCHT1   (R8)(R13*1)
-	PREFETCHT1   64(R8)(R13*1)
+	PREFETCHT1   (R11)
 	VBROADCASTSS (DX)(R9*1), Z24
 	VFMADD231PS  Z24, Z20, Z0
 	VFMADD231PS  Z24, Z21, Z1
@@ -6594,14 +7062,13 @@ steps021:
 	VFMADD231PS  Z24, Z21, Z17
 	VFMADD231PS  Z24, Z22, Z18
 	VFMADD231PS  Z24, Z23, Z19
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VMOVUPS      (R8)(R14*1), Z22
 	VMOVUPS      64(R8)(R14*1), Z23
-	PREFETCHT1   (R8)(R13*1)
-	PREFETCHT1   64(R8)(R13*1)
+	PREFETCHT1   64(R11)
 	VBROADCASTSS (DX)(R9*1), Z24
 	VFMADD231PS  Z24, Z20, Z0
 	VFMADD231PS  Z24, Z21, Z1
@@ -6627,14 +7094,13 @@ steps021:
 	VFMADD231PS  Z24, Z21, Z17
 	VFMADD231PS  Z24, Z22, Z18
 	VFMADD231PS  Z24, Z23, Z19
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VMOVUPS      (R8)(R14*1), Z22
 	VMOVUPS      64(R8)(R14*1), Z23
-	PREFETCHT1   (R8)(R13*1)
-	PREFETCHT1   64(R8)(R13*1)
+	PREFETCHT1   128(R11)
 	VBROADCASTSS (DX)(R9*1), Z24
 	VFMADD231PS  Z24, Z20, Z0
 	VFMADD231PS  Z24, Z21, Z1
@@ -6660,14 +7126,13 @@ steps021:
 	VFMADD231PS  Z24, Z21, Z17
 	VFMADD231PS  Z24, Z22, Z18
 	VFMADD231PS  Z24, Z23, Z19
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VMOVUPS      (R8)(R14*1), Z22
 	VMOVUPS      64(R8)(R14*1), Z23
-	PREFETCHT1   (R8)(R13*1)
-	PREFETCHT1   64(R8)(R13*1)
+	PREFETCHT1   192(R11)
 	VBROADCASTSS (DX)(R9*1), Z24
 	VFMADD231PS  Z24, Z20, Z0
 	VFMADD231PS  Z24, Z21, Z1
@@ -6693,22 +7158,22 @@ steps021:
 	VFMADD231PS  Z24, Z21, Z17
 	VFMADD231PS  Z24, Z22, Z18
 	VFMADD231PS  Z24, Z23, Z19
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
+	ADDQ         $0x00000100, R11
 	SUBQ         $0x04, R10
-	JGE          steps021
+	JGE          steps022
 
-rest023:
+rest024:
 	ADDQ $0x04, R10
-	JZ   end024
+	JZ   end025
 
-step022:
+step023:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VMOVUPS      (R8)(R14*1), Z22
 	VMOVUPS      64(R8)(R14*1), Z23
-	PREFETCHT1   (R8)(R13*1)
-	PREFETCHT1   64(R8)(R13*1)
+	PREFETCHT1   (R11)
 	VBROADCASTSS (DX)(R9*1), Z24
 	VFMADD231PS  Z24, Z20, Z0
 	VFMADD231PS  Z24, Z21, Z1
@@ -6734,23 +7199,24 @@ step022:
 	VFMADD231PS  Z24, Z21, Z17
 	VFMADD231PS  Z24, Z22, Z18
 	VFMADD231PS  Z24, Z23, Z19
-	ADDQ         R11, R9
-	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R13, R8
+	ADDQ         $0x40, R11
 	DECQ         R10
-	JNZ          step022
+	JNZ          step023
 
-end024:
+end025:
 	ADDQ   88(AX), R9
 	ADDQ   104(AX), R8
 	DECQ   120(AX)
-	JNZ    run020
+	JNZ    run021
 	ADDQ   160(AX), R9
 	ADDQ   168(AX), R8
 	DECQ   176(AX)
-	JGT    group019
+	JGT    group020
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound025
+	JZ     bound027
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -6764,7 +7230,7 @@ end024:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), R8
 	TESTQ  R8, R8
-	JNZ    partialAdd026
+	JNZ    partialAdd028
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS 128(DX), Z2, Z2
@@ -6785,9 +7251,9 @@ end024:
 	VADDPS 64(CX), Z17, Z17
 	VADDPS 128(CX), Z18, Z18
 	VADDPS 192(CX), Z19, Z19
-	JMP    bound025
+	JMP    bound027
 
-partialAdd026:
+partialAdd028:
 	VMOVDQU32 (R8), Z20
 	VPMOVD2M  Z20, K1
 	VMOVUPS.Z (DX), K1, Z20
@@ -6837,7 +7303,7 @@ partialAdd026:
 	VMOVUPS.Z 192(CX), K1, Z20
 	VADDPS    Z20, Z19, Z19
 
-bound025:
+bound027:
 	VBROADCASTSS 112(AX), Z20
 	VMAXPS       Z0, Z20, Z0
 	VMAXPS       Z1, Z20, Z1
@@ -6861,7 +7327,7 @@ bound025:
 	VMAXPS       Z19, Z20, Z19
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated027
+	JZ           gated029
 	VBROADCASTSS 116(AX), Z20
 	VMINPS       Z0, Z20, Z0
 	VMINPS       Z1, Z20, Z1
@@ -6884,10 +7350,10 @@ bound025:
 	VMINPS       Z18, Z20, Z18
 	VMINPS       Z19, Z20, Z19
 
-gated027:
+gated029:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished028
+	JZ          finished030
 	VMOVUPS     (CX), Z20
 	VFMADD213PS 64(CX), Z0, Z20
 	VMOVUPS     128(CX), Z21
@@ -7029,7 +7495,7 @@ gated027:
 	VMINPS      Z20, Z21, Z20
 	VMULPS      Z20, Z19, Z19
 
-finished028:
+finished030:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -7043,7 +7509,7 @@ finished028:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore029
+	JNZ     partialStore031
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, 128(DX)
@@ -7064,9 +7530,9 @@ finished028:
 	VMOVUPS Z17, 64(CX)
 	VMOVUPS Z18, 128(CX)
 	VMOVUPS Z19, 192(CX)
-	JMP     done030
+	JMP     done032
 
-partialStore029:
+partialStore031:
 	VMOVDQU32 (AX), Z20
 	VPMOVD2M  Z20, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -7096,33 +7562,58 @@ partialStore029:
 	VMOVUPS   Z15, K1, 192(DI)
 	VMOVUPS   Z19, K1, 192(CX)
 
-done030:
+done032:
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate031
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z8
-	VMOVAPS Z0, Z12
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z5
-	VMOVAPS Z1, Z9
-	VMOVAPS Z1, Z13
-	VMOVUPS 128(CX), Z2
-	VMOVAPS Z2, Z6
-	VMOVAPS Z2, Z10
-	VMOVAPS Z2, Z14
-	VMOVUPS 192(CX), Z3
-	VMOVAPS Z3, Z7
-	VMOVAPS Z3, Z11
-	VMOVAPS Z3, Z15
-	JMP     start033
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate033
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z0, Z12
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z1, Z13
+	VMOVUPS    128(CX), Z2
+	VMOVAPS    Z2, Z6
+	VMOVAPS    Z2, Z10
+	VMOVAPS    Z2, Z14
+	VMOVUPS    192(CX), Z3
+	VMOVAPS    Z3, Z7
+	VMOVAPS    Z3, Z11
+	VMOVAPS    Z3, Z15
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       24(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	JMP        start035
 
-accumulate031:
+accumulate033:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -7134,7 +7625,7 @@ accumulate031:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad032
+	JNZ     partialLoad034
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS 128(DX), Z2
@@ -7151,9 +7642,9 @@ accumulate031:
 	VMOVUPS 64(CX), Z13
 	VMOVUPS 128(CX), Z14
 	VMOVUPS 192(CX), Z15
-	JMP     start033
+	JMP     start035
 
-partialLoad032:
+partialLoad034:
 	VMOVDQU32 (DI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -7179,7 +7670,7 @@ partialLoad032:
 	VMOVUPS.Z 192(SI), K1, Z11
 	VMOVUPS.Z 192(CX), K1, Z15
 
-start033:
+start035:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -7190,30 +7681,37 @@ start033:
 	MOVQ 24(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DI
-	XORQ R8, R8
 	MOVQ 152(AX), R9
 	MOVQ R9, 176(AX)
-	MOVQ 80(AX), R10
-	MOVQ 96(AX), R11
-	MOVQ 200(AX), R12
+	MOVQ 200(AX), R10
+	MOVQ 224(AX), R8
+	CMPQ R10, 216(AX)
+	JCS  fetching042
+	MOVQ DI, R10
+	XORQ R8, R8
+
+fetching042:
+	ADDQ R8, 200(AX)
+	XORQ R8, R8
+	MOVQ 80(AX), R11
+	MOVQ 96(AX), R12
 	MOVQ 208(AX), R13
 
-group034:
+group036:
 	MOVQ 64(AX), R9
 	MOVQ R9, 120(AX)
 
-run035:
+run037:
 	MOVQ 72(AX), R9
 	SUBQ $0x04, R9
-	JLT  rest038
+	JLT  rest040
 
-steps036:
+steps038:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VMOVUPS      (DI)(R13*1), Z18
 	VMOVUPS      64(DI)(R13*1), Z19
-	PREFETCHT1   (DI)(R12*1)
-	PREFETCHT1   64(DI)(R12*1)
+	PREFETCHT1   (R10)
 	VBROADCASTSS (DX)(R8*1), Z20
 	VFMADD231PS  Z20, Z16, Z0
 	VFMADD231PS  Z20, Z17, Z1
@@ -7234,14 +7732,13 @@ steps036:
 	VFMADD231PS  Z20, Z17, Z13
 	VFMADD231PS  Z20, Z18, Z14
 	VFMADD231PS  Z20, Z19, Z15
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VMOVUPS      (DI)(R13*1), Z18
 	VMOVUPS      64(DI)(R13*1), Z19
-	PREFETCHT1   (DI)(R12*1)
-	PREFETCHT1   64(DI)(R12*1)
+	PREFETCHT1   64(R10)
 	VBROADCASTSS (DX)(R8*1), Z20
 	VFMADD231PS  Z20, Z16, Z0
 	VFMADD231PS  Z20, Z17, Z1
@@ -7262,14 +7759,13 @@ steps036:
 	VFMADD231PS  Z20, Z17, Z13
 	VFMADD231PS  Z20, Z18, Z14
 	VFMADD231PS  Z20, Z19, Z15
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VMOVUPS      (DI)(R13*1), Z18
 	VMOVUPS      64(DI)(R13*1), Z19
-	PREFETCHT1   (DI)(R12*1)
-	PREFETCHT1   64(DI)(R12*1)
+	PREFETCHT1   128(R10)
 	VBROADCASTSS (DX)(R8*1), Z20
 	VFMADD231PS  Z20, Z16, Z0
 	VFMADD231PS  Z20, Z17, Z1
@@ -7290,14 +7786,13 @@ steps036:
 	VFMADD231PS  Z20, Z17, Z13
 	VFMADD231PS  Z20, Z18, Z14
 	VFMADD231PS  Z20, Z19, Z15
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VMOVUPS      (DI)(R13*1), Z18
 	VMOVUPS      64(DI)(R13*1), Z19
-	PREFETCHT1   (DI)(R12*1)
-	PREFETCHT1   64(DI)(R12*1)
+	PREFETCHT1   192(R10)
 	VBROADCASTSS (DX)(R8*1), Z20
 	VFMADD231PS  Z20, Z16, Z0
 	VFMADD231PS  Z20, Z17, Z1
@@ -7318,22 +7813,22 @@ steps036:
 	VFMADD231PS  Z20, Z17, Z13
 	VFMADD231PS  Z20, Z18, Z14
 	VFMADD231PS  Z20, Z19, Z15
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
+	ADDQ         $0x00000100, R10
 	SUBQ         $0x04, R9
-	JGE          steps036
+	JGE          steps038
 
-rest038:
+rest040:
 	ADDQ $0x04, R9
-	JZ   end039
+	JZ   end041
 
-step037:
+step039:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VMOVUPS      (DI)(R13*1), Z18
 	VMOVUPS      64(DI)(R13*1), Z19
-	PREFETCHT1   (DI)(R12*1)
-	PREFETCHT1   64(DI)(R12*1)
+	PREFETCHT1   (R10)
 	VBROADCASTSS (DX)(R8*1), Z20
 	VFMADD231PS  Z20, Z16, Z0
 	VFMADD231PS  Z20, Z17, Z1
@@ -7354,23 +7849,24 @@ step037:
 	VFMADD231PS  Z20, Z17, Z13
 	VFMADD231PS  Z20, Z18, Z14
 	VFMADD231PS  Z20, Z19, Z15
-	ADDQ         R10, R8
-	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R12, DI
+	ADDQ         $0x40, R10
 	DECQ         R9
-	JNZ          step037
+	JNZ          step039
 
-end039:
+end041:
 	ADDQ   88(AX), R8
 	ADDQ   104(AX), DI
 	DECQ   120(AX)
-	JNZ    run035
+	JNZ    run037
 	ADDQ   160(AX), R8
 	ADDQ   168(AX), DI
 	DECQ   176(AX)
-	JGT    group034
+	JGT    group036
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound040
+	JZ     bound043
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -7382,7 +7878,7 @@ end039:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), DI
 	TESTQ  DI, DI
-	JNZ    partialAdd041
+	JNZ    partialAdd044
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS 128(DX), Z2, Z2
@@ -7399,9 +7895,9 @@ end039:
 	VADDPS 64(CX), Z13, Z13
 	VADDPS 128(CX), Z14, Z14
 	VADDPS 192(CX), Z15, Z15
-	JMP    bound040
+	JMP    bound043
 
-partialAdd041:
+partialAdd044:
 	VMOVDQU32 (DI), Z16
 	VPMOVD2M  Z16, K1
 	VMOVUPS.Z (DX), K1, Z16
@@ -7443,7 +7939,7 @@ partialAdd041:
 	VMOVUPS.Z 192(CX), K1, Z16
 	VADDPS    Z16, Z15, Z15
 
-bound040:
+bound043:
 	VBROADCASTSS 112(AX), Z16
 	VMAXPS       Z0, Z16, Z0
 	VMAXPS       Z1, Z16, Z1
@@ -7463,7 +7959,7 @@ bound040:
 	VMAXPS       Z15, Z16, Z15
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated042
+	JZ           gated045
 	VBROADCASTSS 116(AX), Z16
 	VMINPS       Z0, Z16, Z0
 	VMINPS       Z1, Z16, Z1
@@ -7482,10 +7978,10 @@ bound040:
 	VMINPS       Z14, Z16, Z14
 	VMINPS       Z15, Z16, Z15
 
-gated042:
+gated045:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished043
+	JZ          finished046
 	VMOVUPS     (CX), Z16
 	VFMADD213PS 64(CX), Z0, Z16
 	VMOVUPS     128(CX), Z17
@@ -7599,7 +8095,7 @@ gated042:
 	VMINPS      Z16, Z17, Z16
 	VMULPS      Z16, Z15, Z15
 
-finished043:
+finished046:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -7611,7 +8107,7 @@ finished043:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore044
+	JNZ     partialStore047
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, 128(DX)
@@ -7628,9 +8124,9 @@ finished043:
 	VMOVUPS Z13, 64(CX)
 	VMOVUPS Z14, 128(CX)
 	VMOVUPS Z15, 192(CX)
-	JMP     done045
+	JMP     done048
 
-partialStore044:
+partialStore047:
 	VMOVDQU32 (AX), Z16
 	VPMOVD2M  Z16, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -7656,29 +8152,48 @@ partialStore044:
 	VMOVUPS   Z11, K1, 192(SI)
 	VMOVUPS   Z15, K1, 192(CX)
 
-done045:
+done048:
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate046
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z8
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z5
-	VMOVAPS Z1, Z9
-	VMOVUPS 128(CX), Z2
-	VMOVAPS Z2, Z6
-	VMOVAPS Z2, Z10
-	VMOVUPS 192(CX), Z3
-	VMOVAPS Z3, Z7
-	VMOVAPS Z3, Z11
-	JMP     start048
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate049
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z8
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z1, Z9
+	VMOVUPS    128(CX), Z2
+	VMOVAPS    Z2, Z6
+	VMOVAPS    Z2, Z10
+	VMOVUPS    192(CX), Z3
+	VMOVAPS    Z3, Z7
+	VMOVAPS    Z3, Z11
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       16(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	JMP        start051
 
-accumulate046:
+accumulate049:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -7688,7 +8203,7 @@ accumulate046:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad047
+	JNZ     partialLoad050
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS 128(DX), Z2
@@ -7701,9 +8216,9 @@ accumulate046:
 	VMOVUPS 64(CX), Z9
 	VMOVUPS 128(CX), Z10
 	VMOVUPS 192(CX), Z11
-	JMP     start048
+	JMP     start051
 
-partialLoad047:
+partialLoad050:
 	VMOVDQU32 (SI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -7725,7 +8240,7 @@ partialLoad047:
 	VMOVUPS.Z 192(BX), K1, Z7
 	VMOVUPS.Z 192(CX), K1, Z11
 
-start048:
+start051:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -7734,30 +8249,37 @@ start048:
 	MOVQ 16(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), SI
-	XORQ DI, DI
 	MOVQ 152(AX), R8
 	MOVQ R8, 176(AX)
-	MOVQ 80(AX), R9
-	MOVQ 96(AX), R10
-	MOVQ 200(AX), R11
+	MOVQ 200(AX), R9
+	MOVQ 224(AX), DI
+	CMPQ R9, 216(AX)
+	JCS  fetching058
+	MOVQ SI, R9
+	XORQ DI, DI
+
+fetching058:
+	ADDQ DI, 200(AX)
+	XORQ DI, DI
+	MOVQ 80(AX), R10
+	MOVQ 96(AX), R11
 	MOVQ 208(AX), R12
 
-group049:
+group052:
 	MOVQ 64(AX), R8
 	MOVQ R8, 120(AX)
 
-run050:
+run053:
 	MOVQ 72(AX), R8
 	SUBQ $0x04, R8
-	JLT  rest053
+	JLT  rest056
 
-steps051:
+steps054:
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VMOVUPS      (SI)(R12*1), Z14
 	VMOVUPS      64(SI)(R12*1), Z15
-	PREFETCHT1   (SI)(R11*1)
-	PREFETCHT1   64(SI)(R11*1)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (DX)(DI*1), Z16
 	VFMADD231PS  Z16, Z12, Z0
 	VFMADD231PS  Z16, Z13, Z1
@@ -7773,14 +8295,13 @@ steps051:
 	VFMADD231PS  Z16, Z13, Z9
 	VFMADD231PS  Z16, Z14, Z10
 	VFMADD231PS  Z16, Z15, Z11
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VMOVUPS      (SI)(R12*1), Z14
 	VMOVUPS      64(SI)(R12*1), Z15
-	PREFETCHT1   (SI)(R11*1)
-	PREFETCHT1   64(SI)(R11*1)
+	PREFETCHT1   64(R9)
 	VBROADCASTSS (DX)(DI*1), Z16
 	VFMADD231PS  Z16, Z12, Z0
 	VFMADD231PS  Z16, Z13, Z1
@@ -7796,14 +8317,13 @@ steps051:
 	VFMADD231PS  Z16, Z13, Z9
 	VFMADD231PS  Z16, Z14, Z10
 	VFMADD231PS  Z16, Z15, Z11
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VMOVUPS      (SI)(R12*1), Z14
 	VMOVUPS      64(SI)(R12*1), Z15
-	PREFETCHT1   (SI)(R11*1)
-	PREFETCHT1   64(SI)(R11*1)
+	PREFETCHT1   128(R9)
 	VBROADCASTSS (DX)(DI*1), Z16
 	VFMADD231PS  Z16, Z12, Z0
 	VFMADD231PS  Z16, Z13, Z1
@@ -7819,14 +8339,13 @@ steps051:
 	VFMADD231PS  Z16, Z13, Z9
 	VFMADD231PS  Z16, Z14, Z10
 	VFMADD231PS  Z16, Z15, Z11
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VMOVUPS      (SI)(R12*1), Z14
 	VMOVUPS      64(SI)(R12*1), Z15
-	PREFETCHT1   (SI)(R11*1)
-	PREFETCHT1   64(SI)(R11*1)
+	PREFETCHT1   192(R9)
 	VBROADCASTSS (DX)(DI*1), Z16
 	VFMADD231PS  Z16, Z12, Z0
 	VFMADD231PS  Z16, Z13, Z1
@@ -7842,22 +8361,22 @@ steps051:
 	VFMADD231PS  Z16, Z13, Z9
 	VFMADD231PS  Z16, Z14, Z10
 	VFMADD231PS  Z16, Z15, Z11
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
+	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R8
-	JGE          steps051
+	JGE          steps054
 
-rest053:
+rest056:
 	ADDQ $0x04, R8
-	JZ   end054
+	JZ   end057
 
-step052:
+step055:
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VMOVUPS      (SI)(R12*1), Z14
 	VMOVUPS      64(SI)(R12*1), Z15
-	PREFETCHT1   (SI)(R11*1)
-	PREFETCHT1   64(SI)(R11*1)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (DX)(DI*1), Z16
 	VFMADD231PS  Z16, Z12, Z0
 	VFMADD231PS  Z16, Z13, Z1
@@ -7873,23 +8392,24 @@ step052:
 	VFMADD231PS  Z16, Z13, Z9
 	VFMADD231PS  Z16, Z14, Z10
 	VFMADD231PS  Z16, Z15, Z11
-	ADDQ         R9, DI
-	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R11, SI
+	ADDQ         $0x40, R9
 	DECQ         R8
-	JNZ          step052
+	JNZ          step055
 
-end054:
+end057:
 	ADDQ   88(AX), DI
 	ADDQ   104(AX), SI
 	DECQ   120(AX)
-	JNZ    run050
+	JNZ    run053
 	ADDQ   160(AX), DI
 	ADDQ   168(AX), SI
 	DECQ   176(AX)
-	JGT    group049
+	JGT    group052
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound055
+	JZ     bound059
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -7899,7 +8419,7 @@ end054:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), SI
 	TESTQ  SI, SI
-	JNZ    partialAdd056
+	JNZ    partialAdd060
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS 128(DX), Z2, Z2
@@ -7912,9 +8432,9 @@ end054:
 	VADDPS 64(CX), Z9, Z9
 	VADDPS 128(CX), Z10, Z10
 	VADDPS 192(CX), Z11, Z11
-	JMP    bound055
+	JMP    bound059
 
-partialAdd056:
+partialAdd060:
 	VMOVDQU32 (SI), Z12
 	VPMOVD2M  Z12, K1
 	VMOVUPS.Z (DX), K1, Z12
@@ -7948,7 +8468,7 @@ partialAdd056:
 	VMOVUPS.Z 192(CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
 
-bound055:
+bound059:
 	VBROADCASTSS 112(AX), Z12
 	VMAXPS       Z0, Z12, Z0
 	VMAXPS       Z1, Z12, Z1
@@ -7964,7 +8484,7 @@ bound055:
 	VMAXPS       Z11, Z12, Z11
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated057
+	JZ           gated061
 	VBROADCASTSS 116(AX), Z12
 	VMINPS       Z0, Z12, Z0
 	VMINPS       Z1, Z12, Z1
@@ -7979,10 +8499,10 @@ bound055:
 	VMINPS       Z10, Z12, Z10
 	VMINPS       Z11, Z12, Z11
 
-gated057:
+gated061:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished058
+	JZ          finished062
 	VMOVUPS     (CX), Z12
 	VFMADD213PS 64(CX), Z0, Z12
 	VMOVUPS     128(CX), Z13
@@ -8068,7 +8588,7 @@ gated057:
 	VMINPS      Z12, Z13, Z12
 	VMULPS      Z12, Z11, Z11
 
-finished058:
+finished062:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -8078,7 +8598,7 @@ finished058:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore059
+	JNZ     partialStore063
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, 128(DX)
@@ -8091,9 +8611,9 @@ finished058:
 	VMOVUPS Z9, 64(CX)
 	VMOVUPS Z10, 128(CX)
 	VMOVUPS Z11, 192(CX)
-	JMP     done060
+	JMP     done064
 
-partialStore059:
+partialStore063:
 	VMOVDQU32 (AX), Z12
 	VPMOVD2M  Z12, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -8115,25 +8635,38 @@ partialStore059:
 	VMOVUPS   Z7, K1, 192(BX)
 	VMOVUPS   Z11, K1, 192(CX)
 
-done060:
+done064:
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate061
-	VMOVUPS (CX), Z0
-	VMOVAPS Z0, Z4
-	VMOVUPS 64(CX), Z1
-	VMOVAPS Z1, Z5
-	VMOVUPS 128(CX), Z2
-	VMOVAPS Z2, Z6
-	VMOVUPS 192(CX), Z3
-	VMOVAPS Z3, Z7
-	JMP     start063
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate065
+	VMOVUPS    (CX), Z0
+	VMOVAPS    Z0, Z4
+	VMOVUPS    64(CX), Z1
+	VMOVAPS    Z1, Z5
+	VMOVUPS    128(CX), Z2
+	VMOVAPS    Z2, Z6
+	VMOVUPS    192(CX), Z3
+	VMOVAPS    Z3, Z7
+	MOVQ       136(AX), CX
+	MOVQ       (CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	MOVQ       8(CX), DX
+	ADDQ       16(AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	PREFETCHT0 192(DX)
+	JMP        start067
 
-accumulate061:
+accumulate065:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -8141,7 +8674,7 @@ accumulate061:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad062
+	JNZ     partialLoad066
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS 128(DX), Z2
@@ -8150,9 +8683,9 @@ accumulate061:
 	VMOVUPS 64(CX), Z5
 	VMOVUPS 128(CX), Z6
 	VMOVUPS 192(CX), Z7
-	JMP     start063
+	JMP     start067
 
-partialLoad062:
+partialLoad066:
 	VMOVDQU32 (BX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -8170,37 +8703,44 @@ partialLoad062:
 	VMOVUPS.Z 192(DX), K1, Z3
 	VMOVUPS.Z 192(CX), K1, Z7
 
-start063:
+start067:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), BX
-	XORQ SI, SI
 	MOVQ 152(AX), DI
 	MOVQ DI, 176(AX)
-	MOVQ 80(AX), R8
-	MOVQ 96(AX), R9
-	MOVQ 200(AX), R10
+	MOVQ 200(AX), R8
+	MOVQ 224(AX), SI
+	CMPQ R8, 216(AX)
+	JCS  fetching074
+	MOVQ BX, R8
+	XORQ SI, SI
+
+fetching074:
+	ADDQ SI, 200(AX)
+	XORQ SI, SI
+	MOVQ 80(AX), R9
+	MOVQ 96(AX), R10
 	MOVQ 208(AX), R11
 
-group064:
+group068:
 	MOVQ 64(AX), DI
 	MOVQ DI, 120(AX)
 
-run065:
+run069:
 	MOVQ 72(AX), DI
 	SUBQ $0x04, DI
-	JLT  rest068
+	JLT  rest072
 
-steps066:
+steps070:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      64(BX), Z9
 	VMOVUPS      (BX)(R11*1), Z10
 	VMOVUPS      64(BX)(R11*1), Z11
-	PREFETCHT1   (BX)(R10*1)
-	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   (R8)
 	VBROADCASTSS (DX)(SI*1), Z12
 	VFMADD231PS  Z12, Z8, Z0
 	VFMADD231PS  Z12, Z9, Z1
@@ -8211,14 +8751,13 @@ steps066:
 	VFMADD231PS  Z12, Z9, Z5
 	VFMADD231PS  Z12, Z10, Z6
 	VFMADD231PS  Z12, Z11, Z7
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Z8
 	VMOVUPS      64(BX), Z9
 	VMOVUPS      (BX)(R11*1), Z10
 	VMOVUPS      64(BX)(R11*1), Z11
-	PREFETCHT1   (BX)(R10*1)
-	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   64(R8)
 	VBROADCASTSS (DX)(SI*1), Z12
 	VFMADD231PS  Z12, Z8, Z0
 	VFMADD231PS  Z12, Z9, Z1
@@ -8229,14 +8768,13 @@ steps066:
 	VFMADD231PS  Z12, Z9, Z5
 	VFMADD231PS  Z12, Z10, Z6
 	VFMADD231PS  Z12, Z11, Z7
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Z8
 	VMOVUPS      64(BX), Z9
 	VMOVUPS      (BX)(R11*1), Z10
 	VMOVUPS      64(BX)(R11*1), Z11
-	PREFETCHT1   (BX)(R10*1)
-	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   128(R8)
 	VBROADCASTSS (DX)(SI*1), Z12
 	VFMADD231PS  Z12, Z8, Z0
 	VFMADD231PS  Z12, Z9, Z1
@@ -8247,14 +8785,13 @@ steps066:
 	VFMADD231PS  Z12, Z9, Z5
 	VFMADD231PS  Z12, Z10, Z6
 	VFMADD231PS  Z12, Z11, Z7
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
 	VMOVUPS      (BX), Z8
 	VMOVUPS      64(BX), Z9
 	VMOVUPS      (BX)(R11*1), Z10
 	VMOVUPS      64(BX)(R11*1), Z11
-	PREFETCHT1   (BX)(R10*1)
-	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   192(R8)
 	VBROADCASTSS (DX)(SI*1), Z12
 	VFMADD231PS  Z12, Z8, Z0
 	VFMADD231PS  Z12, Z9, Z1
@@ -8265,22 +8802,22 @@ steps066:
 	VFMADD231PS  Z12, Z9, Z5
 	VFMADD231PS  Z12, Z10, Z6
 	VFMADD231PS  Z12, Z11, Z7
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
+	ADDQ         $0x00000100, R8
 	SUBQ         $0x04, DI
-	JGE          steps066
+	JGE          steps070
 
-rest068:
+rest072:
 	ADDQ $0x04, DI
-	JZ   end069
+	JZ   end073
 
-step067:
+step071:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      64(BX), Z9
 	VMOVUPS      (BX)(R11*1), Z10
 	VMOVUPS      64(BX)(R11*1), Z11
-	PREFETCHT1   (BX)(R10*1)
-	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   (R8)
 	VBROADCASTSS (DX)(SI*1), Z12
 	VFMADD231PS  Z12, Z8, Z0
 	VFMADD231PS  Z12, Z9, Z1
@@ -8291,23 +8828,24 @@ step067:
 	VFMADD231PS  Z12, Z9, Z5
 	VFMADD231PS  Z12, Z10, Z6
 	VFMADD231PS  Z12, Z11, Z7
-	ADDQ         R8, SI
-	ADDQ         R9, BX
+	ADDQ         R9, SI
+	ADDQ         R10, BX
+	ADDQ         $0x40, R8
 	DECQ         DI
-	JNZ          step067
+	JNZ          step071
 
-end069:
+end073:
 	ADDQ   88(AX), SI
 	ADDQ   104(AX), BX
 	DECQ   120(AX)
-	JNZ    run065
+	JNZ    run069
 	ADDQ   160(AX), SI
 	ADDQ   168(AX), BX
 	DECQ   176(AX)
-	JGT    group064
+	JGT    group068
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound070
+	JZ     bound075
 	MOVQ   136(AX), CX
 	MOVQ   (CX), DX
 	ADDQ   184(AX), DX
@@ -8315,7 +8853,7 @@ end069:
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), BX
 	TESTQ  BX, BX
-	JNZ    partialAdd071
+	JNZ    partialAdd076
 	VADDPS (DX), Z0, Z0
 	VADDPS 64(DX), Z1, Z1
 	VADDPS 128(DX), Z2, Z2
@@ -8324,9 +8862,9 @@ end069:
 	VADDPS 64(CX), Z5, Z5
 	VADDPS 128(CX), Z6, Z6
 	VADDPS 192(CX), Z7, Z7
-	JMP    bound070
+	JMP    bound075
 
-partialAdd071:
+partialAdd076:
 	VMOVDQU32 (BX), Z8
 	VPMOVD2M  Z8, K1
 	VMOVUPS.Z (DX), K1, Z8
@@ -8352,7 +8890,7 @@ partialAdd071:
 	VMOVUPS.Z 192(CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
-bound070:
+bound075:
 	VBROADCASTSS 112(AX), Z8
 	VMAXPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -8364,7 +8902,7 @@ bound070:
 	VMAXPS       Z7, Z8, Z7
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated072
+	JZ           gated077
 	VBROADCASTSS 116(AX), Z8
 	VMINPS       Z0, Z8, Z0
 	VMINPS       Z1, Z8, Z1
@@ -8375,10 +8913,10 @@ bound070:
 	VMINPS       Z6, Z8, Z6
 	VMINPS       Z7, Z8, Z7
 
-gated072:
+gated077:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished073
+	JZ          finished078
 	VMOVUPS     (CX), Z8
 	VFMADD213PS 64(CX), Z0, Z8
 	VMOVUPS     128(CX), Z9
@@ -8436,7 +8974,7 @@ gated072:
 	VMINPS      Z8, Z9, Z8
 	VMULPS      Z8, Z7, Z7
 
-finished073:
+finished078:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -8444,7 +8982,7 @@ finished073:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore074
+	JNZ     partialStore079
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, 128(DX)
@@ -8453,9 +8991,9 @@ finished073:
 	VMOVUPS Z5, 64(CX)
 	VMOVUPS Z6, 128(CX)
 	VMOVUPS Z7, 192(CX)
-	JMP     done075
+	JMP     done080
 
-partialStore074:
+partialStore079:
 	VMOVDQU32 (AX), Z8
 	VPMOVD2M  Z8, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -8473,34 +9011,41 @@ partialStore074:
 	VMOVUPS   Z3, K1, 192(DX)
 	VMOVUPS   Z7, K1, 192(CX)
 
-done075:
+done080:
 	VZEROUPPER
 	RET
 
 rows1:
-	MOVQ    40(AX), CX
-	TESTQ   CX, CX
-	JZ      accumulate076
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	JMP     start078
+	MOVQ       40(AX), CX
+	TESTQ      CX, CX
+	JZ         accumulate081
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    128(CX), Z2
+	VMOVUPS    192(CX), Z3
+	MOVQ       136(AX), CX
+	MOVQ       (CX), CX
+	ADDQ       16(AX), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	PREFETCHT0 128(CX)
+	PREFETCHT0 192(CX)
+	JMP        start083
 
-accumulate076:
+accumulate081:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad077
+	JNZ     partialLoad082
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
-	JMP     start078
+	JMP     start083
 
-partialLoad077:
+partialLoad082:
 	VMOVDQU32 (DX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (CX), K1, Z0
@@ -8514,130 +9059,135 @@ partialLoad077:
 	VPMOVD2M  Z3, K1
 	VMOVUPS.Z 192(CX), K1, Z3
 
-start078:
+start083:
 	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DX
-	XORQ BX, BX
 	MOVQ 152(AX), SI
 	MOVQ SI, 176(AX)
-	MOVQ 80(AX), DI
-	MOVQ 96(AX), R8
-	MOVQ 200(AX), R9
+	MOVQ 200(AX), DI
+	MOVQ 224(AX), BX
+	CMPQ DI, 216(AX)
+	JCS  fetching090
+	MOVQ DX, DI
+	XORQ BX, BX
+
+fetching090:
+	ADDQ BX, 200(AX)
+	XORQ BX, BX
+	MOVQ 80(AX), R8
+	MOVQ 96(AX), R9
 	MOVQ 208(AX), R10
 
-group079:
+group084:
 	MOVQ 64(AX), SI
 	MOVQ SI, 120(AX)
 
-run080:
+run085:
 	MOVQ 72(AX), SI
 	SUBQ $0x04, SI
-	JLT  rest083
+	JLT  rest088
 
-steps081:
+steps086:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	VMOVUPS      (DX)(R10*1), Z6
 	VMOVUPS      64(DX)(R10*1), Z7
-	PREFETCHT1   (DX)(R9*1)
-	PREFETCHT1   64(DX)(R9*1)
+	PREFETCHT1   (DI)
 	VBROADCASTSS (CX)(BX*1), Z8
 	VFMADD231PS  Z8, Z4, Z0
 	VFMADD231PS  Z8, Z5, Z1
 	VFMADD231PS  Z8, Z6, Z2
 	VFMADD231PS  Z8, Z7, Z3
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	VMOVUPS      (DX)(R10*1), Z6
 	VMOVUPS      64(DX)(R10*1), Z7
-	PREFETCHT1   (DX)(R9*1)
-	PREFETCHT1   64(DX)(R9*1)
+	PREFETCHT1   64(DI)
 	VBROADCASTSS (CX)(BX*1), Z8
 	VFMADD231PS  Z8, Z4, Z0
 	VFMADD231PS  Z8, Z5, Z1
 	VFMADD231PS  Z8, Z6, Z2
 	VFMADD231PS  Z8, Z7, Z3
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	VMOVUPS      (DX)(R10*1), Z6
 	VMOVUPS      64(DX)(R10*1), Z7
-	PREFETCHT1   (DX)(R9*1)
-	PREFETCHT1   64(DX)(R9*1)
+	PREFETCHT1   128(DI)
 	VBROADCASTSS (CX)(BX*1), Z8
 	VFMADD231PS  Z8, Z4, Z0
 	VFMADD231PS  Z8, Z5, Z1
 	VFMADD231PS  Z8, Z6, Z2
 	VFMADD231PS  Z8, Z7, Z3
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	VMOVUPS      (DX)(R10*1), Z6
 	VMOVUPS      64(DX)(R10*1), Z7
-	PREFETCHT1   (DX)(R9*1)
-	PREFETCHT1   64(DX)(R9*1)
+	PREFETCHT1   192(DI)
 	VBROADCASTSS (CX)(BX*1), Z8
 	VFMADD231PS  Z8, Z4, Z0
 	VFMADD231PS  Z8, Z5, Z1
 	VFMADD231PS  Z8, Z6, Z2
 	VFMADD231PS  Z8, Z7, Z3
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
+	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, SI
-	JGE          steps081
+	JGE          steps086
 
-rest083:
+rest088:
 	ADDQ $0x04, SI
-	JZ   end084
+	JZ   end089
 
-step082:
+step087:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	VMOVUPS      (DX)(R10*1), Z6
 	VMOVUPS      64(DX)(R10*1), Z7
-	PREFETCHT1   (DX)(R9*1)
-	PREFETCHT1   64(DX)(R9*1)
+	PREFETCHT1   (DI)
 	VBROADCASTSS (CX)(BX*1), Z8
 	VFMADD231PS  Z8, Z4, Z0
 	VFMADD231PS  Z8, Z5, Z1
 	VFMADD231PS  Z8, Z6, Z2
 	VFMADD231PS  Z8, Z7, Z3
-	ADDQ         DI, BX
-	ADDQ         R8, DX
+	ADDQ         R8, BX
+	ADDQ         R9, DX
+	ADDQ         $0x40, DI
 	DECQ         SI
-	JNZ          step082
+	JNZ          step087
 
-end084:
+end089:
 	ADDQ   88(AX), BX
 	ADDQ   104(AX), DX
 	DECQ   120(AX)
-	JNZ    run080
+	JNZ    run085
 	ADDQ   160(AX), BX
 	ADDQ   168(AX), DX
 	DECQ   176(AX)
-	JGT    group079
+	JGT    group084
 	MOVQ   184(AX), CX
 	TESTQ  CX, CX
-	JZ     bound085
+	JZ     bound091
 	MOVQ   136(AX), CX
 	MOVQ   (CX), CX
 	ADDQ   184(AX), CX
 	MOVQ   48(AX), DX
 	TESTQ  DX, DX
-	JNZ    partialAdd086
+	JNZ    partialAdd092
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	VADDPS 128(CX), Z2, Z2
 	VADDPS 192(CX), Z3, Z3
-	JMP    bound085
+	JMP    bound091
 
-partialAdd086:
+partialAdd092:
 	VMOVDQU32 (DX), Z4
 	VPMOVD2M  Z4, K1
 	VMOVUPS.Z (CX), K1, Z4
@@ -8655,7 +9205,7 @@ partialAdd086:
 	VMOVUPS.Z 192(CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
-bound085:
+bound091:
 	VBROADCASTSS 112(AX), Z4
 	VMAXPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -8663,17 +9213,17 @@ bound085:
 	VMAXPS       Z3, Z4, Z3
 	MOVL         116(AX), CX
 	TESTL        CX, CX
-	JZ           gated087
+	JZ           gated093
 	VBROADCASTSS 116(AX), Z4
 	VMINPS       Z0, Z4, Z0
 	VMINPS       Z1, Z4, Z1
 	VMINPS       Z2, Z4, Z2
 	VMINPS       Z3, Z4, Z3
 
-gated087:
+gated093:
 	MOVQ        192(AX), CX
 	TESTQ       CX, CX
-	JZ          finished088
+	JZ          finished094
 	VMOVUPS     (CX), Z4
 	VFMADD213PS 64(CX), Z0, Z4
 	VMOVUPS     128(CX), Z5
@@ -8703,20 +9253,20 @@ gated087:
 	VMINPS      Z4, Z5, Z4
 	VMULPS      Z4, Z3, Z3
 
-finished088:
+finished094:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), AX
 	TESTQ   AX, AX
-	JNZ     partialStore089
+	JNZ     partialStore095
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
-	JMP     done090
+	JMP     done096
 
-partialStore089:
+partialStore095:
 	VMOVDQU32 (AX), Z4
 	VPMOVD2M  Z4, K1
 	VMOVUPS   Z0, K1, (CX)
@@ -8730,7 +9280,7 @@ partialStore089:
 	VPMOVD2M  Z0, K1
 	VMOVUPS   Z3, K1, 192(CX)
 
-done090:
+done096:
 	VZEROUPPER
 	RET
 
@@ -20831,7 +21381,7 @@ done:
 	RET
 
 // func normaliseForwardAVX512(args *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·normaliseForwardAVX512(SB), NOSPLIT, $0-8
 	MOVQ         args+0(FP), AX
 	MOVQ         24(AX), CX
@@ -20863,6 +21413,7 @@ vector:
 	JLT     rest
 
 two:
+	PREFETCHT0  1024(DI)
 	VMOVUPS     (DI), Z5
 	VSUBPS      Z2, Z5, Z5
 	VMOVAPS     Z4, Z6
@@ -20870,6 +21421,7 @@ two:
 	VMAXPS      Z6, Z0, Z6
 	VMINPS      Z6, Z1, Z6
 	VMOVUPS     Z6, (R9)
+	PREFETCHT0  1024(DI)(CX*1)
 	VMOVUPS     (DI)(CX*1), Z5
 	VSUBPS      Z2, Z5, Z5
 	VMOVAPS     Z4, Z6
@@ -20885,6 +21437,7 @@ two:
 rest:
 	ADDQ        $0x02, R10
 	JZ          done
+	PREFETCHT0  1024(DI)
 	VMOVUPS     (DI), Z5
 	VSUBPS      Z2, Z5, Z5
 	VMOVAPS     Z4, Z2
@@ -20911,7 +21464,7 @@ end:
 	RET
 
 // func normaliseSumAVX512(args *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·normaliseSumAVX512(SB), NOSPLIT, $0-8
 	MOVQ         args+0(FP), AX
 	MOVQ         24(AX), CX
@@ -20945,6 +21498,8 @@ vector:
 	JLT     rest
 
 two:
+	PREFETCHT0  1024(DI)
+	PREFETCHT0  1024(R11)
 	VMOVUPS     (DI), Z5
 	VSUBPS      Z2, Z5, Z5
 	VMOVAPS     Z4, Z6
@@ -20953,6 +21508,8 @@ two:
 	VMAXPS      Z6, Z0, Z6
 	VMINPS      Z6, Z1, Z6
 	VMOVUPS     Z6, (R9)
+	PREFETCHT0  1024(DI)(CX*1)
+	PREFETCHT0  1024(R11)(CX*1)
 	VMOVUPS     (DI)(CX*1), Z5
 	VSUBPS      Z2, Z5, Z5
 	VMOVAPS     Z4, Z6
@@ -20970,6 +21527,8 @@ two:
 rest:
 	ADDQ        $0x02, R12
 	JZ          done
+	PREFETCHT0  1024(DI)
+	PREFETCHT0  1024(R11)
 	VMOVUPS     (DI), Z5
 	VSUBPS      Z2, Z5, Z5
 	VMOVAPS     Z4, Z2
@@ -20998,7 +21557,7 @@ end:
 	RET
 
 // func normaliseGradientAVX512(args *byte)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·normaliseGradientAVX512(SB), NOSPLIT, $0-8
 	MOVQ         args+0(FP), AX
 	MOVQ         24(AX), CX
@@ -21035,6 +21594,8 @@ vector:
 	JLT     rest
 
 two:
+	PREFETCHT0  1024(DI)
+	PREFETCHT0  1024(R11)
 	VMOVUPS     (DI), Z8
 	VSUBPS      Z2, Z8, Z8
 	VMOVUPS     (R11), Z10
@@ -21048,6 +21609,8 @@ two:
 	VFMADD231PS Z6, Z8, Z9
 	VFMADD231PS Z5, Z10, Z9
 	VMOVUPS     Z9, (R9)
+	PREFETCHT0  1024(DI)(CX*1)
+	PREFETCHT0  1024(R11)(CX*1)
 	VMOVUPS     (DI)(CX*1), Z8
 	VSUBPS      Z2, Z8, Z8
 	VMOVUPS     (R11)(CX*1), Z10
@@ -21070,6 +21633,8 @@ two:
 rest:
 	ADDQ        $0x02, R12
 	JZ          done
+	PREFETCHT0  1024(DI)
+	PREFETCHT0  1024(R11)
 	VMOVUPS     (DI), Z8
 	VSUBPS      Z2, Z8, Z8
 	VMOVUPS     (R11), Z2
@@ -21103,7 +21668,7 @@ end:
 	RET
 
 // func depthwiseAVX512(args *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·depthwiseAVX512(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	XORQ CX, CX
@@ -21121,8 +21686,28 @@ vector:
 	MOVQ 56(AX), R11
 
 block8:
-	CMPQ    R11, $0x08
-	JLT     next8
+	CMPQ R11, $0x08
+	JLT  next8
+	MOVQ 96(AX), R12
+	CMPQ R12, 104(AX)
+	JCC  fetched8
+	MOVQ 112(AX), R13
+
+fetch8:
+	PREFETCHT1 (R12)
+	PREFETCHT1 64(R12)
+	PREFETCHT1 128(R12)
+	PREFETCHT1 192(R12)
+	PREFETCHT1 256(R12)
+	PREFETCHT1 320(R12)
+	PREFETCHT1 384(R12)
+	PREFETCHT1 448(R12)
+	ADDQ       $0x00000200, R12
+	DECQ       R13
+	JNZ        fetch8
+	MOVQ       R12, 96(AX)
+
+fetched8:
 	MOVQ    72(AX), R12
 	VMOVUPS (R12)(CX*1), Z0
 	VMOVUPS (R12)(CX*1), Z1
@@ -21235,29 +21820,56 @@ done8:
 	VMULPS       Z8, Z7, Z7
 
 plain8:
-	VMOVUPS Z0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z2, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z3, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z4, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z5, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z6, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z7, (R10)
-	ADDQ    BX, R10
-	LEAQ    (R9)(DX*8), R9
-	SUBQ    $0x08, R11
-	JMP     block8
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z2, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z3, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z4, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z5, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z6, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z7, (R10)
+	ADDQ       BX, R10
+	LEAQ       (R9)(DX*8), R9
+	SUBQ       $0x08, R11
+	JMP        block8
 
 next8:
-	CMPQ    R11, $0x07
-	JLT     next7
+	CMPQ R11, $0x07
+	JLT  next7
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched7
+	MOVQ 112(AX), R12
+
+fetch7:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	PREFETCHT1 256(R11)
+	PREFETCHT1 320(R11)
+	PREFETCHT1 384(R11)
+	ADDQ       $0x000001c0, R11
+	DECQ       R12
+	JNZ        fetch7
+	MOVQ       R11, 96(AX)
+
+fetched7:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Z0
 	VMOVUPS (R11)(CX*1), Z1
@@ -21359,25 +21971,50 @@ done7:
 	VMULPS       Z7, Z6, Z6
 
 plain7:
-	VMOVUPS Z0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z2, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z3, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z4, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z5, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z6, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z2, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z3, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z4, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z5, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z6, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next7:
-	CMPQ    R11, $0x06
-	JLT     next6
+	CMPQ R11, $0x06
+	JLT  next6
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched6
+	MOVQ 112(AX), R12
+
+fetch6:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	PREFETCHT1 256(R11)
+	PREFETCHT1 320(R11)
+	ADDQ       $0x00000180, R11
+	DECQ       R12
+	JNZ        fetch6
+	MOVQ       R11, 96(AX)
+
+fetched6:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Z0
 	VMOVUPS (R11)(CX*1), Z1
@@ -21468,23 +22105,46 @@ done6:
 	VMULPS       Z6, Z5, Z5
 
 plain6:
-	VMOVUPS Z0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z2, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z3, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z4, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z5, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z2, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z3, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z4, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z5, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next6:
-	CMPQ    R11, $0x05
-	JLT     next5
+	CMPQ R11, $0x05
+	JLT  next5
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched5
+	MOVQ 112(AX), R12
+
+fetch5:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	PREFETCHT1 256(R11)
+	ADDQ       $0x00000140, R11
+	DECQ       R12
+	JNZ        fetch5
+	MOVQ       R11, 96(AX)
+
+fetched5:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Z0
 	VMOVUPS (R11)(CX*1), Z1
@@ -21564,21 +22224,42 @@ done5:
 	VMULPS       Z5, Z4, Z4
 
 plain5:
-	VMOVUPS Z0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z2, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z3, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z4, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z2, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z3, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z4, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next5:
-	CMPQ    R11, $0x04
-	JLT     next4
+	CMPQ R11, $0x04
+	JLT  next4
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched4
+	MOVQ 112(AX), R12
+
+fetch4:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	ADDQ       $0x00000100, R11
+	DECQ       R12
+	JNZ        fetch4
+	MOVQ       R11, 96(AX)
+
+fetched4:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Z0
 	VMOVUPS (R11)(CX*1), Z1
@@ -21647,19 +22328,38 @@ done4:
 	VMULPS       Z4, Z3, Z3
 
 plain4:
-	VMOVUPS Z0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z2, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z3, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z2, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z3, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next4:
-	CMPQ    R11, $0x03
-	JLT     next3
+	CMPQ R11, $0x03
+	JLT  next3
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched3
+	MOVQ 112(AX), R12
+
+fetch3:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	ADDQ       $0x000000c0, R11
+	DECQ       R12
+	JNZ        fetch3
+	MOVQ       R11, 96(AX)
+
+fetched3:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Z0
 	VMOVUPS (R11)(CX*1), Z1
@@ -21717,17 +22417,34 @@ done3:
 	VMULPS       Z3, Z2, Z2
 
 plain3:
-	VMOVUPS Z0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z1, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z2, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z1, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z2, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next3:
-	CMPQ    R11, $0x02
-	JLT     next2
+	CMPQ R11, $0x02
+	JLT  next2
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched2
+	MOVQ 112(AX), R12
+
+fetch2:
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	ADDQ       $0x00000080, R11
+	DECQ       R12
+	JNZ        fetch2
+	MOVQ       R11, 96(AX)
+
+fetched2:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Z0
 	VMOVUPS (R11)(CX*1), Z1
@@ -21774,15 +22491,30 @@ done2:
 	VMULPS       Z2, Z1, Z1
 
 plain2:
-	VMOVUPS Z0, (R10)
-	ADDQ    BX, R10
-	VMOVUPS Z1, (R10)
-	ADDQ    BX, R10
-	JMP     rest
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z0, (R10)
+	ADDQ       BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z1, (R10)
+	ADDQ       BX, R10
+	JMP        rest
 
 next2:
-	CMPQ    R11, $0x01
-	JLT     next1
+	CMPQ R11, $0x01
+	JLT  next1
+	MOVQ 96(AX), R11
+	CMPQ R11, 104(AX)
+	JCC  fetched1
+	MOVQ 112(AX), R12
+
+fetch1:
+	PREFETCHT1 (R11)
+	ADDQ       $0x00000040, R11
+	DECQ       R12
+	JNZ        fetch1
+	MOVQ       R11, 96(AX)
+
+fetched1:
 	MOVQ    72(AX), R11
 	VMOVUPS (R11)(CX*1), Z0
 	MOVQ    24(AX), R12
@@ -21818,8 +22550,9 @@ done1:
 	VMULPS       Z1, Z0, Z0
 
 plain1:
-	VMOVUPS Z0, (R10)
-	ADDQ    BX, R10
+	PREFETCHT0 64(R10)
+	VMOVUPS    Z0, (R10)
+	ADDQ       BX, R10
 
 next1:
 rest:
@@ -21830,7 +22563,7 @@ rest:
 	RET
 
 // func depthwiseGradientAVX512(args *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·depthwiseGradientAVX512(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	XORQ CX, CX
@@ -21889,25 +22622,34 @@ taps8:
 	ADDQ    96(AX), R10
 
 row8:
-	MOVQ 104(AX), R10
-	ADDQ CX, R10
-	MOVQ 112(AX), R11
-	ADDQ CX, R11
-	MOVQ 72(AX), R12
+	MOVQ    104(AX), R11
+	ADDQ    CX, R11
+	MOVQ    112(AX), R12
+	ADDQ    CX, R12
+	MOVQ    128(AX), R13
+	XORQ    R10, R10
+	CMPQ    R13, 136(AX)
+	CMOVQCC R12, R13
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position8:
-	VMOVUPS     (R11), Z8
-	VFMADD231PS (R10), Z8, Z0
-	VFMADD231PS (R10)(DX*1), Z8, Z1
-	VFMADD231PS (R10)(DX*2), Z8, Z2
-	VFMADD231PS (R10)(DI*1), Z8, Z3
-	VFMADD231PS (R10)(DX*4), Z8, Z4
-	VFMADD231PS (R10)(R8*1), Z8, Z5
-	VFMADD231PS (R10)(DI*2), Z8, Z6
-	VFMADD231PS (R10)(R9*1), Z8, Z7
-	ADDQ        BX, R10
-	ADDQ        SI, R11
-	DECQ        R12
+	VMOVUPS     (R12), Z8
+	PREFETCHT1  (R13)
+	ADDQ        $0x40, R13
+	VFMADD231PS (R11), Z8, Z0
+	VFMADD231PS (R11)(DX*1), Z8, Z1
+	VFMADD231PS (R11)(DX*2), Z8, Z2
+	VFMADD231PS (R11)(DI*1), Z8, Z3
+	VFMADD231PS (R11)(DX*4), Z8, Z4
+	VFMADD231PS (R11)(R8*1), Z8, Z5
+	VFMADD231PS (R11)(DI*2), Z8, Z6
+	VFMADD231PS (R11)(R9*1), Z8, Z7
+	ADDQ        BX, R11
+	ADDQ        SI, R12
+	DECQ        R10
 	JNZ         position8
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)
@@ -21964,14 +22706,23 @@ taps7:
 	ADDQ    96(AX), R9
 
 row7:
-	MOVQ 104(AX), R9
-	ADDQ CX, R9
-	MOVQ 112(AX), R10
-	ADDQ CX, R10
-	MOVQ 72(AX), R11
+	MOVQ    104(AX), R9
+	ADDQ    CX, R9
+	MOVQ    112(AX), R11
+	ADDQ    CX, R11
+	MOVQ    128(AX), R12
+	XORQ    R10, R10
+	CMPQ    R12, 136(AX)
+	CMOVQCC R11, R12
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position7:
-	VMOVUPS     (R10), Z7
+	VMOVUPS     (R11), Z7
+	PREFETCHT1  (R12)
+	ADDQ        $0x40, R12
 	VFMADD231PS (R9), Z7, Z0
 	VFMADD231PS (R9)(DX*1), Z7, Z1
 	VFMADD231PS (R9)(DX*2), Z7, Z2
@@ -21980,8 +22731,8 @@ position7:
 	VFMADD231PS (R9)(R8*1), Z7, Z5
 	VFMADD231PS (R9)(DI*2), Z7, Z6
 	ADDQ        BX, R9
-	ADDQ        SI, R10
-	DECQ        R11
+	ADDQ        SI, R11
+	DECQ        R10
 	JNZ         position7
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)
@@ -22034,14 +22785,23 @@ taps6:
 	ADDQ    96(AX), R9
 
 row6:
-	MOVQ 104(AX), R9
-	ADDQ CX, R9
-	MOVQ 112(AX), R10
-	ADDQ CX, R10
-	MOVQ 72(AX), R11
+	MOVQ    104(AX), R9
+	ADDQ    CX, R9
+	MOVQ    112(AX), R11
+	ADDQ    CX, R11
+	MOVQ    128(AX), R12
+	XORQ    R10, R10
+	CMPQ    R12, 136(AX)
+	CMOVQCC R11, R12
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position6:
-	VMOVUPS     (R10), Z6
+	VMOVUPS     (R11), Z6
+	PREFETCHT1  (R12)
+	ADDQ        $0x40, R12
 	VFMADD231PS (R9), Z6, Z0
 	VFMADD231PS (R9)(DX*1), Z6, Z1
 	VFMADD231PS (R9)(DX*2), Z6, Z2
@@ -22049,8 +22809,8 @@ position6:
 	VFMADD231PS (R9)(DX*4), Z6, Z4
 	VFMADD231PS (R9)(R8*1), Z6, Z5
 	ADDQ        BX, R9
-	ADDQ        SI, R10
-	DECQ        R11
+	ADDQ        SI, R11
+	DECQ        R10
 	JNZ         position6
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)
@@ -22099,14 +22859,23 @@ taps5:
 	ADDQ    96(AX), R8
 
 row5:
-	MOVQ 104(AX), R8
-	ADDQ CX, R8
-	MOVQ 112(AX), R9
-	ADDQ CX, R9
-	MOVQ 72(AX), R10
+	MOVQ    104(AX), R8
+	ADDQ    CX, R8
+	MOVQ    112(AX), R9
+	ADDQ    CX, R9
+	MOVQ    128(AX), R11
+	XORQ    R10, R10
+	CMPQ    R11, 136(AX)
+	CMOVQCC R9, R11
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position5:
 	VMOVUPS     (R9), Z5
+	PREFETCHT1  (R11)
+	ADDQ        $0x40, R11
 	VFMADD231PS (R8), Z5, Z0
 	VFMADD231PS (R8)(DX*1), Z5, Z1
 	VFMADD231PS (R8)(DX*2), Z5, Z2
@@ -22159,14 +22928,23 @@ taps4:
 	ADDQ    96(AX), R8
 
 row4:
-	MOVQ 104(AX), R8
-	ADDQ CX, R8
-	MOVQ 112(AX), R9
-	ADDQ CX, R9
-	MOVQ 72(AX), R10
+	MOVQ    104(AX), R8
+	ADDQ    CX, R8
+	MOVQ    112(AX), R9
+	ADDQ    CX, R9
+	MOVQ    128(AX), R11
+	XORQ    R10, R10
+	CMPQ    R11, 136(AX)
+	CMOVQCC R9, R11
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position4:
 	VMOVUPS     (R9), Z4
+	PREFETCHT1  (R11)
+	ADDQ        $0x40, R11
 	VFMADD231PS (R8), Z4, Z0
 	VFMADD231PS (R8)(DX*1), Z4, Z1
 	VFMADD231PS (R8)(DX*2), Z4, Z2
@@ -22214,20 +22992,29 @@ taps3:
 	ADDQ    96(AX), DI
 
 row3:
-	MOVQ 104(AX), DI
-	ADDQ CX, DI
-	MOVQ 112(AX), R8
-	ADDQ CX, R8
-	MOVQ 72(AX), R9
+	MOVQ    104(AX), DI
+	ADDQ    CX, DI
+	MOVQ    112(AX), R8
+	ADDQ    CX, R8
+	MOVQ    128(AX), R9
+	XORQ    R10, R10
+	CMPQ    R9, 136(AX)
+	CMOVQCC R8, R9
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position3:
 	VMOVUPS     (R8), Z3
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
 	VFMADD231PS (DI), Z3, Z0
 	VFMADD231PS (DI)(DX*1), Z3, Z1
 	VFMADD231PS (DI)(DX*2), Z3, Z2
 	ADDQ        BX, DI
 	ADDQ        SI, R8
-	DECQ        R9
+	DECQ        R10
 	JNZ         position3
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)
@@ -22264,19 +23051,28 @@ taps2:
 	ADDQ    96(AX), DI
 
 row2:
-	MOVQ 104(AX), DI
-	ADDQ CX, DI
-	MOVQ 112(AX), R8
-	ADDQ CX, R8
-	MOVQ 72(AX), R9
+	MOVQ    104(AX), DI
+	ADDQ    CX, DI
+	MOVQ    112(AX), R8
+	ADDQ    CX, R8
+	MOVQ    128(AX), R9
+	XORQ    R10, R10
+	CMPQ    R9, 136(AX)
+	CMOVQCC R8, R9
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R10
 
 position2:
 	VMOVUPS     (R8), Z2
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
 	VFMADD231PS (DI), Z2, Z0
 	VFMADD231PS (DI)(DX*1), Z2, Z1
 	ADDQ        BX, DI
 	ADDQ        SI, R8
-	DECQ        R9
+	DECQ        R10
 	JNZ         position2
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)
@@ -22309,18 +23105,27 @@ taps1:
 	ADDQ    96(AX), DX
 
 row1:
-	MOVQ 104(AX), DX
-	ADDQ CX, DX
-	MOVQ 112(AX), DI
-	ADDQ CX, DI
-	MOVQ 72(AX), R8
+	MOVQ    104(AX), DX
+	ADDQ    CX, DX
+	MOVQ    112(AX), DI
+	ADDQ    CX, DI
+	MOVQ    128(AX), R8
+	XORQ    R10, R10
+	CMPQ    R8, 136(AX)
+	CMOVQCC DI, R8
+	CMOVQCS 72(AX), R10
+	SHLQ    $0x06, R10
+	ADDQ    R10, 128(AX)
+	MOVQ    72(AX), R9
 
 position1:
 	VMOVUPS     (DI), Z1
+	PREFETCHT1  (R8)
+	ADDQ        $0x40, R8
 	VFMADD231PS (DX), Z1, Z0
 	ADDQ        BX, DX
 	ADDQ        SI, DI
-	DECQ        R8
+	DECQ        R9
 	JNZ         position1
 	MOVQ        16(AX), R10
 	ADDQ        R10, 104(AX)

@@ -23,6 +23,9 @@ const (
 	depthwiseLow       = 80
 	depthwiseHigh      = 84
 	depthwiseGate      = 88
+	depthwiseFetch     = 96
+	depthwiseFetchEnd  = 104
+	depthwiseFetchEach = 112
 )
 
 // Offsets of depthwiseGradientArgs' fields; a test in package kernel compares them.
@@ -43,6 +46,8 @@ const (
 	depthwiseGradientXRowAt    = 104
 	depthwiseGradientDyRowAt   = 112
 	depthwiseGradientRowsLeft  = 120
+	depthwiseGradientFetch     = 128
+	depthwiseGradientFetchEnd  = 136
 )
 
 // multiples are what addresses of up to eight places, equal steps apart, are made of.
@@ -107,6 +112,7 @@ func (v *vector) depthwise() {
 		Label(block)
 		CMPQ(left, Imm(uint64(positions)))
 		JLT(LabelRef(next))
+		v.depthwiseFetch(args, positions)
 		sums, t := v.registers(positions), GP64()
 		MOVQ(field(args, depthwiseBias), t)
 		for _, sum := range sums {
@@ -149,6 +155,7 @@ func (v *vector) depthwise() {
 		}
 		Label(plain)
 		for _, sum := range sums {
+			PREFETCHT0(Mem{Base: y, Disp: v.bytes}) // which the next vector's sums go to
 			VMOVUPS(sum, Mem{Base: y})
 			ADDQ(yStep, y)
 		}
@@ -166,6 +173,25 @@ func (v *vector) depthwise() {
 	DECQ(field(args, depthwiseVectors))
 	JNZ(LabelRef("vector"))
 	leave()
+}
+
+// depthwiseFetch fetches some lines for each of that many positions, until all are.
+func (v *vector) depthwiseFetch(args reg.GPVirtual, positions int) {
+	fetched, line := fmt.Sprintf("fetched%d", positions), fmt.Sprintf("fetch%d", positions)
+	fetch, each := GP64(), GP64()
+	MOVQ(field(args, depthwiseFetch), fetch)
+	CMPQ(fetch, field(args, depthwiseFetchEnd))
+	JCC(LabelRef(fetched))
+	MOVQ(field(args, depthwiseFetchEach), each)
+	Label(line)
+	for i := range positions {
+		PREFETCHT1(Mem{Base: fetch, Disp: i * cacheLine})
+	}
+	ADDQ(U32(positions*cacheLine), fetch)
+	DECQ(each)
+	JNZ(LabelRef(line))
+	MOVQ(fetch, field(args, depthwiseFetch))
+	Label(fetched)
 }
 
 // depthwiseGradient adds, for up to eight taps of a kernel row, the products of dy with what the
@@ -204,15 +230,25 @@ func (v *vector) depthwiseGradient() {
 			ADDQ(field(args, depthwiseGradientDwStep), dw)
 		}
 		Label(name("row"))
-		x, dy, left := GP64(), GP64(), GP64()
+		x, dy, left, fetch := GP64(), GP64(), GP64(), GP64()
 		MOVQ(field(args, depthwiseGradientXRowAt), x)
 		ADDQ(lane, x)
 		MOVQ(field(args, depthwiseGradientDyRowAt), dy)
 		ADDQ(lane, dy)
+		// A line is fetched with each position, or one that is read anyway once all are.
+		MOVQ(field(args, depthwiseGradientFetch), fetch)
+		XORQ(t, t)
+		CMPQ(fetch, field(args, depthwiseGradientFetchEnd))
+		CMOVQCC(dy, fetch)
+		CMOVQCS(field(args, depthwiseGradientPositions), t)
+		SHLQ(Imm(6), t)
+		ADDQ(t, field(args, depthwiseGradientFetch))
 		MOVQ(field(args, depthwiseGradientPositions), left)
 		Label(name("position"))
 		g := v.register()
 		VMOVUPS(Mem{Base: dy}, g)
+		PREFETCHT1(Mem{Base: fetch})
+		ADDQ(Imm(cacheLine), fetch)
 		for i, sum := range sums {
 			VFMADD231PS(steps.place(x, i), g, sum)
 		}

@@ -34,8 +34,10 @@ const (
 	productGroupsLeft = 176
 	productAdd        = 184
 	productGate       = 192
-	productAhead      = 200
+	productFetch      = 200
 	productPanel      = 208
+	productFetchEnd   = 216
+	productFetchStep  = 224
 )
 
 // cacheLine is the bytes that a prefetch brings.
@@ -111,6 +113,18 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 			VMOVAPS(acc[0][j], acc[r][j])
 		}
 	}
+	// What is written comes from memory as what is read does: while the sums are made.
+	{
+		table, c := GP64(), GP64()
+		MOVQ(field(args, productCRow), table)
+		for r := range rows {
+			MOVQ(Mem{Base: table, Disp: 8 * r}, c)
+			ADDQ(field(args, productC), c)
+			for j := 0; j < columns*v.bytes; j += cacheLine {
+				PREFETCHT0(Mem{Base: c, Disp: j})
+			}
+		}
+	}
 	JMP(LabelRef(start))
 	Label(fromC)
 	{
@@ -135,15 +149,25 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	Label(start)
 	a, b, index, left := pointers(productA, productARow), GP64(), GP64(), GP64()
 	MOVQ(field(args, productB), b)
-	XORQ(index, index)
 	MOVQ(field(args, productGroups), left)
 	MOVQ(left, field(args, productGroupsLeft))
 	group, run, steps, step, rest, end := l.next("group"), l.next("run"), l.next("steps"), l.next(
 		"step"), l.next("rest"), l.next("end")
-	aStep, bStep, ahead := GP64(), GP64(), GP64()
+	// Each step of the sum fetches a line, and each tile goes on behind the one before. Where all is
+	// fetched, it is what the tile reads anyway.
+	fetch, fetching := GP64(), l.next("fetching")
+	MOVQ(field(args, productFetch), fetch)
+	MOVQ(field(args, productFetchStep), index)
+	CMPQ(fetch, field(args, productFetchEnd))
+	JCS(LabelRef(fetching))
+	MOVQ(b, fetch)
+	XORQ(index, index)
+	Label(fetching)
+	ADDQ(index, field(args, productFetch))
+	XORQ(index, index)
+	aStep, bStep := GP64(), GP64()
 	MOVQ(field(args, productAStep), aStep)
 	MOVQ(field(args, productBStep), bStep)
-	MOVQ(field(args, productAhead), ahead)
 	// at is the place of a vector of B's row.
 	at := func(j int) Mem { return Mem{Base: b, Disp: j * v.bytes} }
 	if columns > v.columns {
@@ -161,14 +185,12 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	MOVQ(left, field(args, productRunsLeft))
 	Label(run)
 	MOVQ(field(args, productLength), left)
-	add := func() {
+	add := func(step int) {
 		row := v.registers(columns)
 		for j := range columns {
 			VMOVUPS(at(j), row[j])
 		}
-		for j := 0; j < min(columns, v.columns)*v.bytes; j += cacheLine {
-			PREFETCHT1(Mem{Base: b, Index: ahead, Scale: 1, Disp: j})
-		}
+		PREFETCHT1(Mem{Base: fetch, Disp: step * cacheLine})
 		for r := range rows {
 			v.multiplyBroadcast(Mem{Base: a[r], Index: index, Scale: 1}, row, acc[r])
 		}
@@ -178,16 +200,18 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	SUBQ(Imm(unroll), left)
 	JLT(LabelRef(rest))
 	Label(steps)
-	for range unroll {
-		add()
+	for step := range unroll {
+		add(step)
 	}
+	ADDQ(U32(unroll*cacheLine), fetch)
 	SUBQ(Imm(unroll), left)
 	JGE(LabelRef(steps))
 	Label(rest)
 	ADDQ(Imm(unroll), left)
 	JZ(LabelRef(end))
 	Label(step)
-	add()
+	add(0)
+	ADDQ(Imm(cacheLine), fetch)
 	DECQ(left)
 	JNZ(LabelRef(step))
 	Label(end)
