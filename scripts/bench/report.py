@@ -14,6 +14,8 @@ COMMON_NOTES = """\
   median of the other blocks, and "0 counted" that there are only such.
 - "Of the CPUs" is the time that the process's threads computed in a step, together, in the block with the least: others at work
   change it less than the time that went by.
+- All have huge pages, where Linux gives them to who asks: Slipway asks by itself, the peers by GLIBC_TUNABLES=glibc.malloc.hugetlb=1,
+  with which they are faster than a user of theirs finds them.
 - Peak is the resident set's high-water mark of the process, data set included. PyTorch's wheel holds CUDA, which costs
   memory at import: {imported}.
 - bf16 computes in lower precision: it is listed and not counted. "Best peer" is the best float32 one.
