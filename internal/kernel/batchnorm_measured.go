@@ -149,19 +149,29 @@ func (b *BatchNorm) combineItem(_, item int) {
 	n := float64(images.count * m.rows)
 	for image := images.first; image < images.first+images.count; image++ {
 		sums, centres := m.sums[2*image*c:], m.centres[image*c+from:image*c+to]
-		b.eachSum(from, to, func(i, at, _ int) {
-			mean[i] += (float64(m.rows)*float64(centres[i]) + sums[at]) / n
+		b.eachVector(from, to, func(i, at, lanes int) {
+			mean, centres, first := mean[i:i+lanes], centres[i:i+lanes], sums[at:at+lanes]
+			for k := range mean {
+				mean[k] += float64(m.rows)*float64(centres[k]) + first[k]
+			}
 		})
+	}
+	for i := range mean {
+		mean[i] /= n
 	}
 	for image := images.first; image < images.first+images.count; image++ {
 		sums, centres := m.sums[2*image*c:], m.centres[image*c+from:image*c+to]
-		b.eachSum(from, to, func(i, first, second int) {
-			d := float64(centres[i]) - mean[i]
-			variance[i] += (sums[second] + d*(2*sums[first]+float64(m.rows)*d)) / n
+		b.eachVector(from, to, func(i, at, lanes int) {
+			mean, variance, centres := mean[i:i+lanes], variance[i:i+lanes], centres[i:i+lanes]
+			first, second := sums[at:at+lanes], sums[at+lanes:at+2*lanes]
+			for k := range variance {
+				d := float64(centres[k]) - mean[k]
+				variance[k] += second[k] + d*(2*first[k]+float64(m.rows)*d)
+			}
 		})
 	}
 	for i, v := range variance {
-		variance[i] = max(v, 0)
+		variance[i] = max(v/n, 0)
 	}
 }
 
@@ -173,9 +183,13 @@ func (b *BatchNorm) combineGradientItem(_, item int) {
 	clear(second)
 	for image := images.first; image < images.first+images.count; image++ {
 		sums := m.sums[2*image*c:]
-		b.eachSum(from, to, func(i, one, other int) {
-			first[i] += sums[one]
-			second[i] += sums[other]
+		b.eachVector(from, to, func(i, at, lanes int) {
+			first, second := first[i:i+lanes], second[i:i+lanes]
+			one, other := sums[at:at+lanes], sums[at+lanes:at+2*lanes]
+			for k := range first {
+				first[k] += one[k]
+				second[k] += other[k]
+			}
 		})
 	}
 }
@@ -192,13 +206,14 @@ func (b *BatchNorm) measuredPart(m *measured, item int) (images struct{ first, c
 	return images, from, min(from+measuredChannels, c), part*c + from
 }
 
-// eachSum calls f for channels from … to, counted from 0, with the places of their two sums.
-func (b *BatchNorm) eachSum(from, to int, f func(i, first, second int)) {
+// eachVector calls f for the vectors of channels from … to, which begin with vectors: with the
+// vector's first channel, counted from from, and the place of its lanes' first sums, behind which
+// are the second ones.
+func (b *BatchNorm) eachVector(from, to int, f func(channel, at, lanes int)) {
 	for _, s := range b.segments {
-		for c := max(from, s.first); c < min(to, s.first+s.lanes*s.vectors); c++ {
-			k := c - s.first
-			at := 2*s.first + k/s.lanes*2*s.lanes + k%s.lanes
-			f(c-from, at, at+s.lanes)
+		last := min(to, s.first+s.lanes*s.vectors)
+		for c := max(from, s.first); c < last; c += s.lanes {
+			f(c-from, 2*c, s.lanes)
 		}
 	}
 }
