@@ -115,8 +115,8 @@ func TestDevicesRefuseWhatTheyDoNotDo(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{func(c *Config) { c.Schedule.Name = ScheduleCosine },
-			"a learning-rate schedule is computed on the CPU alone, not on device none"},
+		{func(c *Config) { c.Optimizer = OptimizerConfig{Name: "muon"} },
+			"optimizer muon is computed on the CPU alone, not on device none"},
 		{func(c *Config) { c.Augmentation = augment.Record{augment.Shift{Pixels: 1}} },
 			"augmentation is computed on the CPU alone, not on device none"},
 	} {

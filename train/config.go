@@ -292,8 +292,6 @@ func (c Config) CPUOnly() string {
 	switch {
 	case c.Optimizer.Name == "lion" || c.Optimizer.Name == "muon":
 		return "optimizer " + c.Optimizer.Name + " is"
-	case c.Schedule.varies():
-		return "a learning-rate schedule is"
 	case c.Accumulate > 1:
 		return "a step of several batches is"
 	case c.Shards > 1:

@@ -98,9 +98,9 @@ func TestResumeWhatCUDADoesNotDo(t *testing.T) {
 		settings        []string
 		line, complaint string
 	}{
-		{"schedule", []string{"-schedule", "linear", "-schedule-epochs", "2"},
-			"device cpu (a learning-rate schedule is computed on the CPU alone)",
-			"a learning-rate schedule is computed on the CPU alone"},
+		{"optimizer", []string{"-optimizer", "muon"},
+			"device cpu (optimizer muon is computed on the CPU alone)",
+			"optimizer muon is computed on the CPU alone"},
 		{"augmentation", []string{"-augment", "shift=1"},
 			"device cpu (augmentation is computed on the CPU alone)",
 			"augmentation is computed on the CPU alone"},

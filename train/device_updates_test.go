@@ -1,0 +1,61 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"slipway/internal/datasettest"
+)
+
+// A run on a device comes to what it comes to on the CPU by whatever its parameters are updated,
+// also if it is interrupted in each of its epochs and goes on.
+func TestUpdatesOnADevice(t *testing.T) {
+	patience := 0
+	for name, change := range map[string]func(*Config){
+		"cosine": func(c *Config) {
+			c.Schedule = Schedule{Name: ScheduleCosine, WarmupEpochs: 0.5}
+		},
+		"plateau": func(c *Config) {
+			c.Schedule = Schedule{Name: SchedulePlateau, PlateauPatience: &patience,
+				PlateauThreshold: 0.5}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here, there := onBorrowed()
+			change(&here)
+			change(&there)
+			there.Device = borrowed{here}
+			whole := newSmallTrainer(t, here)
+			defer whole.Close()
+			if err := whole.Fit(t.Context(), Callbacks{}); err != nil {
+				t.Fatal(err)
+			}
+			away := newSmallTrainer(t, there)
+			defer away.Close()
+			for range 3 {
+				ctx, cancel := context.WithCancel(t.Context())
+				err := away.Fit(ctx, Callbacks{Step: func(report StepReport) error {
+					if report.Step == 5 {
+						cancel()
+					}
+					return nil
+				}})
+				cancel()
+				if !errors.Is(err, ErrInterrupted) {
+					t.Fatalf("Fit returned %v", err)
+				}
+				if away, err = Resume(away.Checkpoint(), datasettest.Bars(t, 60), there); err != nil {
+					t.Fatal(err)
+				}
+				defer away.Close()
+			}
+			if err := away.Fit(t.Context(), Callbacks{}); err != nil {
+				t.Fatal(err)
+			}
+			sameRun(t, away.Checkpoint(), whole.Checkpoint())
+			equalWeights(t, away.Checkpoint().Average, whole.Checkpoint().Average)
+			equalWeights(t, away.Weights(), whole.Weights())
+		})
+	}
+}
