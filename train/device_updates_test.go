@@ -20,6 +20,8 @@ func TestUpdatesOnADevice(t *testing.T) {
 			c.Schedule = Schedule{Name: SchedulePlateau, PlateauPatience: &patience,
 				PlateauThreshold: 0.5}
 		},
+		"frozen":  func(c *Config) { c.Freeze = []string{"conv1.*"} },
+		"phases":  func(c *Config) { c.Freeze, c.FineTune.FreezeUntil = []string{TrunkWord}, 2 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, there := onBorrowed()

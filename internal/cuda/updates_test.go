@@ -48,6 +48,18 @@ func recipes() []recipe {
 			c.Schedule = train.Schedule{Name: train.SchedulePlateau, PlateauPatience: &patience,
 				PlateauThreshold: 0.5}
 		}),
+		small("frozen", func(c *train.Config) {
+			c.Freeze = []string{"conv1.*", "*.bias"}
+			c.ParameterPenalty = train.Penalty{L1: 0.001, L2: 0.001}
+		}),
+		small("phases", func(c *train.Config) {
+			c.Optimizer, c.Freeze = adamw, []string{train.TrunkWord}
+			c.FineTune = train.FineTune{FreezeUntil: 2}
+		}),
+		small("phases by momentum", func(c *train.Config) {
+			c.Optimizer, c.Freeze = sgd, []string{train.TrunkWord}
+			c.FineTune = train.FineTune{FreezeUntil: 3}
+		}),
 	}
 }
 
