@@ -308,10 +308,6 @@ func (c Config) CPUOnly() string {
 		return "balanced sampling is"
 	case !c.Mix.IsZero():
 		return "mixing of images is"
-	case len(c.FineTune.Rates) > 0:
-		return "a learning rate by group is"
-	case c.Decay == DecayWeights:
-		return "weight decay of weights alone is"
 	}
 	return ""
 }

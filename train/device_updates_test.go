@@ -20,8 +20,13 @@ func TestUpdatesOnADevice(t *testing.T) {
 			c.Schedule = Schedule{Name: SchedulePlateau, PlateauPatience: &patience,
 				PlateauThreshold: 0.5}
 		},
+		"rates": func(c *Config) {
+			c.FineTune.Rates = []Rate{{HeadWord, 0.02}}
+			c.Schedule.Name = ScheduleLinear
+		},
 		"frozen":  func(c *Config) { c.Freeze = []string{"conv1.*"} },
 		"phases":  func(c *Config) { c.Freeze, c.FineTune.FreezeUntil = []string{TrunkWord}, 2 },
+		"decay":   func(c *Config) { c.Optimizer.WeightDecay, c.Decay = 0.1, DecayWeights },
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, there := onBorrowed()

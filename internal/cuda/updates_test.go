@@ -60,6 +60,15 @@ func recipes() []recipe {
 			c.Optimizer, c.Freeze = sgd, []string{train.TrunkWord}
 			c.FineTune = train.FineTune{FreezeUntil: 3}
 		}),
+		small("rates", func(c *train.Config) {
+			c.FineTune.Rates = []train.Rate{{Pattern: train.HeadWord, LearningRate: 0.02},
+				{Pattern: "conv1.*", LearningRate: 0.002}}
+			c.Schedule.Name = train.ScheduleLinear
+		}),
+		small("decay of weights", func(c *train.Config) {
+			c.Optimizer, c.Decay = sgd, train.DecayWeights
+			c.ParameterPenalty = train.Penalty{L1: 0.001, L2: 0.001}
+		}),
 	}
 }
 
