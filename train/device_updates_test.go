@@ -27,6 +27,7 @@ func TestUpdatesOnADevice(t *testing.T) {
 		"frozen":  func(c *Config) { c.Freeze = []string{"conv1.*"} },
 		"phases":  func(c *Config) { c.Freeze, c.FineTune.FreezeUntil = []string{TrunkWord}, 2 },
 		"decay":   func(c *Config) { c.Optimizer.WeightDecay, c.Decay = 0.1, DecayWeights },
+		"clipped": func(c *Config) { c.ClipNorm = 0.1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, there := onBorrowed()

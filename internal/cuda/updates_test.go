@@ -69,6 +69,7 @@ func recipes() []recipe {
 			c.Optimizer, c.Decay = sgd, train.DecayWeights
 			c.ParameterPenalty = train.Penalty{L1: 0.001, L2: 0.001}
 		}),
+		small("clipped", func(c *train.Config) { c.Optimizer, c.ClipNorm = sgd, 0.3 }),
 	}
 }
 
@@ -202,5 +203,96 @@ func TestRecipes(t *testing.T) {
 			near(t, "resumed on the device from the CPU", r.resumed(t, nil, g), onCPU)
 			near(t, "on the device", there, onCPU)
 		})
+	}
+}
+
+// A norm that is not finite ends the run at its step, which has changed nothing, as on the CPU.
+func TestGradientsThatOverflow(t *testing.T) {
+	network := mustNew(t, "overflow", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 8}, builder.Dense{Units: 3})
+	// Logits of 0, since the first layer's weights are, and 3e38·255 in their gradient.
+	weights := network.InitialWeights(1)
+	for i := range weights {
+		for j := range weights[i].Data {
+			weights[i].Data[j] = 0
+			if weights[i].Name == "fc2.weight" {
+				weights[i].Data[j] = float32(3e38 * float64(1-2*(j/8%2)))
+			}
+		}
+	}
+	config := smallConfig()
+	config.ClipNorm, config.Optimizer = 1, train.OptimizerConfig{Name: "sgd", LearningRate: 0.01}
+	config.Pixels = train.PixelsRaw
+	diverge := func(at device.Device) *train.DivergedError {
+		config.Device = at
+		trainer, err := train.New(network, datasettest.Bars(t, 60), config, weights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer trainer.Close()
+		var diverged *train.DivergedError
+		if err := trainer.Fit(t.Context(), train.Callbacks{}); !errors.As(err, &diverged) {
+			t.Fatalf("error %v, want a DivergedError", err)
+		}
+		return diverged
+	}
+	want := diverge(nil)
+	g := openDevice(t)
+	got := diverge(recorder{g, func(s *session, _ int) error {
+		state, err := s.State()
+		if err == nil {
+			sameTensors(t, "after a step whose gradients overflowed", state.Weights, weights)
+		}
+		return err
+	}})
+	if got.Error() != want.Error() || !want.Gradients {
+		t.Errorf("%v, the native engine says %v", got, want)
+	}
+}
+
+// The norm of more gradients than a block takes is theirs, and the same bits each time. A graph has
+// what it is limited to.
+func TestTheNormOfManyGradients(t *testing.T) {
+	const most = 2
+	g := openDevice(t)
+	values, squares := make([]float32, 4096*5+100), 0.0
+	for i := range values {
+		values[i] = float32(math.Sin(float64(i)))
+		squares += float64(values[i]) * float64(values[i])
+	}
+	want := math.Sqrt(squares)
+	s := &session{gpu: g, job: device.Job{ClipNorm: most}, layout: layout{total: len(values)}}
+	p := &program{memory: pool{gpu: g}}
+	var got [2][1]ledger
+	if err := g.thread.do(func() (err error) {
+		defer func() { err = errors.Join(err, p.memory.free()) }()
+		gradients, err := p.memory.allocateFloats("gradients", len(values))
+		if err != nil {
+			return err
+		}
+		if s.ledger, err = p.memory.allocate("ledger", ledgerBytes); err != nil {
+			return err
+		}
+		if err := errors.Join(upload(g, gradients, values), s.clip(p, gradients)); err != nil {
+			return err
+		}
+		for i := range got {
+			if err := errors.Join(upload(g, s.ledger, []ledger{{Clip: 1}}), runAll(g, p.launches),
+				download(g, got[i][:], s.ledger)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	first := got[0][0]
+	if p.launches[0].blocks < 2 || math.Abs(first.Norm-want) > 1e-12*want ||
+		first.Clip != float32(most/(first.Norm+1e-6)) {
+		t.Errorf("%d blocks find the norm %v and the factor %v, want %v", p.launches[0].blocks,
+			first.Norm, first.Clip, want)
+	}
+	if got[1][0] != first {
+		t.Errorf("a second time %+v, before %+v", got[1][0], first)
 	}
 }

@@ -55,7 +55,7 @@ func TestAWrongValueNamesItsFlag(t *testing.T) {
 		"-experiment e2 -dropout NaN": "-dropout",
 		"-checkpoint-every -1":        "-checkpoint-every", "-keep -1": "-keep",
 		"-precision bf16":                  "-precision: bf16 is not there",
-		"-precision tf32 -clip-norm 1":     "-precision",
+		"-precision tf32 -shards 2":        "-precision",
 		"-precision tf32 -engine gorgonia": "-precision",
 		"-precision tf32 -device cpu":      "tf32 is for a GPU; it does not go with -device cpu",
 		"-precision tf32 -find-lr":         "tf32 is for a GPU, and -find-lr computes on the CPU",
