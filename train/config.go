@@ -296,8 +296,6 @@ func (c Config) CPUOnly() string {
 		return "a step of several batches is"
 	case c.Shards > 1:
 		return "a batch that is dealt to shards is"
-	case !c.EMA.IsZero():
-		return "an average of the weights (EMA) is"
 	case !c.Augmentation.IsZero():
 		return "augmentation is"
 	case c.Loss.Name == LossBinary:

@@ -28,6 +28,9 @@ func TestUpdatesOnADevice(t *testing.T) {
 		"phases":  func(c *Config) { c.Freeze, c.FineTune.FreezeUntil = []string{TrunkWord}, 2 },
 		"decay":   func(c *Config) { c.Optimizer.WeightDecay, c.Decay = 0.1, DecayWeights },
 		"clipped": func(c *Config) { c.ClipNorm = 0.1 },
+		"averaged": func(c *Config) {
+			c.EMA = EMA{Decay: 0.9, Warmup: true}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, there := onBorrowed()

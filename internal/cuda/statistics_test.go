@@ -121,11 +121,13 @@ func TestAnEvaluationTakesTheRunningStatistics(t *testing.T) {
 	}
 }
 
-// A step whose loss is not finite leaves the weights and the running statistics as they were.
+// A step whose loss is not finite leaves the weights and the running statistics as they were, and
+// what is averaged of them.
 func TestADivergedStepLeavesTheStatistics(t *testing.T) {
 	config := normalisedConfig(nil)
 	config.Optimizer = train.OptimizerConfig{Name: "sgd", LearningRate: 3e38}
-	var states []builder.Weights
+	config.EMA.Decay = 0.9
+	var states []device.State
 	diverged := 0
 	config.Device = recorder{openDevice(t), func(s *session, _ int) error {
 		account, err := s.Account()
@@ -136,10 +138,12 @@ func TestADivergedStepLeavesTheStatistics(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		states = append(states, state.Weights)
+		states = append(states, state)
 		if account.Diverged {
 			diverged++
-			sameTensors(t, "after a step that diverged", state.Weights, states[len(states)-2])
+			before := states[len(states)-2]
+			sameTensors(t, "after a step that diverged", state.Weights, before.Weights)
+			sameTensors(t, "after a step that diverged, averaged", state.Average, before.Average)
 		}
 		return nil
 	}}

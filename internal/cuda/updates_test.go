@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,6 +71,9 @@ func recipes() []recipe {
 			c.ParameterPenalty = train.Penalty{L1: 0.001, L2: 0.001}
 		}),
 		small("clipped", func(c *train.Config) { c.Optimizer, c.ClipNorm = sgd, 0.3 }),
+		small("averaged", func(c *train.Config) {
+			c.EMA, c.ValidationFraction = train.EMA{Decay: 0.9}, 0.25
+		}),
 	}
 }
 
@@ -203,6 +207,32 @@ func TestRecipes(t *testing.T) {
 			near(t, "resumed on the device from the CPU", r.resumed(t, nil, g), onCPU)
 			near(t, "on the device", there, onCPU)
 		})
+	}
+}
+
+// What a run's averaged weights are worth is evaluated on the device, as what those are worth that
+// are trained is; an evaluation leaves both as they are.
+func TestAveragedWeightsAreEvaluated(t *testing.T) {
+	r := recipes()[slices.IndexFunc(recipes(), func(r recipe) bool { return r.name == "averaged" })]
+	set := r.set(t)
+	var seen [2][]*train.Evaluation
+	for i, at := range []device.Device{nil, openDevice(t)} {
+		trainer := r.begin(t, at)
+		evaluate := func() error {
+			evaluation, err := trainer.Evaluate(t.Context(), set)
+			seen[i] = append(seen[i], evaluation)
+			return err
+		}
+		err := trainer.Fit(t.Context(), train.Callbacks{
+			Epoch: func(*train.Epoch) error { return evaluate() }})
+		if err := errors.Join(err, evaluate()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range seen[0] {
+		if e := relativeError(seen[1][i].Logits, want.Logits); e > 1e-3 {
+			t.Errorf("evaluation %d: logits %.2g of their largest off", i+1, e)
+		}
 	}
 }
 
