@@ -292,8 +292,8 @@ func (c Config) CPUOnly() string {
 	switch {
 	case c.Optimizer.Name == "lion" || c.Optimizer.Name == "muon":
 		return "optimizer " + c.Optimizer.Name + " is"
-	case c.Accumulate > 1:
-		return "a step of several batches is"
+	case c.Accumulate > 1 && !c.Loss.ClassWeights.IsZero():
+		return "a step of several batches with class weights is"
 	case c.Shards > 1:
 		return "a batch that is dealt to shards is"
 	case !c.Augmentation.IsZero():

@@ -31,6 +31,7 @@ func TestUpdatesOnADevice(t *testing.T) {
 		"averaged": func(c *Config) {
 			c.EMA = EMA{Decay: 0.9, Warmup: true}
 		},
+		"accumulated": func(c *Config) { c.Accumulate = 3 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, there := onBorrowed()

@@ -33,6 +33,12 @@ func recipes() []recipe {
 		change(&r.config)
 		return r
 	}
+	normalised := func(name string, change func(c *train.Config)) recipe {
+		r := recipe{name: name, network: inverted, config: normalisedConfig(nil)}
+		r.set = func(t testing.TB) *dataset.Set { return colours(t, 28) }
+		change(&r.config)
+		return r
+	}
 	adamw := train.OptimizerConfig{Name: "adamw", LearningRate: 0.01, WeightDecay: 0.1}
 	sgd := train.OptimizerConfig{Name: "sgd", LearningRate: 0.05, Momentum: 0.9, WeightDecay: 0.01}
 	patience := 0
@@ -73,6 +79,16 @@ func recipes() []recipe {
 		small("clipped", func(c *train.Config) { c.Optimizer, c.ClipNorm = sgd, 0.3 }),
 		small("averaged", func(c *train.Config) {
 			c.EMA, c.ValidationFraction = train.EMA{Decay: 0.9}, 0.25
+		}),
+		small("accumulated", func(c *train.Config) {
+			c.Accumulate, c.BatchSize = 3, 5 // a batch begins within a quad of the masks
+			c.ParameterPenalty = train.Penalty{L1: 0.001, L2: 0.001}
+			c.ActivationPenalties = map[string]train.Penalty{"relu2": {L1: 0.01, L2: 0.01}}
+		}),
+		normalised("normalised, accumulated and averaged", func(c *train.Config) {
+			c.Accumulate, c.BatchSize = 2, 4
+			c.EMA = train.EMA{Decay: 0.99, Warmup: true}
+			c.Optimizer.LearningRate = 0.003
 		}),
 	}
 }
