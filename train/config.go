@@ -290,8 +290,8 @@ func (c Config) checkPenalties() error {
 // CPUOnly names what of the configuration no Device does, empty if there is nothing.
 func (c Config) CPUOnly() string {
 	switch {
-	case c.Optimizer.Name == "lion" || c.Optimizer.Name == "muon":
-		return "optimizer " + c.Optimizer.Name + " is"
+	case c.Optimizer.Name == "muon":
+		return "optimizer muon is"
 	case c.Accumulate > 1 && !c.Loss.ClassWeights.IsZero():
 		return "a step of several batches with class weights is"
 	case c.Shards > 1:

@@ -32,6 +32,7 @@ func TestUpdatesOnADevice(t *testing.T) {
 			c.EMA = EMA{Decay: 0.9, Warmup: true}
 		},
 		"accumulated": func(c *Config) { c.Accumulate = 3 },
+		"lion":        func(c *Config) { c.Optimizer = OptimizerConfig{Name: "lion"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, there := onBorrowed()

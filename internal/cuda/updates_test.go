@@ -85,10 +85,21 @@ func recipes() []recipe {
 			c.ParameterPenalty = train.Penalty{L1: 0.001, L2: 0.001}
 			c.ActivationPenalties = map[string]train.Penalty{"relu2": {L1: 0.01, L2: 0.01}}
 		}),
+		small("lion", func(c *train.Config) {
+			c.Optimizer = train.OptimizerConfig{Name: "lion", LearningRate: 1e-4, WeightDecay: 0.1}
+		}),
 		normalised("normalised, accumulated and averaged", func(c *train.Config) {
 			c.Accumulate, c.BatchSize = 2, 4
 			c.EMA = train.EMA{Decay: 0.99, Warmup: true}
 			c.Optimizer.LearningRate = 0.003
+		}),
+		small("all of it", func(c *train.Config) {
+			c.Optimizer, c.Freeze = adamw, []string{"conv1.*"}
+			c.FineTune = train.FineTune{FreezeUntil: 2,
+				Rates: []train.Rate{{Pattern: train.HeadWord, LearningRate: 0.02}}}
+			c.Decay, c.ClipNorm, c.EMA = train.DecayWeights, 0.3, train.EMA{Decay: 0.9, Warmup: true}
+			c.Schedule = train.Schedule{Name: train.ScheduleCosine, WarmupEpochs: 1}
+			c.Accumulate, c.BatchSize, c.ValidationFraction = 2, 4, 0.25
 		}),
 	}
 }
@@ -341,4 +352,50 @@ func TestTheNormOfManyGradients(t *testing.T) {
 	if got[1][0] != first {
 		t.Errorf("a second time %+v, before %+v", got[1][0], first)
 	}
+}
+
+// Steps of several batches, with all that an optimizer does, are one graph each, which allocates
+// nothing: what differs from step to step lies on the device before the epoch begins.
+func TestASteadyStepOfARecipeAllocatesNothing(t *testing.T) {
+	all := recipes()
+	r := all[len(all)-1]
+	g := openDevice(t)
+	r.config.FineTune.FreezeUntil, r.config.BatchSize, r.config.Epochs = 0, 2, 2
+	var steps []counters
+	var launched []string
+	trainer := r.begin(t, recorder{g, func(s *session, images int) error {
+		steps = append(steps, g.count)
+		if launched == nil {
+			for _, l := range s.programs[images].launches {
+				launched = append(launched, l.name)
+			}
+		}
+		return nil
+	}})
+	if err := trainer.Fit(t.Context(), train.Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	for i := 3; i < 11; i++ { // the twelfth of an epoch is short
+		before, now := steps[i-1], steps[i]
+		if now.Allocations != before.Allocations || now.Copies != before.Copies ||
+			now.Launches != before.Launches || now.Graphs != before.Graphs+1 {
+			t.Errorf("step %d: %+v after %+v; want one graph and nothing else", i+1, now, before)
+		}
+	}
+	want := []string{"accumulate", "gradient_norm", "adam", "average_weights"}
+	if got := launched[len(launched)-4:]; !slices.Equal(got, want) {
+		t.Errorf("a step ends with %v, want %v", got, want)
+	}
+	count := func(name string) (n int) {
+		for _, l := range launched {
+			if l == name {
+				n++
+			}
+		}
+		return n
+	}
+	if count("begin_step") != 2 || count("accumulate") != 2 || count("adam") != 1 {
+		t.Errorf("a step of two batches is %v", launched)
+	}
+	t.Logf("a step of two batches is 1 graph of %d launches: %v", len(launched), launched)
 }

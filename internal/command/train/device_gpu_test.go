@@ -127,6 +127,27 @@ func TestResumeWhatCUDADoesNotDo(t *testing.T) {
 	}
 }
 
+// A run with all that its optimizer may do goes on on a GPU, whichever it began on.
+func TestCUDAWithARecipe(t *testing.T) {
+	execute := simulated(t)
+	recipe := []string{"-schedule", "cosine", "-schedule-epochs", "2", "-freeze", "trunk",
+		"-freeze-until", "2", "-lr", "head=0.01,*=0.001", "-clip-norm", "1", "-ema", "0.9",
+		"-accumulate", "2", "-optimizer", "adamw", "-weight-decay", "0.1", "-decay", "weights"}
+	for _, began := range []string{"cuda", "cpu"} {
+		dir := fixture(t)
+		if code, output := execute(arguments(dir, append(recipe, "-epochs", "1", "-device",
+			began)...)...); code != cli.ExitOK || strings.Contains(output, "engine cuda") != (began == "cuda") {
+			t.Fatalf("exit %d: %s", code, output)
+		}
+		resume := []string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-test",
+			"none", "-device", "cuda"}
+		if code, output := execute(resume...); code != cli.ExitOK ||
+			!strings.Contains(output, "engine cuda") || !strings.Contains(output, "Epoch [2/2]") {
+			t.Errorf("exit %d: %s", code, output)
+		}
+	}
+}
+
 // Pixels that are measured on the training set are fed on a GPU, too.
 func TestCUDAWithMeasuredPixels(t *testing.T) {
 	execute := simulated(t)
