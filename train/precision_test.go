@@ -22,7 +22,7 @@ func TestPrecisionsThatThereAreNot(t *testing.T) {
 		{func(c *Config) { c.Precision, c.Engine = PrecisionTF32, builder.EngineGorgonia },
 			"tf32 is for a GPU, and engine gorgonia computes on the CPU"},
 		{func(c *Config) { c.Precision, c.Shards = PrecisionTF32, 2 },
-			"tf32 is for a GPU, and a batch that is dealt to shards is computed on the CPU alone"},
+			"tf32 is for a GPU, and a batch that is dealt to shards is computed on the CPU alone; leave out one of them"},
 	} {
 		config := smallConfig(builder.EngineNative)
 		test.change(&config)

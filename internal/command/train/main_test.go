@@ -163,6 +163,9 @@ func TestBadInput(t *testing.T) {
 		{"large shift", arguments(dir, "-augment", "shift=8"), 1, "leaves nothing of the 8×8 images"},
 		{"Muon on a GPU", []string{"-device", "cuda", "-optimizer", "muon"}, 2,
 			"-device cuda: optimizer muon is computed on the CPU alone; train with -device cpu"},
+		{"TF32 and what has none", []string{"-device", "cuda", "-optimizer", "muon", "-precision", "tf32"},
+			2, "-precision tf32 is for a GPU, and optimizer muon is computed on the CPU alone; " +
+				"leave out one of them"},
 		{"augmentation on a GPU", []string{"-device", "cuda", "-augment", "shift=1"}, 2,
 			"-device cuda: augmentation is computed on the CPU alone"},
 		{"name with a colon", []string{"-name", "a:b"}, 2,
