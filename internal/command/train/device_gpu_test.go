@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -192,6 +193,11 @@ func TestTrainInTF32OnCUDA(t *testing.T) {
 	if code, output := execute(append(resume, "-device", "cpu")...); code != cli.ExitFailure ||
 		!strings.Contains(output, "-precision tf32 is for a GPU, and this run would be on the CPU;") {
 		t.Errorf("on the CPU exit %d: %s", code, output)
+	}
+	finished := slices.Concat(resume, []string{"-epochs", "2", "-device", "cpu"})
+	if code, output := execute(finished...); code != cli.ExitOK ||
+		!strings.Contains(output, "2 epochs are done") {
+		t.Errorf("a finished run on the CPU: exit %d: %s", code, output)
 	}
 	if code, output := execute(append(resume, "-precision", "float32")...); code != cli.ExitUsage ||
 		!strings.Contains(output, "-precision does not apply to -resume") {
