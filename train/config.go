@@ -304,6 +304,8 @@ func (c Config) CPUOnly() string {
 		return "balanced sampling is"
 	case !c.Mix.IsZero():
 		return "mixing of images is"
+	case c.FineTune.Features == FeaturesOnce:
+		return "a feature that is computed once (-features once) is"
 	}
 	return ""
 }

@@ -72,3 +72,18 @@ func TestUpdatesOnADevice(t *testing.T) {
 		})
 	}
 }
+
+// A device computes in each step what lies below the frozen layers, and says so.
+func TestADeviceKeepsNoFeatures(t *testing.T) {
+	here, there := onBorrowed()
+	for mode, want := range map[string]string{FeaturesNever: "",
+		"": "features: what relu2 gives is computed anew in each step, since a device keeps none"} {
+		there.Freeze, there.FineTune.Features = []string{TrunkWord}, mode
+		there.Device = borrowed{here}
+		trainer := newSmallTrainer(t, there)
+		defer trainer.Close()
+		if got := trainer.Features(); got != want {
+			t.Errorf("features %q: %q, want %q", mode, got, want)
+		}
+	}
+}
