@@ -157,8 +157,8 @@ func (t *Trainer) account() error {
 	if account.Diverged {
 		first := now.EpochStep * t.batches.Size()
 		indices := t.device.order[first:min(first+t.batches.Size(), len(t.device.order))]
-		return &DivergedError{Epoch: now.Epochs + 1, Step: now.EpochStep + 1, Loss: account.DivergedLoss,
-			Indices: indices, Gradients: account.DivergedGradients}
+		return &DivergedError{Epoch: now.Epochs + 1, Step: now.EpochStep + 1,
+			Loss: account.DivergedLoss, Indices: indices, Gradients: account.DivergedGradients}
 	}
 	// A loss that is absurd but finite has not stopped the device.
 	if account.Steps > 0 && diverged(now.LastLoss) {

@@ -53,8 +53,10 @@ func TestFrozenPartsOfAStep(t *testing.T) {
 						t.Fatal(err)
 					}
 					for j, v := range want[parameter.Name()] {
-						if e := math.Abs(float64(got[j]-v)) / largest[layerOf(parameter.Name())]; !(e <= tolerance) {
-							t.Errorf("the gradient of %s[%d] is %v, want %v", parameter.Name(), j, got[j], v)
+						off := math.Abs(float64(got[j] - v))
+						if !(off <= tolerance*largest[layerOf(parameter.Name())]) {
+							t.Errorf("the gradient of %s[%d] is %v, want %v", parameter.Name(), j,
+								got[j], v)
 							break
 						}
 					}

@@ -228,7 +228,8 @@ func (s *session) Account() (device.Account, error) {
 }
 
 // Evaluate implements device.Session.
-func (s *session) Evaluate(set *dataset.Set, first, count int, averaged bool, logits []float32) (loss float64, correct int, err error) {
+func (s *session) Evaluate(set *dataset.Set, first, count int, averaged bool, logits []float32) (
+	loss float64, correct int, err error) {
 	if first < 0 || count < 1 || first+count > set.Len() {
 		return 0, 0, fmt.Errorf("images %d to %d of %s, which has %d", first, first+count, set.Name, set.Len())
 	}

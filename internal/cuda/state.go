@@ -85,7 +85,8 @@ func (s *session) putWeights(all builder.Weights, weights, running *buffer) erro
 		to   *buffer
 		role role
 	}{
-		{"weights", s.layout, weights, trained}, {"frozen weights", s.frozen.layout, s.frozen.values, frozen},
+		{"weights", s.layout, weights, trained},
+		{"frozen weights", s.frozen.layout, s.frozen.values, frozen},
 		{"statistics", s.statistics.layout, running, kept},
 	} {
 		if err := putTensors(s.gpu, part.layout, part.to, divided[part.role]); err != nil {
