@@ -27,20 +27,20 @@ type recipe struct {
 
 // recipes are such runs, of an epoch whose last step is short.
 func recipes() []recipe {
+	bars := func(t testing.TB) *dataset.Set { return datasettest.Bars(t, 60) }
 	small := func(name string, change func(c *train.Config)) recipe {
-		r := recipe{name: name, network: smallNetwork, config: smallConfig()}
-		r.set = func(t testing.TB) *dataset.Set { return datasettest.Bars(t, 60) }
+		r := recipe{name: name, network: smallNetwork, set: bars, config: smallConfig()}
 		change(&r.config)
 		return r
 	}
-	normalised := func(name string, change func(c *train.Config)) recipe {
-		r := recipe{name: name, network: inverted, config: normalisedConfig(nil)}
-		r.set = func(t testing.TB) *dataset.Set { return colours(t, 28) }
-		change(&r.config)
-		return r
-	}
+	pictures := func(t testing.TB) *dataset.Set { return colours(t, 22) }
+	accumulated := normalisedConfig(nil)
+	accumulated.Accumulate, accumulated.BatchSize = 3, 3
+	accumulated.Optimizer.LearningRate = 0.003
 	adamw := train.OptimizerConfig{Name: "adamw", LearningRate: 0.01, WeightDecay: 0.1}
 	sgd := train.OptimizerConfig{Name: "sgd", LearningRate: 0.05, Momentum: 0.9, WeightDecay: 0.01}
+	averaged := accumulated
+	averaged.EMA = train.EMA{Decay: 0.99, Warmup: true}
 	patience := 0
 	return []recipe{
 		small("cosine", func(c *train.Config) {
@@ -80,19 +80,24 @@ func recipes() []recipe {
 		small("averaged", func(c *train.Config) {
 			c.EMA, c.ValidationFraction = train.EMA{Decay: 0.9}, 0.25
 		}),
-		small("accumulated", func(c *train.Config) {
-			c.Accumulate, c.BatchSize = 3, 5 // a batch begins within a quad of the masks
-			c.ParameterPenalty = train.Penalty{L1: 0.001, L2: 0.001}
-			c.ActivationPenalties = map[string]train.Penalty{"relu2": {L1: 0.01, L2: 0.01}}
-		}),
+		{"accumulated", uneven, bars, train.Config{Data: "bars", BatchSize: 7, Accumulate: 3, Epochs: 3,
+			Seed: 7, Pixels: train.PixelsUnit, Optimizer: adamw,
+			ParameterPenalty:    train.Penalty{L1: 0.001, L2: 0.001},
+			ActivationPenalties: map[string]train.Penalty{"relu1": {L1: 0.01, L2: 0.01}}}},
 		small("lion", func(c *train.Config) {
-			c.Optimizer = train.OptimizerConfig{Name: "lion", LearningRate: 1e-4, WeightDecay: 0.1}
+			c.Optimizer = train.OptimizerConfig{Name: "lion", LearningRate: 1e-4, WeightDecay: 5}
 		}),
-		normalised("normalised, accumulated and averaged", func(c *train.Config) {
-			c.Accumulate, c.BatchSize = 2, 4
-			c.EMA = train.EMA{Decay: 0.99, Warmup: true}
-			c.Optimizer.LearningRate = 0.003
-		}),
+		{"normalised, accumulated and averaged", inverted, pictures, averaged},
+		{"accumulated, with paths that are dropped", func(t testing.TB) *builder.Network {
+			return families(t)["convnext"]
+		}, pictures, accumulated},
+		{"frozen statistics", func(t testing.TB) *builder.Network {
+			network, err := train.FreezeStatistics(inverted(t), []string{"bn1", "bn4"}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return network
+		}, pictures, accumulated},
 		small("all of it", func(c *train.Config) {
 			c.Optimizer, c.Freeze = adamw, []string{"conv1.*"}
 			c.FineTune = train.FineTune{FreezeUntil: 2,
@@ -102,6 +107,14 @@ func recipes() []recipe {
 			c.Accumulate, c.BatchSize, c.ValidationFraction = 2, 4, 0.25
 		}),
 	}
+}
+
+// uneven is a network with dropout, in a launch of its own and behind a rectifier, of numbers of
+// values that quads do not divide: a batch of a step may begin within one.
+func uneven(t testing.TB) *builder.Network {
+	return mustNew(t, "uneven", builder.Shape{1, 6, 6}, builder.Flatten{}, builder.Dense{Units: 7},
+		builder.Tanh{}, builder.Dropout{P: 0.25}, builder.Dense{Units: 5}, builder.ReLU{},
+		builder.Dropout{P: 0.25}, builder.Dense{Units: 3})
 }
 
 // begin returns the recipe's trainer on a device, or on the CPU if that is nil.
@@ -259,6 +272,40 @@ func TestAveragedWeightsAreEvaluated(t *testing.T) {
 	for i, want := range seen[0] {
 		if e := relativeError(seen[1][i].Logits, want.Logits); e > 1e-3 {
 			t.Errorf("evaluation %d: logits %.2g of their largest off", i+1, e)
+		}
+	}
+}
+
+// An average goes its share of the way to the weights, takes them as they are with a share of 1, and
+// stays where a step has diverged.
+func TestAStepOfAnAverage(t *testing.T) {
+	g := openDevice(t)
+	for at, want := range map[ledger][]float32{
+		{Average: 0.25}:              {1.25, -0.75, 7.5e8},
+		{Average: 1}:                 {2, 0, 1e-9},
+		{Average: 0.25, Diverged: 1}: {1, -1, 1e9},
+	} {
+		memory, got := pool{gpu: g}, make([]float32, 3)
+		if err := g.thread.do(func() (err error) {
+			defer func() { err = errors.Join(err, memory.free()) }()
+			var buffers [3]*buffer
+			for i, bytes := range []int64{ledgerBytes, 12, 12} {
+				if buffers[i], err = memory.allocate("a test", bytes); err != nil {
+					return err
+				}
+			}
+			ledgers, weights, average := buffers[0], buffers[1], buffers[2]
+			// Two weights, and a statistic behind them.
+			l, err := g.kernel("average_weights", 3, 1, ledgers, weights, average, 2,
+				weights.part(8, 4), average.part(8, 4), 1)
+			return errors.Join(err, upload(g, ledgers, []ledger{at}),
+				upload(g, weights, []float32{2, 0, 1e-9}), upload(g, average, []float32{1, -1, 1e9}),
+				runAll(g, []launch{l}), download(g, got, average))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v: the average is %v, want %v", at, got, want)
 		}
 	}
 }
