@@ -76,6 +76,10 @@ func (t *Trainer) beginEvaluation(ctx context.Context) (_ context.Context, done 
 	if !t.averages() {
 		return ctx, func() {}
 	}
+	if t.config.Device != nil { // which has both
+		t.device.averaged = true
+		return ctx, func() { t.device.averaged = false }
+	}
 	t.average.swap(t.variables)
 	return ctx, func() { t.average.swap(t.variables) }
 }
@@ -188,7 +192,8 @@ func (t *Trainer) evaluateOnDevice(ctx context.Context, into *evaluated, source 
 	}
 	done := len(into.logits)
 	into.logits = append(into.logits, make([]float32, len(indices)*classes)...)
-	loss, correct, err := t.device.session.Evaluate(set, indices[0], len(indices), into.logits[done:])
+	loss, correct, err := t.device.session.Evaluate(set, indices[0], len(indices),
+		t.device.averaged, into.logits[done:])
 	if err != nil {
 		return 0, t.deviceError(err)
 	}

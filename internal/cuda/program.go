@@ -7,21 +7,16 @@ import (
 	"fmt"
 	"slices"
 
-	"gorgonia.org/gorgonia"
-
 	"slipway/dataset"
-	"slipway/internal/device"
 )
 
-// program is what a session does for one batch size: fetch the images, run the
-// graph, and in training book the loss and learn from it.
+// program is what a session does at a time: fetch the images of a batch, run the graph, and in
+// training book the loss and learn from it, of several batches where a step has them.
 type program struct {
 	gpu      *gpu
 	memory   pool
-	machine  *Machine
+	pass     *pass // of its own; nil in training
 	launches []launch
-	// loss is the mean cross-entropy, logits the network's answers.
-	loss, logits *buffer
 
 	// A program runs launch by launch once, so that every library has loaded what
 	// it needs, is captured then, and launched whole from then on.
@@ -74,40 +69,87 @@ func (p *program) close() error {
 		all = append(all, p.captured.destroy())
 		p.captured = nil // gone, also where that failed
 	}
-	if p.machine != nil {
-		all = append(all, p.machine.close())
+	if p.pass != nil {
+		all = append(all, p.pass.close())
 	}
 	return errors.Join(append(all, p.memory.free())...)
 }
 
-// trainingProgram returns the program of a training batch, making it once.
-func (s *session) trainingProgram(batch int) (*program, error) {
-	if p, ok := s.programs[batch]; ok {
+// trainingProgram returns the program of a step of so many images, making it once.
+func (s *session) trainingProgram(images int) (*program, error) {
+	if p, ok := s.programs[images]; ok {
 		return p, nil
 	}
-	p, err := s.newProgram(batch, nil)
-	if err != nil {
-		return nil, fmt.Errorf("compile a step of %d images: %w", batch, err)
+	p := &program{gpu: s.gpu, memory: pool{gpu: s.gpu}, capture: s.graphs}
+	if err := s.compileStep(p, images); err != nil {
+		return nil, errors.Join(fmt.Errorf("compile a step of %d images: %w", images, err), p.close())
 	}
-	s.programs[batch] = p
+	s.programs[images] = p
 	return p, nil
 }
 
+// compileStep appends the batches of a step, and what is learned from them.
+func (s *session) compileStep(p *program, images int) error {
+	batches := s.batches(images)
+	var booked booking
+	for _, batch := range batches {
+		of, err := s.trainingPass(batch.length)
+		if err != nil {
+			return err
+		}
+		begin, err := s.beginBatch(of, s.training, s.order, s.ledger, batch)
+		if err != nil {
+			return err
+		}
+		p.launches = append(append(p.launches, begin), of.machine.launches...)
+		booked = s.booked(of, images)
+		if len(batches) > 1 {
+			if booked, err = s.accumulate(p, booked, batch); err != nil {
+				return err
+			}
+		}
+	}
+	return s.learn(p, booked)
+}
+
+// batches returns those of a step of so many images.
+func (s *session) batches(images int) []span {
+	size := images
+	if s.job.Batch > 0 {
+		size = s.job.Batch
+	}
+	var all []span
+	for at := 0; at < images; at += size {
+		all = append(all, span{at, min(size, images-at)})
+	}
+	return all
+}
+
 // evaluationProgram returns the program of a batch of the set, making it once.
-func (s *session) evaluationProgram(set *dataset.Set, batch int) (*program, error) {
+func (s *session) evaluationProgram(set *dataset.Set, of evaluated) (*program, error) {
 	e, err := s.evaluationOf(set)
 	if err != nil {
 		return nil, err
 	}
-	if p, ok := e.programs[batch]; ok {
+	if p, ok := e.programs[of]; ok {
 		return p, nil
 	}
-	p, err := s.newProgram(batch, e)
-	if err != nil {
-		return nil, fmt.Errorf("compile an evaluation of %d images: %w", batch, err)
+	p := &program{gpu: s.gpu, memory: pool{gpu: s.gpu}, capture: s.graphs}
+	if err := s.compileEvaluation(p, e, of); err != nil {
+		return nil, errors.Join(fmt.Errorf("compile an evaluation of %d images: %w", of.batch, err),
+			p.close())
 	}
-	e.programs[batch] = p
+	e.programs[of] = p
 	return p, nil
+}
+
+func (s *session) compileEvaluation(p *program, e *evaluation, of evaluated) (err error) {
+	if p.pass, err = s.newPass(of.batch, e, of.averaged); err != nil {
+		return err
+	}
+	begin, err := s.beginBatch(p.pass, e.images, e.order, s.evaluationLedger, span{0, of.batch})
+	p.launches = append([]launch{begin}, p.pass.machine.launches...)
+	return err
 }
 
 // evaluationOf returns the set's evaluation. It brings a set that is not on the device,
@@ -130,105 +172,7 @@ func (s *session) evaluationOf(set *dataset.Set) (*evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &evaluation{i, make(map[int]*program)}
+	e := &evaluation{i, make(map[evaluated]*program)}
 	s.evaluations = append(s.evaluations, e)
 	return e, nil
-}
-
-// newProgram makes the program of a batch of the set that is evaluated, or of a training
-// step if that is nil.
-func (s *session) newProgram(batch int, evaluated *evaluation) (*program, error) {
-	graph, err := s.job.Lower(batch, evaluated == nil)
-	if err != nil {
-		return nil, err
-	}
-	p := &program{gpu: s.gpu, memory: pool{gpu: s.gpu}, capture: s.graphs}
-	if err := s.compile(p, graph, batch, evaluated); err != nil {
-		return nil, errors.Join(err, p.close())
-	}
-	return p, nil
-}
-
-func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated *evaluation) error {
-	resident := s.resident(graph)
-	size := s.job.Set.ImageSize()
-	pixels, err := p.memory.allocateFloats("a batch of images", batch*size)
-	if err != nil {
-		return err
-	}
-	labels, err := p.memory.allocateFloats("a batch of labels", batch)
-	if err != nil {
-		return err
-	}
-	resident[graph.Input], resident[graph.Labels] = pixels, labels
-
-	set, order, at := s.training, s.order, s.ledger
-	wanted := append(gorgonia.Nodes{graph.Total, graph.Data, graph.Logits}, graph.Gradients...)
-	products := float32s
-	if s.job.TF32 {
-		products = tf32
-	}
-	if evaluated != nil {
-		products = float32s // what is judged is what the exported model answers
-		set, order, at = evaluated.images, evaluated.order, s.evaluationLedger
-		wanted = gorgonia.Nodes{graph.Data, graph.Logits}
-	}
-	if p.machine, err = newMachine(s.gpu, machineOptions{
-		Wanted: wanted, Resident: resident, Ledger: at, Batch: s.statistics.batchOf(graph.Statistics),
-		Products: products,
-	}); err != nil {
-		return err
-	}
-	p.loss, p.logits = p.machine.values[graph.Data], p.machine.values[graph.Logits]
-
-	o := s.job.Optimizer
-	begin, err := s.gpu.kernel("begin_step", batch*size, 1, set.pixels, set.labels, order, at, s.table,
-		pixels, labels, size, size/set.set.Channels, batch, o.LearningRate, o.Beta1, o.Beta2)
-	if err != nil {
-		return err
-	}
-	p.launches = append([]launch{begin}, p.machine.launches...)
-	if evaluated != nil {
-		return nil
-	}
-	learned, momenta, err := s.statistics.learned(p, graph.Statistics)
-	if err != nil {
-		return err
-	}
-	name, arguments := s.update()
-	booked := []any{at, p.machine.values[graph.Total], p.loss, p.machine.correct, batch,
-		s.statistics.running, s.statistics.batch, momenta, learned, s.total}
-	finish, err := s.gpu.kernel(name, s.total+learned, 1, append(booked, arguments...)...)
-	p.launches = append(p.launches, finish)
-	return err
-}
-
-// update is the optimizer's kernel, and its arguments behind those by which the step is booked.
-func (s *session) update() (name string, arguments []any) {
-	o := s.job.Optimizer
-	slot := func(i int) *buffer {
-		if i >= len(s.slots) {
-			return nil
-		}
-		return s.slots[i]
-	}
-	rate, decay := float32(o.LearningRate), float32(o.WeightDecay)
-	switch o.Name {
-	case "adam", "adamw":
-		shrink := float32(1)
-		if o.Name == "adamw" {
-			shrink, decay = float32(1-o.LearningRate*o.WeightDecay), 0
-		}
-		return "adam", []any{s.weights, s.gradients, slot(0), slot(1), float32(o.Beta1), float32(o.Beta2),
-			float32(1 - o.Beta1), float32(1 - o.Beta2), float32(o.Epsilon), decay, shrink}
-	case "sgd":
-		nesterov := int32(0)
-		if o.Nesterov {
-			nesterov = 1
-		}
-		return "sgd", []any{s.weights, s.gradients, slot(0), rate, float32(o.Momentum), decay, nesterov}
-	default:
-		return "rmsprop", []any{s.weights, s.gradients, slot(0), slot(1), rate, float32(o.Alpha),
-			float32(1 - o.Alpha), float32(o.Epsilon), float32(o.Momentum), decay}
-	}
 }

@@ -78,7 +78,7 @@ func stepper(t testing.TB, session device.Session, images, batch int) func() dev
 	next := 0
 	return func() device.Session {
 		if next%(images/batch) == 0 {
-			if err := session.BeginEpoch(order, 0); err != nil {
+			if err := session.BeginEpoch(order, 0, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -22,13 +22,11 @@ func TestDevicesOfRunsThatNoGPUComputes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, config := range map[string]train.Config{
-		"a learning-rate schedule is": {Engine: builder.EngineNative,
-			Schedule: train.Schedule{Name: train.ScheduleLinear}},
+		"optimizer muon is": {Engine: builder.EngineNative,
+			Optimizer: train.OptimizerConfig{Name: "muon"}},
 		"augmentation is": {Engine: builder.EngineNative,
 			Augmentation: augment.Record{augment.Shift{Pixels: 1}}},
-		"a step of several batches is":       {Engine: builder.EngineNative, Accumulate: 2},
-		"clipping of gradients is":           {Engine: builder.EngineNative, ClipNorm: 1},
-		"an average of the weights (EMA) is": {Engine: builder.EngineNative, EMA: train.EMA{Decay: 0.9}},
+		"a batch that is dealt to shards is": {Engine: builder.EngineNative, Shards: 2},
 		"engine gorgonia":                    {Engine: builder.EngineGorgonia},
 	} {
 		flags := train.Config{Engine: builder.EngineNative}
