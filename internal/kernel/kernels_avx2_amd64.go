@@ -204,6 +204,11 @@ func sparseRow8AVX2(args *byte)
 //go:noescape
 func poolMaxAVX2(args *byte)
 
+// poolMaximaAVX2 computes maxima over windows; see poolArgs.
+//
+//go:noescape
+func poolMaximaAVX2(args *byte)
+
 // poolAverageAVX2 computes means over windows; see averageArgs.
 //
 //go:noescape

@@ -10651,6 +10651,100 @@ next:
 	VZEROUPPER
 	RET
 
+// func poolMaximaAVX2(args *byte)
+// Requires: AVX
+TEXT ·poolMaximaAVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 48(AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), BX
+	MOVQ 56(AX), SI
+
+window:
+	XORQ DI, DI
+	MOVQ 64(AX), R8
+
+vectors4:
+	CMPQ    R8, $0x04
+	JLT     done4
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+	MOVQ    (AX), R11
+	ADDQ    DI, R11
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Y0
+	VMOVUPS 32(R11)(R12*1), Y1
+	VMOVUPS 64(R11)(R12*1), Y2
+	VMOVUPS 96(R11)(R12*1), Y3
+	JMP     next4
+
+element4:
+	MOVLQSX   (R9), R12
+	VMOVUPS   (R11)(R12*1), Y4
+	VMAXPS    Y0, Y4, Y0
+	VCMPPS    $0x03, Y4, Y4, Y5
+	VBLENDVPS Y5, Y4, Y0, Y0
+	VMOVUPS   32(R11)(R12*1), Y4
+	VMAXPS    Y1, Y4, Y1
+	VCMPPS    $0x03, Y4, Y4, Y5
+	VBLENDVPS Y5, Y4, Y1, Y1
+	VMOVUPS   64(R11)(R12*1), Y4
+	VMAXPS    Y2, Y4, Y2
+	VCMPPS    $0x03, Y4, Y4, Y5
+	VBLENDVPS Y5, Y4, Y2, Y2
+	VMOVUPS   96(R11)(R12*1), Y4
+	VMAXPS    Y3, Y4, Y3
+	VCMPPS    $0x03, Y4, Y4, Y5
+	VBLENDVPS Y5, Y4, Y3, Y3
+
+next4:
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element4
+	VMOVUPS Y0, (BX)(DI*1)
+	VMOVUPS Y1, 32(BX)(DI*1)
+	VMOVUPS Y2, 64(BX)(DI*1)
+	VMOVUPS Y3, 96(BX)(DI*1)
+	ADDQ    $0x00000080, DI
+	SUBQ    $0x04, R8
+	JMP     vectors4
+
+done4:
+vectors1:
+	CMPQ    R8, $0x01
+	JLT     done1
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+	MOVQ    (AX), R11
+	ADDQ    DI, R11
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Y0
+	JMP     next1
+
+element1:
+	MOVLQSX   (R9), R12
+	VMOVUPS   (R11)(R12*1), Y1
+	VMAXPS    Y0, Y1, Y0
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+
+next1:
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element1
+	VMOVUPS Y0, (BX)(DI*1)
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x01, R8
+	JMP     vectors1
+
+done1:
+	ADDQ 24(AX), BX
+	LEAQ (DX)(SI*8), DX
+	DECQ CX
+	JNZ  window
+	VZEROUPPER
+	RET
+
 // func poolAverageAVX2(args *byte)
 // Requires: AVX, POPCNT
 TEXT ·poolAverageAVX2(SB), NOSPLIT, $0-8

@@ -209,6 +209,11 @@ func sparseRow8AVX512(args *byte)
 //go:noescape
 func poolMaxAVX512(args *byte)
 
+// poolMaximaAVX512 computes maxima over windows; see poolArgs.
+//
+//go:noescape
+func poolMaximaAVX512(args *byte)
+
 // poolAverageAVX512 computes means over windows; see averageArgs.
 //
 //go:noescape

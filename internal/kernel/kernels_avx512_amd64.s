@@ -14845,6 +14845,100 @@ next:
 	VZEROUPPER
 	RET
 
+// func poolMaximaAVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·poolMaximaAVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 48(AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), BX
+	MOVQ 56(AX), SI
+
+window:
+	XORQ DI, DI
+	MOVQ 64(AX), R8
+
+vectors4:
+	CMPQ    R8, $0x04
+	JLT     done4
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+	MOVQ    (AX), R11
+	ADDQ    DI, R11
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Z0
+	VMOVUPS 64(R11)(R12*1), Z1
+	VMOVUPS 128(R11)(R12*1), Z2
+	VMOVUPS 192(R11)(R12*1), Z3
+	JMP     next4
+
+element4:
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Z4
+	VMAXPS  Z0, Z4, Z0
+	VCMPPS  $0x03, Z4, Z4, K1
+	VMOVAPS Z4, K1, Z0
+	VMOVUPS 64(R11)(R12*1), Z4
+	VMAXPS  Z1, Z4, Z1
+	VCMPPS  $0x03, Z4, Z4, K1
+	VMOVAPS Z4, K1, Z1
+	VMOVUPS 128(R11)(R12*1), Z4
+	VMAXPS  Z2, Z4, Z2
+	VCMPPS  $0x03, Z4, Z4, K1
+	VMOVAPS Z4, K1, Z2
+	VMOVUPS 192(R11)(R12*1), Z4
+	VMAXPS  Z3, Z4, Z3
+	VCMPPS  $0x03, Z4, Z4, K1
+	VMOVAPS Z4, K1, Z3
+
+next4:
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element4
+	VMOVUPS Z0, (BX)(DI*1)
+	VMOVUPS Z1, 64(BX)(DI*1)
+	VMOVUPS Z2, 128(BX)(DI*1)
+	VMOVUPS Z3, 192(BX)(DI*1)
+	ADDQ    $0x00000100, DI
+	SUBQ    $0x04, R8
+	JMP     vectors4
+
+done4:
+vectors1:
+	CMPQ    R8, $0x01
+	JLT     done1
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+	MOVQ    (AX), R11
+	ADDQ    DI, R11
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Z0
+	JMP     next1
+
+element1:
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Z1
+	VMAXPS  Z0, Z1, Z0
+	VCMPPS  $0x03, Z1, Z1, K1
+	VMOVAPS Z1, K1, Z0
+
+next1:
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element1
+	VMOVUPS Z0, (BX)(DI*1)
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x01, R8
+	JMP     vectors1
+
+done1:
+	ADDQ 24(AX), BX
+	LEAQ (DX)(SI*8), DX
+	DECQ CX
+	JNZ  window
+	VZEROUPPER
+	RET
+
 // func poolAverageAVX512(args *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·poolAverageAVX512(SB), NOSPLIT, $0-8

@@ -23,7 +23,7 @@ type Set struct {
 	productPair                func(args *byte)                   // two wide panels at once; nil where there are too few registers
 	sparseBlocks               [6][13]func(args *byte)            // by rows and vectors of a block
 	sparseRows                 [stripVectors + 1]func(args *byte) // by vectors
-	poolMaximum                func(args *byte)
+	poolMaximum, poolMaxima    func(args *byte)
 	poolAverage, poolSpread    func(args *byte)
 	gather8                    func(args *byte)
 	list                       func(items *byte, x *float32, n int, step int32) int

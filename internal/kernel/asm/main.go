@@ -43,6 +43,7 @@ func main() {
 		v.sparseRow(columns)
 	}
 	v.poolMax()
+	v.poolMaxima()
 	v.poolMean("poolAverage", "computes means over windows; see averageArgs.", false)
 	v.poolMean("poolSpread",
 		"adds each window's gradient in equal parts to its elements; see averageArgs.", true)
