@@ -38,6 +38,7 @@ type convolution struct {
 	depthwisePlans plansOf[*kernel.Depthwise]
 	bandPlans      plansOf[*kernel.DepthwiseForward]
 	groupedPlans   plansOf[*kernel.GroupedConv2D]
+	pooledPlans    plansOf[*kernel.PooledConv2D]
 }
 
 func makeConv(n *node) (operation, error) {
@@ -154,6 +155,12 @@ func (c *convolution) sums(r *run, x, w *Tensor, bias []float32, addend *Tensor,
 		}
 	}
 	if x.size() > 0 && w.size() > 0 && c.group == 1 && f.plain() {
+		if addend == nil {
+			y, err := c.overlapping(r, x, bias, f)
+			if !errors.Is(err, errNoPlan) {
+				return y, pooled, err
+			}
+		}
 		y, done, err := c.planned(r, x, w, bias, addend, f)
 		if !errors.Is(err, errNoPlan) {
 			return y, done, err
