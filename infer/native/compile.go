@@ -62,6 +62,7 @@ func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 	}
 	c.chain()
 	c.branch()
+	c.preactivate()
 	c.ends()
 	c.apart = c.separable()
 	return c.program, nil
@@ -193,7 +194,7 @@ func (c *compiler) node(place string, proto *onnxpb.NodeProto, group fusion) err
 	if s.compute, err = known.make(n); err != nil {
 		return err
 	}
-	s.convolution, s.joinsChannels = n.convolution, n.joinsChannels
+	s.convolution, s.normalization, s.joinsChannels = n.convolution, n.normalization, n.joinsChannels
 	inputs := first.GetInput()
 	if group.joined != nil {
 		inputs = slices.Concat([]string{""}, inputs[1:], group.joined.GetInput())
