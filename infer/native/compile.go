@@ -66,6 +66,7 @@ func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 	c.chain()
 	c.branch()
 	c.preactivate()
+	c.border()
 	c.ends()
 	c.apart = c.separable()
 	return c.program, nil

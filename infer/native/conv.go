@@ -27,6 +27,8 @@ type convolution struct {
 	pool      *window
 	pooled    framed
 
+	within framed // over a map that has its padding around it
+
 	packed  *Tensor   // constant weights, O×KH×KW×C
 	kernels []float32 // those of a depthwise convolution, KH×KW×C
 	zeros   kept[zeros]
@@ -120,7 +122,11 @@ func (c *convolution) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if !slices.Equal(window.kernel, w.Shape[2:]) {
 		return nil, fmt.Errorf("kernel_shape %v is not that of the weight %v", window.kernel, w)
 	}
-	f, err := c.frames.over(r, window, x.Shape[2:])
+	frames := &c.frames
+	if x.border != (kernel.Border{}) {
+		window.pads, frames = nil, &c.within
+	}
+	f, err := frames.over(r, window, x.Shape[2:])
 	if err != nil {
 		return nil, err
 	}

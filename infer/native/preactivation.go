@@ -15,6 +15,7 @@ type preActivation struct {
 	*batchNormalization
 	inputs   int // of the normalisation
 	conv     link
+	around   kernel.Border // the padding of the convolution behind, where that alone reads the map
 	plans    plansOf[*kernel.PreActivated]
 	features kept[[]kernel.Features]
 }
@@ -37,6 +38,7 @@ func (c *compiler) preactivate() {
 			conv: link{s.convolution, s.place, len(s.inputs)}}
 		s.inputs = slices.Concat(before.inputs, s.inputs[1:])
 		s.compute, s.convolution, s.place = joined.run, nil, before.place
+		s.preActivation = joined
 		flow.take([]int{k})
 	}
 	c.keep(flow)
@@ -84,10 +86,11 @@ func (p *preActivation) config(parts []*Tensor) (f kernel.PreActivatedConfig, ok
 		}
 		f.Channels += part.Shape[1]
 	}
-	f.Positions, f.Filters = first.Shape[0]*product(first.Shape[2:]), p.conv.packed.Shape[0]
+	f.Batch, f.Height, f.Width = first.Shape[0], first.Shape[2], first.Shape[3]
+	f.Filters, f.Border = p.conv.packed.Shape[0], p.around
 	f.Low, f.High, f.Finish = p.finish.low, p.finish.high, p.conv.finish.kernel()
 	// A single position is a matrix times a vector, which has a plan of its own.
-	return f, f.Positions > 1 && f.Channels == p.conv.packed.Shape[1] && f.Channels > 0
+	return f, f.Batch*f.Height*f.Width > 1 && f.Channels == p.conv.packed.Shape[1] && f.Channels > 0
 }
 
 // planned computes both with a plan; an error that wraps errNoPlan says that there is none.
@@ -105,7 +108,7 @@ func (p *preActivation) planned(r *run, in []*Tensor) (*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := p.plans.get(r, planKey{f.Positions}, f.Memory(r.engine.Pool.Threads()),
+	plan, err := p.plans.get(r, planKey{f.Batch, f.Height, f.Width}, f.Memory(r.engine.Pool.Threads()),
 		func() (*kernel.PreActivated, error) {
 			plan, err := kernel.NewPreActivated(r.engine, f)
 			if err == nil {
@@ -132,12 +135,10 @@ func (p *preActivation) planned(r *run, in []*Tensor) (*Tensor, error) {
 		*features = append(*features, kernel.Features{Values: maps[i].Data.([]float32),
 			Channels: part.Shape[1]})
 	}
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT,
-		r.images(parts[0].Shape[0], f.Filters, parts[0].Shape[2:]))
+	y, to, err := r.bordered(f.Batch, f.Filters, parts[0].Shape[2:], f.Border)
 	if err != nil {
 		return nil, err
 	}
-	y.channelsLast = true
-	return y, plan.Forward(y.Data.([]float32), *features, scale, shift,
+	return y, plan.Forward(to, *features, scale, shift,
 		p.conv.biasOf(r, bias, f.Filters))
 }

@@ -20,6 +20,7 @@ type step struct {
 	convolution   *convolution
 	normalization *batchNormalization
 	joinsChannels bool
+	preActivation *preActivation
 }
 
 // program is a graph made ready to run.

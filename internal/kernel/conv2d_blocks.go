@@ -32,8 +32,8 @@ func (c *Conv2D) planBlocks() {
 }
 
 // sharedStep returns how many of the positions of an item's images a block has at most for the
-// threads to have equal shares: with few images and panels, blocks are what there is to share. Where
-// the last item has fewer images, all are one block, of which it computes the beginning.
+// threads to have equal shares: with few images and panels, blocks are what there is to share.
+// Where the last item has fewer images, all are one block, of which it computes the beginning.
 func (c *Conv2D) sharedStep(total int) int {
 	threads, groups := c.engine.Pool.Threads(), ceil(c.config.Batch, c.images)
 	if threads == 1 || groups >= 2*threads || c.config.Batch%c.images > 0 {

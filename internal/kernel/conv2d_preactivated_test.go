@@ -4,28 +4,42 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
-// preActivations are shapes with the channels of the maps that are joined.
-func preActivations() map[string]struct {
+// preActivation is a shape with the channels of the maps that are joined.
+type preActivation struct {
 	config PreActivatedConfig
 	maps   []int
-} {
+}
+
+func preActivations() map[string]preActivation {
 	relu, clip := Finish{Low: 0, High: nan32}, Finish{Low: -1, High: 0.5}
 	gated := Finish{Low: nan32, High: nan32, Gate: &Gate{1. / 6, 0.5}}
-	return map[string]struct {
-		config PreActivatedConfig
-		maps   []int
-	}{
-		"DenseNet's":         {PreActivatedConfig{784, 160, 128, 0, nan32, relu}, []int{64, 32, 32, 32}},
-		"a transition":       {PreActivatedConfig{49, 256, 512, 0, nan32, NoFinish()}, []int{256}},
-		"odd channels":       {PreActivatedConfig{130, 45, 37, 0, 6, clip}, []int{3, 17, 0, 25}},
-		"one of everything":  {PreActivatedConfig{1, 1, 1, nan32, nan32, NoFinish()}, []int{1}},
-		"few filters":        {PreActivatedConfig{97, 24, 5, 0, nan32, gated}, []int{8, 16}},
-		"many channels":      {PreActivatedConfig{197, 2050, 96, 0, nan32, relu}, []int{1000, 1050}},
-		"a panel and a half": {PreActivatedConfig{53, 33, 80, -1, 1, relu}, []int{33}},
-		"positions of tiles": {PreActivatedConfig{48, 16, 64, 0, nan32, NoFinish()}, []int{16}},
+	none, one := Border{}, Border{1, 1}
+	return map[string]preActivation{
+		"DenseNet's": {PreActivatedConfig{1, 28, 28, 160, 128, 0, nan32, relu, none},
+			[]int{64, 32, 32, 32}},
+		"a transition": {PreActivatedConfig{1, 1, 49, 256, 512, 0, nan32, NoFinish(), none},
+			[]int{256}},
+		"odd channels": {PreActivatedConfig{1, 1, 130, 45, 37, 0, 6, clip, none},
+			[]int{3, 17, 0, 25}},
+		"one of everything": {PreActivatedConfig{1, 1, 1, 1, 1, nan32, nan32, NoFinish(), none},
+			[]int{1}},
+		"few filters": {PreActivatedConfig{1, 1, 97, 24, 5, 0, nan32, gated, none},
+			[]int{8, 16}},
+		"many channels": {PreActivatedConfig{1, 1, 197, 2050, 96, 0, nan32, relu, none},
+			[]int{1000, 1050}},
+		"a panel and a half": {PreActivatedConfig{1, 1, 53, 33, 80, -1, 1, relu, none},
+			[]int{33}},
+		"a border": {PreActivatedConfig{1, 28, 28, 96, 128, 0, nan32, relu, one},
+			[]int{64, 32}},
+		"images with borders": {PreActivatedConfig{3, 5, 9, 20, 33, 0, 6, gated, Border{2, 1}},
+			[]int{20}},
+		"an image's border": {PreActivatedConfig{2, 1, 1, 7, 5, 0, 1, clip, Border{0, 3}}, []int{7}},
+		"positions of tiles": {PreActivatedConfig{1, 1, 48, 16, 64, 0, nan32, NoFinish(), none},
+			[]int{16}},
 	}
 }
 
@@ -37,15 +51,15 @@ type preActivationTensors struct {
 }
 
 func newPreActivationTensors(f PreActivatedConfig, maps []int) preActivationTensors {
-	r := rand.New(rand.NewPCG(uint64(f.Positions), uint64(f.Filters)))
+	r := rand.New(rand.NewPCG(uint64(f.positions()), uint64(f.Filters)))
 	t := preActivationTensors{
-		whole: make([]float32, f.Positions*f.Channels), scale: random(r, f.Channels),
+		whole: make([]float32, f.positions()*f.Channels), scale: random(r, f.Channels),
 		shift: random(r, f.Channels), weight: random(r, f.Filters*f.Channels),
-		bias: random(r, f.Filters), y: random(r, f.Positions*f.Filters),
+		bias: random(r, f.Filters), y: random(r, f.Border.span(f.Batch, f.Height, f.Width, f.Filters)),
 	}
 	channel := 0
 	for _, n := range maps {
-		values := random(r, f.Positions*n)
+		values := random(r, f.positions()*n)
 		for i := range values {
 			switch r.IntN(1000) {
 			case 0:
@@ -55,7 +69,7 @@ func newPreActivationTensors(f PreActivatedConfig, maps []int) preActivationTens
 			}
 		}
 		t.x = append(t.x, Features{values, n})
-		for p := range f.Positions {
+		for p := range f.positions() {
 			copy(t.whole[p*f.Channels+channel:], values[p*n:(p+1)*n])
 		}
 		channel += n
@@ -74,14 +88,17 @@ func (t preActivationTensors) alone(tb testing.TB, engine Engine, f PreActivated
 		}
 	}
 	c, err := NewConv2D(engine, Conv2DConfig{
-		Batch: 1, Height: 1, Width: f.Positions, Channels: f.Channels, Filters: f.Filters,
+		Batch: 1, Height: 1, Width: f.positions(), Channels: f.Channels, Filters: f.Filters,
 		KernelHeight: 1, KernelWidth: 1, StrideHeight: 1, StrideWidth: 1, Direct: true,
 	})
 	must(tb, err)
 	c.Finish(f.Finish)
-	y := make([]float32, len(t.y))
+	y, want := make([]float32, f.positions()*f.Filters), slices.Clone(t.y)
 	must(tb, c.Forward(y, normalised, t.weight, t.bias))
-	return y
+	for i, at := range f.Border.offsets(f.Batch, f.Height, f.Width, f.Filters) {
+		copy(want[at/4:], y[i*f.Filters:(i+1)*f.Filters])
+	}
+	return want
 }
 
 func newTestPreActivated(tb testing.TB, engine Engine, f PreActivatedConfig,
@@ -103,6 +120,7 @@ func TestPreActivated(t *testing.T) {
 				dirty[k] = nan32 // what a call finds there must not matter
 			}
 			engine.Pool.scratch.give(dirty)
+			want := tensors.alone(t, engine, test.config)
 			run := func() {
 				must(t, p.Forward(tensors.y, tensors.x, tensors.scale, tensors.shift, tensors.bias))
 			}
@@ -110,7 +128,7 @@ func TestPreActivated(t *testing.T) {
 			if allocations := fewestAllocations(run); allocations != 0 {
 				t.Errorf("%s: %g allocations", name, allocations)
 			}
-			same(t, name, tensors.y, tensors.alone(t, engine, test.config))
+			same(t, name, tensors.y, want)
 		}
 	})
 }
@@ -118,13 +136,13 @@ func TestPreActivated(t *testing.T) {
 // TestPreActivatedBySums holds the plan against its definition in float64.
 func TestPreActivatedBySums(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
-		f := PreActivatedConfig{61, 45, 37, 0, 2, Finish{Low: -3, High: 3}}
+		f := PreActivatedConfig{1, 1, 61, 45, 37, 0, 2, Finish{Low: -3, High: 3}, Border{}}
 		p, v := newTestPreActivated(t, engine, f, []int{45})
 		x := random(rand.New(rand.NewPCG(3, 3)), len(v.whole))
 		v.x[0].Values = x
 		must(t, p.Forward(v.y, v.x, v.scale, v.shift, v.bias))
 		want := make([]float32, len(v.y))
-		for at := range f.Positions {
+		for at := range f.positions() {
 			for o := range f.Filters {
 				sum := float64(v.bias[o])
 				for c := range f.Channels {
@@ -157,17 +175,20 @@ func TestPreActivatedIsTheSameOnAnyThreads(t *testing.T) {
 func TestPreActivatedRefuses(t *testing.T) {
 	engine := newEngine(t, "portable", 1)
 	for name, f := range map[string]PreActivatedConfig{
-		"no positions":  {0, 4, 4, 0, 0, Finish{}},
-		"no channels":   {4, 0, 4, 0, 0, Finish{}},
-		"no filters":    {4, 4, 0, 0, 0, Finish{}},
-		"huge channels": {4, 1 << 40, 4, 0, 0, Finish{}},
-		"a huge map":    {1 << 40, 4, 4, 0, 0, Finish{}},
+		"no positions":  {1, 0, 4, 4, 4, 0, 0, Finish{}, Border{}},
+		"no channels":   {1, 4, 4, 0, 4, 0, 0, Finish{}, Border{}},
+		"no filters":    {1, 4, 4, 4, 0, 0, 0, Finish{}, Border{}},
+		"huge channels": {1, 4, 4, 1 << 40, 4, 0, 0, Finish{}, Border{}},
+		"a huge map":    {1 << 19, 1 << 19, 4, 4, 4, 0, 0, Finish{}, Border{}},
+		"a huge side":   {1, 1 << 40, 4, 4, 4, 0, 0, Finish{}, Border{}},
+		"a huge border": {1, 4, 4, 4, 4, 0, 0, Finish{}, Border{1 << 19, 1 << 19}},
+		"no border":     {1, 4, 4, 4, 4, 0, 0, Finish{}, Border{-1, 0}},
 	} {
 		if _, err := NewPreActivated(engine, f); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	p, err := NewPreActivated(engine, PreActivatedConfig{3, 4, 2, 0, 0, NoFinish()})
+	p, err := NewPreActivated(engine, PreActivatedConfig{1, 1, 3, 4, 2, 0, 0, NoFinish(), Border{}})
 	must(t, err)
 	y, x, four, two := make([]float32, 6), make([]float32, 12), make([]float32, 4), make([]float32, 2)
 	whole := []Features{{x, 4}}
