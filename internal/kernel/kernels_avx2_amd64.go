@@ -414,6 +414,11 @@ func affineAVX2(args *byte)
 //go:noescape
 func rowAVX2(args *byte)
 
+// interleave3AVX2 writes n positions, whole vectors, of which a, b and c have one element each.
+//
+//go:noescape
+func interleave3AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
+
 // exponentialAVX2 computes y = eˣ.
 //
 //go:noescape

@@ -18379,6 +18379,72 @@ next1:
 	VZEROUPPER
 	RET
 
+DATA interleaveIndexAVX2<>+0(SB)/4, $0x00000000
+DATA interleaveIndexAVX2<>+4(SB)/4, $0x00000000
+DATA interleaveIndexAVX2<>+8(SB)/4, $0x00000000
+DATA interleaveIndexAVX2<>+12(SB)/4, $0x00000001
+DATA interleaveIndexAVX2<>+16(SB)/4, $0x00000001
+DATA interleaveIndexAVX2<>+20(SB)/4, $0x00000001
+DATA interleaveIndexAVX2<>+24(SB)/4, $0x00000002
+DATA interleaveIndexAVX2<>+28(SB)/4, $0x00000002
+DATA interleaveIndexAVX2<>+32(SB)/4, $0x00000002
+DATA interleaveIndexAVX2<>+36(SB)/4, $0x00000003
+DATA interleaveIndexAVX2<>+40(SB)/4, $0x00000003
+DATA interleaveIndexAVX2<>+44(SB)/4, $0x00000003
+DATA interleaveIndexAVX2<>+48(SB)/4, $0x00000004
+DATA interleaveIndexAVX2<>+52(SB)/4, $0x00000004
+DATA interleaveIndexAVX2<>+56(SB)/4, $0x00000004
+DATA interleaveIndexAVX2<>+60(SB)/4, $0x00000005
+DATA interleaveIndexAVX2<>+64(SB)/4, $0x00000005
+DATA interleaveIndexAVX2<>+68(SB)/4, $0x00000005
+DATA interleaveIndexAVX2<>+72(SB)/4, $0x00000006
+DATA interleaveIndexAVX2<>+76(SB)/4, $0x00000006
+DATA interleaveIndexAVX2<>+80(SB)/4, $0x00000006
+DATA interleaveIndexAVX2<>+84(SB)/4, $0x00000007
+DATA interleaveIndexAVX2<>+88(SB)/4, $0x00000007
+DATA interleaveIndexAVX2<>+92(SB)/4, $0x00000007
+GLOBL interleaveIndexAVX2<>(SB), RODATA|NOPTR, $96
+
+// func interleave3AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·interleave3AVX2(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    c+24(FP), BX
+	MOVQ    n+32(FP), SI
+	VMOVUPS interleaveIndexAVX2<>+0(SB), Y0
+	VMOVUPS interleaveIndexAVX2<>+32(SB), Y1
+	VMOVUPS interleaveIndexAVX2<>+64(SB), Y2
+	XORQ    DI, DI
+	SHLQ    $0x02, SI
+
+loop:
+	VPERMPS  (CX)(DI*1), Y0, Y3
+	VPERMPS  (DX)(DI*1), Y0, Y4
+	VBLENDPS $0x92, Y4, Y3, Y3
+	VPERMPS  (BX)(DI*1), Y0, Y4
+	VBLENDPS $0x24, Y4, Y3, Y3
+	VMOVUPS  Y3, (AX)
+	VPERMPS  (CX)(DI*1), Y1, Y3
+	VPERMPS  (DX)(DI*1), Y1, Y4
+	VBLENDPS $0x24, Y4, Y3, Y3
+	VPERMPS  (BX)(DI*1), Y1, Y4
+	VBLENDPS $0x49, Y4, Y3, Y3
+	VMOVUPS  Y3, 32(AX)
+	VPERMPS  (CX)(DI*1), Y2, Y3
+	VPERMPS  (DX)(DI*1), Y2, Y4
+	VBLENDPS $0x49, Y4, Y3, Y3
+	VPERMPS  (BX)(DI*1), Y2, Y4
+	VBLENDPS $0x92, Y4, Y3, Y3
+	VMOVUPS  Y3, 64(AX)
+	ADDQ     $0x60, AX
+	ADDQ     $0x20, DI
+	CMPQ     DI, SI
+	JLT      loop
+	VZEROUPPER
+	RET
+
 DATA doublesAVX2<>+0(SB)/8, $0x3ff71547652b82fe
 DATA doublesAVX2<>+8(SB)/8, $0x3ff71547652b82fe
 DATA doublesAVX2<>+16(SB)/8, $0x3ff71547652b82fe

@@ -419,6 +419,11 @@ func affineAVX512(args *byte)
 //go:noescape
 func rowAVX512(args *byte)
 
+// interleave3AVX512 writes n positions, whole vectors, of which a, b and c have one element each.
+//
+//go:noescape
+func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
+
 // exponentialAVX512 computes y = eˣ.
 //
 //go:noescape

@@ -25,8 +25,9 @@ func portableSet() *Set {
 		prefetch: func(*float32, int) {}, winograd: portableWinograd(),
 		normalise: portableNormalise(portableLanes),
 		depthwise: portableDepthwise, depthwiseGradient: portableDepthwiseGradient,
-		addClamped: portableAddClamped,
-		gateBy:     portableGateBy, clamp: portableClamp, copyVectors: portableCopyVectors,
+		addClamped:  portableAddClamped,
+		interleave3: portableInterleave3,
+		gateBy:      portableGateBy, clamp: portableClamp, copyVectors: portableCopyVectors,
 		affine: portableAffine, row: portableRow,
 		adam: portableAdam, sgd: portableSGD, lion: portableLion, rmsprop: portableRMSProp,
 	}

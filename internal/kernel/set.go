@@ -46,6 +46,7 @@ type Set struct {
 	gateBy       func(y, x *float32, n int, gate *float32)
 	clamp        func(y, x *float32, n int, scale, shift, low, high float32)
 	copyVectors  func(dst, src *float32, srcStep, rows int)
+	interleave3  func(dst, a, b, c *float32, n int)
 	affine       func(args *byte)
 	row          func(args *byte)
 	bytes        func(y *float32, x *uint8, n int, scale, offset float32)

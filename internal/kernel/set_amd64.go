@@ -58,8 +58,9 @@ func avx2Set() *Set {
 			sum: normaliseSumAVX2, gradient: normaliseGradientAVX2,
 		},
 		depthwise: depthwiseAVX2, depthwiseGradient: depthwiseGradientAVX2, addClamped: addClampedAVX2,
-		gateBy: gateByAVX2, clamp: clampAVX2, copyVectors: copyVectorsAVX2, affine: affineAVX2,
-		row: rowAVX2,
+		gateBy: gateByAVX2, clamp: clampAVX2, copyVectors: copyVectorsAVX2, interleave3: interleave3AVX2,
+		affine: affineAVX2,
+		row:    rowAVX2,
 		functions: functionLoops{
 			exponential: exponentialAVX2, sigmoid: sigmoidAVX2, tanh: tanhAVX2, silu: siluAVX2,
 			gelu: geluAVX2, geluTanh: geluTanhAVX2, hardSigmoid: hardSigmoidAVX2, hardSwish: hardSwishAVX2,
@@ -118,7 +119,8 @@ func avx512Set() *Set {
 		},
 		depthwise: depthwiseAVX512, depthwiseGradient: depthwiseGradientAVX512,
 		addClamped: addClampedAVX512,
-		gateBy:     gateByAVX512, clamp: clampAVX512, copyVectors: copyVectorsAVX512, affine: affineAVX512,
+		gateBy:     gateByAVX512, clamp: clampAVX512, copyVectors: copyVectorsAVX512,
+		interleave3: interleave3AVX512, affine: affineAVX512,
 		row: rowAVX512,
 		functions: functionLoops{
 			exponential: exponentialAVX512, sigmoid: sigmoidAVX512, tanh: tanhAVX512, silu: siluAVX512,

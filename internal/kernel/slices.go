@@ -81,6 +81,17 @@ func (s *Set) scaleRows(a *affineArgs, y []float32, step int, x, scale, shift []
 	}
 }
 
+// Interleave3 writes positions of three planes, which are of one length: an element of each in turn.
+func (e Engine) Interleave3(dst, a, b, c []float32) {
+	n := e.Set.whole(len(a))
+	if n > 0 {
+		e.Set.interleave3(&dst[0], &a[0], &b[0], &c[0], n)
+	}
+	if n < len(a) {
+		portableInterleave3(&dst[3*n], &a[n], &b[n], &c[n], len(a)-n)
+	}
+}
+
 // SumRows adds the rows of x, rows×channels, to sums, a value a channel. Of eight rows at a time
 // the sum is float32, of those float64. scratch is of channels, and written.
 func (e Engine) SumRows(sums []float64, x, scratch []float32) {

@@ -56,6 +56,7 @@ func main() {
 	v.depthwise()
 	v.depthwiseGradient()
 	v.evaluate()
+	v.interleave3()
 	v.functions()
 	if !v.wide {
 		transpose()
