@@ -207,30 +207,10 @@ func (s *activationSearch) scaledBy(i int, number float64) (string, bool) {
 	return "", false
 }
 
-// constantOf returns the tensor that a Constant node makes, nil if it is another node.
-func (s *activationSearch) constantOf(i int) *Tensor {
-	if !s.valid(i, "Constant") {
-		return nil
-	}
-	n := &node{proto: s.nodes[i], opset: s.opset, uses: s.uses}
-	a := n.attribute("value")
-	if a == nil {
-		return nil
-	}
-	t, err := tensorOf(a.GetT())
-	if err != nil {
-		return nil
-	}
-	return t
-}
-
 // isNumber reports whether a value is that number, a constant of float32, up to its rounding and
 // that of its decimals.
 func (s *activationSearch) isNumber(name string, number float64) bool {
 	t := s.initial(name)
-	if i, ok := s.maker[name]; t == nil && ok {
-		t = s.constantOf(i)
-	}
 	if t == nil || t.elements() != 1 || len(t.Shape) > 1 {
 		return false
 	}

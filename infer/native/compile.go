@@ -42,6 +42,9 @@ func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 	if err := c.initializers(graph); err != nil {
 		return nil, err
 	}
+	if err := c.settle(); err != nil {
+		return nil, err
+	}
 	c.foldNormalizations()
 	c.joinActivations()
 	merged := c.fuse()
@@ -62,6 +65,8 @@ func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 	}
 	c.chain()
 	c.branch()
+	c.preactivate()
+	c.border()
 	c.ends()
 	c.apart = c.separable()
 	return c.program, nil
@@ -193,7 +198,7 @@ func (c *compiler) node(place string, proto *onnxpb.NodeProto, group fusion) err
 	if s.compute, err = known.make(n); err != nil {
 		return err
 	}
-	s.convolution, s.joinsChannels = n.convolution, n.joinsChannels
+	s.convolution, s.normalization, s.joinsChannels = n.convolution, n.normalization, n.joinsChannels
 	inputs := first.GetInput()
 	if group.joined != nil {
 		inputs = slices.Concat([]string{""}, inputs[1:], group.joined.GetInput())
@@ -239,6 +244,31 @@ func (c *compiler) constant(inputs []int) bool {
 		}
 	}
 	return true
+}
+
+// settle computes the nodes Constant, and Identity of what is constant, before nodes are joined: what
+// they give is to the others as an initializer.
+func (c *compiler) settle() error {
+	for i, proto := range c.nodes {
+		if !c.needed[i] || !standard(proto) {
+			continue
+		}
+		switch proto.GetOpType() {
+		case "Constant":
+		case "Identity":
+			if inputs := proto.GetInput(); len(inputs) != 1 || c.initial(inputs[0]) == nil {
+				continue
+			}
+		default:
+			continue
+		}
+		place := describe(i, proto)
+		if err := c.node(place, proto, fusion{}); err != nil {
+			return fmt.Errorf("%s: %w", place, err)
+		}
+		c.needed[i] = false
+	}
+	return nil
 }
 
 // fold computes a step whose inputs are the same in every run.

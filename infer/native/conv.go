@@ -27,6 +27,8 @@ type convolution struct {
 	pool      *window
 	pooled    framed
 
+	within framed // over a map that has its padding around it
+
 	packed  *Tensor   // constant weights, O×KH×KW×C
 	kernels []float32 // those of a depthwise convolution, KH×KW×C
 	zeros   kept[zeros]
@@ -38,6 +40,7 @@ type convolution struct {
 	depthwisePlans plansOf[*kernel.Depthwise]
 	bandPlans      plansOf[*kernel.DepthwiseForward]
 	groupedPlans   plansOf[*kernel.GroupedConv2D]
+	pooledPlans    plansOf[*kernel.PooledConv2D]
 }
 
 func makeConv(n *node) (operation, error) {
@@ -119,7 +122,11 @@ func (c *convolution) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if !slices.Equal(window.kernel, w.Shape[2:]) {
 		return nil, fmt.Errorf("kernel_shape %v is not that of the weight %v", window.kernel, w)
 	}
-	f, err := c.frames.over(r, window, x.Shape[2:])
+	frames := &c.frames
+	if x.border != (kernel.Border{}) {
+		window.pads, frames = nil, &c.within
+	}
+	f, err := frames.over(r, window, x.Shape[2:])
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +161,12 @@ func (c *convolution) sums(r *run, x, w *Tensor, bias []float32, addend *Tensor,
 		}
 	}
 	if x.size() > 0 && w.size() > 0 && c.group == 1 && f.plain() {
+		if addend == nil {
+			y, err := c.overlapping(r, x, bias, f)
+			if !errors.Is(err, errNoPlan) {
+				return y, pooled, err
+			}
+		}
 		y, done, err := c.planned(r, x, w, bias, addend, f)
 		if !errors.Is(err, errNoPlan) {
 			return y, done, err

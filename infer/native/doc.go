@@ -19,10 +19,11 @@
 // New checks the model, drops what the outputs do not need, computes once what depends on no input,
 // folds BatchNormalization into the Conv before it, and joins nodes where nothing else uses what is
 // between: Conv with an Add, with Relu, Clip or HardSwish (also as HardSigmoid and Mul) and with
-// MaxPool; Concat with BatchNormalization and Relu or Clip; MatMul or Gemm, Add and Relu;
-// arithmetic and Relu; QuantizeLinear and DequantizeLinear. Run walks the steps. Each keeps plans
-// of internal/kernel for the shapes last seen, so that a second batch finds the weights packed; a
-// plan that does not exist, such as that of a dilated convolution, is replaced by plain loops.
+// MaxPool; Concat with BatchNormalization, Relu or Clip, and a pointwise Conv; MatMul or Gemm, Add
+// and Relu; arithmetic and Relu; QuantizeLinear and DequantizeLinear. Run walks the steps. Each
+// keeps plans of internal/kernel for the shapes last seen, so that a second batch finds the weights
+// packed; a plan that does not exist, such as that of a dilated convolution, is replaced by plain
+// loops.
 // Between operators that allow it, images stay channels last, as the kernels want them. Where maps
 // are larger than weights, a batch goes through a few images at a time. docs/native-evaluation.md
 // says more.

@@ -30,8 +30,10 @@ type node struct {
 	dequantize *node
 	// bias is, where an Add is computed with a MatMul, what it adds.
 	bias *Tensor
-	// convolution is what a Conv was made, joinsChannels whether a Concat is of channels.
+	// convolution is what a Conv was made, and normalization what a BatchNormalization was;
+	// joinsChannels says whether a Concat is of channels.
 	convolution   *convolution
+	normalization *batchNormalization
 	joinsChannels bool
 }
 

@@ -108,6 +108,7 @@ func makeBatchNormalization(n *node) (operation, error) {
 	for i := 1; i <= 4; i++ {
 		b.constant = b.constant && n.constant(i) != nil
 	}
+	n.normalization = b
 	return b.run, nil
 }
 

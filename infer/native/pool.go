@@ -16,7 +16,7 @@ type maxPool struct {
 	frames      framed
 	columnMajor bool // Indices count the last dimension slowest
 	indices     bool
-	plans       plansOf[*kernel.MaxPool2D]
+	plans       plansOf[*kernel.Maxima2D]
 }
 
 func makeMaxPool(n *node) (operation, error) {
@@ -62,9 +62,7 @@ func kernelWindow(f frame) (kernel.Window, bool) {
 		w.Height*w.Width < 1<<15 && w.StrideHeight < 1<<20 && w.StrideWidth < 1<<20
 }
 
-func poolPlanBytes(f frame, images, channels int) int {
-	return product(f.out) * (8*product(f.kernel) + 2*images*channels)
-}
+func poolPlanBytes(f frame) int { return 8 * product(f.out) * product(f.kernel) }
 
 func (p *maxPool) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	x := in[0]
@@ -105,9 +103,9 @@ func (p *maxPool) planned(r *run, x *Tensor, f frame, window kernel.Window) (*Te
 	config := kernel.Pool2DConfig{Batch: x.Shape[0], Channels: x.Shape[1], Window: window}
 	config.Height, config.Width = pair(f.in, 1)
 	key := planKey{config.Batch, config.Height, config.Width, config.Channels}
-	plan, err := p.plans.get(r, key, poolPlanBytes(f, config.Batch, config.Channels),
-		func() (*kernel.MaxPool2D, error) {
-			return kernel.NewMaxPool2D(r.engine, config)
+	plan, err := p.plans.get(r, key, poolPlanBytes(f),
+		func() (*kernel.Maxima2D, error) {
+			return kernel.NewMaxima2D(r.engine, config)
 		})
 	if err != nil {
 		return nil, err

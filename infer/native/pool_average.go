@@ -43,7 +43,7 @@ func (p *averagePool) run(r *run, in []*Tensor) ([]*Tensor, error) {
 		config := kernel.Pool2DConfig{Batch: x.Shape[0], Channels: x.Shape[1], Window: window}
 		config.Height, config.Width = pair(f.in, 1)
 		key := planKey{config.Batch, config.Height, config.Width, config.Channels}
-		plan, err := p.plans.get(r, key, poolPlanBytes(f, 0, 0), func() (*kernel.AvgPool2D, error) {
+		plan, err := p.plans.get(r, key, poolPlanBytes(f), func() (*kernel.AvgPool2D, error) {
 			return kernel.NewAvgPool2D(r.engine, config)
 		})
 		if err == nil {

@@ -15,10 +15,12 @@ type step struct {
 	outputs []int // values, -1 where nobody wants them
 	compute operation
 	ends    []int // values that no later step needs
-	// convolution is what computes it where it is a Conv; joinsChannels says that it is a Concat of
-	// channels.
+	// convolution is what computes it where it is a Conv, and normalization where it is a
+	// BatchNormalization; joinsChannels says that it is a Concat of channels.
 	convolution   *convolution
+	normalization *batchNormalization
 	joinsChannels bool
+	preActivation *preActivation
 }
 
 // program is a graph made ready to run.

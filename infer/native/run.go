@@ -109,7 +109,7 @@ func (r *run) transposeImages(dst, src *Tensor, n, rows, columns int) error {
 	d, s := dst.Data.([]float32), src.Data.([]float32)
 	if rows == 3 {
 		j := &r.jobs.interleave
-		*j = interleaving{dst: d, src: s, columns: columns, spans: ceil(columns, interleavedSpan)}
+		*j = interleaving{engine: r.engine, dst: d, src: s, columns: columns, spans: ceil(columns, interleavedSpan)}
 		return r.share(n*j.spans, 3*interleavedSpan, j)
 	}
 	j := &r.jobs.transpose
@@ -135,6 +135,7 @@ const interleavedSpan = 4 << 10
 
 // interleaving transposes images of three rows: the planes of colour pictures.
 type interleaving struct {
+	engine         kernel.Engine
 	dst, src       []float32
 	columns, spans int
 }
@@ -146,13 +147,7 @@ func (t *interleaving) compute(_, first, last int) {
 		size := min(interleavedSpan, columns-at)
 		planes := t.src[i/t.spans*3*columns+at:]
 		a, b, c := planes[:size], planes[columns:columns+size], planes[2*columns:2*columns+size]
-		to := t.dst[i/t.spans*3*columns+3*at:][:3*size]
-		for k, v := range a {
-			if len(to) >= 3 { // which it is: the compiler asks no more below
-				to[0], to[1], to[2] = v, b[k], c[k]
-				to = to[3:]
-			}
-		}
+		t.engine.Interleave3(t.dst[i/t.spans*3*columns+3*at:][:3*size], a, b, c)
 	}
 }
 

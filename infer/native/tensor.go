@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/internal/kernel"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -22,7 +23,10 @@ type Tensor struct {
 	// channelsLast says that Data is in the order N, spatial dimensions, C, though
 	// Shape is N×C×spatial. It never leaves the package.
 	channelsLast bool
-	memory       *memory
+	// border is what of Data, and of Shape, is padding around the images, which the convolution that
+	// alone reads them wants.
+	border kernel.Border
+	memory *memory
 }
 
 // number is what a tensor may hold beside bools.

@@ -115,7 +115,8 @@ type gatherArgs struct {
 }
 
 // poolArgs describes maxima over windows: Elements entries a window, read from Src+entry.src. The
-// maximum is stored with the entry's position, or with positionNone where it is not above Floor.
+// maximum is stored with the entry's position, or with positionNone where it is not above Floor. The
+// loop of maxima alone reads neither Index nor Floor.
 type poolArgs struct {
 	Src       unsafe.Pointer
 	Entries   *poolEntry

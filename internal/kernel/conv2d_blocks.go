@@ -16,6 +16,9 @@ func (c *Conv2D) planBlocks() {
 	// As many positions each as near as tiles allow: a short last block would read all weights for
 	// few.
 	step := ceil(ceil(total, max(1, (total+most/2)/most)), tileRows) * tileRows
+	if c.config.Direct && most == blockPositions {
+		step = min(step, c.sharedStep(total))
+	}
 	for first := 0; first < total; first += step {
 		var b convBlock
 		for p := first; p < min(first+step, total); p++ {
@@ -27,6 +30,22 @@ func (c *Conv2D) planBlocks() {
 		c.blocks = append(c.blocks, b)
 	}
 }
+
+// sharedStep returns how many of the positions of an item's images a block has at most for the
+// threads to have equal shares: with few images and panels, blocks are what there is to share.
+// Where the last item has fewer images, all are one block, of which it computes the beginning.
+func (c *Conv2D) sharedStep(total int) int {
+	threads, groups := c.engine.Pool.Threads(), ceil(c.config.Batch, c.images)
+	if threads == 1 || groups >= 2*threads || c.config.Batch%c.images > 0 {
+		return total
+	}
+	blocks := min(ceil(8*threads, groups*ceil(c.columns.count(), 2)), max(1, total/leastPositions))
+	tile := c.tileRows()
+	return ceil(ceil(total, blocks), tile) * tile
+}
+
+// leastPositions is how many positions a block has at least.
+const leastPositions = 24
 
 // Where weights are of more bytes than manyWeights, each block reads them from behind the
 // second-level cache. So it has more positions then, whose input, unlike all of the weights, stays

@@ -35,6 +35,14 @@ func (c *Conv2D) multiply(a *productArgs, width int, pair bool) {
 	c.engine.Set.productPair((*byte)(unsafe.Pointer(a)))
 }
 
+// tileRows returns the rows of the register tile that most of the filters are multiplied with.
+func (c *Conv2D) tileRows() int {
+	if c.engine.Set.lanes == maxLanes && !c.pairs(0) {
+		return 8
+	}
+	return 6
+}
+
 // positions are some places of a map, of which a pointwise convolution reads rows of channels and
 // writes others: offsets in bytes.
 type positions struct{ from, to []int64 }
@@ -43,8 +51,14 @@ type positions struct{ from, to []int64 }
 // one tap whose weights it packed: from source into y, of which add is nil or what is added. The
 // sums are those of Forward.
 func (c *Conv2D) pointwise(a *productArgs, at *positions, n int, source, y, add unsafe.Pointer) {
-	for panel := 0; panel < c.columns.count(); panel++ {
-		pair, column := c.pairs(panel), 4*c.columns.first(panel)
+	c.pointwisePanels(a, at, n, source, y, add, 0, c.columns.count())
+}
+
+// pointwisePanels is pointwise for panels first to last.
+func (c *Conv2D) pointwisePanels(a *productArgs, at *positions, n int, source, y,
+	add unsafe.Pointer, first, last int) {
+	for panel := first; panel < last; panel++ {
+		pair, column := panel+1 < last && c.pairs(panel), 4*c.columns.first(panel)
 		for k := range c.parts {
 			c.arrange(a, at.from, at.to, panel, k)
 			a.A, a.C, a.M = unsafe.Add(source, c.parts[k].aShift), unsafe.Add(y, column), n

@@ -204,6 +204,11 @@ func sparseRow8AVX2(args *byte)
 //go:noescape
 func poolMaxAVX2(args *byte)
 
+// poolMaximaAVX2 computes maxima over windows; see poolArgs.
+//
+//go:noescape
+func poolMaximaAVX2(args *byte)
+
 // poolAverageAVX2 computes means over windows; see averageArgs.
 //
 //go:noescape
@@ -408,6 +413,11 @@ func affineAVX2(args *byte)
 //
 //go:noescape
 func rowAVX2(args *byte)
+
+// interleave3AVX2 writes n positions, whole vectors, of which a, b and c have one element each.
+//
+//go:noescape
+func interleave3AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
 
 // exponentialAVX2 computes y = eˣ.
 //

@@ -10909,6 +10909,100 @@ next:
 	VZEROUPPER
 	RET
 
+// func poolMaximaAVX2(args *byte)
+// Requires: AVX
+TEXT ·poolMaximaAVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 48(AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), BX
+	MOVQ 56(AX), SI
+
+window:
+	XORQ DI, DI
+	MOVQ 64(AX), R8
+
+vectors4:
+	CMPQ    R8, $0x04
+	JLT     done4
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+	MOVQ    (AX), R11
+	ADDQ    DI, R11
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Y0
+	VMOVUPS 32(R11)(R12*1), Y1
+	VMOVUPS 64(R11)(R12*1), Y2
+	VMOVUPS 96(R11)(R12*1), Y3
+	JMP     next4
+
+element4:
+	MOVLQSX   (R9), R12
+	VMOVUPS   (R11)(R12*1), Y4
+	VMAXPS    Y0, Y4, Y0
+	VCMPPS    $0x03, Y4, Y4, Y5
+	VBLENDVPS Y5, Y4, Y0, Y0
+	VMOVUPS   32(R11)(R12*1), Y4
+	VMAXPS    Y1, Y4, Y1
+	VCMPPS    $0x03, Y4, Y4, Y5
+	VBLENDVPS Y5, Y4, Y1, Y1
+	VMOVUPS   64(R11)(R12*1), Y4
+	VMAXPS    Y2, Y4, Y2
+	VCMPPS    $0x03, Y4, Y4, Y5
+	VBLENDVPS Y5, Y4, Y2, Y2
+	VMOVUPS   96(R11)(R12*1), Y4
+	VMAXPS    Y3, Y4, Y3
+	VCMPPS    $0x03, Y4, Y4, Y5
+	VBLENDVPS Y5, Y4, Y3, Y3
+
+next4:
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element4
+	VMOVUPS Y0, (BX)(DI*1)
+	VMOVUPS Y1, 32(BX)(DI*1)
+	VMOVUPS Y2, 64(BX)(DI*1)
+	VMOVUPS Y3, 96(BX)(DI*1)
+	ADDQ    $0x00000080, DI
+	SUBQ    $0x04, R8
+	JMP     vectors4
+
+done4:
+vectors1:
+	CMPQ    R8, $0x01
+	JLT     done1
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+	MOVQ    (AX), R11
+	ADDQ    DI, R11
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Y0
+	JMP     next1
+
+element1:
+	MOVLQSX   (R9), R12
+	VMOVUPS   (R11)(R12*1), Y1
+	VMAXPS    Y0, Y1, Y0
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+
+next1:
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element1
+	VMOVUPS Y0, (BX)(DI*1)
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x01, R8
+	JMP     vectors1
+
+done1:
+	ADDQ 24(AX), BX
+	LEAQ (DX)(SI*8), DX
+	DECQ CX
+	JNZ  window
+	VZEROUPPER
+	RET
+
 // func poolAverageAVX2(args *byte)
 // Requires: AVX, POPCNT
 TEXT ·poolAverageAVX2(SB), NOSPLIT, $0-8
@@ -18795,6 +18889,72 @@ step1:
 	JMP          tile1
 
 next1:
+	VZEROUPPER
+	RET
+
+DATA interleaveIndexAVX2<>+0(SB)/4, $0x00000000
+DATA interleaveIndexAVX2<>+4(SB)/4, $0x00000000
+DATA interleaveIndexAVX2<>+8(SB)/4, $0x00000000
+DATA interleaveIndexAVX2<>+12(SB)/4, $0x00000001
+DATA interleaveIndexAVX2<>+16(SB)/4, $0x00000001
+DATA interleaveIndexAVX2<>+20(SB)/4, $0x00000001
+DATA interleaveIndexAVX2<>+24(SB)/4, $0x00000002
+DATA interleaveIndexAVX2<>+28(SB)/4, $0x00000002
+DATA interleaveIndexAVX2<>+32(SB)/4, $0x00000002
+DATA interleaveIndexAVX2<>+36(SB)/4, $0x00000003
+DATA interleaveIndexAVX2<>+40(SB)/4, $0x00000003
+DATA interleaveIndexAVX2<>+44(SB)/4, $0x00000003
+DATA interleaveIndexAVX2<>+48(SB)/4, $0x00000004
+DATA interleaveIndexAVX2<>+52(SB)/4, $0x00000004
+DATA interleaveIndexAVX2<>+56(SB)/4, $0x00000004
+DATA interleaveIndexAVX2<>+60(SB)/4, $0x00000005
+DATA interleaveIndexAVX2<>+64(SB)/4, $0x00000005
+DATA interleaveIndexAVX2<>+68(SB)/4, $0x00000005
+DATA interleaveIndexAVX2<>+72(SB)/4, $0x00000006
+DATA interleaveIndexAVX2<>+76(SB)/4, $0x00000006
+DATA interleaveIndexAVX2<>+80(SB)/4, $0x00000006
+DATA interleaveIndexAVX2<>+84(SB)/4, $0x00000007
+DATA interleaveIndexAVX2<>+88(SB)/4, $0x00000007
+DATA interleaveIndexAVX2<>+92(SB)/4, $0x00000007
+GLOBL interleaveIndexAVX2<>(SB), RODATA|NOPTR, $96
+
+// func interleave3AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·interleave3AVX2(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    c+24(FP), BX
+	MOVQ    n+32(FP), SI
+	VMOVUPS interleaveIndexAVX2<>+0(SB), Y0
+	VMOVUPS interleaveIndexAVX2<>+32(SB), Y1
+	VMOVUPS interleaveIndexAVX2<>+64(SB), Y2
+	XORQ    DI, DI
+	SHLQ    $0x02, SI
+
+loop:
+	VPERMPS  (CX)(DI*1), Y0, Y3
+	VPERMPS  (DX)(DI*1), Y0, Y4
+	VBLENDPS $0x92, Y4, Y3, Y3
+	VPERMPS  (BX)(DI*1), Y0, Y4
+	VBLENDPS $0x24, Y4, Y3, Y3
+	VMOVUPS  Y3, (AX)
+	VPERMPS  (CX)(DI*1), Y1, Y3
+	VPERMPS  (DX)(DI*1), Y1, Y4
+	VBLENDPS $0x24, Y4, Y3, Y3
+	VPERMPS  (BX)(DI*1), Y1, Y4
+	VBLENDPS $0x49, Y4, Y3, Y3
+	VMOVUPS  Y3, 32(AX)
+	VPERMPS  (CX)(DI*1), Y2, Y3
+	VPERMPS  (DX)(DI*1), Y2, Y4
+	VBLENDPS $0x49, Y4, Y3, Y3
+	VPERMPS  (BX)(DI*1), Y2, Y4
+	VBLENDPS $0x92, Y4, Y3, Y3
+	VMOVUPS  Y3, 64(AX)
+	ADDQ     $0x60, AX
+	ADDQ     $0x20, DI
+	CMPQ     DI, SI
+	JLT      loop
 	VZEROUPPER
 	RET
 

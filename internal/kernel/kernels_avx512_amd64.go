@@ -209,6 +209,11 @@ func sparseRow8AVX512(args *byte)
 //go:noescape
 func poolMaxAVX512(args *byte)
 
+// poolMaximaAVX512 computes maxima over windows; see poolArgs.
+//
+//go:noescape
+func poolMaximaAVX512(args *byte)
+
 // poolAverageAVX512 computes means over windows; see averageArgs.
 //
 //go:noescape
@@ -413,6 +418,11 @@ func affineAVX512(args *byte)
 //
 //go:noescape
 func rowAVX512(args *byte)
+
+// interleave3AVX512 writes n positions, whole vectors, of which a, b and c have one element each.
+//
+//go:noescape
+func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 
 // exponentialAVX512 computes y = eˣ.
 //

@@ -15395,6 +15395,100 @@ next:
 	VZEROUPPER
 	RET
 
+// func poolMaximaAVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·poolMaximaAVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 48(AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), BX
+	MOVQ 56(AX), SI
+
+window:
+	XORQ DI, DI
+	MOVQ 64(AX), R8
+
+vectors4:
+	CMPQ    R8, $0x04
+	JLT     done4
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+	MOVQ    (AX), R11
+	ADDQ    DI, R11
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Z0
+	VMOVUPS 64(R11)(R12*1), Z1
+	VMOVUPS 128(R11)(R12*1), Z2
+	VMOVUPS 192(R11)(R12*1), Z3
+	JMP     next4
+
+element4:
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Z4
+	VMAXPS  Z0, Z4, Z0
+	VCMPPS  $0x03, Z4, Z4, K1
+	VMOVAPS Z4, K1, Z0
+	VMOVUPS 64(R11)(R12*1), Z4
+	VMAXPS  Z1, Z4, Z1
+	VCMPPS  $0x03, Z4, Z4, K1
+	VMOVAPS Z4, K1, Z1
+	VMOVUPS 128(R11)(R12*1), Z4
+	VMAXPS  Z2, Z4, Z2
+	VCMPPS  $0x03, Z4, Z4, K1
+	VMOVAPS Z4, K1, Z2
+	VMOVUPS 192(R11)(R12*1), Z4
+	VMAXPS  Z3, Z4, Z3
+	VCMPPS  $0x03, Z4, Z4, K1
+	VMOVAPS Z4, K1, Z3
+
+next4:
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element4
+	VMOVUPS Z0, (BX)(DI*1)
+	VMOVUPS Z1, 64(BX)(DI*1)
+	VMOVUPS Z2, 128(BX)(DI*1)
+	VMOVUPS Z3, 192(BX)(DI*1)
+	ADDQ    $0x00000100, DI
+	SUBQ    $0x04, R8
+	JMP     vectors4
+
+done4:
+vectors1:
+	CMPQ    R8, $0x01
+	JLT     done1
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+	MOVQ    (AX), R11
+	ADDQ    DI, R11
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Z0
+	JMP     next1
+
+element1:
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Z1
+	VMAXPS  Z0, Z1, Z0
+	VCMPPS  $0x03, Z1, Z1, K1
+	VMOVAPS Z1, K1, Z0
+
+next1:
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element1
+	VMOVUPS Z0, (BX)(DI*1)
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x01, R8
+	JMP     vectors1
+
+done1:
+	ADDQ 24(AX), BX
+	LEAQ (DX)(SI*8), DX
+	DECQ CX
+	JNZ  window
+	VZEROUPPER
+	RET
+
 // func poolAverageAVX512(args *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·poolAverageAVX512(SB), NOSPLIT, $0-8
@@ -23364,6 +23458,96 @@ step1:
 	JMP          tile1
 
 next1:
+	VZEROUPPER
+	RET
+
+DATA interleaveIndexAVX512<>+0(SB)/4, $0x00000000
+DATA interleaveIndexAVX512<>+4(SB)/4, $0x00000000
+DATA interleaveIndexAVX512<>+8(SB)/4, $0x00000000
+DATA interleaveIndexAVX512<>+12(SB)/4, $0x00000001
+DATA interleaveIndexAVX512<>+16(SB)/4, $0x00000001
+DATA interleaveIndexAVX512<>+20(SB)/4, $0x00000001
+DATA interleaveIndexAVX512<>+24(SB)/4, $0x00000002
+DATA interleaveIndexAVX512<>+28(SB)/4, $0x00000002
+DATA interleaveIndexAVX512<>+32(SB)/4, $0x00000002
+DATA interleaveIndexAVX512<>+36(SB)/4, $0x00000003
+DATA interleaveIndexAVX512<>+40(SB)/4, $0x00000003
+DATA interleaveIndexAVX512<>+44(SB)/4, $0x00000003
+DATA interleaveIndexAVX512<>+48(SB)/4, $0x00000004
+DATA interleaveIndexAVX512<>+52(SB)/4, $0x00000004
+DATA interleaveIndexAVX512<>+56(SB)/4, $0x00000004
+DATA interleaveIndexAVX512<>+60(SB)/4, $0x00000005
+DATA interleaveIndexAVX512<>+64(SB)/4, $0x00000005
+DATA interleaveIndexAVX512<>+68(SB)/4, $0x00000005
+DATA interleaveIndexAVX512<>+72(SB)/4, $0x00000006
+DATA interleaveIndexAVX512<>+76(SB)/4, $0x00000006
+DATA interleaveIndexAVX512<>+80(SB)/4, $0x00000006
+DATA interleaveIndexAVX512<>+84(SB)/4, $0x00000007
+DATA interleaveIndexAVX512<>+88(SB)/4, $0x00000007
+DATA interleaveIndexAVX512<>+92(SB)/4, $0x00000007
+DATA interleaveIndexAVX512<>+96(SB)/4, $0x00000008
+DATA interleaveIndexAVX512<>+100(SB)/4, $0x00000008
+DATA interleaveIndexAVX512<>+104(SB)/4, $0x00000008
+DATA interleaveIndexAVX512<>+108(SB)/4, $0x00000009
+DATA interleaveIndexAVX512<>+112(SB)/4, $0x00000009
+DATA interleaveIndexAVX512<>+116(SB)/4, $0x00000009
+DATA interleaveIndexAVX512<>+120(SB)/4, $0x0000000a
+DATA interleaveIndexAVX512<>+124(SB)/4, $0x0000000a
+DATA interleaveIndexAVX512<>+128(SB)/4, $0x0000000a
+DATA interleaveIndexAVX512<>+132(SB)/4, $0x0000000b
+DATA interleaveIndexAVX512<>+136(SB)/4, $0x0000000b
+DATA interleaveIndexAVX512<>+140(SB)/4, $0x0000000b
+DATA interleaveIndexAVX512<>+144(SB)/4, $0x0000000c
+DATA interleaveIndexAVX512<>+148(SB)/4, $0x0000000c
+DATA interleaveIndexAVX512<>+152(SB)/4, $0x0000000c
+DATA interleaveIndexAVX512<>+156(SB)/4, $0x0000000d
+DATA interleaveIndexAVX512<>+160(SB)/4, $0x0000000d
+DATA interleaveIndexAVX512<>+164(SB)/4, $0x0000000d
+DATA interleaveIndexAVX512<>+168(SB)/4, $0x0000000e
+DATA interleaveIndexAVX512<>+172(SB)/4, $0x0000000e
+DATA interleaveIndexAVX512<>+176(SB)/4, $0x0000000e
+DATA interleaveIndexAVX512<>+180(SB)/4, $0x0000000f
+DATA interleaveIndexAVX512<>+184(SB)/4, $0x0000000f
+DATA interleaveIndexAVX512<>+188(SB)/4, $0x0000000f
+GLOBL interleaveIndexAVX512<>(SB), RODATA|NOPTR, $192
+
+// func interleave3AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·interleave3AVX512(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    c+24(FP), BX
+	MOVQ    n+32(FP), SI
+	VMOVUPS interleaveIndexAVX512<>+0(SB), Z0
+	VMOVUPS interleaveIndexAVX512<>+64(SB), Z1
+	VMOVUPS interleaveIndexAVX512<>+128(SB), Z2
+	MOVL    $0x00002492, DI
+	KMOVW   DI, K1
+	MOVL    $0x00004924, DI
+	KMOVW   DI, K2
+	MOVL    $0x00009249, DI
+	KMOVW   DI, K3
+	XORQ    DI, DI
+	SHLQ    $0x02, SI
+
+loop:
+	VPERMPS (CX)(DI*1), Z0, Z3
+	VPERMPS (DX)(DI*1), Z0, K1, Z3
+	VPERMPS (BX)(DI*1), Z0, K2, Z3
+	VMOVUPS Z3, (AX)
+	VPERMPS (CX)(DI*1), Z1, Z3
+	VPERMPS (DX)(DI*1), Z1, K3, Z3
+	VPERMPS (BX)(DI*1), Z1, K1, Z3
+	VMOVUPS Z3, 64(AX)
+	VPERMPS (CX)(DI*1), Z2, Z3
+	VPERMPS (DX)(DI*1), Z2, K2, Z3
+	VPERMPS (BX)(DI*1), Z2, K3, Z3
+	VMOVUPS Z3, 128(AX)
+	ADDQ    $0xc0, AX
+	ADDQ    $0x40, DI
+	CMPQ    DI, SI
+	JLT     loop
 	VZEROUPPER
 	RET
 

@@ -109,13 +109,18 @@ func NewMaxPool2D(engine Engine, config Pool2DConfig) (*MaxPool2D, error) {
 		return nil, err
 	}
 	p.index = make([]uint16, config.Batch*p.imageY())
-	p.work = make([]apart[poolArgs], engine.Pool.Threads())
-	p.bands = 1
-	if threads := engine.Pool.Threads(); threads > 1 && config.Batch < 2*threads {
-		p.bands = min(p.height, ceil(4*threads, config.Batch))
-	}
+	p.planBands()
 	p.forwardTask, p.backwardTask = p.maxBand, p.maxGradientImage
 	return &MaxPool2D{p}, nil
+}
+
+// planBands cuts images into bands where they are few.
+func (p *pool2D) planBands() {
+	p.work = make([]apart[poolArgs], p.engine.Pool.Threads())
+	p.bands = 1
+	if threads := p.engine.Pool.Threads(); threads > 1 && p.config.Batch < 2*threads {
+		p.bands = min(p.height, ceil(4*threads, p.config.Batch))
+	}
 }
 
 // Forward computes y from x.
@@ -128,10 +133,40 @@ func (p *MaxPool2D) Backward(dx, dy []float32) error {
 	return p.run("gradient of max pooling", dx, dy, p.backwardTask)
 }
 
+// band returns the image that an item is of, and its first and last window of that.
+func (p *pool2D) band(item int) (image, first, last int) {
+	image, band := item/p.bands, item%p.bands
+	return image, band * p.height / p.bands * p.width, (band + 1) * p.height / p.bands * p.width
+}
+
+// maximaBand computes some rows of windows of an image, and no more than their maxima.
+func (p *pool2D) maximaBand(worker, item int) {
+	image, first, last := p.band(item)
+	channels := p.config.Channels
+	p.engine.Set.maxima(&p.work[worker].own, p.y[image*p.imageY()+first*channels:],
+		p.x[image*p.imageX():], p.entries[first*p.elements:last*p.elements], p.elements, channels)
+}
+
+// maxima computes the maxima of windows of so many entries in x, for all channels, into y.
+func (s *Set) maxima(a *poolArgs, y, x []float32, entries []poolEntry, elements, channels int) {
+	windows, vectors := len(entries)/elements, channels/s.lanes
+	if vectors > 0 && windows > 0 {
+		*a = poolArgs{
+			Src: pointer(x), Entries: &entries[0], Y: pointer(y), YStep: 4 * channels,
+			Windows: windows, Elements: elements, Vectors: vectors,
+		}
+		s.poolMaxima((*byte)(unsafe.Pointer(a)))
+	}
+	for c := vectors * s.lanes; c < channels; c++ {
+		for w := range windows {
+			y[w*channels+c], _ = poolWindow(pointer(x), entries[w*elements:(w+1)*elements], c, nan32)
+		}
+	}
+}
+
 // maxBand computes some rows of windows of an image.
 func (p *pool2D) maxBand(worker, item int) {
-	image, band := item/p.bands, item%p.bands
-	first, last := band*p.height/p.bands*p.width, (band+1)*p.height/p.bands*p.width
+	image, first, last := p.band(item)
 	if first == last {
 		return
 	}
@@ -170,6 +205,25 @@ func (p *pool2D) maxGradientImage(_, image int) {
 			dx[((top+u)*p.config.Width+left+v)*channels+c] += g
 		}
 	}
+}
+
+// Maxima2D is MaxPool2D without a gradient: it does not keep where the maxima came from.
+type Maxima2D struct{ *pool2D }
+
+// NewMaxima2D returns a plan, or an error that says what is wrong with the configuration.
+func NewMaxima2D(engine Engine, config Pool2DConfig) (*Maxima2D, error) {
+	p, err := newPool2D(engine, config)
+	if err != nil {
+		return nil, err
+	}
+	p.planBands()
+	p.forwardTask = p.maximaBand
+	return &Maxima2D{p}, nil
+}
+
+// Forward computes y from x.
+func (p *Maxima2D) Forward(y, x []float32) error {
+	return p.runItems("max pooling", x, y, p.config.Batch*p.bands, p.forwardTask)
 }
 
 // AvgPool2D is a plan for average pooling, N×H×W×C to N×OH×OW×C; padding counts as zeros

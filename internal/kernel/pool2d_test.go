@@ -22,6 +22,7 @@ var pools = []Pool2DConfig{
 		PaddingWidth: 1, ExcludePadding: true}},
 	{2, 6, 5, 3, Window{Height: 3, Width: 4, StrideHeight: 2, StrideWidth: 3, PaddingWidth: 1,
 		ExtraHeight: 1, ExtraWidth: 2}},
+	{1, 7, 7, 64, *window(3, 3, 2, 2, 0, 0)}, {2, 5, 6, 109, *window(3, 3, 2, 2, 1, 1)},
 	{2, 6, 5, 33, Window{Height: 3, Width: 3, StrideHeight: 2, StrideWidth: 2, ExtraHeight: 1,
 		ExtraWidth: 2, CeilMode: true, ExcludePadding: true}},
 }
@@ -52,6 +53,12 @@ func comparePools(t *testing.T, engine Engine, f Pool2DConfig, x []float32) {
 	near(t, "gradient of max", dx, back(reference.MaxPool2DBackward(p, dyf, index), f.Height, f.Width),
 		w.Height*w.Width)
 
+	maxima, err := NewMaxima2D(engine, f)
+	must(t, err)
+	alone := random(r, n)
+	must(t, maxima.Forward(alone, x))
+	same(t, "maxima alone", alone, y)
+
 	average, err := NewAvgPool2D(engine, f)
 	must(t, err)
 	must(t, average.Forward(y, x))
@@ -62,6 +69,7 @@ func comparePools(t *testing.T, engine Engine, f Pool2DConfig, x []float32) {
 	if allocations := testing.AllocsPerRun(3, func() {
 		must(t, maximum.Forward(y, x))
 		must(t, maximum.Backward(dx, dy))
+		must(t, maxima.Forward(y, x))
 		must(t, average.Forward(y, x))
 		must(t, average.Backward(dx, dy))
 	}); allocations != 0 {
@@ -83,6 +91,10 @@ func TestPool2D(t *testing.T) {
 					x[i] = float32(math.Inf(1))
 				case 2:
 					x[i] = float32(math.Inf(-1))
+				case 3:
+					x[i] = float32(math.Copysign(0, -float64(i&1)))
+				case 4:
+					x[i] = math.Float32frombits(0xffc00000 | uint32(i)) // a NaN of its own
 				default:
 					x[i] = 1
 				}

@@ -16,7 +16,8 @@ func portableSet() *Set {
 		name: "portable", lanes: portableLanes,
 		productWide: portableProduct, productNarrow: portableProductNarrow,
 		rowsWide: portableRowsWide, rowsNarrow: portableRowsNarrow,
-		poolMaximum: portablePoolMax, poolAverage: portablePoolAverage, poolSpread: portablePoolSpread,
+		poolMaximum: portablePoolMax, poolMaxima: portablePoolMaxima,
+		poolAverage: portablePoolAverage, poolSpread: portablePoolSpread,
 		gather8: portableGather8, list: portableList, transpose8: portableTranspose8,
 		copyPanel: portableCopyPanel,
 		relu:      portableReLU, reluGradient: portableReLUGradient, multiply: portableMultiply,
@@ -24,8 +25,9 @@ func portableSet() *Set {
 		prefetch: func(*float32, int) {}, winograd: portableWinograd(),
 		normalise: portableNormalise(portableLanes),
 		depthwise: portableDepthwise, depthwiseGradient: portableDepthwiseGradient,
-		addClamped: portableAddClamped,
-		gateBy:     portableGateBy, clamp: portableClamp, copyVectors: portableCopyVectors,
+		addClamped:  portableAddClamped,
+		interleave3: portableInterleave3,
+		gateBy:      portableGateBy, clamp: portableClamp, copyVectors: portableCopyVectors,
 		affine: portableAffine, row: portableRow,
 		adam: portableAdam, sgd: portableSGD, lion: portableLion, rmsprop: portableRMSProp,
 	}
@@ -192,6 +194,17 @@ func portablePoolMax(args *byte) {
 		index := unsafe.Slice((*uint16)(unsafe.Add(a.Index, w*a.IndexStep)), len(y))
 		for c := range y {
 			y[c], index[c] = poolWindow(a.Src, window, c, a.Floor)
+		}
+	}
+}
+
+func portablePoolMaxima(args *byte) {
+	a := (*poolArgs)(unsafe.Pointer(args))
+	entries := unsafe.Slice(a.Entries, a.Windows*a.Elements)
+	for w := range a.Windows {
+		window := entries[w*a.Elements : (w+1)*a.Elements]
+		for c, y := 0, floats(floatAt(a.Y, w*a.YStep), a.Vectors*portableLanes); c < len(y); c++ {
+			y[c], _ = poolWindow(a.Src, window, c, nan32)
 		}
 	}
 }

@@ -43,6 +43,13 @@ func portableCopyVectors(dst, src *float32, srcStep, rows int) {
 	}
 }
 
+func portableInterleave3(dst, a, b, c *float32, n int) {
+	to, as, bs, cs := floats(dst, 3*n), floats(a, n), floats(b, n), floats(c, n)
+	for i, v := range as {
+		to[3*i], to[3*i+1], to[3*i+2] = v, bs[i], cs[i]
+	}
+}
+
 func portableAffine(args *byte) {
 	a := (*affineArgs)(unsafe.Pointer(args))
 	n := a.Vectors * portableLanes

@@ -23,7 +23,7 @@ type Set struct {
 	productPair                func(args *byte)                   // two wide panels at once; nil where there are too few registers
 	sparseBlocks               [6][13]func(args *byte)            // by rows and vectors of a block
 	sparseRows                 [stripVectors + 1]func(args *byte) // by vectors
-	poolMaximum                func(args *byte)
+	poolMaximum, poolMaxima    func(args *byte)
 	poolAverage, poolSpread    func(args *byte)
 	gather8                    func(args *byte)
 	list                       func(items *byte, x *float32, n int, step int32) int
@@ -46,6 +46,7 @@ type Set struct {
 	gateBy       func(y, x *float32, n int, gate *float32)
 	clamp        func(y, x *float32, n int, scale, shift, low, high float32)
 	copyVectors  func(dst, src *float32, srcStep, rows int)
+	interleave3  func(dst, a, b, c *float32, n int)
 	affine       func(args *byte)
 	row          func(args *byte)
 	bytes        func(y *float32, x *uint8, n int, scale, offset float32)

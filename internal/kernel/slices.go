@@ -59,19 +59,36 @@ func (e Engine) Multiply(z, x, y []float32) { e.Set.multiplySlice(z, x, y) }
 // rows×channels, channels being the length of scale and of shift; the rows of y begin step elements
 // apart, and y may be x.
 func (e Engine) ScaleRows(y []float32, step int, x, scale, shift []float32, low, high float32) {
+	e.Set.scaleRows(&affineArgs{}, y, step, x, scale, shift, low, high)
+}
+
+// scaleRows is Engine.ScaleRows with memory for the loop's arguments.
+func (s *Set) scaleRows(a *affineArgs, y []float32, step int, x, scale, shift []float32,
+	low, high float32) {
 	channels := len(scale)
-	rows, vectors := len(x)/channels, channels/e.Set.lanes
+	rows, vectors := len(x)/channels, channels/s.lanes
 	if vectors > 0 && rows > 0 {
-		a := affineArgs{
+		*a = affineArgs{
 			X: pointer(x), Y: pointer(y), XStep: 4 * channels, YStep: 4 * step, Rows: rows, Vectors: vectors,
 			Scale: pointer(scale), Shift: pointer(shift), Low: low, High: high,
 		}
-		e.Set.affine((*byte)(unsafe.Pointer(&a)))
+		s.affine((*byte)(unsafe.Pointer(a)))
 	}
-	for c := vectors * e.Set.lanes; c < channels; c++ {
+	for c := vectors * s.lanes; c < channels; c++ {
 		for r := range rows {
 			y[r*step+c] = portableBound(x[r*channels+c]*scale[c]+shift[c], low, high)
 		}
+	}
+}
+
+// Interleave3 writes positions of three planes, which are of one length: an element of each in turn.
+func (e Engine) Interleave3(dst, a, b, c []float32) {
+	n := e.Set.whole(len(a))
+	if n > 0 {
+		e.Set.interleave3(&dst[0], &a[0], &b[0], &c[0], n)
+	}
+	if n < len(a) {
+		portableInterleave3(&dst[3*n], &a[n], &b[n], &c[n], len(a)-n)
 	}
 }
 

@@ -43,6 +43,7 @@ func main() {
 		v.sparseRow(columns)
 	}
 	v.poolMax()
+	v.poolMaxima()
 	v.poolMean("poolAverage", "computes means over windows; see averageArgs.", false)
 	v.poolMean("poolSpread",
 		"adds each window's gradient in equal parts to its elements; see averageArgs.", true)
@@ -55,6 +56,7 @@ func main() {
 	v.depthwise()
 	v.depthwiseGradient()
 	v.evaluate()
+	v.interleave3()
 	v.functions()
 	if !v.wide {
 		transpose()

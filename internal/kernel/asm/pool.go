@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -136,6 +138,73 @@ func (v *vector) poolMax() {
 	at = GP64()
 	MOVQ(field(args, poolElements), at)
 	LEAQ(Mem{Base: entries, Index: at, Scale: 8}, entries)
+	DECQ(windows)
+	JNZ(LabelRef("window"))
+	leave()
+}
+
+// poolMaxima takes the maximum of each window alone, for four vectors of channels at a time while
+// there are as many: their maxima do not wait for each other.
+func (v *vector) poolMaxima() {
+	v.text("poolMaxima", "func(args *byte)", "computes maxima over windows; see poolArgs.")
+	args := Load(Param("args"), GP64()).(reg.GPVirtual)
+	windows, entries, y, elements := GP64(), GP64(), GP64(), GP64()
+	MOVQ(field(args, poolWindows), windows)
+	MOVQ(field(args, poolEntries), entries)
+	MOVQ(field(args, poolY), y)
+	MOVQ(field(args, poolElements), elements)
+	Label("window")
+	lane, vectors := GP64(), GP64()
+	XORQ(lane, lane)
+	MOVQ(field(args, poolVectors), vectors)
+	for _, together := range []int{4, 1} {
+		name := func(label string) string { return fmt.Sprintf("%s%d", label, together) }
+		Label(name("vectors"))
+		CMPQ(vectors, Imm(uint64(together)))
+		JLT(LabelRef(name("done")))
+		entry, left, src, at := GP64(), GP64(), GP64(), GP64()
+		MOVQ(entries, entry)
+		MOVQ(elements, left)
+		MOVQ(field(args, poolSrc), src)
+		ADDQ(lane, src)
+		value := func(i int) Mem { return Mem{Base: src, Index: at, Scale: 1, Disp: i * v.bytes} }
+		tops := v.registers(together)
+		MOVLQSX(Mem{Base: entry}, at)
+		for i, top := range tops {
+			VMOVUPS(value(i), top)
+		}
+		JMP(LabelRef(name("next")))
+		Label(name("element"))
+		MOVLQSX(Mem{Base: entry}, at)
+		for i, top := range tops {
+			val := v.register()
+			VMOVUPS(value(i), val)
+			// Of equals, and where a maximum is none, the first operand stays.
+			VMAXPS(top, val, top)
+			if v.wide {
+				none := K()
+				VCMPPS(Imm(unordered), val, val, none)
+				VMOVAPS(val, none, top)
+			} else {
+				none := YMM()
+				VCMPPS(Imm(unordered), val, val, none)
+				VBLENDVPS(none, val, top, top)
+			}
+		}
+		Label(name("next"))
+		ADDQ(Imm(8), entry)
+		DECQ(left)
+		JNZ(LabelRef(name("element")))
+		for i, top := range tops {
+			VMOVUPS(top, Mem{Base: y, Index: lane, Scale: 1, Disp: i * v.bytes})
+		}
+		ADDQ(U32(together*v.bytes), lane)
+		SUBQ(Imm(uint64(together)), vectors)
+		JMP(LabelRef(name("vectors")))
+		Label(name("done"))
+	}
+	ADDQ(field(args, poolYStep), y)
+	LEAQ(Mem{Base: entries, Index: elements, Scale: 8}, entries)
 	DECQ(windows)
 	JNZ(LabelRef("window"))
 	leave()
