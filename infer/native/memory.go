@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"slipway/internal/hugepages"
 	"slipway/internal/memoryplan"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
@@ -162,7 +163,7 @@ func (a *arena) floats(n int) (*memory, error) {
 	if err := a.reserve(4*n, fmt.Sprintf("a tensor of %d elements", n)); err != nil {
 		return nil, err
 	}
-	return &memory{bytes: 4 * n, users: 1, floats: make([]float32, n), life: a.trace.begin(n)}, nil
+	return &memory{bytes: 4 * n, users: 1, floats: hugepages.Floats(n), life: a.trace.begin(n)}, nil
 }
 
 // view returns a tensor of another shape on the same elements.

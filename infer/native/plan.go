@@ -3,6 +3,7 @@ package native
 import (
 	"slices"
 
+	"slipway/internal/hugepages"
 	"slipway/internal/memoryplan"
 )
 
@@ -91,7 +92,7 @@ func (a *arena) follow(p *plan) error {
 		if err := a.reserve(4*p.elements, "what lies between the nodes"); err != nil {
 			return err
 		}
-		a.block = make([]float32, p.elements)
+		a.block = hugepages.Floats(p.elements)
 	}
 	if len(p.lives) > 0 && p.block != &a.block[0] {
 		p.block, p.boxes = &a.block[0], make([]any, len(p.lives))
