@@ -1,14 +1,17 @@
 /* The first launch of a step, and its last, which books the step and learns from it. Included by kernels.cu. */
 
 /* x[n, i] = table[i / area, images[order[position + n], i]] and the labels of the batch that the ledger is at: a table of 256 for
- * each channel. One thread notes what the launches behind go by, so that the last one may change all else in the ledger. */
+ * each channel. Where a batch is fed, it is there already, the images are null, and there is one thread. One thread notes what the
+ * launches behind go by, so that the last one may change all else in the ledger. */
 extern "C" __global__ void begin_step(const byte *images, const int *labels, const int *order, Ledger *ledger, const float *table, float *x,
                                       int *batch_labels, count size, count area, count batch, double rate, double beta1, double beta2) {
     count i = thread_index();
     if (i >= batch * size) return;
-    count image = (count)order[ledger->position + i / size];
-    x[i] = table[i % size / area * 256 + images[image * size + i % size]];
-    if (i % size == 0) batch_labels[i / size] = labels[image];
+    if (images) {
+        count image = (count)order[ledger->position + i / size];
+        x[i] = table[i % size / area * 256 + images[image * size + i % size]];
+        if (i % size == 0) batch_labels[i / size] = labels[image];
+    }
     if (i > 0) return;
     double t = (double)ledger->step + 1;
     ledger->number = ledger->step + 1;
