@@ -109,6 +109,7 @@ func (noDevice) NewSession(device.Job) (device.Session, error) {
 	return nil, errors.New("not here")
 }
 func (noDevice) CheckTF32() error { return errors.New("no tensor cores") }
+func (noDevice) SetBytes() int64  { return math.MaxInt64 }
 
 func TestDevicesRefuseWhatTheyDoNotDo(t *testing.T) {
 	for _, test := range []struct {
@@ -117,8 +118,8 @@ func TestDevicesRefuseWhatTheyDoNotDo(t *testing.T) {
 	}{
 		{func(c *Config) { c.Schedule.Name = ScheduleCosine },
 			"a learning-rate schedule is computed on the CPU alone, not on device none"},
-		{func(c *Config) { c.Augmentation = augment.Record{augment.Shift{Pixels: 1}} },
-			"augmentation is computed on the CPU alone, not on device none"},
+		{func(c *Config) { c.Shards = 2 },
+			"a batch that is dealt to shards is computed on the CPU alone, not on device none"},
 	} {
 		config := smallConfig(builder.EngineNative)
 		config.Device = noDevice{}

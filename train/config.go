@@ -302,14 +302,6 @@ func (c Config) CPUOnly() string {
 		return "clipping of gradients is"
 	case !c.EMA.IsZero():
 		return "an average of the weights (EMA) is"
-	case !c.Augmentation.IsZero():
-		return "augmentation is"
-	case c.Loss.Name == LossBinary:
-		return "the binary loss is"
-	case c.Sampling == SamplingBalanced:
-		return "balanced sampling is"
-	case !c.Mix.IsZero():
-		return "mixing of images is"
 	case len(c.Freeze) > 0:
 		return "a frozen parameter is"
 	case len(c.FineTune.Rates) > 0:

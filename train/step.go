@@ -29,7 +29,7 @@ var errStepInterrupted = errors.New("the step was interrupted")
 // its last part. A step that fails changes nothing.
 func (t *Trainer) step(ctx context.Context, indices []int) (err error) {
 	if t.config.Device != nil {
-		return t.deviceStep(len(indices))
+		return t.deviceStep(ctx, indices)
 	}
 	began := time.Now()
 	undo := t.rememberStatistics()

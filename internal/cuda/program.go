@@ -5,11 +5,9 @@ package cuda
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"gorgonia.org/gorgonia"
 
-	"slipway/dataset"
 	"slipway/internal/device"
 )
 
@@ -22,6 +20,8 @@ type program struct {
 	launches []launch
 	// loss is the mean cross-entropy, logits the network's answers.
 	loss, logits *buffer
+	// fed is the block of a batch that is fed, nil where the images are on the device.
+	fed *buffer
 
 	// A program runs launch by launch once, so that every library has loaded what
 	// it needs, is captured then, and launched whole from then on.
@@ -93,48 +93,6 @@ func (s *session) trainingProgram(batch int) (*program, error) {
 	return p, nil
 }
 
-// evaluationProgram returns the program of a batch of the set, making it once.
-func (s *session) evaluationProgram(set *dataset.Set, batch int) (*program, error) {
-	e, err := s.evaluationOf(set)
-	if err != nil {
-		return nil, err
-	}
-	if p, ok := e.programs[batch]; ok {
-		return p, nil
-	}
-	p, err := s.newProgram(batch, e)
-	if err != nil {
-		return nil, fmt.Errorf("compile an evaluation of %d images: %w", batch, err)
-	}
-	e.programs[batch] = p
-	return p, nil
-}
-
-// evaluationOf returns the set's evaluation. It brings a set that is not on the device,
-// in the place of the one that was used least lately where there are enough.
-func (s *session) evaluationOf(set *dataset.Set) (*evaluation, error) {
-	for place, e := range s.evaluations {
-		if e.set == set {
-			s.evaluations = append(slices.Delete(s.evaluations, place, place+1), e)
-			return e, nil
-		}
-	}
-	if len(s.evaluations) == keptSets {
-		oldest := s.evaluations[0]
-		s.evaluations = slices.Delete(s.evaluations, 0, 1)
-		if err := errors.Join(waitFor(s.gpu.stream), oldest.close()); err != nil {
-			return nil, err
-		}
-	}
-	i, err := s.bring(set, true)
-	if err != nil {
-		return nil, err
-	}
-	e := &evaluation{i, make(map[int]*program)}
-	s.evaluations = append(s.evaluations, e)
-	return e, nil
-}
-
 // newProgram makes the program of a batch of the set that is evaluated, or of a training
 // step if that is nil.
 func (s *session) newProgram(batch int, evaluated *evaluation) (*program, error) {
@@ -151,18 +109,8 @@ func (s *session) newProgram(batch int, evaluated *evaluation) (*program, error)
 
 func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated *evaluation) error {
 	resident := s.resident(graph)
-	size := s.job.Set.ImageSize()
-	pixels, err := p.memory.allocateFloats("a batch of images", batch*size)
-	if err != nil {
-		return err
-	}
-	labels, err := p.memory.allocateFloats("a batch of labels", batch)
-	if err != nil {
-		return err
-	}
-	resident[graph.Input], resident[graph.Labels] = pixels, labels
-
 	set, order, at := s.training, s.order, s.ledger
+	combinations := s.job.Info.Combinations
 	wanted := append(gorgonia.Nodes{graph.Total, graph.Data, graph.Logits}, graph.Gradients...)
 	products := float32s
 	if s.job.TF32 {
@@ -170,20 +118,27 @@ func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated 
 	}
 	if evaluated != nil {
 		products = float32s // what is judged is what the exported model answers
-		set, order, at = evaluated.images, evaluated.order, s.evaluationLedger
+		set, order, at = evaluated.images, nil, s.evaluationLedger
+		if set != nil {
+			order = evaluated.order
+		}
+		combinations = evaluated.combinations
 		wanted = gorgonia.Nodes{graph.Data, graph.Logits}
 	}
+	own, err := s.batchOf(p, batch, set == nil)
+	if err != nil {
+		return err
+	}
+	resident[graph.Input], resident[graph.Labels] = own.images, own.labels
 	if p.machine, err = newMachine(s.gpu, machineOptions{
 		Wanted: wanted, Resident: resident, Ledger: at, Batch: s.statistics.batchOf(graph.Statistics),
-		Products: products,
+		Products: products, Others: own.others, Shares: own.shares, Combinations: combinations,
 	}); err != nil {
 		return err
 	}
 	p.loss, p.logits = p.machine.values[graph.Data], p.machine.values[graph.Logits]
 
-	o := s.job.Optimizer
-	begin, err := s.gpu.kernel("begin_step", batch*size, 1, set.pixels, set.labels, order, at, s.table,
-		pixels, labels, size, size/set.set.Channels, batch, o.LearningRate, o.Beta1, o.Beta2)
+	begin, err := s.begin(own, set, order, at, batch)
 	if err != nil {
 		return err
 	}
@@ -201,6 +156,42 @@ func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated 
 	finish, err := s.gpu.kernel(name, s.total+learned, 1, append(booked, arguments...)...)
 	p.launches = append(p.launches, finish)
 	return err
+}
+
+// ownBatch is a program's memory of its batch. Others and shares are nil where nobody feeds them.
+type ownBatch struct{ images, labels, others, shares *buffer }
+
+// batchOf allocates the memory of a program's batch: one block where it is fed.
+func (s *session) batchOf(p *program, batch int, fed bool) (own ownBatch, err error) {
+	size := s.job.Network.Input().Elements()
+	if !fed {
+		if own.images, err = p.memory.allocateFloats("a batch of images", batch*size); err != nil {
+			return own, err
+		}
+		own.labels, err = p.memory.allocateFloats("a batch of labels", batch)
+		return own, err
+	}
+	layout := newFedLayout(batch, size)
+	if p.fed, err = p.memory.allocateFloats("a batch that is fed", layout.total); err != nil {
+		return own, err
+	}
+	part := func(place, values int) *buffer { return p.fed.part(4*int64(place), 4*int64(values)) }
+	return ownBatch{images: part(0, batch*size), labels: part(layout.labels, batch),
+		others: part(layout.others, batch), shares: part(layout.shares, batch)}, nil
+}
+
+// begin is a program's first launch: it fetches the batch, unless that is fed, and notes what the
+// launches behind it go by.
+func (s *session) begin(own ownBatch, from *images, order, at *buffer, batch int) (launch, error) {
+	o := s.job.Optimizer
+	size := s.job.Network.Input().Elements()
+	if from == nil {
+		var none *buffer
+		return s.gpu.kernel("begin_step", 1, 1, none, none, none, at, none, none, none, size, size, batch,
+			o.LearningRate, o.Beta1, o.Beta2)
+	}
+	return s.gpu.kernel("begin_step", batch*size, 1, from.pixels, from.labels, order, at, s.table,
+		own.images, own.labels, size, size/from.set.Channels, batch, o.LearningRate, o.Beta1, o.Beta2)
 }
 
 // update is the optimizer's kernel, and its arguments behind those by which the step is booked.

@@ -32,31 +32,14 @@ type session struct {
 	statistics         statistics
 
 	table    *buffer // the float32 of each byte, of each channel
-	training *images
+	training *images // nil where batches are fed, as the order
 	order    *buffer
+	feeding  feeding
 	ledger   *buffer
 	programs map[int]*program // training, by batch
 
 	evaluationLedger *buffer
 	evaluations      []*evaluation // the one that was used last is the last
-}
-
-// keptSets is how many evaluated sets stay on the device: a validation and a test set
-// are evaluated in turn, after each epoch.
-const keptSets = 2
-
-// evaluation is a set that was evaluated, with what was compiled for it.
-type evaluation struct {
-	*images
-	programs map[int]*program // by batch
-}
-
-func (e *evaluation) close() error {
-	var all []error
-	for _, p := range e.programs {
-		all = append(all, p.close())
-	}
-	return errors.Join(append(all, e.memory.free())...)
 }
 
 // images is a data set on the device.
@@ -70,6 +53,7 @@ type images struct {
 func newSession(g *gpu, job device.Job) (*session, error) {
 	s := &session{
 		gpu: g, job: job, memory: pool{gpu: g}, graphs: os.Getenv(GraphsVariable) != "0",
+		feeding:  feeding{gpu: g, size: job.Network.Input().Elements()},
 		programs: make(map[int]*program),
 	}
 	if err := s.prepare(); err != nil {
@@ -78,7 +62,7 @@ func newSession(g *gpu, job device.Job) (*session, error) {
 	return s, nil
 }
 
-// prepare allocates what every program shares and uploads the training set.
+// prepare allocates what every program shares and uploads the training set, unless it is fed.
 func (s *session) prepare() (err error) {
 	learned, kept := split(s.job.Network)
 	s.layout = newLayout(learned)
@@ -106,7 +90,7 @@ func (s *session) prepare() (err error) {
 		s.slots = append(s.slots, slot)
 	}
 	var table []float32
-	for channel := range s.job.Set.Channels {
+	for channel := range s.job.Info.Channels {
 		values := s.job.Pixels.ChannelTable(channel)
 		table = append(table, values[:]...)
 	}
@@ -123,6 +107,9 @@ func (s *session) prepare() (err error) {
 		if err := upload(s.gpu, *l, []ledger{{}}); err != nil {
 			return err
 		}
+	}
+	if s.job.Set == nil {
+		return nil
 	}
 	if s.order, err = s.memory.allocate("the order of the images", int64(s.job.Set.Len())*4); err != nil {
 		return err
@@ -274,15 +261,9 @@ func (s *session) readLedger() (ledger, error) {
 
 // BeginEpoch implements device.Session.
 func (s *session) BeginEpoch(order []int, first int) error {
-	if len(order) != s.job.Set.Len() || first < 0 || first >= len(order) {
-		return fmt.Errorf("an epoch of %d images from image %d on, the set has %d", len(order), first, s.job.Set.Len())
-	}
-	places := make([]int32, len(order))
-	for i, place := range order {
-		if place < 0 || place >= len(order) {
-			return fmt.Errorf("image %d of the order is %d, outside 0…%d", i, place, len(order)-1)
-		}
-		places[i] = int32(place)
+	places, err := s.places(order, first)
+	if err != nil {
+		return err
 	}
 	return s.gpu.thread.do(func() error {
 		l, err := s.readLedger()
@@ -296,9 +277,30 @@ func (s *session) BeginEpoch(order []int, first int) error {
 	})
 }
 
+// places returns an order of the training set as the device takes it, none where batches are fed.
+func (s *session) places(order []int, first int) ([]int32, error) {
+	images := s.job.Info.Images
+	fed := s.job.Set == nil
+	if fed != (order == nil) || !fed && len(order) != images || first < 0 || first >= images {
+		return nil, fmt.Errorf("an epoch of %d images from image %d on, the set has %d", len(order), first,
+			images)
+	}
+	places := make([]int32, len(order))
+	for i, place := range order {
+		if place < 0 || place >= images {
+			return nil, fmt.Errorf("image %d of the order is %d, outside 0…%d", i, place, images-1)
+		}
+		places[i] = int32(place)
+	}
+	return places, nil
+}
+
 // Step implements device.Session.
 func (s *session) Step(batch int) error {
 	return s.gpu.thread.do(func() error {
+		if s.job.Set == nil {
+			return errors.New("a step takes images of a set, and batches are fed here")
+		}
 		p, err := s.trainingProgram(batch)
 		if err != nil {
 			return err
@@ -320,35 +322,6 @@ func (s *session) Account() (device.Account, error) {
 	}, err
 }
 
-// Evaluate implements device.Session.
-func (s *session) Evaluate(set *dataset.Set, first, count int, logits []float32) (loss float64, correct int, err error) {
-	if first < 0 || count < 1 || first+count > set.Len() {
-		return 0, 0, fmt.Errorf("images %d to %d of %s, which has %d", first, first+count, set.Name, set.Len())
-	}
-	err = s.gpu.thread.do(func() error {
-		p, err := s.evaluationProgram(set, count)
-		if err != nil {
-			return err
-		}
-		if err := upload(s.gpu, s.evaluationLedger, []ledger{{Position: uint64(first)}}); err != nil {
-			return err
-		}
-		if err := p.run(); err != nil {
-			return err
-		}
-		right, value := make([]uint64, 1), make([]float32, 1)
-		if err := download(s.gpu, right, p.machine.correct); err != nil {
-			return err
-		}
-		if err := download(s.gpu, value, p.loss); err != nil {
-			return err
-		}
-		loss, correct = float64(value[0]), int(right[0])
-		return download(s.gpu, logits, p.logits)
-	})
-	return loss, correct, err
-}
-
 // Close implements device.Session.
 func (s *session) Close() error { return s.gpu.thread.do(s.close) }
 
@@ -366,7 +339,7 @@ func (s *session) close() error {
 		all = append(all, s.training.memory.free())
 	}
 	s.training, s.evaluations = nil, nil
-	return errors.Join(append(all, s.memory.free())...)
+	return errors.Join(append(all, s.feeding.close(), s.memory.free())...)
 }
 
 // resident says where the graph's parameters, gradients and statistics are.

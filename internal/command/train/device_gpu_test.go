@@ -101,9 +101,9 @@ func TestResumeWhatCUDADoesNotDo(t *testing.T) {
 		{"schedule", []string{"-schedule", "linear", "-schedule-epochs", "2"},
 			"device cpu (a learning-rate schedule is computed on the CPU alone)",
 			"a learning-rate schedule is computed on the CPU alone"},
-		{"augmentation", []string{"-augment", "shift=1"},
-			"device cpu (augmentation is computed on the CPU alone)",
-			"augmentation is computed on the CPU alone"},
+		{"optimizer", []string{"-optimizer", "muon"},
+			"device cpu (optimizer muon is computed on the CPU alone)",
+			"optimizer muon is computed on the CPU alone"},
 		{"engine", []string{"-engine", "gorgonia"}, "engine gorgonia, device cpu",
 			"-device cuda does not go with engine gorgonia"},
 	} {
@@ -124,6 +124,31 @@ func TestResumeWhatCUDADoesNotDo(t *testing.T) {
 				t.Errorf("exit %d: %s", code, output)
 			}
 		})
+	}
+}
+
+// What makes a batch anew in each step is fed to the device, and the run goes on there.
+func TestBatchesAreFedOnCUDA(t *testing.T) {
+	execute := simulated(t)
+	dir := fixture(t)
+	var losses []float64
+	for _, device := range []string{"cuda", "cpu"} {
+		args := arguments(dir, "-device", device, "-epochs", "2", "-name", device, "-augment",
+			"shift=1", "-mixup", "0.4", "-sampling", "balanced")
+		if code, output := execute(args...); code != cli.ExitOK ||
+			strings.Contains(output, "engine cuda") != (device == "cuda") {
+			t.Fatalf("exit %d: %s", code, output)
+		}
+		losses = append(losses, readHistory(t, dir+"/runs/"+device)[1].MeanLoss)
+	}
+	if math.Abs(losses[0]-losses[1]) > 1e-4*losses[1] {
+		t.Errorf("mean losses %v on the device and on the CPU", losses)
+	}
+	resume := []string{"-resume", "-name", "cuda", "-runs", dir + "/runs", "-epochs", "3", "-test",
+		"none", "-device", "cuda"}
+	if code, output := execute(resume...); code != cli.ExitOK ||
+		!strings.Contains(output, "Epoch [3/3]") {
+		t.Errorf("exit %d: %s", code, output)
 	}
 }
 

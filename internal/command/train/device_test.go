@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"slipway/builder"
-	"slipway/dataset/augment"
 	"slipway/internal/cli"
 	"slipway/internal/cuda"
 	"slipway/train"
@@ -24,8 +23,7 @@ func TestDevicesOfRunsThatNoGPUComputes(t *testing.T) {
 	for what, config := range map[string]train.Config{
 		"a learning-rate schedule is": {Engine: builder.EngineNative,
 			Schedule: train.Schedule{Name: train.ScheduleLinear}},
-		"augmentation is": {Engine: builder.EngineNative,
-			Augmentation: augment.Record{augment.Shift{Pixels: 1}}},
+		"a batch that is dealt to shards is": {Engine: builder.EngineNative, Shards: 2},
 		"a step of several batches is":       {Engine: builder.EngineNative, Accumulate: 2},
 		"clipping of gradients is":           {Engine: builder.EngineNative, ClipNorm: 1},
 		"an average of the weights (EMA) is": {Engine: builder.EngineNative, EMA: train.EMA{Decay: 0.9}},
