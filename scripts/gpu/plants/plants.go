@@ -116,8 +116,6 @@ func plants() []plant {
 			"cu.MemcpyHtoDAsync(to.address, s.memory, to.bytes, f.gpu.stream)",
 			"cu.MemcpyHtoDAsync(to.address, s.memory, to.bytes, cu.Stream{})"},
 		{"stagings that a session leaves behind", "session.go", "s.feeding.close(), ", ""},
-		{"a fed batch without its last values", "feeding.go", "return 4 * int64(l.total)",
-			"return 4 * int64(l.others)"},
 		{"second labels that are the first", "program.go", "Others: own.others,", "Others: own.labels,"},
 		{"shares of the other label", "kernels/losses.cuh",
 			"(k == t.label ? t.share : 0) + (k == t.other ? 1 - t.share : 0)",
