@@ -116,10 +116,13 @@ func TestDevicesRefuseWhatTheyDoNotDo(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{func(c *Config) { c.Schedule.Name = ScheduleCosine },
-			"a learning-rate schedule is computed on the CPU alone, not on device none"},
-		{func(c *Config) { c.Shards = 2 },
-			"a batch that is dealt to shards is computed on the CPU alone, not on device none"},
+		{func(c *Config) { c.Optimizer = OptimizerConfig{Name: "muon"} },
+			"optimizer muon is computed on the CPU alone, not on device none"},
+		{func(c *Config) { c.Freeze, c.FineTune.Features = []string{TrunkWord}, FeaturesOnce },
+			"a feature that is computed once (-features once) is computed on the CPU alone"},
+		{func(c *Config) {
+			c.Accumulate, c.Loss.ClassWeights = 2, ClassWeights{Values: []float64{1, 2, 1}}
+		}, "a step of several batches with class weights is computed on the CPU alone"},
 	} {
 		config := smallConfig(builder.EngineNative)
 		config.Device = noDevice{}

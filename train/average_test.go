@@ -135,11 +135,6 @@ func TestEMARejects(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", ema, err, want)
 		}
 	}
-	config := smallConfig(builder.EngineNative)
-	config.EMA.Decay = 0.9
-	if what := config.CPUOnly(); !strings.Contains(what, "EMA") {
-		t.Errorf("a device does %q", what)
-	}
 }
 
 // An average costs one pass over the weights a step.

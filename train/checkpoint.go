@@ -38,6 +38,9 @@ type Checkpoint struct {
 	KernelSet string
 }
 
+// Ends reports whether a run that goes on from here with a configuration has nothing left to train.
+func (c *Checkpoint) Ends(config Config) bool { return c.Progress.stopRule(config) != "" }
+
 // Result returns the weights that the run came to: the best ones where it has ended and
 // kept them, the last ones elsewhere, averaged where Config.EMA says so.
 func (c *Checkpoint) Result() builder.Weights {

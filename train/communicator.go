@@ -36,6 +36,9 @@ func (c *Config) checkRanks() error {
 	}
 	ranks, shards := c.Communicator.Size(), max(c.Shards, 1)
 	switch {
+	case ranks > 1 && c.DeviceOnly() != "":
+		return fmt.Errorf("%s is for a GPU, and %d ranks train on CPUs; start one process",
+			c.DeviceOnly(), ranks)
 	case bits.OnesCount(uint(ranks)) != 1:
 		return fmt.Errorf("%d ranks cannot share shards, whose number is a power of two: start 1, 2, "+
 			"4, 8 … of them", ranks)

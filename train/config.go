@@ -290,24 +290,14 @@ func (c Config) checkPenalties() error {
 // CPUOnly names what of the configuration no Device does, empty if there is nothing.
 func (c Config) CPUOnly() string {
 	switch {
-	case c.Optimizer.Name == "lion" || c.Optimizer.Name == "muon":
-		return "optimizer " + c.Optimizer.Name + " is"
-	case c.Schedule.varies():
-		return "a learning-rate schedule is"
-	case c.Accumulate > 1:
-		return "a step of several batches is"
+	case c.Optimizer.Name == "muon":
+		return "optimizer muon is"
+	case c.Accumulate > 1 && !c.Loss.ClassWeights.IsZero():
+		return "a step of several batches with class weights is"
 	case c.Shards > 1:
 		return "a batch that is dealt to shards is"
-	case c.ClipNorm != 0:
-		return "clipping of gradients is"
-	case !c.EMA.IsZero():
-		return "an average of the weights (EMA) is"
-	case len(c.Freeze) > 0:
-		return "a frozen parameter is"
-	case len(c.FineTune.Rates) > 0:
-		return "a learning rate by group is"
-	case c.Decay == DecayWeights:
-		return "weight decay of weights alone is"
+	case c.FineTune.Features == FeaturesOnce:
+		return "a feature that is computed once (-features once) is"
 	}
 	return ""
 }

@@ -24,6 +24,8 @@ type onDevice struct {
 	fed bool
 	// order is that of the images in the epoch under way.
 	order []int
+	// averaged says that the weights that are evaluated are the averaged ones.
+	averaged bool
 	// loaded has the sets that the device was given, by their sources.
 	loaded map[dataset.Source]*dataset.Set
 }
@@ -61,22 +63,23 @@ func (t *Trainer) openSession(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	variables, err := builder.NewVariables(t.network, plain, t.Weights())
+	variables, err := builder.NewVariables(t.network, plain, t.variables.Weights())
 	if err != nil {
 		return err
 	}
-	session, err := t.config.Device.NewSession(device.Job{
+	job := device.Job{
 		Network: t.network, Info: t.trainingInfo, Set: training, Pixels: t.pixels,
-		Optimizer: device.Optimizer(t.config.Optimizer), Slots: t.config.Optimizer.slots(),
 		TF32: t.config.Precision == PrecisionTF32,
 		Lower: func(batch int, training bool) (*device.Graph, error) {
-			graph, err := lossGraphOf(t.network, plain, variables, t.config, batch, training)
+			graph, err := lossGraphOf(t.network, plain, variables, t.phase, batch, training)
 			if err != nil {
 				return nil, err
 			}
 			return &graph.Graph, nil
 		},
-	})
+	}
+	t.updatesOf(&job)
+	session, err := t.config.Device.NewSession(job)
 	if err != nil {
 		return fmt.Errorf("device %s: %w", t.config.Device, err)
 	}
@@ -87,7 +90,8 @@ func (t *Trainer) openSession(ctx context.Context) error {
 // load brings the trainer's weights and optimizer state to the device.
 func (t *Trainer) load() error {
 	err := t.device.session.Load(device.State{
-		Weights:   t.Weights(),
+		Weights:   t.variables.Weights(),
+		Average:   t.average.weights(t.variables),
 		Optimizer: t.optimizer.State(t.variables),
 		Steps:     t.progress.Step,
 	})
@@ -109,7 +113,7 @@ func (t *Trainer) beginEpoch(ctx context.Context) error {
 		order = nil
 	}
 	if err := t.device.session.BeginEpoch(order,
-		t.progress.EpochStep*t.batches.Size()); err != nil {
+		t.progress.EpochStep*t.batches.Size(), t.paces()); err != nil {
 		return t.deviceError(err)
 	}
 	return nil
@@ -171,11 +175,12 @@ func (t *Trainer) account() error {
 	if account.Steps > 0 {
 		now.LastLoss = account.LastLoss
 	}
+	now.GradientNorm = max(began.GradientNorm, account.GradientNorm)
 	if account.Diverged {
 		first := now.EpochStep * t.batches.Size()
 		indices := t.device.order[first:min(first+t.batches.Size(), len(t.device.order))]
-		return &DivergedError{Epoch: now.Epochs + 1, Step: now.EpochStep + 1, Loss: account.DivergedLoss,
-			Indices: indices}
+		return &DivergedError{Epoch: now.Epochs + 1, Step: now.EpochStep + 1,
+			Loss: account.DivergedLoss, Indices: indices, Gradients: account.DivergedGradients}
 	}
 	// A loss that is absurd but finite has not stopped the device.
 	if account.Steps > 0 && diverged(now.LastLoss) {
@@ -200,7 +205,21 @@ func (t *Trainer) settle() error {
 	for i, tensor := range state.Weights {
 		t.variables.FromPublic(i, t.variables.Values()[i].Float32s(), tensor.Data)
 	}
+	t.average.setWeights(t.variables, state.Average)
 	t.optimizer.SetState(t.variables, state.Optimizer, state.Steps)
+	return nil
+}
+
+// leaveDevice closes the session, which has no steps under way; the next one is another phase's.
+func (t *Trainer) leaveDevice() error {
+	if t.device.session == nil {
+		return nil
+	}
+	err := t.device.session.Close()
+	t.device.session = nil
+	if err != nil {
+		return t.deviceError(err)
+	}
 	return nil
 }
 

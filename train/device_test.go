@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -38,6 +39,10 @@ func (b borrowed) SetBytes() int64 {
 func (b borrowed) NewSession(job device.Job) (device.Session, error) {
 	config := b.config
 	config.ValidationFraction, config.Patience = 0, 0
+	config.Schedule = Schedule{} // the paces say it
+	if len(job.Trained) == len(job.Network.Parameters()) {
+		config.Freeze, config.FineTune.FreezeUntil = nil, 0
+	}
 	set := job.Set
 	if set == nil {
 		set = b.set
@@ -46,14 +51,28 @@ func (b borrowed) NewSession(job device.Job) (device.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &borrowedSession{inner: trainer}, nil
+	for i, trained := range job.Trained {
+		parameter := &trainer.optimizer.parameters[i]
+		rate := parameter.rate
+		if rate == 0 {
+			rate = job.Optimizer.LearningRate
+		}
+		if parameter.at != trained.Tensor || rate != trained.LearningRate ||
+			parameter.decays != (trained.WeightDecay != 0) && config.Optimizer.WeightDecay != 0 {
+			return nil, fmt.Errorf("%s is trained by %+v", parameter.spec.Name, trained)
+		}
+		parameter.since = trained.Since
+	}
+	return &borrowedSession{inner: trainer, job: job}, nil
 }
 
 type borrowedSession struct {
 	inner  *Trainer
+	job    device.Job
 	order  []int
 	next   int
 	before int // steps before the account began
+	paces  []device.Pace
 	wrong  *DivergedError
 	fed    fedBatch
 }
@@ -62,6 +81,7 @@ func (s *borrowedSession) Load(state device.State) error {
 	for i, tensor := range state.Weights {
 		s.inner.variables.FromPublic(i, s.inner.variables.Values()[i].Float32s(), tensor.Data)
 	}
+	s.inner.average.setWeights(s.inner.variables, state.Average)
 	s.inner.optimizer.SetState(s.inner.variables, state.Optimizer, state.Steps)
 	s.inner.progress = Progress{Step: state.Steps}
 	return nil
@@ -70,19 +90,31 @@ func (s *borrowedSession) Load(state device.State) error {
 func (s *borrowedSession) State() (device.State, error) {
 	slots := s.inner.optimizer.State(s.inner.variables)
 	return device.State{
-		Weights: s.inner.Weights(), Optimizer: slots, Steps: s.inner.progress.Step,
+		Weights: s.inner.variables.Weights(), Optimizer: slots, Steps: s.inner.progress.Step,
+		Average: s.inner.average.weights(s.inner.variables),
 	}, nil
 }
 
-func (s *borrowedSession) BeginEpoch(order []int, first int) error {
+func (s *borrowedSession) BeginEpoch(order []int, first int, paces []device.Pace) error {
 	s.order, s.next, s.before = slices.Clone(order), first, s.inner.progress.Step
 	s.inner.progress = Progress{Step: s.before}
+	s.paces = paces
 	return nil
 }
 
 func (s *borrowedSession) Step(images int) error {
 	if s.wrong != nil {
 		return nil
+	}
+	if s.paces != nil {
+		pace := s.paces[s.inner.progress.Step-s.before]
+		s.inner.config.Optimizer.LearningRate = s.job.Optimizer.LearningRate * pace.Factor
+		for i, trained := range s.job.Trained {
+			s.inner.optimizer.parameters[i].rate = trained.LearningRate * pace.Factor
+		}
+		if share := s.inner.config.EMA.share(s.inner.progress.Step + 1); share != pace.Average {
+			return fmt.Errorf("the average goes %v of the way, want %v", pace.Average, share)
+		}
 	}
 	err := s.inner.step(context.Background(), s.order[s.next:s.next+images])
 	if errors.As(err, &s.wrong) {
@@ -95,18 +127,24 @@ func (s *borrowedSession) Step(images int) error {
 func (s *borrowedSession) Account() (device.Account, error) {
 	sums := s.inner.progress
 	account := device.Account{Steps: sums.Step - s.before, Images: sums.Images, LossSum: sums.LossSum,
-		CrossEntropy: sums.CrossEntropy, Correct: sums.Correct, LastLoss: sums.LastLoss}
+		CrossEntropy: sums.CrossEntropy, Correct: sums.Correct, LastLoss: sums.LastLoss,
+		GradientNorm: sums.GradientNorm}
 	if s.wrong != nil {
 		account.Diverged, account.DivergedLoss = true, s.wrong.Loss
+		account.DivergedGradients = s.wrong.Gradients
 	}
 	return account, nil
 }
 
-func (s *borrowedSession) Evaluate(set *dataset.Set, first, images int,
+func (s *borrowedSession) Evaluate(set *dataset.Set, first, images int, averaged bool,
 	logits []float32) (float64, int, error) {
 	indices := make([]int, images)
 	for i := range indices {
 		indices[i] = first + i
+	}
+	if averaged {
+		s.inner.average.swap(s.inner.variables)
+		defer s.inner.average.swap(s.inner.variables)
 	}
 	p, result, err := s.inner.pass(context.Background(), programKey{},
 		feed{set, set.Info(), indices, 0}, 0, 0, nil)

@@ -70,7 +70,8 @@ func (t *Trainer) answersOfDevice(ctx context.Context, logits []float32, images 
 		if err != nil {
 			return 0, 0, err
 		}
-		loss, correct, err = session.Evaluate(set, images.indices[0], len(images.indices), logits)
+		loss, correct, err = session.Evaluate(set, images.indices[0], len(images.indices),
+			t.device.averaged, logits)
 		if err != nil {
 			return 0, 0, t.deviceError(err)
 		}
@@ -83,7 +84,8 @@ func (t *Trainer) answersOfDevice(ctx context.Context, logits []float32, images 
 	if err := t.feeder.fill(ctx, batch.Images, batch.Labels, images); err != nil {
 		return 0, 0, &ReadError{err}
 	}
-	if loss, correct, err = session.EvaluateFed(images.info.Combinations, logits); err != nil {
+	if loss, correct, err = session.EvaluateFed(images.info.Combinations, t.device.averaged,
+		logits); err != nil {
 		return 0, 0, t.deviceError(err)
 	}
 	return loss, correct, nil

@@ -91,8 +91,11 @@ func (s *borrowedSession) StepFed() error {
 	return err
 }
 
-func (s *borrowedSession) EvaluateFed(combinations dataset.Combinations, logits []float32) (
-	float64, int, error) {
+func (s *borrowedSession) EvaluateFed(combinations dataset.Combinations, averaged bool,
+	logits []float32) (float64, int, error) {
+	if averaged {
+		return 0, 0, errors.New("nothing is averaged where batches are fed here")
+	}
 	p, err := s.runFed(programKey{}, combinations)
 	if err != nil {
 		return 0, 0, err

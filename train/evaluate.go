@@ -76,6 +76,10 @@ func (t *Trainer) beginEvaluation(ctx context.Context) (_ context.Context, done 
 	if !t.averages() {
 		return ctx, func() {}
 	}
+	if t.config.Device != nil { // which has both
+		t.device.averaged = true
+		return ctx, func() { t.device.averaged = false }
+	}
 	t.average.swap(t.variables)
 	return ctx, func() { t.average.swap(t.variables) }
 }

@@ -246,8 +246,11 @@ func (f *features) trunk(batch int, training bool) (*trunk, error) {
 // layer, and what it takes; or why it does not, though parameters are frozen. It is empty where
 // there is nothing to say.
 func (t *Trainer) Features() string {
-	if len(t.phase.Freeze) == 0 || t.config.Device != nil {
+	if len(t.phase.Freeze) == 0 {
 		return ""
+	}
+	if t.config.Device != nil {
+		return t.featuresOfDevice()
 	}
 	until := ""
 	if epoch := t.phase.FineTune.FreezeUntil; epoch > 0 {
@@ -277,6 +280,16 @@ func (t *Trainer) Features() string {
 	return fmt.Sprintf("features: what %s gives is computed anew in each step, since that of all "+
 		"images would take %s, and %s are allowed",
 		f.cut, megabytes(training.bytes()), megabytes(t.phase.FineTune.FeatureBytes))
+}
+
+// featuresOfDevice is Features of a device, which keeps none.
+func (t *Trainer) featuresOfDevice() string {
+	cut, _ := t.phase.cut(t.network)
+	if cut == "" || t.phase.FineTune.Features == FeaturesNever {
+		return ""
+	}
+	return fmt.Sprintf("features: what %s gives is computed anew in each step, since a device keeps none",
+		cut)
 }
 
 func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }

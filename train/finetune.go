@@ -157,5 +157,5 @@ func (t *Trainer) thaw() error {
 			t.config.FineTune.FreezeUntil, err)
 	}
 	t.optimizer.takeOver(before)
-	return nil
+	return t.leaveDevice()
 }

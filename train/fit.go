@@ -32,9 +32,6 @@ type Callbacks struct {
 // what all have to, as EvaluateTogether. When the context of any of them ends, all stop after the
 // same step. What errors mean there, OnAllRanks says.
 func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
-	if err := t.config.checkDevice(); err != nil {
-		return err
-	}
 	if err := t.Agree(ctx); err != nil {
 		return err
 	}
@@ -44,6 +41,9 @@ func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 		}
 		if t.progress.Finished = t.StopRule(); t.progress.Finished != "" {
 			break
+		}
+		if err := t.config.checkDevice(); err != nil {
+			return err // before the first step: what is done can be reported anywhere
 		}
 		if err := t.epoch(ctx, callbacks); err != nil {
 			return err
@@ -260,25 +260,26 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 
 // StopRule says which stop rule ends the training where it stands, or nothing if none
 // does.
-func (t *Trainer) StopRule() string {
-	if t.progress.EpochStep > 0 || len(t.progress.History) == 0 {
+func (t *Trainer) StopRule() string { return t.progress.stopRule(t.config) }
+
+func (p Progress) stopRule(config Config) string {
+	if p.EpochStep > 0 || len(p.History) == 0 {
 		return ""
 	}
-	last := t.progress.History[len(t.progress.History)-1]
+	last := p.History[len(p.History)-1]
 	switch {
-	case t.config.UntilLoss > 0 && last.MeanLoss < t.config.UntilLoss:
+	case config.UntilLoss > 0 && last.MeanLoss < config.UntilLoss:
 		return fmt.Sprintf("the mean loss %.4f of epoch %d is below %v", last.MeanLoss, last.Epoch,
-			t.config.UntilLoss)
-	case t.config.Patience > 0 && t.progress.BestEpoch > 0 &&
-		last.Epoch-t.progress.BestEpoch >= t.config.Patience:
-		return fmt.Sprintf("%s in epoch %d, %s ago", t.config.best().was(), t.progress.BestEpoch,
-			display.Count(last.Epoch-t.progress.BestEpoch, "epoch"))
-	case t.progress.Epochs >= t.config.Epochs:
+			config.UntilLoss)
+	case config.Patience > 0 && p.BestEpoch > 0 && last.Epoch-p.BestEpoch >= config.Patience:
+		return fmt.Sprintf("%s in epoch %d, %s ago", config.best().was(), p.BestEpoch,
+			display.Count(last.Epoch-p.BestEpoch, "epoch"))
+	case p.Epochs >= config.Epochs:
 		verb := "are"
-		if t.progress.Epochs == 1 {
+		if p.Epochs == 1 {
 			verb = "is"
 		}
-		return fmt.Sprintf("%s %s done", display.Count(t.progress.Epochs, "epoch"), verb)
+		return fmt.Sprintf("%s %s done", display.Count(p.Epochs, "epoch"), verb)
 	}
 	return ""
 }

@@ -38,8 +38,8 @@ func (c *Config) checkPrecision() error {
 			c.Precision, c.Engine)
 	}
 	if what := c.CPUOnly(); what != "" {
-		return wrongSetting("precision", "%s is for a GPU, and %s computed on the CPU alone",
-			c.Precision, what)
+		return wrongSetting("precision", "%s is for a GPU, and %s computed on the CPU alone; "+
+			"leave out one of them", c.Precision, what)
 	}
 	if c.Device == nil {
 		return nil // a run of a GPU's can be read and evaluated without one

@@ -224,8 +224,13 @@ func (t *Trainer) rateFactor() float64 {
 	if t.sweep != nil {
 		return t.sweep.rate(t.progress.Step) / t.config.Optimizer.LearningRate
 	}
+	return t.rateFactorAt(t.progress.Step)
+}
+
+// rateFactorAt is the schedule's factor at a step of the epoch under way.
+func (t *Trainer) rateFactorAt(step int) float64 {
 	schedule := t.config.Schedule
-	factor := schedule.Factor(t.progress.Step, t.batches.Steps())
+	factor := schedule.Factor(step, t.batches.Steps())
 	if schedule.Name == SchedulePlateau {
 		factor *= schedule.plateauFactor(t.progress.History, t.config.best())
 	}

@@ -19,7 +19,13 @@ const keptSets = 2
 type evaluation struct {
 	*images      // nil where batches are fed
 	combinations dataset.Combinations
-	programs     map[int]*program // by batch
+	programs     map[evaluated]*program
+}
+
+// evaluated is what is evaluated of a set: so many images at a time, by averaged weights or not.
+type evaluated struct {
+	batch    int
+	averaged bool
 }
 
 func (e *evaluation) close() error {
@@ -34,14 +40,14 @@ func (e *evaluation) close() error {
 }
 
 // Evaluate implements device.Session.
-func (s *session) Evaluate(set *dataset.Set, first, count int, logits []float32) (loss float64,
-	correct int, err error) {
+func (s *session) Evaluate(set *dataset.Set, first, count int, averaged bool, logits []float32) (
+	loss float64, correct int, err error) {
 	if first < 0 || count < 1 || first+count > set.Len() {
 		return 0, 0, fmt.Errorf("images %d to %d of %s, which has %d", first, first+count, set.Name,
 			set.Len())
 	}
 	err = s.gpu.thread.do(func() error {
-		p, err := s.evaluationProgram(set, set.Combinations, count)
+		p, err := s.evaluationProgram(set, set.Combinations, evaluated{count, averaged})
 		if err != nil {
 			return err
 		}
@@ -61,32 +67,50 @@ func (p *program) answers(logits []float32) (loss float64, correct int, err erro
 		return 0, 0, err
 	}
 	right, value := make([]uint64, 1), make([]float32, 1)
-	if err := download(p.gpu, right, p.machine.correct); err != nil {
+	if err := download(p.gpu, right, p.pass.machine.correct); err != nil {
 		return 0, 0, err
 	}
-	if err := download(p.gpu, value, p.loss); err != nil {
+	if err := download(p.gpu, value, p.pass.loss); err != nil {
 		return 0, 0, err
 	}
-	return float64(value[0]), int(right[0]), download(p.gpu, logits, p.logits)
+	return float64(value[0]), int(right[0]), download(p.gpu, logits, p.pass.logits)
 }
 
 // evaluationProgram returns the program of a batch of the set, or of one that is fed if that is nil,
 // making it once.
 func (s *session) evaluationProgram(set *dataset.Set, combinations dataset.Combinations,
-	batch int) (*program, error) {
+	of evaluated) (*program, error) {
+	if of.averaged && !s.job.Averages {
+		return nil, errors.New("an evaluation by averaged weights, and none are averaged")
+	}
 	e, err := s.evaluationOf(set, combinations)
 	if err != nil {
 		return nil, err
 	}
-	if p, ok := e.programs[batch]; ok {
+	if p, ok := e.programs[of]; ok {
 		return p, nil
 	}
-	p, err := s.newProgram(batch, e)
-	if err != nil {
-		return nil, fmt.Errorf("compile an evaluation of %d images: %w", batch, err)
+	p := &program{gpu: s.gpu, memory: pool{gpu: s.gpu}, capture: s.graphs}
+	if err := s.compileEvaluation(p, e, of); err != nil {
+		return nil, errors.Join(fmt.Errorf("compile an evaluation of %d images: %w", of.batch, err),
+			p.close())
 	}
-	e.programs[batch] = p
+	e.programs[of] = p
 	return p, nil
+}
+
+func (s *session) compileEvaluation(p *program, e *evaluation, of evaluated) (err error) {
+	if p.pass, err = s.newPass(of.batch, e, of.averaged); err != nil {
+		return err
+	}
+	p.fed = p.pass.block
+	var order *buffer
+	if e.images != nil {
+		order = e.order
+	}
+	begin, err := s.beginBatch(p.pass, e.images, order, s.evaluationLedger, span{0, of.batch})
+	p.launches = append([]launch{begin}, p.pass.machine.launches...)
+	return err
 }
 
 // evaluationOf returns the evaluation of a set, or of batches that are fed if that is nil. It brings
@@ -106,7 +130,7 @@ func (s *session) evaluationOf(set *dataset.Set, combinations dataset.Combinatio
 			return nil, err
 		}
 	}
-	e := &evaluation{combinations: combinations, programs: make(map[int]*program)}
+	e := &evaluation{combinations: combinations, programs: make(map[evaluated]*program)}
 	if set != nil {
 		var err error
 		if e.images, err = s.bring(set, true); err != nil {

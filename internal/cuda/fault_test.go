@@ -130,7 +130,7 @@ func TestFaultsWhileOpening(t *testing.T) {
 		{"cuCtxSetCurrent", "", "cuCtxSetCurrent: CUDA_ERROR_NO_DEVICE (100)"},
 		{"cuStreamCreate", "", "cuStreamCreate"},
 		{"cuModuleLoadData", PieceKernels, "cuModuleLoadData"},
-		{"cuModuleGetFunction", PieceKernels, "cuModuleGetFunction activation_forward"},
+		{"cuModuleGetFunction", PieceKernels, "cuModuleGetFunction accumulate"},
 		{"cudnnCreate", "", "cudnnCreate"},
 		{"cudnnSetStream", "", "cudnnSetStream"},
 		{"cublasCreate_v2", "", "cublasCreate: a cuBLAS status that the simulator has no name for (15); cuBLAS needs a driver"},
@@ -280,18 +280,18 @@ func TestSessionRejects(t *testing.T) {
 	set := datasettest.Bars(t, 5)
 	logits := make([]float32, 15)
 	for name, call := range map[string]func() error{
-		"an order with a place outside": func() error { return s.BeginEpoch(order, 0) },
-		"a short order":                 func() error { return s.BeginEpoch(order[:5], 0) },
-		"a first image outside":         func() error { return s.BeginEpoch(order[:59], 60) },
+		"an order with a place outside": func() error { return s.BeginEpoch(order, 0, nil) },
+		"a short order":                 func() error { return s.BeginEpoch(order[:5], 0, nil) },
+		"a first image outside":         func() error { return s.BeginEpoch(order[:59], 60, nil) },
 		"weights of none":               func() error { return s.Load(device.State{}) },
-		"images that the set lacks":     func() error { _, _, err := s.Evaluate(set, 3, 3, logits); return err },
-		"no images":                     func() error { _, _, err := s.Evaluate(set, 0, 0, nil); return err },
+		"images that the set lacks":     func() error { _, _, err := s.Evaluate(set, 3, 3, false, logits); return err },
+		"no images":                     func() error { _, _, err := s.Evaluate(set, 0, 0, false, nil); return err },
 	} {
 		if err := call(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	loss, _, err := s.Evaluate(set, 0, 5, logits)
+	loss, _, err := s.Evaluate(set, 0, 5, false, logits)
 	if err != nil || math.IsNaN(loss) {
 		t.Errorf("after all that: loss %v, %v", loss, err)
 	}

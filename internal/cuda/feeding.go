@@ -187,16 +187,19 @@ func (s *session) StepFed() error {
 		if err != nil {
 			return err
 		}
+		if err := s.takePace(); err != nil {
+			return err
+		}
 		return p.run()
 	})
 }
 
 // EvaluateFed implements device.Session.
-func (s *session) EvaluateFed(combinations dataset.Combinations, logits []float32) (loss float64,
-	correct int, err error) {
+func (s *session) EvaluateFed(combinations dataset.Combinations, averaged bool,
+	logits []float32) (loss float64, correct int, err error) {
 	err = s.gpu.thread.do(func() error {
 		p, err := s.fed(func(batch int) (*program, error) {
-			return s.evaluationProgram(nil, combinations, batch)
+			return s.evaluationProgram(nil, combinations, evaluated{batch, averaged})
 		})
 		if err != nil {
 			return err
@@ -217,4 +220,46 @@ func (s *session) fed(programOf func(batch int) (*program, error)) (*program, er
 		return nil, err
 	}
 	return p, s.feeding.send(p.fed)
+}
+
+// feedStep gives a step's program the block that its images are fed to: that of its batch, or one of
+// its own where it has several.
+func (s *session) feedStep(p *program, images int, batches []span) (err error) {
+	switch {
+	case s.job.Set != nil:
+		return nil
+	case len(batches) > 1:
+		total := newFedLayout(images, s.feeding.size).total
+		p.fed, err = p.memory.allocateFloats("a step's batches that are fed", total)
+		return err
+	}
+	of, err := s.trainingPass(images)
+	if err != nil {
+		return err
+	}
+	p.fed = of.block
+	return nil
+}
+
+// feedBatch returns what brings a batch of a step from the step's block to the pass's own, nothing
+// where these are one.
+func (s *session) feedBatch(p *program, of *pass, images int, batch span) []launch {
+	if p.fed == nil || p.fed == of.block {
+		return nil
+	}
+	size := s.feeding.size
+	step := newFedLayout(images, size)
+	var all []launch
+	for _, part := range []struct {
+		to        *buffer
+		at, every int
+	}{{of.pixels, 0, size}, {of.labels, step.labels, 1}, {of.others, step.others, 1},
+		{of.shares, step.shares, 1}} {
+		values := 4 * int64(batch.length*part.every)
+		from := p.fed.part(4*int64(part.at+batch.offset*part.every), values)
+		all = append(all, launch{name: "cuMemcpyDtoDAsync", run: func() error {
+			return copyAsync(part.to.address, from.address, values, s.gpu.stream)
+		}})
+	}
+	return all
 }

@@ -169,7 +169,7 @@ func TestFedSessionRejects(t *testing.T) {
 	trainer := fit(t, config)
 	defer trainer.Close()
 	evaluate := func() error {
-		_, _, err := s.EvaluateFed(nil, make([]float32, 24))
+		_, _, err := s.EvaluateFed(nil, false, make([]float32, 24))
 		return err
 	}
 	rejects(map[string]func() error{
@@ -177,8 +177,8 @@ func TestFedSessionRejects(t *testing.T) {
 		"no batch was made to be evaluated": evaluate,
 		"a batch of no image":               func() error { _, err := s.Batch(0); return err },
 		"a step of a set":                   func() error { return s.Step(8) },
-		"an order of images":                func() error { return s.BeginEpoch(make([]int, 60), 0) },
-		"a first image outside":             func() error { return s.BeginEpoch(nil, 60) },
+		"an order of images":                func() error { return s.BeginEpoch(make([]int, 60), 0, nil) },
+		"a first image outside":             func() error { return s.BeginEpoch(nil, 60, nil) },
 	})
 	batch, err := s.Batch(8)
 	if err != nil {

@@ -50,6 +50,11 @@ func fedRuns(t *testing.T) map[string]fedRun {
 		"mixed, focal": {func(c *train.Config) {
 			c.Mix, c.Loss = train.Mix{CutMix: 1}, train.Loss{Name: train.LossFocal, ClassWeights: weights}
 		}, bars, false, true},
+		"whatever the optimizer does": {func(c *train.Config) {
+			c.Mix, c.Augmentation = both, shifted
+			c.Schedule, c.Accumulate = train.Schedule{Name: train.ScheduleCosine}, 2
+			c.EMA, c.ClipNorm = train.EMA{Decay: 0.9}, 1
+		}, bars, true, true},
 		"binary": {func(c *train.Config) { c.Loss = train.Loss{Name: train.LossBinary} }, bars, false,
 			false},
 		"binary, mixed": {func(c *train.Config) {

@@ -21,7 +21,7 @@ func kernelNames() []string {
 	return []string{
 		"begin_step", "softmax_loss", "binary_loss", "penalty", "penalise", "activation_penalty_gradient", "add", "dropout",
 		"bias_relu", "relu_gradient", "narrow_gradient",
-		"adam", "sgd", "rmsprop",
+		"adam", "sgd", "rmsprop", "lion", "accumulate", "gradient_norm", "average_weights",
 		"moment_sums", "product_sums", "finish_sums", "set_means", "spread", "batch_norm_forward", "batch_norm_gradient",
 		"set_norm_forward", "set_norm_gradient", "activation_forward", "activation_gradient", "scale",
 		"prelu", "drop_sets", "copy_rows", "pad_forward", "pad_gradient", "window_max_forward", "window_max_gradient",

@@ -48,8 +48,8 @@ func launchesOf(t testing.TB, g *gpu, name string, batch int) (*session, []launc
 }
 
 // repeated returns a function that launches a graph of a launch so many times, and waits for it. It
-// begins with the ledger of an epoch's start, by which an optimizer computes all it does and moves
-// no weight.
+// begins with the ledger of an epoch's start and with rates of 0, by which an optimizer computes all
+// it does and moves no weight.
 func repeated(t testing.TB, s *session, l launch, times int) func() {
 	t.Helper()
 	order := make([]int, s.job.Set.Len())
@@ -63,7 +63,13 @@ func repeated(t testing.TB, s *session, l launch, times int) func() {
 		}
 		p.launches = nil // which have descriptors that finalizers free
 	})
-	if err := s.BeginEpoch(order, 0); err != nil {
+	if err := s.BeginEpoch(order, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.gpu.thread.do(func() error {
+		keep := []float32{2: 1, ratesBytes/4 - 1: 0} // the kernels' Rates: weights shrink to all of them
+		return upload(s.gpu, s.groups.rates, keep)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return func() {

@@ -92,7 +92,7 @@ func tracedStep(t *testing.T, name string, batch int) trace.Step {
 	for i := range order {
 		order[i] = i
 	}
-	if err := opened.BeginEpoch(order, 0); err != nil {
+	if err := opened.BeginEpoch(order, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	step := trace.Step{Network: name, Batch: batch}

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/builder"
+	"slipway/internal/device"
 )
 
 // span is where a tensor lies in a buffer of several, in values.
@@ -64,14 +65,47 @@ func (l layout) put(at map[*gorgonia.Node]*buffer, nodes gorgonia.Nodes, b *buff
 	}
 }
 
-// split divides a network's tensors by their role, each in order.
-func split(network *builder.Network) (learned, statistics []builder.TensorSpec) {
-	for _, spec := range network.Tensors() {
-		if spec.Role == builder.Learned {
-			learned = append(learned, spec)
-			continue
+// role is what a tensor of a network is to a session.
+type role int
+
+const (
+	trained role = iota // a parameter that the optimizer updates
+	frozen              // one that stays as it is
+	kept                // what a layer keeps beside its parameters
+	roles
+)
+
+// rolesOf returns the roles of the network's tensors, in order.
+func rolesOf(job device.Job) []role {
+	all := make([]role, 0, len(job.Network.Tensors()))
+	next := job.Trained
+	for i, spec := range job.Network.Tensors() {
+		switch {
+		case spec.Role != builder.Learned:
+			all = append(all, kept)
+		case len(next) > 0 && next[0].Tensor == i:
+			all, next = append(all, trained), next[1:]
+		default:
+			all = append(all, frozen)
 		}
-		statistics = append(statistics, spec)
 	}
-	return learned, statistics
+	return all
+}
+
+// byRole divides what belongs to the network's tensors, each part in order.
+func byRole[T any](of []role, all []T) (divided [roles][]T) {
+	for i, value := range all {
+		divided[of[i]] = append(divided[of[i]], value)
+	}
+	return divided
+}
+
+// inOrder undoes byRole.
+func inOrder[T any](of []role, divided [roles][]T) []T {
+	var all []T
+	for _, r := range of {
+		all = append(all, divided[r][0])
+		divided[r] = divided[r][1:]
+	}
+	return all
 }

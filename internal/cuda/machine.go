@@ -23,6 +23,9 @@ type machineOptions struct {
 	Resident map[*gorgonia.Node]*buffer
 	// Batch has memory of the caller's, float64, for what the batch says of a running statistic, by its node.
 	Batch map[*gorgonia.Node]*buffer
+	// Several says that the batch may be one of several of a step, whose masks begin where the
+	// ledger says.
+	Several bool
 	// Ledger holds the step whose dropout masks are drawn; the machine has one of
 	// its own if it is nil, and takes the masks' own step.
 	Ledger *buffer

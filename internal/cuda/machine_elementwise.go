@@ -45,7 +45,8 @@ func (m *Machine) addElementwise(o operation) error {
 	case ops.DropSetsForward, ops.DropSetsGradient:
 		threshold, keep := ops.Threshold(o.P)
 		m.masks = o.Masks
-		return m.launch("drop_sets", n, 1, o.inputs[0], o.output, m.ledger, o.Masks.Key(), threshold, keep, o.Each, n)
+		return m.launch("drop_sets", n, 1, o.inputs[0], o.output, m.ledger, o.Masks.Key(), threshold, keep, o.Each,
+			imageValues(o.node)/o.Each, n)
 	}
 	return fmt.Errorf("an operator of kind %d has no GPU form; train this network with -device cpu", o.Kind)
 }

@@ -171,8 +171,12 @@ func (m *Machine) addRectified(x *gorgonia.Node, output *buffer, d dropped) erro
 		s := channelsOf(x.Shape())
 		area, channels = s.area, s.count
 	}
-	return m.launch("bias_relu", (n+3)/4, 1, m.values[x], bias, output, area, channels,
-		d.ledger, d.key, d.threshold, d.keep, n)
+	quads := (n + 3) / 4
+	if d.ledger != nil {
+		quads = m.quads(n)
+	}
+	return m.launch("bias_relu", quads, 1, m.values[x], bias, output, area, channels,
+		d.ledger, d.key, d.threshold, d.keep, imageValues(x), n)
 }
 
 // addDropout appends dropout, with the rectifier before it, or dropout's gradient.
@@ -184,9 +188,21 @@ func (m *Machine) addDropout(o operation) error {
 		return m.addRectified(ops.Operands(relu)[0], o.output, d)
 	}
 	n := o.values()
-	return m.launch("dropout", (n+3)/4, 1, o.inputs[0], o.output, m.ledger, o.Masks.Key(),
-		threshold, keep, n)
+	return m.launch("dropout", m.quads(n), 1, o.inputs[0], o.output, m.ledger, o.Masks.Key(),
+		threshold, keep, imageValues(o.node), n)
 }
+
+// quads is how many threads draw the masks of n values, four of a quad each. A batch that is one
+// of several of a step may begin within a quad.
+func (m *Machine) quads(n int) int {
+	if m.options.Several {
+		return (n + 6) / 4
+	}
+	return (n + 3) / 4
+}
+
+// imageValues is how many values a node has of each image.
+func imageValues(node *gorgonia.Node) int { return node.Shape().TotalSize() / node.Shape()[0] }
 
 // addSum appends the sum of tensors, in their order, of which one may be a normalisation that is
 // still to be computed; with a rectifier, of two.

@@ -80,7 +80,7 @@ func TestImagesBehindTwoGiB(t *testing.T) {
 		images, order, at, values := buffers[0], buffers[1], buffers[2], buffers[3]
 		x, labels, label := buffers[4], buffers[5], buffers[6]
 		l, err := g.kernel("begin_step", size, 1, images, labels, order, at, values, x, label,
-			size, size, 1, 0.0, 0.0, 0.0)
+			size, size, 1, 0, (*buffer)(nil), (*buffer)(nil), word(0), (*buffer)(nil), 0.0, 0.0)
 		return errors.Join(err, upload(g, images.part(size*(count-1), size), last), upload(g, order, []int32{count - 1}),
 			upload(g, at, []ledger{{}}), upload(g, values, table), runAll(g, []launch{l}), waitFor(g.stream),
 			download(g, got, x), memory.free())

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"os"
 
-	"gorgonia.org/gorgonia"
-
-	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/device"
 )
@@ -25,18 +22,26 @@ type session struct {
 	memory pool
 	graphs bool
 
-	// weights, gradients and each slot of the optimizer hold all parameters.
+	roles []role // of the network's tensors
+	// weights, gradients and each slot of the optimizer hold the parameters that are trained.
 	layout
 	weights, gradients *buffer
 	slots              []*buffer
+	frozen             resting
 	statistics         statistics
+	groups             groups
+	paces              *buffer // of the steps of the epoch; nil where none differs
+	paced              int     // of them, those that are left; of no meaning without paces
+	sums               stepSums
+	average            average
 
 	table    *buffer // the float32 of each byte, of each channel
 	training *images // nil where batches are fed, as the order
 	order    *buffer
 	feeding  feeding
 	ledger   *buffer
-	programs map[int]*program // training, by batch
+	passes   map[int]*pass    // of training, by batch
+	programs map[int]*program // training, by the images of a step
 
 	evaluationLedger *buffer
 	evaluations      []*evaluation // the one that was used last is the last
@@ -53,8 +58,8 @@ type images struct {
 func newSession(g *gpu, job device.Job) (*session, error) {
 	s := &session{
 		gpu: g, job: job, memory: pool{gpu: g}, graphs: os.Getenv(GraphsVariable) != "0",
-		feeding:  feeding{gpu: g, size: job.Network.Input().Elements()},
-		programs: make(map[int]*program),
+		feeding: feeding{gpu: g, size: job.Network.Input().Elements()},
+		passes:  make(map[int]*pass), programs: make(map[int]*program),
 	}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -64,30 +69,11 @@ func newSession(g *gpu, job device.Job) (*session, error) {
 
 // prepare allocates what every program shares and uploads the training set, unless it is fed.
 func (s *session) prepare() (err error) {
-	learned, kept := split(s.job.Network)
-	s.layout = newLayout(learned)
-	if s.statistics, err = newStatistics(&s.memory, kept); err != nil {
+	if err := s.prepareTensors(); err != nil {
 		return err
 	}
-	zeroed := func(what string) (*buffer, error) {
-		b, err := s.memory.allocateFloats(what, s.total)
-		if err != nil {
-			return nil, err
-		}
-		return b, zeroAsync(b.address, b.bytes, s.gpu.stream)
-	}
-	if s.weights, err = zeroed("weights"); err != nil {
+	if err := s.prepareUpdates(); err != nil {
 		return err
-	}
-	if s.gradients, err = zeroed("gradients"); err != nil {
-		return err
-	}
-	for _, name := range s.job.Slots {
-		slot, err := zeroed("the optimizer's " + name)
-		if err != nil {
-			return err
-		}
-		s.slots = append(s.slots, slot)
 	}
 	var table []float32
 	for channel := range s.job.Info.Channels {
@@ -153,106 +139,6 @@ func (i *images) upload(g *gpu, inOrder bool) (err error) {
 	return upload(g, i.order, places)
 }
 
-// Load implements device.Session.
-func (s *session) Load(state device.State) error {
-	return s.gpu.thread.do(func() error {
-		learned, kept, err := s.divide(state.Weights)
-		if err != nil {
-			return fmt.Errorf("weights: %w", err)
-		}
-		if err := putTensors(s.gpu, s.layout, s.weights, learned); err != nil {
-			return fmt.Errorf("weights: %w", err)
-		}
-		if err := putTensors(s.gpu, s.statistics.layout, s.statistics.running, kept); err != nil {
-			return fmt.Errorf("statistics: %w", err)
-		}
-		for i, name := range s.job.Slots {
-			if err := putTensors(s.gpu, s.layout, s.slots[i], state.Optimizer[name]); err != nil {
-				return fmt.Errorf("optimizer's %s: %w", name, err)
-			}
-		}
-		return upload(s.gpu, s.ledger, []ledger{{Step: uint64(state.Steps)}})
-	})
-}
-
-// divide divides a network's tensors into those that it learns and those that its layers keep.
-func (s *session) divide(weights builder.Weights) (learned, kept builder.Weights, err error) {
-	specs := s.job.Network.Tensors()
-	if len(weights) != len(specs) {
-		return nil, nil, fmt.Errorf("%d tensors, the network has %d", len(weights), len(specs))
-	}
-	for i, spec := range specs {
-		if spec.Role == builder.Learned {
-			learned = append(learned, weights[i])
-			continue
-		}
-		kept = append(kept, weights[i])
-	}
-	return learned, kept, nil
-}
-
-// putTensors brings tensors to a buffer.
-func putTensors(g *gpu, l layout, to *buffer, weights builder.Weights) error {
-	all, err := l.pack(weights)
-	if err != nil {
-		return err
-	}
-	return upload(g, to, all)
-}
-
-// State implements device.Session.
-func (s *session) State() (device.State, error) {
-	state := device.State{Optimizer: make(map[string]builder.Weights)}
-	err := s.gpu.thread.do(func() error {
-		var err error
-		if state.Weights, err = s.tensors(); err != nil {
-			return err
-		}
-		for i, name := range s.job.Slots {
-			if state.Optimizer[name], err = s.getWeights(s.slots[i]); err != nil {
-				return err
-			}
-		}
-		l, err := s.readLedger()
-		state.Steps = int(l.Step)
-		return err
-	})
-	return state, err
-}
-
-// tensors returns all of the network's, in its order.
-func (s *session) tensors() (builder.Weights, error) {
-	learned, err := s.getWeights(s.weights)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]float32, s.statistics.total)
-	if s.statistics.total > 0 {
-		if err := download(s.gpu, all, s.statistics.running); err != nil {
-			return nil, err
-		}
-	}
-	kept := s.statistics.unpack(all)
-	var weights builder.Weights
-	for _, spec := range s.job.Network.Tensors() {
-		from := &learned
-		if spec.Role != builder.Learned {
-			from = &kept
-		}
-		weights, *from = append(weights, (*from)[0]), (*from)[1:]
-	}
-	return weights, nil
-}
-
-// getWeights returns the tensors of a buffer of all parameters.
-func (s *session) getWeights(from *buffer) (builder.Weights, error) {
-	all := make([]float32, s.total)
-	if err := download(s.gpu, all, from); err != nil {
-		return nil, err
-	}
-	return s.unpack(all), nil
-}
-
 func (s *session) readLedger() (ledger, error) {
 	var l [1]ledger
 	err := download(s.gpu, l[:], s.ledger)
@@ -260,10 +146,13 @@ func (s *session) readLedger() (ledger, error) {
 }
 
 // BeginEpoch implements device.Session.
-func (s *session) BeginEpoch(order []int, first int) error {
+func (s *session) BeginEpoch(order []int, first int, paces []device.Pace) error {
 	places, err := s.places(order, first)
 	if err != nil {
 		return err
+	}
+	if len(paces) > s.job.Paced || len(paces) == 0 && s.job.Paced > 0 {
+		return fmt.Errorf("an epoch of %d steps that differ, of at most %d", len(paces), s.job.Paced)
 	}
 	return s.gpu.thread.do(func() error {
 		l, err := s.readLedger()
@@ -272,6 +161,11 @@ func (s *session) BeginEpoch(order []int, first int) error {
 		}
 		if err := upload(s.gpu, s.order, places); err != nil {
 			return err
+		}
+		if s.paced = len(paces); s.paced > 0 {
+			if err := upload(s.gpu, s.paces, paces); err != nil {
+				return err
+			}
 		}
 		return upload(s.gpu, s.ledger, []ledger{{Step: l.Step, Position: uint64(first)}})
 	})
@@ -295,11 +189,26 @@ func (s *session) places(order []int, first int) ([]int32, error) {
 	return places, nil
 }
 
+// takePace reports a step for which there is no pace.
+func (s *session) takePace() error {
+	if s.paces == nil {
+		return nil
+	}
+	if s.paced == 0 {
+		return errors.New("a step behind the last of the epoch")
+	}
+	s.paced--
+	return nil
+}
+
 // Step implements device.Session.
 func (s *session) Step(batch int) error {
 	return s.gpu.thread.do(func() error {
 		if s.job.Set == nil {
 			return errors.New("a step takes images of a set, and batches are fed here")
+		}
+		if err := s.takePace(); err != nil {
+			return err
 		}
 		p, err := s.trainingProgram(batch)
 		if err != nil {
@@ -318,7 +227,8 @@ func (s *session) Account() (device.Account, error) {
 	})
 	return device.Account{
 		Steps: int(l.Steps), Images: int(l.Images), LossSum: l.LossSum, CrossEntropy: l.DataSum, Correct: int(l.Correct),
-		LastLoss: float64(l.LastLoss), Diverged: l.Diverged != 0, DivergedLoss: l.DivergedLoss,
+		LastLoss: float64(l.LastLoss), GradientNorm: l.LargestNorm, Diverged: l.Diverged != 0,
+		DivergedGradients: l.Diverged == divergedGradients, DivergedLoss: l.DivergedLoss,
 	}, err
 }
 
@@ -332,6 +242,10 @@ func (s *session) close() error {
 		all = append(all, p.close())
 		delete(s.programs, batch)
 	}
+	for batch, p := range s.passes {
+		all = append(all, p.close())
+		delete(s.passes, batch)
+	}
 	for _, e := range s.evaluations {
 		all = append(all, e.close())
 	}
@@ -340,13 +254,4 @@ func (s *session) close() error {
 	}
 	s.training, s.evaluations = nil, nil
 	return errors.Join(append(all, s.feeding.close(), s.memory.free())...)
-}
-
-// resident says where the graph's parameters, gradients and statistics are.
-func (s *session) resident(graph *device.Graph) map[*gorgonia.Node]*buffer {
-	at := make(map[*gorgonia.Node]*buffer)
-	s.put(at, graph.Parameters, s.weights, 4)
-	s.put(at, graph.Gradients, s.gradients, 4)
-	s.statistics.put(at, graph.Statistics, s.statistics.running, 4)
-	return at
 }

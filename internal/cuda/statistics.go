@@ -10,6 +10,24 @@ import (
 	"slipway/builder"
 )
 
+// resting are tensors that no step changes, such as frozen parameters.
+type resting struct {
+	layout
+	values *buffer
+}
+
+func newResting(memory *pool, specs []builder.TensorSpec) (resting, error) {
+	r := resting{layout: newLayout(specs)}
+	if r.total == 0 {
+		return r, nil
+	}
+	var err error
+	if r.values, err = memory.allocateFloats("frozen weights", r.total); err != nil {
+		return r, err
+	}
+	return r, zeroAsync(r.values.address, r.values.bytes, memory.gpu.stream)
+}
+
 // statistics are what a network's layers keep beside its weights, such as running means, on the
 // device.
 type statistics struct {
@@ -64,12 +82,13 @@ func (s statistics) momenta(nodes gorgonia.Nodes, learned []learnedStatistic) []
 
 // learned returns how many statistics the last launch of a step brings up to date, and their
 // momenta on the device; none if no layer learns any.
-func (s statistics) learned(p *program, nodes gorgonia.Nodes) (n int, momenta *buffer, err error) {
+func (s statistics) learned(p *pass) (n int, momenta *buffer, err error) {
 	if len(p.machine.learned) == 0 {
 		return 0, nil, nil
 	}
 	if momenta, err = p.memory.allocate("momenta", 8*int64(s.total)); err != nil {
 		return 0, nil, err
 	}
-	return s.total, momenta, upload(p.gpu, momenta, s.momenta(nodes, p.machine.learned))
+	return s.total, momenta, upload(p.memory.gpu, momenta,
+		s.momenta(p.graph.Statistics, p.machine.learned))
 }

@@ -98,7 +98,7 @@ func stepper(t testing.TB, session device.Session, images, batch int) func() dev
 	next := 0
 	return func() device.Session {
 		if next%(images/batch) == 0 {
-			if err := session.BeginEpoch(order, 0); err != nil {
+			if err := session.BeginEpoch(order, 0, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -116,7 +116,7 @@ func fedStepper(t testing.TB, session device.Session, images, batch int) func() 
 	var made device.Batch
 	return func() device.Session {
 		if next%(images/batch) == 0 {
-			if err := session.BeginEpoch(nil, 0); err != nil {
+			if err := session.BeginEpoch(nil, 0, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

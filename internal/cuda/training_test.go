@@ -424,10 +424,10 @@ func TestASpanIsEvaluated(t *testing.T) {
 	const classes, first, count = 3, 20, 10
 	set := datasettest.Bars(t, 60)
 	all, some := make([]float32, set.Len()*classes), make([]float32, count*classes)
-	if _, _, err := s.Evaluate(set, 0, set.Len(), all); err != nil {
+	if _, _, err := s.Evaluate(set, 0, set.Len(), false, all); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.Evaluate(set, first, count, some); err != nil {
+	if _, _, err := s.Evaluate(set, first, count, false, some); err != nil {
 		t.Fatal(err)
 	}
 	if e := relativeError(some, all[first*classes:(first+count)*classes]); e > 1e-5 {

@@ -32,9 +32,22 @@ type Job struct {
 	// Pixels is how the bytes of a set are fed.
 	Pixels dataset.Pixels
 	// Optimizer has its defaults filled in, and Slots names the tensors of state that it keeps for
-	// each parameter.
+	// each parameter of Trained.
 	Optimizer Optimizer
 	Slots     []string
+	// Trained are the parameters that the optimizer updates, in the network's order. The others
+	// stay as they are, and have neither a gradient nor state.
+	Trained []Trained
+	// Paced is the most steps that an epoch has, whose Pace BeginEpoch is told; 0 where every step
+	// has the optimizer's learning rate and nothing is averaged.
+	Paced int
+	// ClipNorm limits the norm of all gradients together; 0 does not.
+	ClipNorm float64
+	// Averages says that an average of the weights is kept beside them (State.Average).
+	Averages bool
+	// Batch is how many images go forward and back together in a step that has several batches,
+	// whose gradients are averaged by image; 0 where a step is a batch.
+	Batch int
 	// TF32 has training steps round what they multiply in convolutions and dense layers to
 	// TF32, whose mantissa has 10 bits. Evaluations stay in float32.
 	TF32 bool
@@ -56,6 +69,24 @@ type Optimizer struct {
 	WeightDecay  float64
 }
 
+// Trained is a parameter that the optimizer updates.
+type Trained struct {
+	// Tensor is its place among the network's tensors.
+	Tensor int
+	// LearningRate and WeightDecay are its own, which take the place of the Optimizer's.
+	LearningRate, WeightDecay float64
+	// Since is the number of steps that were done before it was trained: its first is the next.
+	Since int
+}
+
+// Pace is what one step goes by and another does not.
+type Pace struct {
+	// Factor is what all learning rates are multiplied by.
+	Factor float64
+	// Average is what of the way to the weights their average goes after the step.
+	Average float64
+}
+
 // Graph is a network's graph for one batch size, with its loss, and with the gradients if it
 // trains.
 type Graph struct {
@@ -75,8 +106,10 @@ type Graph struct {
 type State struct {
 	Weights builder.Weights
 	// Optimizer holds the tensors of each of the optimizer's slots, in the order
-	// of Network.Parameters.
+	// of Job.Trained.
 	Optimizer map[string]builder.Weights
+	// Average holds the averaged weights, nil unless Job.Averages.
+	Average builder.Weights
 	// Steps is the number of steps done in all.
 	Steps int
 }
@@ -89,10 +122,14 @@ type Account struct {
 	Correct               int
 	// LastLoss is that of the last step, penalties included.
 	LastLoss float64
+	// GradientNorm is the largest norm of a step's gradients before they were clipped, 0 without
+	// Job.ClipNorm.
+	GradientNorm float64
 	// Diverged says that the loss of the step after these was DivergedLoss, which
-	// is not finite. Neither that step nor a later one has changed anything.
-	Diverged     bool
-	DivergedLoss float64
+	// is not finite, or with DivergedGradients the norm of its gradients. Neither that step nor a
+	// later one has changed anything.
+	Diverged, DivergedGradients bool
+	DivergedLoss                float64
 }
 
 // Batch is memory of the host from which a device copies a batch that is fed.
@@ -114,13 +151,14 @@ type Session interface {
 	State() (State, error)
 	// BeginEpoch sets the order in which steps take the images of the set, from
 	// order[first] on, and begins a new Account. An order may name an image several
-	// times; it is nil where batches are fed.
-	BeginEpoch(order []int, first int) error
+	// times; it is nil where batches are fed. paces are those of the steps to come, none unless
+	// Job.Paced.
+	BeginEpoch(order []int, first int, paces []Pace) error
 	// Step trains on the next images of the order. It may return before it is
 	// done; a later call returns the error then.
 	Step(images int) error
-	// Batch returns the memory of the next batch to be fed, of so many images, all of which is to
-	// be written. It waits until the device has copied the batch that was there before, which is
+	// Batch returns the memory of the next batch to be fed, or of all those of a step, of so many
+	// images, all of which is to be written. It waits until the device has copied the batch that was there before, which is
 	// the last but one: one batch can be made while the device computes another.
 	Batch(images int) (*Batch, error)
 	// StepFed is Step on the batch that Batch has returned last. That is the device's from then on.
@@ -129,13 +167,13 @@ type Session interface {
 	Account() (Account, error)
 	// Evaluate writes the logits of images first…first+images−1 of the set,
 	// images×classes, and returns their mean cross-entropy and how many are
-	// classified right.
-	Evaluate(set *dataset.Set, first, images int, logits []float32) (loss float64, correct int,
-		err error)
+	// classified right, by the averaged weights where it is told to.
+	Evaluate(set *dataset.Set, first, images int, averaged bool, logits []float32) (loss float64,
+		correct int, err error)
 	// EvaluateFed is Evaluate of the batch that Batch has returned last, of images with these
 	// combinations of labels, nil where they have one label each.
-	EvaluateFed(combinations dataset.Combinations, logits []float32) (loss float64, correct int,
-		err error)
+	EvaluateFed(combinations dataset.Combinations, averaged bool, logits []float32) (loss float64,
+		correct int, err error)
 	// Close frees what the session holds on the device.
 	Close() error
 }

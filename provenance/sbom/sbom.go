@@ -224,6 +224,9 @@ func (b *bill) properties() []cyclonedx.Property {
 			property("seed", strconv.FormatUint(b.record.Seed, 10)),
 			property("training_loss", number(b.record.TrainingLoss)))
 	}
+	if b.record.TrainingPrecision != "" {
+		all = append(all, property("training_precision", b.record.TrainingPrecision))
+	}
 	if b.record.TestSHA256 != "" {
 		all = append(all, property("test_sha256", b.record.TestSHA256))
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -120,7 +121,13 @@ func TestRecords(t *testing.T) {
 	digest := strings.Repeat("ab", 32)
 	own := billOf(t, write(&onnx.TrainingRecord{DataSet: "birds", DataSHA256: digest,
 		Licence: "CC BY 4.0", Attribution: "Birds, by a watcher", TestSet: "more birds", TestImages: 8,
-		TestAccuracy: 0.5, ClassLabels: []string{"robin", "wren"}, Sizing: "resize 28×28 crop bilinear"}))
+		TestAccuracy: 0.5, ClassLabels: []string{"robin", "wren"}, Sizing: "resize 28×28 crop bilinear",
+		TrainingPrecision: "tf32"}))
+	if !slices.ContainsFunc(*own.Metadata.Component.Properties, func(p cyclonedx.Property) bool {
+		return p.Name == "slipway:training_precision" && p.Value == "tf32"
+	}) {
+		t.Errorf("%+v", *own.Metadata.Component.Properties)
+	}
 	data := (*own.Components)[0]
 	if data.Description != "Birds, by a watcher" || (*data.Licenses)[0].License.Name != "CC BY 4.0" ||
 		(*data.Properties)[0].Value != digest || own.Metadata.Component.Licenses != nil {

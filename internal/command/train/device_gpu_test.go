@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,9 +99,6 @@ func TestResumeWhatCUDADoesNotDo(t *testing.T) {
 		settings        []string
 		line, complaint string
 	}{
-		{"schedule", []string{"-schedule", "linear", "-schedule-epochs", "2"},
-			"device cpu (a learning-rate schedule is computed on the CPU alone)",
-			"a learning-rate schedule is computed on the CPU alone"},
 		{"optimizer", []string{"-optimizer", "muon"},
 			"device cpu (optimizer muon is computed on the CPU alone)",
 			"optimizer muon is computed on the CPU alone"},
@@ -152,6 +150,27 @@ func TestBatchesAreFedOnCUDA(t *testing.T) {
 	}
 }
 
+// A run with all that its optimizer may do goes on on a GPU, whichever it began on.
+func TestCUDAWithARecipe(t *testing.T) {
+	execute := simulated(t)
+	recipe := []string{"-schedule", "cosine", "-schedule-epochs", "2", "-freeze", "trunk",
+		"-freeze-until", "2", "-lr", "head=0.01,*=0.001", "-clip-norm", "1", "-ema", "0.9",
+		"-accumulate", "2", "-optimizer", "adamw", "-weight-decay", "0.1", "-decay", "weights"}
+	for _, began := range []string{"cuda", "cpu"} {
+		dir := fixture(t)
+		if code, output := execute(arguments(dir, append(recipe, "-epochs", "1", "-device",
+			began)...)...); code != cli.ExitOK || strings.Contains(output, "engine cuda") != (began == "cuda") {
+			t.Fatalf("exit %d: %s", code, output)
+		}
+		resume := []string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-test",
+			"none", "-device", "cuda"}
+		if code, output := execute(resume...); code != cli.ExitOK ||
+			!strings.Contains(output, "engine cuda") || !strings.Contains(output, "Epoch [2/2]") {
+			t.Errorf("exit %d: %s", code, output)
+		}
+	}
+}
+
 // Pixels that are measured on the training set are fed on a GPU, too.
 func TestCUDAWithMeasuredPixels(t *testing.T) {
 	execute := simulated(t)
@@ -196,6 +215,11 @@ func TestTrainInTF32OnCUDA(t *testing.T) {
 	if code, output := execute(append(resume, "-device", "cpu")...); code != cli.ExitFailure ||
 		!strings.Contains(output, "-precision tf32 is for a GPU, and this run would be on the CPU;") {
 		t.Errorf("on the CPU exit %d: %s", code, output)
+	}
+	finished := slices.Concat(resume, []string{"-epochs", "2", "-device", "cpu"})
+	if code, output := execute(finished...); code != cli.ExitOK ||
+		!strings.Contains(output, "2 epochs are done") {
+		t.Errorf("a finished run on the CPU: exit %d: %s", code, output)
 	}
 	if code, output := execute(append(resume, "-precision", "float32")...); code != cli.ExitUsage ||
 		!strings.Contains(output, "-precision does not apply to -resume") {

@@ -21,12 +21,9 @@ func TestDevicesOfRunsThatNoGPUComputes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, config := range map[string]train.Config{
-		"a learning-rate schedule is": {Engine: builder.EngineNative,
-			Schedule: train.Schedule{Name: train.ScheduleLinear}},
+		"optimizer muon is": {Engine: builder.EngineNative,
+			Optimizer: train.OptimizerConfig{Name: "muon"}},
 		"a batch that is dealt to shards is": {Engine: builder.EngineNative, Shards: 2},
-		"a step of several batches is":       {Engine: builder.EngineNative, Accumulate: 2},
-		"clipping of gradients is":           {Engine: builder.EngineNative, ClipNorm: 1},
-		"an average of the weights (EMA) is": {Engine: builder.EngineNative, EMA: train.EMA{Decay: 0.9}},
 		"engine gorgonia":                    {Engine: builder.EngineGorgonia},
 	} {
 		flags := train.Config{Engine: builder.EngineNative}

@@ -276,6 +276,9 @@ func (o *options) check() error {
 	case o.device == deviceCUDA && o.config.Engine != builder.EngineNative:
 		return fmt.Errorf("-device cuda does not go with -engine %s, which runs on the CPU",
 			o.config.Engine)
+	case o.config.DeviceOnly() != "" && o.config.CPUOnly() != "":
+		return fmt.Errorf("-%s is for a GPU, and %s computed on the CPU alone; leave out one of them",
+			o.config.DeviceOnly(), o.config.CPUOnly())
 	case o.device == deviceCUDA && o.config.CPUOnly() != "":
 		return fmt.Errorf("-device cuda: %s computed on the CPU alone; train with -device cpu",
 			o.config.CPUOnly())

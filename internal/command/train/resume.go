@@ -19,7 +19,11 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 	}
 	config := o.resumedConfig(checkpoint)
 	// The run's own settings say what can compute it.
-	if s.device, err = o.chooseDevice(config, checkpoint.Network); err != nil {
+	choose := o.chooseDevice
+	if checkpoint.Ends(config) {
+		choose = o.openDevice // what is done can be evaluated anywhere
+	}
+	if s.device, err = choose(config, checkpoint.Network); err != nil {
 		return err
 	}
 	config.Device = s.device.device

@@ -74,12 +74,13 @@ extern "C" __global__ void prelu(const float *x, const float *dy, const float *s
     y[i] = x[i] > 0 ? value : slope[i / area % slopes] * value;
 }
 
-/* dropout of `each` neighbouring values together: number i / each of the masks' factors is theirs. The gradient is the same on dy. */
+/* dropout of `each` neighbouring values together: number i / each of the masks' factors is theirs, counted from the step's first image
+ * on, of which each has `factors`. The gradient is the same on dy. */
 extern "C" __global__ void drop_sets(const float *x, float *y, const Ledger *ledger, count key, count threshold, float keep, count each,
-                                     count n) {
+                                     count factors, count n) {
     count i = thread_index();
     if (i >= n) return;
-    count factor = i / each;
+    count factor = ledger->first * factors + i / each;
     word drawn[4];
     philox_quad(key, factor / 4, ledger->step, drawn);
     word own = factor % 4 == 0 ? drawn[0] : factor % 4 == 1 ? drawn[1] : factor % 4 == 2 ? drawn[2] : drawn[3];

@@ -38,16 +38,18 @@ static __device__ __forceinline__ void philox_quad(count key, count quad, count 
     philox((word)key, (word)(key >> 32), drawn);
 }
 
-/* y = x with values dropped as package ops draws them: value i takes word i mod 4 of Philox(key, {i / 4, step}). A thread
- * has four values. The gradient is the same kernel on dy. */
-extern "C" __global__ void dropout(const float *x, float *y, const Ledger *ledger, count key, count threshold, float keep, count n) {
-    count quad = thread_index();
-    if (quad * 4 >= n) return;
+/* y = x with values dropped as package ops draws them: value i takes word i mod 4 of Philox(key, {i / 4, step}), counted from the step's
+ * first image on, of which each has `size` values. A thread has the four values of a quad, fewer at the ends of a batch that begins
+ * within one. The gradient is the same kernel on dy. */
+extern "C" __global__ void dropout(const float *x, float *y, const Ledger *ledger, count key, count threshold, float keep, count size,
+                                   count n) {
+    count begin = ledger->first * size, quad = begin / 4 + thread_index();
+    if (quad * 4 >= begin + n) return;
     word drawn[4];
     philox_quad(key, quad, ledger->step, drawn);
     for (int j = 0; j < 4; j++) {
-        count i = quad * 4 + j;
-        if (i < n) y[i] = x[i] * ((count)drawn[j] < threshold ? 0.0f : keep);
+        count at = quad * 4 + j, i = at - begin;
+        if (at >= begin && i < n) y[i] = x[i] * ((count)drawn[j] < threshold ? 0.0f : keep);
     }
 }
 

@@ -8,15 +8,16 @@ extern "C" __global__ void add(const float *a, const float *b, float *sum, int r
 }
 
 /* y = max(x + bias, 0), where the bias is that of channel i / area % channels, or null; and with a ledger dropout of it. A thread has
- * the four values of a quad of dropout. x and y may be the same. */
+ * the values of a quad, as dropout has. x and y may be the same. */
 extern "C" __global__ void bias_relu(const float *x, const float *bias, float *y, count area, count channels, const Ledger *ledger,
-                                     count key, count threshold, float keep, count n) {
-    count quad = thread_index();
-    if (quad * 4 >= n) return;
+                                     count key, count threshold, float keep, count size, count n) {
+    count begin = ledger ? ledger->first * size : 0, quad = begin / 4 + thread_index();
+    if (quad * 4 >= begin + n) return;
     word drawn[4];
     if (ledger) philox_quad(key, quad, ledger->step, drawn);
     for (int j = 0; j < 4; j++) {
-        count i = quad * 4 + j;
+        count at = quad * 4 + j, i = at - begin;
+        if (at < begin) continue;
         if (i >= n) return;
         float v = rectified(bias ? x[i] + bias[i / area % channels] : x[i]);
         y[i] = !ledger ? v : v * ((count)drawn[j] < threshold ? 0.0f : keep);

@@ -32,6 +32,9 @@ static unsigned atomicAdd(unsigned *at, unsigned more) {
     *at += more;
     return before;
 }
+/* Products that no compiler fuses with a sum; this one fuses none. */
+static double __dmul_rn(double a, double b) { return a * b; }
+static float __fmul_rn(float a, float b) { return a * b; }
 using std::max;
 using std::min;
 #include "../../kernels/kernels.cu"
@@ -151,7 +154,7 @@ template <class... A> static Kernel make(const char *name, bool barriers, void (
 const Kernel *find_kernel(const std::string &name) {
     static const std::vector<Kernel> kernels = {
         KERNEL(begin_step), WITH_BARRIERS(softmax_loss), WITH_BARRIERS(binary_loss), WITH_BARRIERS(penalty), KERNEL(penalise), KERNEL(activation_penalty_gradient), KERNEL(add), KERNEL(dropout), KERNEL(bias_relu), WITH_BARRIERS(relu_gradient), WITH_BARRIERS(narrow_gradient),
-        KERNEL(adam), KERNEL(sgd), KERNEL(rmsprop),
+        KERNEL(adam), KERNEL(sgd), KERNEL(rmsprop), KERNEL(lion), KERNEL(accumulate), WITH_BARRIERS(gradient_norm), KERNEL(average_weights),
         WITH_BARRIERS(moment_sums), WITH_BARRIERS(product_sums), KERNEL(finish_sums), WITH_BARRIERS(set_means), KERNEL(spread),
         WITH_BARRIERS(batch_norm_forward), WITH_BARRIERS(batch_norm_gradient), WITH_BARRIERS(set_norm_forward),
         WITH_BARRIERS(set_norm_gradient), KERNEL(activation_forward), KERNEL(activation_gradient), KERNEL(scale), KERNEL(prelu),

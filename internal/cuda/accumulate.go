@@ -1,0 +1,59 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+// stepSums are what the batches of a step come to together, where it has several.
+type stepSums struct {
+	losses    *buffer // the kernels' Sums
+	gradients *buffer
+	learned   *buffer // the running statistics as the step has them up to here, float64
+	taken     *buffer // for each of them 1, with which the last launch takes it up
+}
+
+// Where the kernels' Sums has what a step is booked by.
+const sumsBytes, sumsCorrect, sumsTotal, sumsData = 32, 16, 24, 28
+
+// prepare allocates them.
+func (m *stepSums) prepare(s *session) (err error) {
+	if m.losses, err = s.memory.allocate("a step's losses", sumsBytes); err != nil {
+		return err
+	}
+	if err := zeroAsync(m.losses.address, m.losses.bytes, s.gpu.stream); err != nil {
+		return err
+	}
+	if m.gradients, err = s.zeroed("a step's gradients", s.total); err != nil {
+		return err
+	}
+	kept := s.statistics.total
+	if m.learned, err = s.zeroed("a step's statistics", 2*kept); err != nil || kept == 0 {
+		return err
+	}
+	if m.taken, err = s.memory.allocate("which statistics are taken up", 8*int64(kept)); err != nil {
+		return err
+	}
+	ones := make([]float64, kept)
+	for i := range ones {
+		ones[i] = 1
+	}
+	return upload(s.gpu, m.taken, ones)
+}
+
+// accumulate appends the launch that adds a batch, of a step of so many images, to those before it,
+// and returns what the step is booked by.
+func (s *session) accumulate(p *program, b booking, batch span) (booking, error) {
+	m := s.sums
+	share := float64(batch.length) / float64(b.images)
+	l, err := s.gpu.kernel("accumulate", s.total+b.statistics, 1, m.losses, b.total, b.data, b.correct,
+		share, flag(batch.offset == 0), b.gradients, m.gradients, s.statistics.running, m.learned,
+		b.learned, b.momenta, b.statistics, s.total)
+	p.launches = append(p.launches, l)
+	sum := booking{
+		total: m.losses.part(sumsTotal, 4), data: m.losses.part(sumsData, 4),
+		correct: m.losses.part(sumsCorrect, 8), images: b.images, learned: m.learned,
+		statistics: b.statistics, gradients: m.gradients,
+	}
+	if b.statistics > 0 {
+		sum.momenta = m.taken
+	}
+	return sum, err
+}

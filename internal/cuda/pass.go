@@ -1,0 +1,137 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+import (
+	"errors"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/device"
+)
+
+// pass takes a batch of images forward, and in training back.
+type pass struct {
+	memory  pool
+	batch   int
+	graph   *device.Graph
+	machine *Machine
+	// block has what is fed of a batch, as newFedLayout lays it out; nil where the images are on the
+	// device. others and shares are in it, and nil with it.
+	block          *buffer
+	pixels, labels *buffer
+	others, shares *buffer
+	// total is the mean loss with penalties, loss without, logits the network's answers.
+	total, loss, logits *buffer
+	// learned is how many statistics a step brings up to date, and momenta how much of the batch's
+	// goes into each.
+	learned int
+	momenta *buffer
+}
+
+func (p *pass) close() error {
+	var err error
+	if p.machine != nil {
+		err = p.machine.close()
+	}
+	return errors.Join(err, p.memory.free())
+}
+
+// trainingPass returns the pass of a batch that is trained on, making it once: steps share it.
+func (s *session) trainingPass(batch int) (*pass, error) {
+	if p, ok := s.passes[batch]; ok {
+		return p, nil
+	}
+	p, err := s.newPass(batch, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	s.passes[batch] = p
+	return p, nil
+}
+
+// newPass makes the pass of a batch of the set that is evaluated, by averaged weights or not, or of
+// one that is trained on if that is nil.
+func (s *session) newPass(batch int, of *evaluation, averaged bool) (*pass, error) {
+	graph, err := s.job.Lower(batch, of == nil)
+	if err != nil {
+		return nil, err
+	}
+	p := &pass{memory: pool{gpu: s.gpu}, batch: batch, graph: graph}
+	if err := s.compile(p, of, averaged); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+func (s *session) compile(p *pass, of *evaluation, averaged bool) (err error) {
+	graph := p.graph
+	resident := s.resident(graph, averaged)
+	fed, at, combinations := s.job.Set == nil, s.ledger, s.job.Info.Combinations
+	wanted := append(gorgonia.Nodes{graph.Total, graph.Data, graph.Logits}, graph.Gradients...)
+	products := float32s
+	if s.job.TF32 {
+		products = tf32
+	}
+	if of != nil {
+		products = float32s // what is judged is what the exported model answers
+		fed, at, combinations = of.images == nil, s.evaluationLedger, of.combinations
+		wanted = gorgonia.Nodes{graph.Data, graph.Logits}
+	}
+	if err := s.giveBatch(p, fed); err != nil {
+		return err
+	}
+	resident[graph.Input], resident[graph.Labels] = p.pixels, p.labels
+	if p.machine, err = newMachine(s.gpu, machineOptions{
+		Wanted: wanted, Resident: resident, Ledger: at, Batch: s.statistics.batchOf(graph.Statistics),
+		Products: products, Several: s.job.Batch > 0,
+		Others: p.others, Shares: p.shares, Combinations: combinations,
+	}); err != nil {
+		return err
+	}
+	p.total, p.loss, p.logits = p.machine.values[graph.Total], p.machine.values[graph.Data],
+		p.machine.values[graph.Logits]
+	if of == nil {
+		p.learned, p.momenta, err = s.statistics.learned(p)
+	}
+	return err
+}
+
+// giveBatch allocates the memory of a pass's batch: one block where it is fed.
+func (s *session) giveBatch(p *pass, fed bool) (err error) {
+	size := s.feeding.size
+	if !fed {
+		if p.pixels, err = p.memory.allocateFloats("a batch of images", p.batch*size); err != nil {
+			return err
+		}
+		p.labels, err = p.memory.allocateFloats("a batch of labels", p.batch)
+		return err
+	}
+	layout := newFedLayout(p.batch, size)
+	if p.block, err = p.memory.allocateFloats("a batch that is fed", layout.total); err != nil {
+		return err
+	}
+	part := func(place, values int) *buffer { return p.block.part(4*int64(place), 4*int64(values)) }
+	p.pixels, p.labels = part(0, p.batch*size), part(layout.labels, p.batch)
+	p.others, p.shares = part(layout.others, p.batch), part(layout.shares, p.batch)
+	return nil
+}
+
+// beginBatch is the first launch of a batch, which is at that place of its step: of a set, whose
+// images it fetches, or of one that is fed if that is nil.
+func (s *session) beginBatch(p *pass, set *images, order, at *buffer, batch span) (launch, error) {
+	size, o := s.feeding.size, s.job.Optimizer
+	var g groups // none of an evaluation
+	var paces, none *buffer
+	if at == s.ledger {
+		g, paces = s.groups, s.paces
+	}
+	if set == nil {
+		return s.gpu.kernel("begin_step", max(1, len(g.all)), 1, none, none, none, at, none, none, none,
+			size, size, batch.length, batch.offset, g.table, g.rates, word(len(g.all)), paces, o.Beta1,
+			o.Beta2)
+	}
+	return s.gpu.kernel("begin_step", max(batch.length*size, len(g.all)), 1, set.pixels, set.labels,
+		order, at, s.table, p.pixels, p.labels, size, size/set.set.Channels, batch.length, batch.offset,
+		g.table, g.rates, word(len(g.all)), paces, o.Beta1, o.Beta2)
+}

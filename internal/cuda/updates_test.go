@@ -1,0 +1,448 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"slipway/builder"
+	"slipway/dataset"
+	"slipway/internal/datasettest"
+	"slipway/internal/device"
+	"slipway/train"
+)
+
+// recipe is a run whose optimizer does more than take a step of one rate, and what its steps are.
+type recipe struct {
+	name    string
+	network func(testing.TB) *builder.Network
+	set     func(testing.TB) *dataset.Set
+	config  train.Config
+}
+
+// recipes are such runs, of an epoch whose last step is short.
+func recipes() []recipe {
+	bars := func(t testing.TB) *dataset.Set { return datasettest.Bars(t, 60) }
+	small := func(name string, change func(c *train.Config)) recipe {
+		r := recipe{name: name, network: smallNetwork, set: bars, config: smallConfig()}
+		change(&r.config)
+		return r
+	}
+	pictures := func(t testing.TB) *dataset.Set { return colours(t, 22) }
+	accumulated := normalisedConfig(nil)
+	accumulated.Accumulate, accumulated.BatchSize = 3, 3
+	accumulated.Optimizer.LearningRate = 0.003
+	adamw := train.OptimizerConfig{Name: "adamw", LearningRate: 0.01, WeightDecay: 0.1}
+	sgd := train.OptimizerConfig{Name: "sgd", LearningRate: 0.05, Momentum: 0.9, WeightDecay: 0.01}
+	averaged := accumulated
+	averaged.EMA = train.EMA{Decay: 0.99, Warmup: true}
+	patience := 0
+	return []recipe{
+		small("cosine", func(c *train.Config) {
+			c.Optimizer = adamw
+			c.Schedule = train.Schedule{Name: train.ScheduleCosine, WarmupEpochs: 0.5}
+		}),
+		small("one-cycle", func(c *train.Config) {
+			c.Optimizer, c.Schedule = sgd, train.Schedule{Name: train.ScheduleOneCycle}
+		}),
+		small("plateau", func(c *train.Config) {
+			c.ValidationFraction = 0.25
+			c.Schedule = train.Schedule{Name: train.SchedulePlateau, PlateauPatience: &patience,
+				PlateauThreshold: 0.5}
+		}),
+		small("frozen", func(c *train.Config) {
+			c.Freeze = []string{"conv1.*", "*.bias"}
+			c.ParameterPenalty = train.Penalty{L1: 0.001, L2: 0.001}
+		}),
+		small("phases", func(c *train.Config) {
+			c.Optimizer, c.Freeze = adamw, []string{train.TrunkWord}
+			c.FineTune = train.FineTune{FreezeUntil: 2}
+		}),
+		small("phases by momentum", func(c *train.Config) {
+			c.Optimizer, c.Freeze = sgd, []string{train.TrunkWord}
+			c.FineTune = train.FineTune{FreezeUntil: 3}
+		}),
+		small("rates", func(c *train.Config) {
+			c.FineTune.Rates = []train.Rate{{Pattern: train.HeadWord, LearningRate: 0.02},
+				{Pattern: "conv1.*", LearningRate: 0.002}}
+			c.Schedule.Name = train.ScheduleLinear
+		}),
+		small("decay of weights", func(c *train.Config) {
+			c.Optimizer, c.Decay = sgd, train.DecayWeights
+			c.ParameterPenalty = train.Penalty{L1: 0.001, L2: 0.001}
+		}),
+		small("clipped", func(c *train.Config) { c.Optimizer, c.ClipNorm = sgd, 0.3 }),
+		small("averaged", func(c *train.Config) {
+			c.EMA, c.ValidationFraction = train.EMA{Decay: 0.9}, 0.25
+		}),
+		{"accumulated", uneven, bars, train.Config{Data: "bars", BatchSize: 7, Accumulate: 3, Epochs: 3,
+			Seed: 7, Pixels: train.PixelsUnit, Optimizer: adamw,
+			ParameterPenalty:    train.Penalty{L1: 0.001, L2: 0.001},
+			ActivationPenalties: map[string]train.Penalty{"relu1": {L1: 0.01, L2: 0.01}}}},
+		small("lion", func(c *train.Config) {
+			c.Optimizer = train.OptimizerConfig{Name: "lion", LearningRate: 1e-4, WeightDecay: 5}
+		}),
+		{"normalised, accumulated and averaged", inverted, pictures, averaged},
+		{"accumulated, with paths that are dropped", func(t testing.TB) *builder.Network {
+			return families(t)["convnext"]
+		}, pictures, accumulated},
+		{"frozen statistics", func(t testing.TB) *builder.Network {
+			network, err := train.FreezeStatistics(inverted(t), []string{"bn1", "bn4"}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return network
+		}, pictures, accumulated},
+		small("all of it", func(c *train.Config) {
+			c.Optimizer, c.Freeze = adamw, []string{"conv1.*"}
+			c.FineTune = train.FineTune{FreezeUntil: 2,
+				Rates: []train.Rate{{Pattern: train.HeadWord, LearningRate: 0.02}}}
+			c.Decay, c.ClipNorm, c.EMA = train.DecayWeights, 0.3, train.EMA{Decay: 0.9, Warmup: true}
+			c.Schedule = train.Schedule{Name: train.ScheduleCosine, WarmupEpochs: 1}
+			c.Accumulate, c.BatchSize, c.ValidationFraction = 2, 4, 0.25
+		}),
+	}
+}
+
+// uneven is a network with dropout, in a launch of its own and behind a rectifier, of numbers of
+// values that quads do not divide: a batch of a step may begin within one.
+func uneven(t testing.TB) *builder.Network {
+	return mustNew(t, "uneven", builder.Shape{1, 6, 6}, builder.Flatten{}, builder.Dense{Units: 7},
+		builder.Tanh{}, builder.Dropout{P: 0.25}, builder.Dense{Units: 5}, builder.ReLU{},
+		builder.Dropout{P: 0.25}, builder.Dense{Units: 3})
+}
+
+// begin returns the recipe's trainer on a device, or on the CPU if that is nil.
+func (r recipe) begin(t *testing.T, at device.Device) *train.Trainer {
+	t.Helper()
+	config := r.config
+	config.Device = at
+	trainer, err := train.New(r.network(t), r.set(t), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(trainer.Close)
+	return trainer
+}
+
+// whole returns the checkpoint of the recipe's whole run.
+func (r recipe) whole(t *testing.T, at device.Device) *train.Checkpoint {
+	t.Helper()
+	trainer := r.begin(t, at)
+	if err := trainer.Fit(t.Context(), train.Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	return trainer.Checkpoint()
+}
+
+// resumed returns the checkpoint of the recipe's run that was begun on a device, interrupted in the
+// middle of the second epoch, and went on elsewhere.
+func (r recipe) resumed(t *testing.T, began, goesOn device.Device) *train.Checkpoint {
+	t.Helper()
+	first := r.begin(t, began)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stop, steps := first.StepsPerEpoch()+first.StepsPerEpoch()/2, 0
+	if err := first.Fit(ctx, train.Callbacks{Step: func(train.StepReport) error {
+		if steps++; steps == stop {
+			cancel()
+		}
+		return nil
+	}}); !errors.Is(err, train.ErrInterrupted) {
+		t.Fatalf("Fit returned %v, want ErrInterrupted", err)
+	}
+	config := first.Config()
+	config.Device = goesOn
+	second, err := train.Resume(first.Checkpoint(), r.set(t), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(second.Close)
+	if err := second.Fit(t.Context(), train.Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	return second.Checkpoint()
+}
+
+// sameBits holds all that a run came to on a device against another's.
+func sameBits(t *testing.T, what string, got, want *train.Checkpoint) {
+	t.Helper()
+	sameTensors(t, what, got.Weights, want.Weights)
+	sameTensors(t, what+", averaged", got.Average, want.Average)
+	for slot, tensors := range want.OptimizerState {
+		sameTensors(t, what+", "+slot, got.OptimizerState[slot], tensors)
+	}
+}
+
+// near holds all that a run came to on a device against the native engine's.
+func near(t *testing.T, what string, got, want *train.Checkpoint) {
+	t.Helper()
+	if len(got.Progress.History) != len(want.Progress.History) {
+		t.Fatalf("%s: %d epochs, want %d", what, len(got.Progress.History),
+			len(want.Progress.History))
+	}
+	for i, want := range want.Progress.History {
+		got := got.Progress.History[i]
+		if got.Steps != want.Steps || got.TrainAccuracy != want.TrainAccuracy {
+			t.Errorf("%s: epoch %d: %+v, the native engine has %+v", what, i+1, got, want)
+		}
+		pairs := map[string][2]*float64{
+			"mean loss": {&got.MeanLoss, &want.MeanLoss}, "last loss": {&got.LastLoss, &want.LastLoss},
+			"mean cross-entropy":  {&got.MeanCrossEntropy, &want.MeanCrossEntropy},
+			"gradient norm":       {got.GradientNorm, want.GradientNorm},
+			"validation loss":     {got.ValidationLoss, want.ValidationLoss},
+			"raw validation loss": {got.RawValidationLoss, want.RawValidationLoss},
+		}
+		for name, pair := range pairs {
+			if (pair[0] == nil) != (pair[1] == nil) {
+				t.Errorf("%s: epoch %d: the %s is there on one side alone", what, i+1, name)
+			} else if pair[0] != nil && !(math.Abs(*pair[0]-*pair[1]) <= 1e-4*math.Abs(*pair[1])) {
+				t.Errorf("%s: epoch %d: the %s is %v, the native engine has %v", what, i+1, name,
+					*pair[0], *pair[1])
+			}
+		}
+	}
+	all := map[string][2]builder.Weights{"weights": {got.Weights, want.Weights},
+		"average": {got.Average, want.Average}}
+	for slot, tensors := range want.OptimizerState {
+		all[slot] = [2]builder.Weights{got.OptimizerState[slot], tensors}
+	}
+	for name, pair := range all {
+		if len(pair[0]) != len(pair[1]) {
+			t.Errorf("%s: %s: %d tensors, want %d", what, name, len(pair[0]), len(pair[1]))
+			continue
+		}
+		pair[0], pair[1] = pair[0].Clone(), pair[1].Clone()
+		if name == "weights" || name == "average" {
+			compareStatistics(t, pair[0], pair[1], 1e-3)
+		}
+		asOfLayers(pair[0], pair[1])
+		for i, tensor := range pair[1] {
+			const tolerance = 1e-3 // as of TestARunHasTheNativeEnginesHistory
+			if pair[0][i].Name != tensor.Name {
+				t.Errorf("%s: %s: %s, want %s", what, name, pair[0][i].Name, tensor.Name)
+			} else if e := relativeError(pair[0][i].Data, tensor.Data); !(e <= tolerance) &&
+				!strings.HasSuffix(tensor.Name, ".running_mean") {
+				t.Errorf("%s: %s of %s are %.2g of their largest off", what, name, tensor.Name, e)
+			}
+		}
+	}
+}
+
+// What a recipe comes to on a device is near what the native engine comes to; it is the same bits
+// each time, and where it was interrupted and went on there. On the CPU it goes on near to them.
+func TestRecipes(t *testing.T) {
+	for _, r := range recipes() {
+		t.Run(r.name, func(t *testing.T) {
+			g := openDevice(t)
+			onCPU, there := r.whole(t, nil), r.whole(t, g)
+			sameBits(t, "a second time", r.whole(t, g), there)
+			sameBits(t, "resumed on the device", r.resumed(t, g, g), there)
+			near(t, "resumed on the CPU", r.resumed(t, g, nil), onCPU)
+			near(t, "resumed on the device from the CPU", r.resumed(t, nil, g), onCPU)
+			near(t, "on the device", there, onCPU)
+		})
+	}
+}
+
+// What a run's averaged weights are worth is evaluated on the device, as what those are worth that
+// are trained is; an evaluation leaves both as they are.
+func TestAveragedWeightsAreEvaluated(t *testing.T) {
+	r := recipes()[slices.IndexFunc(recipes(), func(r recipe) bool { return r.name == "averaged" })]
+	set := r.set(t)
+	var seen [2][]*train.Evaluation
+	for i, at := range []device.Device{nil, openDevice(t)} {
+		trainer := r.begin(t, at)
+		evaluate := func() error {
+			evaluation, err := trainer.Evaluate(t.Context(), set)
+			seen[i] = append(seen[i], evaluation)
+			return err
+		}
+		err := trainer.Fit(t.Context(), train.Callbacks{
+			Epoch: func(*train.Epoch) error { return evaluate() }})
+		if err := errors.Join(err, evaluate()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range seen[0] {
+		if e := relativeError(seen[1][i].Logits, want.Logits); e > 1e-3 {
+			t.Errorf("evaluation %d: logits %.2g of their largest off", i+1, e)
+		}
+	}
+}
+
+// An average goes its share of the way to the weights, takes them as they are with a share of 1, and
+// stays where a step has diverged.
+func TestAStepOfAnAverage(t *testing.T) {
+	g := openDevice(t)
+	for at, want := range map[ledger][]float32{
+		{Average: 0.25}:              {1.25, -0.75, 7.5e8},
+		{Average: 1}:                 {2, 0, 1e-9},
+		{Average: 0.25, Diverged: 1}: {1, -1, 1e9},
+	} {
+		memory, got := pool{gpu: g}, make([]float32, 3)
+		if err := g.thread.do(func() (err error) {
+			defer func() { err = errors.Join(err, memory.free()) }()
+			var buffers [3]*buffer
+			for i, bytes := range []int64{ledgerBytes, 12, 12} {
+				if buffers[i], err = memory.allocate("a test", bytes); err != nil {
+					return err
+				}
+			}
+			ledgers, weights, average := buffers[0], buffers[1], buffers[2]
+			// Two weights, and a statistic behind them.
+			l, err := g.kernel("average_weights", 3, 1, ledgers, weights, average, 2,
+				weights.part(8, 4), average.part(8, 4), 1)
+			return errors.Join(err, upload(g, ledgers, []ledger{at}),
+				upload(g, weights, []float32{2, 0, 1e-9}), upload(g, average, []float32{1, -1, 1e9}),
+				runAll(g, []launch{l}), download(g, got, average))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v: the average is %v, want %v", at, got, want)
+		}
+	}
+}
+
+// A norm that is not finite ends the run at its step, which has changed nothing, as on the CPU.
+func TestGradientsThatOverflow(t *testing.T) {
+	network := mustNew(t, "overflow", builder.Shape{1, 6, 6}, builder.Flatten{},
+		builder.Dense{Units: 8}, builder.Dense{Units: 3})
+	// Logits of 0, since the first layer's weights are, and 3e38·255 in their gradient.
+	weights := network.InitialWeights(1)
+	for i := range weights {
+		for j := range weights[i].Data {
+			weights[i].Data[j] = 0
+			if weights[i].Name == "fc2.weight" {
+				weights[i].Data[j] = float32(3e38 * float64(1-2*(j/8%2)))
+			}
+		}
+	}
+	config := smallConfig()
+	config.ClipNorm, config.Optimizer = 1, train.OptimizerConfig{Name: "sgd", LearningRate: 0.01}
+	config.Pixels = train.PixelsRaw
+	diverge := func(at device.Device) *train.DivergedError {
+		config.Device = at
+		trainer, err := train.New(network, datasettest.Bars(t, 60), config, weights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer trainer.Close()
+		var diverged *train.DivergedError
+		if err := trainer.Fit(t.Context(), train.Callbacks{}); !errors.As(err, &diverged) {
+			t.Fatalf("error %v, want a DivergedError", err)
+		}
+		return diverged
+	}
+	want := diverge(nil)
+	g := openDevice(t)
+	got := diverge(recorder{g, func(s *session, _ int) error {
+		state, err := s.State()
+		if err == nil {
+			sameTensors(t, "after a step whose gradients overflowed", state.Weights, weights)
+		}
+		return err
+	}})
+	if got.Error() != want.Error() || !want.Gradients {
+		t.Errorf("%v, the native engine says %v", got, want)
+	}
+}
+
+// The norm of more gradients than a block takes is theirs, and the same bits each time. A graph has
+// what it is limited to.
+func TestTheNormOfManyGradients(t *testing.T) {
+	const most = 2
+	g := openDevice(t)
+	values, squares := make([]float32, 4096*5+100), 0.0
+	for i := range values {
+		values[i] = float32(math.Sin(float64(i)))
+		squares += float64(values[i]) * float64(values[i])
+	}
+	want := math.Sqrt(squares)
+	s := &session{gpu: g, job: device.Job{ClipNorm: most}, layout: layout{total: len(values)}}
+	p := &program{memory: pool{gpu: g}}
+	var got [2][1]ledger
+	if err := g.thread.do(func() (err error) {
+		defer func() { err = errors.Join(err, p.memory.free()) }()
+		gradients, err := p.memory.allocateFloats("gradients", len(values))
+		if err != nil {
+			return err
+		}
+		if s.ledger, err = p.memory.allocate("ledger", ledgerBytes); err != nil {
+			return err
+		}
+		if err := errors.Join(upload(g, gradients, values), s.clip(p, gradients)); err != nil {
+			return err
+		}
+		for i := range got {
+			if err := errors.Join(upload(g, s.ledger, []ledger{{Clip: 1}}), runAll(g, p.launches),
+				download(g, got[i][:], s.ledger)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	first := got[0][0]
+	if p.launches[0].blocks < 2 || math.Abs(first.Norm-want) > 1e-12*want ||
+		first.Clip != float32(most/(first.Norm+1e-6)) {
+		t.Errorf("%d blocks find the norm %v and the factor %v, want %v", p.launches[0].blocks,
+			first.Norm, first.Clip, want)
+	}
+	if got[1][0] != first {
+		t.Errorf("a second time %+v, before %+v", got[1][0], first)
+	}
+}
+
+// Steps of several batches, with all that an optimizer does, are one graph each, which allocates
+// nothing: what differs from step to step lies on the device before the epoch begins.
+func TestASteadyStepOfARecipeAllocatesNothing(t *testing.T) {
+	all := recipes()
+	r := all[len(all)-1]
+	g := openDevice(t)
+	r.config.FineTune.FreezeUntil, r.config.BatchSize, r.config.Epochs = 0, 2, 2
+	var steps []counters
+	var launched []string
+	trainer := r.begin(t, recorder{g, func(s *session, images int) error {
+		steps = append(steps, g.count)
+		if launched == nil {
+			for _, l := range s.programs[images].launches {
+				launched = append(launched, l.name)
+			}
+		}
+		return nil
+	}})
+	if err := trainer.Fit(t.Context(), train.Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	for i := 3; i < 11; i++ { // the twelfth of an epoch is short
+		before, now := steps[i-1], steps[i]
+		if now.Allocations != before.Allocations || now.Copies != before.Copies ||
+			now.Launches != before.Launches || now.Graphs != before.Graphs+1 {
+			t.Errorf("step %d: %+v after %+v; want one graph and nothing else", i+1, now, before)
+		}
+	}
+	want := []string{"accumulate", "gradient_norm", "adam", "average_weights"}
+	if got := launched[len(launched)-4:]; !slices.Equal(got, want) {
+		t.Errorf("a step ends with %v, want %v", got, want)
+	}
+	count := func(name string) (n int) {
+		for _, l := range launched {
+			if l == name {
+				n++
+			}
+		}
+		return n
+	}
+	if count("begin_step") != 2 || count("accumulate") != 2 || count("adam") != 1 {
+		t.Errorf("a step of two batches is %v", launched)
+	}
+	t.Logf("a step of two batches is 1 graph of %d launches: %v", len(launched), launched)
+}
