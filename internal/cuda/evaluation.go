@@ -70,8 +70,8 @@ func (p *program) answers(logits []float32) (loss float64, correct int, err erro
 	return float64(value[0]), int(right[0]), download(p.gpu, logits, p.logits)
 }
 
-// evaluationProgram returns the program of a batch of the set, or of one that is fed if that is nil,
-// making it once.
+// evaluationProgram returns the program of a batch of the set, or of one that is fed if that is
+// nil, making it once.
 func (s *session) evaluationProgram(set *dataset.Set, combinations dataset.Combinations,
 	batch int) (*program, error) {
 	e, err := s.evaluationOf(set, combinations)
@@ -89,8 +89,9 @@ func (s *session) evaluationProgram(set *dataset.Set, combinations dataset.Combi
 	return p, nil
 }
 
-// evaluationOf returns the evaluation of a set, or of batches that are fed if that is nil. It brings
-// a set that is not on the device, in the place of what was used least lately where there is enough.
+// evaluationOf returns the evaluation of a set, or of batches that are fed if that is nil. It
+// brings a set that is not on the device, in the place of what was used least lately where there is
+// enough.
 func (s *session) evaluationOf(set *dataset.Set, combinations dataset.Combinations) (*evaluation,
 	error) {
 	for place, e := range s.evaluations {
