@@ -76,8 +76,8 @@ func (p *program) answers(logits []float32) (loss float64, correct int, err erro
 	return float64(value[0]), int(right[0]), download(p.gpu, logits, p.pass.logits)
 }
 
-// evaluationProgram returns the program of a batch of the set, or of one that is fed if that is nil,
-// making it once.
+// evaluationProgram returns the program of a batch of the set, or of one that is fed if that is
+// nil, making it once.
 func (s *session) evaluationProgram(set *dataset.Set, combinations dataset.Combinations,
 	of evaluated) (*program, error) {
 	if of.averaged && !s.job.Averages {

@@ -13,8 +13,8 @@ import (
 	"slipway/internal/device"
 )
 
-// feeding brings batches that the host makes to the device. There are two stagings, of which the host
-// fills one while the device copies from the other. Copies are in the stream of the steps, each
+// feeding brings batches that the host makes to the device. There are two stagings, of which the
+// host fills one while the device copies from the other. Copies are in the stream of the steps, each
 // before its step, so that none overwrites what a step still reads. The host alone has to wait: for
 // the copy of the last batch but one, before it writes there.
 type feeding struct {
