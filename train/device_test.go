@@ -102,19 +102,28 @@ func (s *borrowedSession) BeginEpoch(order []int, first int, paces []device.Pace
 	return nil
 }
 
+// pace has the next step go by its own.
+func (s *borrowedSession) pace() error {
+	if s.paces == nil {
+		return nil
+	}
+	pace := s.paces[s.inner.progress.Step-s.before]
+	s.inner.config.Optimizer.LearningRate = s.job.Optimizer.LearningRate * pace.Factor
+	for i, trained := range s.job.Trained {
+		s.inner.optimizer.parameters[i].rate = trained.LearningRate * pace.Factor
+	}
+	if share := s.inner.config.EMA.share(s.inner.progress.Step + 1); share != pace.Average {
+		return fmt.Errorf("the average goes %v of the way, want %v", pace.Average, share)
+	}
+	return nil
+}
+
 func (s *borrowedSession) Step(images int) error {
 	if s.wrong != nil {
 		return nil
 	}
-	if s.paces != nil {
-		pace := s.paces[s.inner.progress.Step-s.before]
-		s.inner.config.Optimizer.LearningRate = s.job.Optimizer.LearningRate * pace.Factor
-		for i, trained := range s.job.Trained {
-			s.inner.optimizer.parameters[i].rate = trained.LearningRate * pace.Factor
-		}
-		if share := s.inner.config.EMA.share(s.inner.progress.Step + 1); share != pace.Average {
-			return fmt.Errorf("the average goes %v of the way, want %v", pace.Average, share)
-		}
+	if err := s.pace(); err != nil {
+		return err
 	}
 	err := s.inner.step(context.Background(), s.order[s.next:s.next+images])
 	if errors.As(err, &s.wrong) {

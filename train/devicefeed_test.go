@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"errors"
-	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,106 +11,7 @@ import (
 	"slipway/dataset"
 	"slipway/dataset/augment"
 	"slipway/internal/datasettest"
-	"slipway/internal/device"
 )
-
-// fedBatch is what is fed to a borrowed session. Its memory is another's after each step.
-type fedBatch struct {
-	memory [2]device.Batch
-	next   int
-	made   bool
-	steps  int // that were fed, evaluations not among them
-}
-
-func (s *borrowedSession) Batch(images int) (*device.Batch, error) {
-	b := &s.fed.memory[s.fed.next]
-	size := s.inner.network.Input().Elements()
-	*b = device.Batch{Images: make([]float32, images*size), Labels: make([]int32, images),
-		Others: make([]int32, images), Shares: make([]float32, images)}
-	for i := range b.Images {
-		b.Images[i] = float32(math.NaN())
-	}
-	s.fed.made = true
-	return b, nil
-}
-
-// runFed runs the key's program on the batch that was made.
-func (s *borrowedSession) runFed(key programKey, combinations dataset.Combinations) (*program,
-	error) {
-	if !s.fed.made {
-		return nil, errors.New("no batch was made")
-	}
-	b := &s.fed.memory[s.fed.next]
-	s.fed.next, s.fed.made = 1-s.fed.next, false
-	key.batch = len(b.Labels)
-	p, err := s.inner.programOf(key)
-	if err != nil {
-		return nil, err
-	}
-	copy(p.graph.Images(), b.Images)
-	copy(p.labels, b.Labels)
-	if targets := p.graph.targets; targets != nil {
-		copy(targets.Others, b.Others)
-		copy(targets.Shares, b.Shares)
-		targets.Combinations = combinations
-	}
-	p.graph.SetStep(uint64(s.inner.progress.Step), 0)
-	return p, p.run()
-}
-
-func (s *borrowedSession) StepFed() error {
-	t := s.inner
-	s.fed.steps++
-	combinations := t.trainingInfo.Combinations
-	p, err := s.runFed(programKey{training: true}, combinations)
-	if s.wrong != nil || err != nil {
-		return err
-	}
-	total, data, err := p.losses()
-	if err != nil {
-		return err
-	}
-	if diverged(total) {
-		s.wrong = &DivergedError{Loss: total}
-		return nil
-	}
-	t.optimizer.config.LearningRate, t.optimizer.factor = t.learningRate(), t.rateFactor()
-	if err := t.optimizer.Step(p.model); err != nil {
-		return err
-	}
-	p.graph.Update()
-	correct, err := p.correct(combinations)
-	images := len(p.labels)
-	t.progress.Step++
-	t.progress.Images += images
-	t.progress.LossSum += total * float64(images)
-	t.progress.CrossEntropy += data * float64(images)
-	t.progress.Correct += correct
-	t.progress.LastLoss = total
-	return err
-}
-
-func (s *borrowedSession) EvaluateFed(combinations dataset.Combinations, averaged bool,
-	logits []float32) (float64, int, error) {
-	if averaged {
-		return 0, 0, errors.New("nothing is averaged where batches are fed here")
-	}
-	p, err := s.runFed(programKey{}, combinations)
-	if err != nil {
-		return 0, 0, err
-	}
-	_, data, err := p.losses()
-	if err != nil {
-		return 0, 0, err
-	}
-	values, err := p.logits()
-	if err != nil || len(values) != len(logits) {
-		return 0, 0, errors.Join(err, errors.New("there is another number of logits"))
-	}
-	copy(logits, values)
-	correct, err := p.correct(combinations)
-	return data, correct, err
-}
 
 // fedRuns are what batches are fed for: by their names, the configuration, the set, and whether the
 // device holds it.
@@ -140,6 +40,48 @@ func fedRuns(t *testing.T) map[string]struct {
 			c.Loss, c.Augmentation = Loss{Name: LossBinary}, shifted
 			c.Mix = Mix{MixUp: 0.8}
 		}, stripes, false},
+		"augmented, with a recipe": {func(c *Config) {
+			c.Augmentation, c.ClipNorm = shifted, 0.1
+			c.EMA, c.Schedule = EMA{Decay: 0.9, Warmup: true}, Schedule{Name: ScheduleCosine,
+				WarmupEpochs: 0.5}
+			c.Optimizer.WeightDecay, c.Decay = 0.1, DecayWeights
+		}, bars, true},
+		"mixed, with frozen layers and rates": {func(c *Config) {
+			c.Mix, c.Freeze = Mix{MixUp: 0.8}, []string{"conv1.*"}
+			c.FineTune.Rates = []Rate{{HeadWord, 0.02}}
+		}, bars, true},
+		"large, averaged": {func(c *Config) {
+			c.Loss, c.EMA = Loss{Name: LossBinary}, EMA{Decay: 0.9}
+		}, stripes, false},
+	}
+}
+
+// Steps of several batches are fed whole. Pairs of images that are mixed stay in one of them, also
+// where a batch has an odd number of images.
+func TestStepsOfSeveralBatchesAreFed(t *testing.T) {
+	set := datasettest.Bars(t, 60)
+	for size, want := range map[int]int{2: 2, 3: 4} {
+		here, there := onBorrowed()
+		for _, c := range []*Config{&here, &there} {
+			c.Mix, c.BatchSize, c.Accumulate = Mix{MixUp: 0.8}, size, 2
+			// Means over the images of a batch tell which these were.
+			c.ActivationPenalties = map[string]Penalty{"relu1": {L1: 0.01, L2: 0.01}}
+		}
+		there.Device = borrowed{config: here, set: set}
+		whole, away := newSmallTrainer(t, here), newSmallTrainer(t, there)
+		defer whole.Close()
+		defer away.Close()
+		for _, trainer := range []*Trainer{whole, away} {
+			if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sameRun(t, away.Checkpoint(), whole.Checkpoint())
+		session := away.device.session.(*borrowedSession)
+		if session.job.Batch != want || session.fed.steps != 3*((48+2*size-1)/(2*size)) {
+			t.Errorf("batches of %d: %d images of a step are together, want %d; %d steps were fed", size,
+				session.job.Batch, want, session.fed.steps)
+		}
 	}
 }
 
@@ -172,6 +114,7 @@ func TestARunIsFedToADevice(t *testing.T) {
 				}
 			}
 			sameRun(t, away.Checkpoint(), whole.Checkpoint())
+			equalWeights(t, away.Checkpoint().Average, whole.Checkpoint().Average)
 			if fed := away.device.session.(*borrowedSession).fed.steps; fed != 3*24 {
 				t.Errorf("%d steps were fed, want 72", fed)
 			}
