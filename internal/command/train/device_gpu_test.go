@@ -150,12 +150,14 @@ func TestBatchesAreFedOnCUDA(t *testing.T) {
 	}
 }
 
-// A run with all that its optimizer may do goes on on a GPU, whichever it began on.
+// A run with all that its optimizer may do, and batches that are fed, goes on on a GPU, whichever it
+// began on.
 func TestCUDAWithARecipe(t *testing.T) {
 	execute := simulated(t)
 	recipe := []string{"-schedule", "cosine", "-schedule-epochs", "2", "-freeze", "trunk",
 		"-freeze-until", "2", "-lr", "head=0.01,*=0.001", "-clip-norm", "1", "-ema", "0.9",
-		"-accumulate", "2", "-optimizer", "adamw", "-weight-decay", "0.1", "-decay", "weights"}
+		"-accumulate", "2", "-optimizer", "adamw", "-weight-decay", "0.1", "-decay", "weights",
+		"-augment", "shift=1", "-mixup", "0.4"}
 	for _, began := range []string{"cuda", "cpu"} {
 		dir := fixture(t)
 		if code, output := execute(arguments(dir, append(recipe, "-epochs", "1", "-device",
