@@ -147,5 +147,8 @@ func plants() []plant {
 		{"masks that begin anew in each batch of a step", "kernels/step.cuh", "ledger->first = first;", "ledger->first = 0;"},
 		{"masks that begin with a whole quad", "kernels/kernels.cu", "begin = ledger->first * size, quad", "begin = ledger->first * size / 4 * 4, quad"},
 		{"the images of a step's first batch again", "kernels/step.cuh", "order[ledger->position + first + i / size]", "order[ledger->position + i / size]"},
+		{"a step whose batches are all fed the first", "feeding.go", "4*int64(part.at+batch.offset*part.every)", "4*int64(part.at)"},
+		{"second labels that no batch of a step is fed", "feeding.go", "{of.others, step.others, 1},", ""},
+		{"a fed evaluation by weights that are not averaged", "feeding.go", "evaluated{batch, averaged}", "evaluated{batch, false}"},
 	}
 }
