@@ -109,6 +109,7 @@ func (noDevice) NewSession(device.Job) (device.Session, error) {
 	return nil, errors.New("not here")
 }
 func (noDevice) CheckTF32() error { return errors.New("no tensor cores") }
+func (noDevice) SetBytes() int64  { return math.MaxInt64 }
 
 func TestDevicesRefuseWhatTheyDoNotDo(t *testing.T) {
 	for _, test := range []struct {
@@ -122,8 +123,6 @@ func TestDevicesRefuseWhatTheyDoNotDo(t *testing.T) {
 		{func(c *Config) {
 			c.Accumulate, c.Loss.ClassWeights = 2, ClassWeights{Values: []float64{1, 2, 1}}
 		}, "a step of several batches with class weights is computed on the CPU alone"},
-		{func(c *Config) { c.Augmentation = augment.Record{augment.Shift{Pixels: 1}} },
-			"augmentation is computed on the CPU alone, not on device none"},
 	} {
 		config := smallConfig(builder.EngineNative)
 		config.Device = noDevice{}

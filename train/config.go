@@ -296,14 +296,6 @@ func (c Config) CPUOnly() string {
 		return "a step of several batches with class weights is"
 	case c.Shards > 1:
 		return "a batch that is dealt to shards is"
-	case !c.Augmentation.IsZero():
-		return "augmentation is"
-	case c.Loss.Name == LossBinary:
-		return "the binary loss is"
-	case c.Sampling == SamplingBalanced:
-		return "balanced sampling is"
-	case !c.Mix.IsZero():
-		return "mixing of images is"
 	case c.FineTune.Features == FeaturesOnce:
 		return "a feature that is computed once (-features once) is"
 	}

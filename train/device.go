@@ -2,13 +2,13 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/device"
-	"slipway/internal/display"
 )
 
 // accountEvery is the number of steps between two looks at the loss of a device:
@@ -20,6 +20,8 @@ type onDevice struct {
 	session device.Session
 	// began is Progress as it was when the session's account began.
 	began Progress
+	// fed says that the steps' batches are made on this CPU.
+	fed bool
 	// order is that of the images in the epoch under way.
 	order []int
 	// averaged says that the weights that are evaluated are the averaged ones.
@@ -28,20 +30,10 @@ type onDevice struct {
 	loaded map[dataset.Source]*dataset.Set
 }
 
-// deviceSetBytes is the most bytes of a set that is brought to a device as a whole.
-const deviceSetBytes = dataset.DefaultPictureLimit
-
 // inMemory returns a source as the set that a session takes.
 func (d *onDevice) inMemory(ctx context.Context, source dataset.Source) (*dataset.Set, error) {
 	if set, ok := d.loaded[source]; ok {
 		return set, nil
-	}
-	info := source.Info()
-	if bytes := int64(info.Images) * int64(
-		info.Channels*info.Height*info.Width); bytes > deviceSetBytes {
-		return nil, fmt.Errorf(
-			"device: %s takes %s, and a device holds sets of %s: make its pictures smaller, or train on the CPU",
-			info.Name, display.Bytes(bytes), display.Bytes(deviceSetBytes))
 	}
 	set, err := dataset.Load(ctx, source)
 	if err != nil {
@@ -60,9 +52,12 @@ func (t *Trainer) openSession(ctx context.Context) error {
 	if t.device.session != nil {
 		return nil
 	}
-	training, err := t.device.inMemory(ctx, t.training)
-	if err != nil {
-		return err
+	var training *dataset.Set
+	if t.device.fed = t.feedsSteps(); !t.device.fed {
+		var err error
+		if training, err = t.device.inMemory(ctx, t.training); err != nil {
+			return err
+		}
 	}
 	plain, err := builder.NewEngine(builder.EnginePlain, 1)
 	if err != nil {
@@ -73,7 +68,7 @@ func (t *Trainer) openSession(ctx context.Context) error {
 		return err
 	}
 	job := device.Job{
-		Network: t.network, Set: training, Pixels: t.pixels,
+		Network: t.network, Info: t.trainingInfo, Set: training, Pixels: t.pixels,
 		TF32: t.config.Precision == PrecisionTF32,
 		Lower: func(batch int, training bool) (*device.Graph, error) {
 			graph, err := lossGraphOf(t.network, plain, variables, t.phase, batch, training)
@@ -113,7 +108,11 @@ func (t *Trainer) beginEpoch(ctx context.Context) error {
 	}
 	t.device.order = t.batches.Order(t.progress.Epochs)
 	t.device.began = t.progress
-	if err := t.device.session.BeginEpoch(t.device.order,
+	order := t.device.order
+	if t.device.fed {
+		order = nil
+	}
+	if err := t.device.session.BeginEpoch(order,
 		t.progress.EpochStep*t.batches.Size(), t.paces()); err != nil {
 		return t.deviceError(err)
 	}
@@ -121,20 +120,43 @@ func (t *Trainer) beginEpoch(ctx context.Context) error {
 }
 
 // deviceStep trains on the next batch, without waiting for it but now and then.
-func (t *Trainer) deviceStep(images int) error {
+func (t *Trainer) deviceStep(ctx context.Context, indices []int) error {
 	began := time.Now()
-	if err := t.device.session.Step(images); err != nil {
-		return t.deviceError(err)
+	if err := t.beginStep(ctx, indices); err != nil {
+		return err
 	}
 	now := &t.progress
 	now.Step++
 	now.EpochStep++
-	now.Images += images
+	now.Images += len(indices)
 	var err error
 	if now.EpochStep%accountEvery == 0 || now.EpochStep == t.batches.Steps() {
 		err = t.account()
 	}
 	now.Seconds += time.Since(began).Seconds()
+	return err
+}
+
+// beginStep has the device train on the next batch.
+func (t *Trainer) beginStep(ctx context.Context, indices []int) error {
+	if !t.device.fed {
+		if err := t.device.session.Step(len(indices)); err != nil {
+			return t.deviceError(err)
+		}
+		return nil
+	}
+	err := t.feedStep(ctx, indices)
+	var unread *ReadError
+	if !errors.As(err, &unread) {
+		return err
+	}
+	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+		return errStepInterrupted
+	}
+	// That a step before has diverged, which nobody has looked at yet, comes first.
+	if earlier := t.account(); earlier != nil {
+		return earlier
+	}
 	return err
 }
 

@@ -23,7 +23,11 @@ func (t *Trainer) updatesOf(job *device.Job) {
 	}
 	job.ClipNorm, job.Averages = config.ClipNorm, !config.EMA.IsZero()
 	if config.Accumulate > 1 {
-		job.Batch = config.BatchSize
+		unit := 1
+		if t.mixer != nil {
+			unit = 2 // a pair of images that are mixed goes forward and back together
+		}
+		job.Batch = t.batchImages(config.stepImages(), unit)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestUpdatesOnADevice(t *testing.T) {
 			here, there := onBorrowed()
 			change(&here)
 			change(&there)
-			there.Device = borrowed{here}
+			there.Device = borrowed{config: here}
 			whole := newSmallTrainer(t, here)
 			defer whole.Close()
 			if err := whole.Fit(t.Context(), Callbacks{}); err != nil {
@@ -79,7 +79,7 @@ func TestADeviceKeepsNoFeatures(t *testing.T) {
 	for mode, want := range map[string]string{FeaturesNever: "",
 		"": "features: what relu2 gives is computed anew in each step, since a device keeps none"} {
 		there.Freeze, there.FineTune.Features = []string{TrunkWord}, mode
-		there.Device = borrowed{here}
+		there.Device = borrowed{config: here}
 		trainer := newSmallTrainer(t, there)
 		defer trainer.Close()
 		if got := trainer.Features(); got != want {

@@ -147,7 +147,7 @@ func (t *Trainer) evaluateBatch(ctx context.Context, source dataset.Source, info
 	indices []int, into *evaluated) error {
 	images := float64(len(indices))
 	if t.config.Device != nil {
-		loss, err := t.evaluateOnDevice(ctx, into, source, indices)
+		loss, err := t.evaluateOnDevice(ctx, into, feed{source, info, indices, 0})
 		into.losses = append(into.losses, loss*images)
 		return err
 	}
@@ -174,31 +174,6 @@ func (e *Evaluation) take(all *evaluated, images int) {
 	e.Logits, e.Correct = all.logits, all.correct
 	e.Loss = sum / float64(images)
 	e.Accuracy = float64(e.Correct) / float64(images)
-}
-
-// evaluateOnDevice evaluates one batch, consecutive indices, and returns its loss.
-func (t *Trainer) evaluateOnDevice(ctx context.Context, into *evaluated, source dataset.Source,
-	indices []int) (float64, error) {
-	if err := t.openSession(ctx); err != nil {
-		return 0, err
-	}
-	set, err := t.device.inMemory(ctx, source)
-	if err != nil {
-		return 0, err
-	}
-	classes, err := t.network.Classes()
-	if err != nil {
-		return 0, err
-	}
-	done := len(into.logits)
-	into.logits = append(into.logits, make([]float32, len(indices)*classes)...)
-	loss, correct, err := t.device.session.Evaluate(set, indices[0], len(indices),
-		t.device.averaged, into.logits[done:])
-	if err != nil {
-		return 0, t.deviceError(err)
-	}
-	into.correct += correct
-	return loss, nil
 }
 
 // losses returns the batch's loss with and without penalties.

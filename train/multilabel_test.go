@@ -240,8 +240,6 @@ func TestWhatSeveralLabelsRefuse(t *testing.T) {
 		"weights of every label": {all, func(c *Config) { c.Loss = balanced },
 			"all images that are trained on are of class 0"},
 		"one label": {single, func(c *Config) {}, "at least 2 labels are needed"},
-		"a device": {stripes, func(c *Config) { c.Device = noDevice{} },
-			"is computed on the CPU alone"},
 	} {
 		config := smallConfig(builder.EngineNative)
 		test.change(&config)

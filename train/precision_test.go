@@ -75,7 +75,7 @@ func (a asked) NewSession(job device.Job) (device.Session, error) {
 func TestARunInTF32(t *testing.T) {
 	here, there := onBorrowed()
 	var job device.Job
-	there.Precision, there.Device = PrecisionTF32, asked{borrowed{here}, &job}
+	there.Precision, there.Device = PrecisionTF32, asked{borrowed{config: here}, &job}
 	trainer := newSmallTrainer(t, there)
 	defer trainer.Close()
 	if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {

@@ -29,7 +29,7 @@ var errStepInterrupted = errors.New("the step was interrupted")
 // its last part. A step that fails changes nothing.
 func (t *Trainer) step(ctx context.Context, indices []int) (err error) {
 	if t.config.Device != nil {
-		return t.deviceStep(len(indices))
+		return t.deviceStep(ctx, indices)
 	}
 	began := time.Now()
 	undo := t.rememberStatistics()
@@ -45,6 +45,15 @@ func (t *Trainer) step(ctx context.Context, indices []int) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := t.learn(result, indices); err != nil {
+		return err
+	}
+	t.progress.Seconds += time.Since(began).Seconds()
+	return nil
+}
+
+// learn takes the optimizer's step by the gradients of these images, and books it.
+func (t *Trainer) learn(result batchResult, indices []int) error {
 	if diverged(result.total) {
 		return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep + 1,
 			Loss: result.total, Indices: indices}
@@ -76,7 +85,6 @@ func (t *Trainer) step(ctx context.Context, indices []int) (err error) {
 	t.progress.CrossEntropy += result.data * float64(images)
 	t.progress.Correct += result.correct
 	t.progress.LastLoss = result.total
-	t.progress.Seconds += time.Since(began).Seconds()
 	return nil
 }
 

@@ -59,7 +59,7 @@ func rightAnswers(t *testing.T, logits []float32, labels []int32) []float64 {
 		ticket, value, right := buffers[3], buffers[4], buffers[5]
 		var none *buffer
 		l, err := g.kernel("softmax_loss", threadsPerBlock, 1, none, none, none, word(0), x, none, of,
-			none, none, none, none, each, ticket, value, right,
+			none, none, none, none, none, none, each, ticket, value, right,
 			word(rows), int32(len(logits)/rows), word(4), 0.0, 0.0)
 		return errors.Join(err, upload(g, x, logits), upload(g, of, labels),
 			upload(g, ticket, []uint32{0}), runAll(g, []launch{l}), waitFor(g.stream),

@@ -14,6 +14,7 @@ import (
 	cublas "gorgonia.org/cu/blas"
 	cudnn "gorgonia.org/cu/dnn"
 
+	"slipway/dataset"
 	"slipway/internal/device"
 )
 
@@ -39,6 +40,7 @@ type gpu struct {
 	info      DeviceInfo
 	count     counters
 	plans     bool // convolutions by cuDNN's graph API
+	setBytes  int64
 	// unfinished pins the memory of copies whose wait has failed.
 	unfinished []*runtime.Pinner
 }
@@ -61,6 +63,8 @@ func open() (Device, error) {
 	}
 	first := inspection.Devices[0]
 	g.info = first
+	// The training set and two that are evaluated stay on the device, beside the network.
+	g.setBytes = min(dataset.DefaultPictureLimit, first.Memory/4)
 	g.name = fmt.Sprintf("cuda:0 (%s, compute capability %s, cuDNN %s, cuBLAS %s)", first.Name, first.Capability, dnnVersion(), version)
 	return g, nil
 }
@@ -129,6 +133,9 @@ func (g *gpu) CheckTF32() error {
 	}
 	return nil
 }
+
+// SetBytes implements device.Device.
+func (g *gpu) SetBytes() int64 { return g.setBytes }
 
 // Close frees the device.
 func (g *gpu) Close() error {

@@ -19,7 +19,7 @@ var kernelsPTX string
 // kernelNames lists the entry points of kernels.ptx that this package launches.
 func kernelNames() []string {
 	return []string{
-		"begin_step", "softmax_loss", "penalty", "penalise", "activation_penalty_gradient", "add", "dropout",
+		"begin_step", "softmax_loss", "binary_loss", "penalty", "penalise", "activation_penalty_gradient", "add", "dropout",
 		"bias_relu", "relu_gradient", "narrow_gradient",
 		"adam", "sgd", "rmsprop", "lion", "accumulate", "gradient_norm", "average_weights",
 		"moment_sums", "product_sums", "finish_sums", "set_means", "spread", "batch_norm_forward", "batch_norm_gradient",

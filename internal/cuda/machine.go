@@ -29,6 +29,12 @@ type machineOptions struct {
 	// Ledger holds the step whose dropout masks are drawn; the machine has one of
 	// its own if it is nil, and takes the masks' own step.
 	Ledger *buffer
+	// Others and Shares are the caller's memory of the second label of each image and of its first
+	// one's share, where a graph mixes them. Nil ones are the machine's own, of the host's values.
+	Others, Shares *buffer
+	// Combinations are those that labels are places in, of the binary loss alone; nil ones are the
+	// graph's own.
+	Combinations [][]int32
 	// Products is what the products of convolutions and of dense layers are computed in, but
 	// those that a kernel of Slipway's computes, which are in float32.
 	Products arithmetic
@@ -45,6 +51,7 @@ type Machine struct {
 	launches []launch
 	ledger   *buffer
 	masks    *ops.Masks // nil without dropout
+	mixed    mixed      // second labels whose values are on the host
 
 	// workspace is shared by all convolutions, which run one after another.
 	workspace      *buffer
@@ -129,6 +136,20 @@ func (m *Machine) compile() error {
 		return err
 	}
 	return m.uploadInputs()
+}
+
+// mixed are a graph's second labels and shares on the host, and their memory on the device.
+type mixed struct {
+	targets        *ops.Targets // nil if there are none
+	others, shares *buffer
+}
+
+// upload brings them to the device.
+func (x mixed) upload(g *gpu) error {
+	if x.targets == nil {
+		return nil
+	}
+	return errors.Join(upload(g, x.others, x.targets.Others), upload(g, x.shares, x.targets.Shares))
 }
 
 // sorted lists what the wanted nodes depend on, each node after its inputs. The
@@ -282,7 +303,7 @@ func (m *Machine) uploadInputs() error {
 			return fmt.Errorf("input %s: %w", node.Name(), err)
 		}
 	}
-	return nil
+	return m.mixed.upload(m.gpu)
 }
 
 // RunAll uploads the values of the inputs that are on the host and runs the graph.

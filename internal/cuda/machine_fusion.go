@@ -43,7 +43,7 @@ func newFusion(order, asked gorgonia.Nodes) fusion {
 	}
 	for _, node := range order {
 		switch kindOf(node) {
-		case ops.CrossEntropyForward, ops.SoftmaxLossForward:
+		case ops.CrossEntropyForward, ops.SoftmaxLossForward, ops.BinaryLossForward:
 			f.planLoss(node)
 		case ops.ParameterPenaltyForward, ops.ActivationPenaltyForward:
 			f.planPenalty(node)

@@ -43,6 +43,8 @@ func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs
 		return m.addDropout(operation{d, node, nodes, inputs, output})
 	case ops.CrossEntropyForward, ops.SoftmaxLossForward:
 		return m.addLoss(operation{d, node, nodes, inputs, output})
+	case ops.BinaryLossForward:
+		return m.addBinaryLoss(operation{d, node, nodes, inputs, output})
 	case ops.ParameterPenaltyForward:
 		return m.addParameterPenalty(operation{d, node, nodes, inputs, output})
 	case ops.ActivationPenaltyForward:

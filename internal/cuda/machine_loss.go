@@ -28,17 +28,21 @@ func (f fusion) planLoss(loss *gorgonia.Node) {
 
 // gradientOfLoss returns the node of the gradient by the logits, nil if nobody asks for it.
 func (f fusion) gradientOfLoss(loss *gorgonia.Node) *gorgonia.Node {
-	kind := ops.CrossEntropyGradient
-	if kindOf(loss) == ops.SoftmaxLossForward {
-		kind = ops.SoftmaxLossGradient
+	logits := ops.Operands(loss)[0]
+	switch kindOf(loss) {
+	case ops.BinaryLossForward:
+		return f.readerOf(loss, ops.BinaryLossGradient)
+	case ops.SoftmaxLossForward:
+		return f.readerOf(logits, ops.SoftmaxLossGradient)
 	}
-	return f.readerOf(ops.Operands(loss)[0], kind)
+	return f.readerOf(logits, ops.CrossEntropyGradient)
 }
 
 // biasGradientOfLoss returns the node of the gradient by the logits' bias, where the launch of the
-// loss computes it.
+// loss computes it. That of the binary one does not.
 func (f fusion) biasGradientOfLoss(gradient *gorgonia.Node) *gorgonia.Node {
-	if gradient == nil || gradient.Shape().TotalSize() > mostOfLastBlock {
+	if gradient == nil || kindOf(gradient) == ops.BinaryLossGradient ||
+		gradient.Shape().TotalSize() > mostOfLastBlock {
 		return nil
 	}
 	return f.readerOf(gradient, ops.DenseBiasGradient)
@@ -62,7 +66,7 @@ func (f fusion) biasOfLogits(logits *gorgonia.Node) bool {
 // images are classified right.
 func (m *Machine) addLoss(o operation) error {
 	logits, rows, classes := o.nodes[0], o.nodes[0].Shape()[0], o.nodes[0].Shape()[1]
-	var inputs, inputBias, weight, bias, outer, dx, dbias *buffer
+	var inputs, inputBias, weight, bias, dbias *buffer
 	size, parts := 0, ops.Operands(logits)
 	if m.fusion.productOfLogits(logits) {
 		inputs, inputBias = m.inputOfNarrow(parts[0])
@@ -71,51 +75,134 @@ func (m *Machine) addLoss(o operation) error {
 	if m.fusion.biasOfLogits(logits) && len(parts) > 2 {
 		bias = m.values[parts[2]]
 	}
-	gradient := m.fusion.gradientOfLoss(o.node)
-	if gradient != nil {
-		var err error
-		if outer, err = m.factorOfLoss(gradient); err != nil {
-			return err
-		}
-		if dx, err = m.output(gradient); err != nil {
-			return err
-		}
+	shared, err := m.sharedOfLoss(o)
+	if err != nil {
+		return err
 	}
+	gradient := m.fusion.gradientOfLoss(o.node)
 	if node := m.fusion.biasGradientOfLoss(gradient); node != nil {
-		var err error
 		if dbias, err = m.output(node); err != nil {
 			return err
 		}
 	}
-	weights, err := m.weightsOfClasses(o.Loss.Weights)
+	return m.launch("softmax_loss", shared.threads, 1, inputs, inputBias, weight, word(size),
+		o.inputs[0], bias, o.inputs[1], shared.others, shared.shares, shared.weights, shared.outer, shared.dx, dbias,
+		shared.perRow, shared.ticket, o.output, m.correct, word(rows), int32(classes),
+		word(shared.lanes), o.Loss.Smoothing, o.Loss.Gamma)
+}
+
+// addBinaryLoss appends the binary loss and its gradient, and how many images are classified right.
+// What is before and behind has launches of its own.
+func (m *Machine) addBinaryLoss(o operation) error {
+	rows, classes := o.nodes[0].Shape()[0], o.nodes[0].Shape()[1]
+	shared, err := m.sharedOfLoss(o)
 	if err != nil {
 		return err
 	}
-	perRow, err := m.memory.allocate("the rows' losses and answers", int64(rows)*16)
+	combinations := m.options.Combinations
+	if combinations == nil {
+		combinations = o.Targets.Combinations
+	}
+	table, err := m.tableOfCombinations(combinations, classes)
 	if err != nil {
 		return err
+	}
+	return m.launch("binary_loss", shared.threads, 1, o.inputs[0], o.inputs[1], shared.others,
+		shared.shares, table, shared.weights, shared.outer, shared.dx, shared.perRow, shared.ticket,
+		o.output, m.correct, word(rows), int32(classes), word(shared.lanes), o.Loss.Smoothing)
+}
+
+// lossMemory is what the launches of all losses have, and how many threads add up a row, of all.
+type lossMemory struct {
+	others, shares *buffer // nil where an image has one label
+	weights        *buffer // nil where all classes count alike
+	outer, dx      *buffer // nil where nobody asks for the gradient
+	perRow, ticket *buffer
+	threads, lanes int
+}
+
+// sharedOfLoss gives a loss that memory.
+func (m *Machine) sharedOfLoss(o operation) (l lossMemory, err error) {
+	rows, classes := o.nodes[0].Shape()[0], o.nodes[0].Shape()[1]
+	if gradient := m.fusion.gradientOfLoss(o.node); gradient != nil {
+		if l.outer, err = m.factorOfLoss(gradient); err != nil {
+			return l, err
+		}
+		if l.dx, err = m.output(gradient); err != nil {
+			return l, err
+		}
+	}
+	if l.others, l.shares, err = m.otherLabels(o.Targets, rows); err != nil {
+		return l, err
+	}
+	if l.weights, err = m.weightsOfClasses(o.Loss.Weights); err != nil {
+		return l, err
+	}
+	if l.perRow, err = m.memory.allocate("the rows' losses and answers", int64(rows)*16); err != nil {
+		return l, err
 	}
 	if m.correct, err = m.memory.allocate("the right answers", 8); err != nil {
-		return err
+		return l, err
 	}
-	ticket, err := m.tickets(1)
+	if l.ticket, err = m.tickets(1); err != nil {
+		return l, err
+	}
+	l.lanes = 1
+	for l.lanes < min(classes, threadsPerBlock) {
+		l.lanes *= 2
+	}
+	perBlock := threadsPerBlock / l.lanes
+	l.threads = (rows + perBlock - 1) / perBlock * threadsPerBlock
+	return l, nil
+}
+
+// otherLabels returns the memory of the images' second labels and of their first ones' shares, nil
+// where they have one label.
+func (m *Machine) otherLabels(targets *ops.Targets, rows int) (others, shares *buffer, err error) {
+	if targets == nil || targets.Others == nil {
+		return nil, nil, nil
+	}
+	if m.options.Others != nil {
+		return m.options.Others, m.options.Shares, nil
+	}
+	m.mixed.targets = targets
+	if m.mixed.others, err = m.memory.allocateFloats("the other labels", rows); err != nil {
+		return nil, nil, err
+	}
+	m.mixed.shares, err = m.memory.allocateFloats("the labels' shares", rows)
+	return m.mixed.others, m.mixed.shares, err
+}
+
+// tableOfCombinations brings combinations to the device, a bit for each class of each; nil where
+// there are none.
+func (m *Machine) tableOfCombinations(combinations [][]int32, classes int) (*buffer, error) {
+	if len(combinations) == 0 {
+		return nil, nil
+	}
+	words := (classes + 31) / 32
+	bits := make([]uint32, len(combinations)*words)
+	for i, labels := range combinations {
+		for _, label := range labels {
+			if label < 0 || int(label) >= classes {
+				return nil, fmt.Errorf("combination %d has the label %d, outside 0…%d", i, label, classes-1)
+			}
+			bits[i*words+int(label)/32] |= 1 << (label % 32)
+		}
+	}
+	b, err := m.memory.allocate("the combinations of labels", 4*int64(len(bits)))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	lanes := 1
-	for lanes < min(classes, threadsPerBlock) {
-		lanes *= 2
-	}
-	perBlock := threadsPerBlock / lanes
-	threads := (rows + perBlock - 1) / perBlock * threadsPerBlock
-	return m.launch("softmax_loss", threads, 1, inputs, inputBias, weight, word(size), o.inputs[0], bias,
-		o.inputs[1], weights, outer, dx, dbias, perRow, ticket, o.output, m.correct,
-		word(rows), int32(classes), word(lanes), o.Loss.Smoothing, o.Loss.Gamma)
+	return b, upload(m.gpu, b, bits)
 }
 
 // factorOfLoss returns the memory of dL/dL, by which a loss's gradient is multiplied.
 func (m *Machine) factorOfLoss(gradient *gorgonia.Node) (*buffer, error) {
-	factor := ops.Operands(gradient)[2]
+	place := 2
+	if kindOf(gradient) == ops.BinaryLossGradient {
+		place = 0
+	}
+	factor := ops.Operands(gradient)[place]
 	if factor.Op() != nil {
 		return nil, fmt.Errorf("its gradient is multiplied by %s, which is no input", nodeName(factor))
 	}

@@ -34,6 +34,8 @@ int slipway_copy_async(CUdeviceptr destination, CUdeviceptr source, size_t bytes
 
 int slipway_zero_async(CUdeviceptr destination, size_t words, CUstream stream) { return cuMemsetD32Async(destination, 0, words, stream); }
 
+int slipway_host_allocate(void **memory, size_t bytes) { return cuMemHostAlloc(memory, bytes, 0); }
+
 const char *slipway_driver_error(int result) {
     const char *name = 0;
     return cuGetErrorName(result, &name) == CUDA_SUCCESS && name ? name : "";

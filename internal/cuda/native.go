@@ -174,6 +174,14 @@ func zeroAsync(destination cu.DevicePtr, bytes int64, s cu.Stream) error {
 	return driverCall("cuMemsetD32Async", C.slipway_zero_async(C.CUdeviceptr(destination), C.size_t(bytes/4), stream(s)))
 }
 
+// allocateHost returns memory of the host that stays in its place, so that the device can copy from
+// it by itself. cu.MemFreeHost frees it.
+func allocateHost(bytes int64) (unsafe.Pointer, error) {
+	var memory unsafe.Pointer
+	err := driverCall("cuMemHostAlloc", C.slipway_host_allocate(&memory, C.size_t(bytes)))
+	return memory, err
+}
+
 func setDNNStream(context *cudnn.Context, s cu.Stream) error {
 	return dnnCall("cudnnSetStream", C.slipway_dnn_set_stream(dnnHandle(context), stream(s)))
 }

@@ -17,6 +17,8 @@ enum { SLIPWAY_ARGUMENTS = 24 };
 int slipway_launch(CUfunction function, unsigned blocks, unsigned rows, unsigned threads, CUstream stream, unsigned long long *values, int count);
 int slipway_stream_wait(CUstream stream);
 int slipway_copy_async(CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream);
+/* Page-locked memory of the host. The host reads it, too, so that it is not write-combined. */
+int slipway_host_allocate(void **memory, size_t bytes);
 int slipway_zero_async(CUdeviceptr destination, size_t words, CUstream stream);
 
 const char *slipway_driver_error(int result);

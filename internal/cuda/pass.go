@@ -12,11 +12,15 @@ import (
 
 // pass takes a batch of images forward, and in training back.
 type pass struct {
-	memory         pool
-	batch          int
-	graph          *device.Graph
-	machine        *Machine
+	memory  pool
+	batch   int
+	graph   *device.Graph
+	machine *Machine
+	// block has what is fed of a batch, as newFedLayout lays it out; nil where the images are on the
+	// device. others and shares are in it, and nil with it.
+	block          *buffer
 	pixels, labels *buffer
+	others, shares *buffer
 	// total is the mean loss with penalties, loss without, logits the network's answers.
 	total, loss, logits *buffer
 	// learned is how many statistics a step brings up to date, and momenta how much of the batch's
@@ -63,16 +67,7 @@ func (s *session) newPass(batch int, of *evaluation, averaged bool) (*pass, erro
 func (s *session) compile(p *pass, of *evaluation, averaged bool) (err error) {
 	graph := p.graph
 	resident := s.resident(graph, averaged)
-	size := s.job.Set.ImageSize()
-	if p.pixels, err = p.memory.allocateFloats("a batch of images", p.batch*size); err != nil {
-		return err
-	}
-	if p.labels, err = p.memory.allocateFloats("a batch of labels", p.batch); err != nil {
-		return err
-	}
-	resident[graph.Input], resident[graph.Labels] = p.pixels, p.labels
-
-	at := s.ledger
+	fed, at, combinations := s.job.Set == nil, s.ledger, s.job.Info.Combinations
 	wanted := append(gorgonia.Nodes{graph.Total, graph.Data, graph.Logits}, graph.Gradients...)
 	products := float32s
 	if s.job.TF32 {
@@ -80,12 +75,17 @@ func (s *session) compile(p *pass, of *evaluation, averaged bool) (err error) {
 	}
 	if of != nil {
 		products = float32s // what is judged is what the exported model answers
-		at = s.evaluationLedger
+		fed, at, combinations = of.images == nil, s.evaluationLedger, of.combinations
 		wanted = gorgonia.Nodes{graph.Data, graph.Logits}
 	}
+	if err := s.giveBatch(p, fed); err != nil {
+		return err
+	}
+	resident[graph.Input], resident[graph.Labels] = p.pixels, p.labels
 	if p.machine, err = newMachine(s.gpu, machineOptions{
 		Wanted: wanted, Resident: resident, Ledger: at, Batch: s.statistics.batchOf(graph.Statistics),
 		Products: products, Several: s.job.Batch > 0,
+		Others: p.others, Shares: p.shares, Combinations: combinations,
 	}); err != nil {
 		return err
 	}
@@ -97,13 +97,39 @@ func (s *session) compile(p *pass, of *evaluation, averaged bool) (err error) {
 	return err
 }
 
-// beginBatch is the first launch of a batch of a set, which is at that place of its step.
+// giveBatch allocates the memory of a pass's batch: one block where it is fed.
+func (s *session) giveBatch(p *pass, fed bool) (err error) {
+	size := s.feeding.size
+	if !fed {
+		if p.pixels, err = p.memory.allocateFloats("a batch of images", p.batch*size); err != nil {
+			return err
+		}
+		p.labels, err = p.memory.allocateFloats("a batch of labels", p.batch)
+		return err
+	}
+	layout := newFedLayout(p.batch, size)
+	if p.block, err = p.memory.allocateFloats("a batch that is fed", layout.total); err != nil {
+		return err
+	}
+	part := func(place, values int) *buffer { return p.block.part(4*int64(place), 4*int64(values)) }
+	p.pixels, p.labels = part(0, p.batch*size), part(layout.labels, p.batch)
+	p.others, p.shares = part(layout.others, p.batch), part(layout.shares, p.batch)
+	return nil
+}
+
+// beginBatch is the first launch of a batch, which is at that place of its step: of a set, whose
+// images it fetches, or of one that is fed if that is nil.
 func (s *session) beginBatch(p *pass, set *images, order, at *buffer, batch span) (launch, error) {
-	size, o := s.job.Set.ImageSize(), s.job.Optimizer
+	size, o := s.feeding.size, s.job.Optimizer
 	var g groups // none of an evaluation
-	var paces *buffer
-	if set == s.training {
+	var paces, none *buffer
+	if at == s.ledger {
 		g, paces = s.groups, s.paces
+	}
+	if set == nil {
+		return s.gpu.kernel("begin_step", max(1, len(g.all)), 1, none, none, none, at, none, none, none,
+			size, size, batch.length, batch.offset, g.table, g.rates, word(len(g.all)), paces, o.Beta1,
+			o.Beta2)
 	}
 	return s.gpu.kernel("begin_step", max(batch.length*size, len(g.all)), 1, set.pixels, set.labels,
 		order, at, s.table, p.pixels, p.labels, size, size/set.set.Channels, batch.length, batch.offset,

@@ -5,9 +5,6 @@ package cuda
 import (
 	"errors"
 	"fmt"
-	"slices"
-
-	"slipway/dataset"
 )
 
 // program is what a session does at a time: fetch the images of a batch, run the graph, and in
@@ -17,6 +14,8 @@ type program struct {
 	memory   pool
 	pass     *pass // of its own; nil in training
 	launches []launch
+	// fed is the block of a batch that is fed, nil where the images are on the device.
+	fed *buffer
 
 	// A program runs launch by launch once, so that every library has loaded what
 	// it needs, is captured then, and launched whole from then on.
@@ -91,6 +90,9 @@ func (s *session) trainingProgram(images int) (*program, error) {
 // compileStep appends the batches of a step, and what is learned from them.
 func (s *session) compileStep(p *program, images int) error {
 	batches := s.batches(images)
+	if err := s.feedStep(p, images, batches); err != nil {
+		return err
+	}
 	var booked booking
 	for _, batch := range batches {
 		of, err := s.trainingPass(batch.length)
@@ -101,7 +103,8 @@ func (s *session) compileStep(p *program, images int) error {
 		if err != nil {
 			return err
 		}
-		p.launches = append(append(p.launches, begin), of.machine.launches...)
+		p.launches = append(append(p.launches, begin), s.feedBatch(p, of, images, batch)...)
+		p.launches = append(p.launches, of.machine.launches...)
 		booked = s.booked(of, images)
 		if len(batches) > 1 {
 			if booked, err = s.accumulate(p, booked, batch); err != nil {
@@ -123,56 +126,4 @@ func (s *session) batches(images int) []span {
 		all = append(all, span{at, min(size, images-at)})
 	}
 	return all
-}
-
-// evaluationProgram returns the program of a batch of the set, making it once.
-func (s *session) evaluationProgram(set *dataset.Set, of evaluated) (*program, error) {
-	e, err := s.evaluationOf(set)
-	if err != nil {
-		return nil, err
-	}
-	if p, ok := e.programs[of]; ok {
-		return p, nil
-	}
-	p := &program{gpu: s.gpu, memory: pool{gpu: s.gpu}, capture: s.graphs}
-	if err := s.compileEvaluation(p, e, of); err != nil {
-		return nil, errors.Join(fmt.Errorf("compile an evaluation of %d images: %w", of.batch, err),
-			p.close())
-	}
-	e.programs[of] = p
-	return p, nil
-}
-
-func (s *session) compileEvaluation(p *program, e *evaluation, of evaluated) (err error) {
-	if p.pass, err = s.newPass(of.batch, e, of.averaged); err != nil {
-		return err
-	}
-	begin, err := s.beginBatch(p.pass, e.images, e.order, s.evaluationLedger, span{0, of.batch})
-	p.launches = append([]launch{begin}, p.pass.machine.launches...)
-	return err
-}
-
-// evaluationOf returns the set's evaluation. It brings a set that is not on the device,
-// in the place of the one that was used least lately where there are enough.
-func (s *session) evaluationOf(set *dataset.Set) (*evaluation, error) {
-	for place, e := range s.evaluations {
-		if e.set == set {
-			s.evaluations = append(slices.Delete(s.evaluations, place, place+1), e)
-			return e, nil
-		}
-	}
-	if len(s.evaluations) == keptSets {
-		oldest := s.evaluations[0]
-		s.evaluations = slices.Delete(s.evaluations, 0, 1)
-		if err := errors.Join(waitFor(s.gpu.stream), oldest.close()); err != nil {
-			return nil, err
-		}
-	}
-	i, err := s.bring(set, true)
-	if err != nil {
-		return nil, err
-	}
-	e := &evaluation{i, make(map[evaluated]*program)}
-	s.evaluations = append(s.evaluations, e)
-	return e, nil
 }

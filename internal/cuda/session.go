@@ -36,38 +36,15 @@ type session struct {
 	average            average
 
 	table    *buffer // the float32 of each byte, of each channel
-	training *images
+	training *images // nil where batches are fed, as the order
 	order    *buffer
+	feeding  feeding
 	ledger   *buffer
 	passes   map[int]*pass    // of training, by batch
 	programs map[int]*program // training, by the images of a step
 
 	evaluationLedger *buffer
 	evaluations      []*evaluation // the one that was used last is the last
-}
-
-// keptSets is how many evaluated sets stay on the device: a validation and a test set
-// are evaluated in turn, after each epoch.
-const keptSets = 2
-
-// evaluation is a set that was evaluated, with what was compiled for it.
-type evaluation struct {
-	*images
-	programs map[evaluated]*program
-}
-
-// evaluated is what is evaluated of a set: so many images at a time, by averaged weights or not.
-type evaluated struct {
-	batch    int
-	averaged bool
-}
-
-func (e *evaluation) close() error {
-	var all []error
-	for _, p := range e.programs {
-		all = append(all, p.close())
-	}
-	return errors.Join(append(all, e.memory.free())...)
 }
 
 // images is a data set on the device.
@@ -81,7 +58,8 @@ type images struct {
 func newSession(g *gpu, job device.Job) (*session, error) {
 	s := &session{
 		gpu: g, job: job, memory: pool{gpu: g}, graphs: os.Getenv(GraphsVariable) != "0",
-		passes: make(map[int]*pass), programs: make(map[int]*program),
+		feeding: feeding{gpu: g, size: job.Network.Input().Elements()},
+		passes:  make(map[int]*pass), programs: make(map[int]*program),
 	}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -89,7 +67,7 @@ func newSession(g *gpu, job device.Job) (*session, error) {
 	return s, nil
 }
 
-// prepare allocates what every program shares and uploads the training set.
+// prepare allocates what every program shares and uploads the training set, unless it is fed.
 func (s *session) prepare() (err error) {
 	if err := s.prepareTensors(); err != nil {
 		return err
@@ -98,7 +76,7 @@ func (s *session) prepare() (err error) {
 		return err
 	}
 	var table []float32
-	for channel := range s.job.Set.Channels {
+	for channel := range s.job.Info.Channels {
 		values := s.job.Pixels.ChannelTable(channel)
 		table = append(table, values[:]...)
 	}
@@ -115,6 +93,9 @@ func (s *session) prepare() (err error) {
 		if err := upload(s.gpu, *l, []ledger{{}}); err != nil {
 			return err
 		}
+	}
+	if s.job.Set == nil {
+		return nil
 	}
 	if s.order, err = s.memory.allocate("the order of the images", int64(s.job.Set.Len())*4); err != nil {
 		return err
@@ -166,15 +147,9 @@ func (s *session) readLedger() (ledger, error) {
 
 // BeginEpoch implements device.Session.
 func (s *session) BeginEpoch(order []int, first int, paces []device.Pace) error {
-	if len(order) != s.job.Set.Len() || first < 0 || first >= len(order) {
-		return fmt.Errorf("an epoch of %d images from image %d on, the set has %d", len(order), first, s.job.Set.Len())
-	}
-	places := make([]int32, len(order))
-	for i, place := range order {
-		if place < 0 || place >= len(order) {
-			return fmt.Errorf("image %d of the order is %d, outside 0…%d", i, place, len(order)-1)
-		}
-		places[i] = int32(place)
+	places, err := s.places(order, first)
+	if err != nil {
+		return err
 	}
 	if len(paces) > s.job.Paced || len(paces) == 0 && s.job.Paced > 0 {
 		return fmt.Errorf("an epoch of %d steps that differ, of at most %d", len(paces), s.job.Paced)
@@ -196,14 +171,44 @@ func (s *session) BeginEpoch(order []int, first int, paces []device.Pace) error 
 	})
 }
 
+// places returns an order of the training set as the device takes it, none where batches are fed.
+func (s *session) places(order []int, first int) ([]int32, error) {
+	images := s.job.Info.Images
+	fed := s.job.Set == nil
+	if fed != (order == nil) || !fed && len(order) != images || first < 0 || first >= images {
+		return nil, fmt.Errorf("an epoch of %d images from image %d on, the set has %d", len(order), first,
+			images)
+	}
+	places := make([]int32, len(order))
+	for i, place := range order {
+		if place < 0 || place >= images {
+			return nil, fmt.Errorf("image %d of the order is %d, outside 0…%d", i, place, images-1)
+		}
+		places[i] = int32(place)
+	}
+	return places, nil
+}
+
+// takePace reports a step for which there is no pace.
+func (s *session) takePace() error {
+	if s.paces == nil {
+		return nil
+	}
+	if s.paced == 0 {
+		return errors.New("a step behind the last of the epoch")
+	}
+	s.paced--
+	return nil
+}
+
 // Step implements device.Session.
 func (s *session) Step(batch int) error {
 	return s.gpu.thread.do(func() error {
-		if s.paces != nil {
-			if s.paced == 0 {
-				return errors.New("a step behind the last of the epoch")
-			}
-			s.paced--
+		if s.job.Set == nil {
+			return errors.New("a step takes images of a set, and batches are fed here")
+		}
+		if err := s.takePace(); err != nil {
+			return err
 		}
 		p, err := s.trainingProgram(batch)
 		if err != nil {
@@ -227,39 +232,6 @@ func (s *session) Account() (device.Account, error) {
 	}, err
 }
 
-// Evaluate implements device.Session.
-func (s *session) Evaluate(set *dataset.Set, first, count int, averaged bool, logits []float32) (
-	loss float64, correct int, err error) {
-	if first < 0 || count < 1 || first+count > set.Len() {
-		return 0, 0, fmt.Errorf("images %d to %d of %s, which has %d", first, first+count, set.Name, set.Len())
-	}
-	if averaged && !s.job.Averages {
-		return 0, 0, errors.New("an evaluation by averaged weights, and none are averaged")
-	}
-	err = s.gpu.thread.do(func() error {
-		p, err := s.evaluationProgram(set, evaluated{count, averaged})
-		if err != nil {
-			return err
-		}
-		if err := upload(s.gpu, s.evaluationLedger, []ledger{{Position: uint64(first)}}); err != nil {
-			return err
-		}
-		if err := p.run(); err != nil {
-			return err
-		}
-		right, value := make([]uint64, 1), make([]float32, 1)
-		if err := download(s.gpu, right, p.pass.machine.correct); err != nil {
-			return err
-		}
-		if err := download(s.gpu, value, p.pass.loss); err != nil {
-			return err
-		}
-		loss, correct = float64(value[0]), int(right[0])
-		return download(s.gpu, logits, p.pass.logits)
-	})
-	return loss, correct, err
-}
-
 // Close implements device.Session.
 func (s *session) Close() error { return s.gpu.thread.do(s.close) }
 
@@ -281,5 +253,5 @@ func (s *session) close() error {
 		all = append(all, s.training.memory.free())
 	}
 	s.training, s.evaluations = nil, nil
-	return errors.Join(append(all, s.memory.free())...)
+	return errors.Join(append(all, s.feeding.close(), s.memory.free())...)
 }

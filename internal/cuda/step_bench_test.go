@@ -16,37 +16,57 @@ import (
 )
 
 // BenchmarkStep is a steady training step: E1 and E2 over the batch size, the loss read once in 16
-// steps, and of E1 also after each, and in TF32. host-ns/op is the host's time in the calls of the steps alone.
+// steps, and of E1 also after each, in TF32, and of batches that are fed, which the host copies into
+// the stagings and does not make. host-ns/op is the host's time in the calls of the steps alone.
 // gpu-check reads its output.
 func BenchmarkStep(b *testing.B) {
 	for _, name := range []string{"e1", "e2"} {
 		for _, batch := range []int{32, 128, 512} {
 			b.Run(fmt.Sprintf("%s/batch=%d", name, batch), func(b *testing.B) {
-				benchmarkSteps(b, name, batch, "", 16)
+				benchmarkSteps(b, timed{name: name, batch: batch, read: 16})
 			})
 		}
 	}
-	b.Run("e1/batch=32/loss=each", func(b *testing.B) { benchmarkSteps(b, "e1", 32, "", 1) })
+	b.Run("e1/batch=32/loss=each", func(b *testing.B) {
+		benchmarkSteps(b, timed{name: "e1", batch: 32, read: 1})
+	})
 	for _, batch := range []int{32, 128, 512} {
 		b.Run(fmt.Sprintf("e1/batch=%d/tf32", batch), func(b *testing.B) {
-			benchmarkSteps(b, "e1", batch, train.PrecisionTF32, 16)
+			benchmarkSteps(b, timed{name: "e1", batch: batch, precision: train.PrecisionTF32, read: 16})
+		})
+		b.Run(fmt.Sprintf("e1/batch=%d/fed", batch), func(b *testing.B) {
+			benchmarkSteps(b, timed{name: "e1", batch: batch, read: 16, fed: true})
 		})
 	}
 }
 
-// benchmarkSteps times steps in that precision whose loss is read once in so many.
-func benchmarkSteps(b *testing.B, name string, batch int, precision string, read int) {
+// timed says which steps are timed: in that precision, their loss read once in so many.
+type timed struct {
+	name      string
+	batch     int
+	precision string
+	read      int
+	fed       bool
+}
+
+func benchmarkSteps(b *testing.B, of timed) {
 	g := openDevice(b)
+	reduced := of.precision == train.PrecisionTF32
 	if simulated != nil {
-		simulated.TF32(precision == train.PrecisionTF32)
+		simulated.TF32(reduced)
 	}
-	if err := g.CheckTF32(); precision == train.PrecisionTF32 && err != nil {
+	if err := g.CheckTF32(); reduced && err != nil {
 		b.Skip(err)
 	}
-	network, config := experiment(b, name)
-	config.Precision = precision
+	network, config := experiment(b, of.name)
+	config.Precision = of.precision
 	set := datasettest.Digits(b, 10000)
-	step := stepper(b, openSession(b, g, network, config, set), set.Len(), batch)
+	makeStepper := stepper
+	if of.fed {
+		g.setBytes = holdsNothing
+		makeStepper = fedStepper
+	}
+	step := makeStepper(b, openSession(b, g, network, config, set), set.Len(), of.batch)
 	// The first two steps compile and capture.
 	for range 3 {
 		step()
@@ -57,14 +77,14 @@ func benchmarkSteps(b *testing.B, name string, batch int, precision string, read
 		began := time.Now()
 		session := step()
 		host += time.Since(began)
-		if i%read == read-1 || i == b.N-1 {
+		if i%of.read == of.read-1 || i == b.N-1 {
 			if _, err := session.Account(); err != nil {
 				b.Fatal(err)
 			}
 		}
 	}
 	b.StopTimer()
-	b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "images/s")
+	b.ReportMetric(float64(of.batch)*float64(b.N)/b.Elapsed().Seconds(), "images/s")
 	b.ReportMetric(float64(host.Nanoseconds())/float64(b.N), "host-ns/op")
 }
 
@@ -84,6 +104,34 @@ func stepper(t testing.TB, session device.Session, images, batch int) func() dev
 		}
 		next++
 		if err := session.Step(batch); err != nil {
+			t.Fatal(err)
+		}
+		return session
+	}
+}
+
+// fedStepper is stepper of a session that is fed: the same batch in each step.
+func fedStepper(t testing.TB, session device.Session, images, batch int) func() device.Session {
+	next := 0
+	var made device.Batch
+	return func() device.Session {
+		if next%(images/batch) == 0 {
+			if err := session.BeginEpoch(nil, 0, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next++
+		fed, err := session.Batch(batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if made.Images == nil {
+			made = device.Batch{Images: make([]float32, len(fed.Images)),
+				Labels: make([]int32, len(fed.Labels))}
+		}
+		copy(fed.Images, made.Images)
+		copy(fed.Labels, made.Labels)
+		if err := session.StepFed(); err != nil {
 			t.Fatal(err)
 		}
 		return session

@@ -63,6 +63,14 @@ func (r recorded) Step(images int) error {
 	return r.after(r.session, images)
 }
 
+func (r recorded) StepFed() error {
+	images := r.session.feeding.made
+	if err := r.session.StepFed(); err != nil {
+		return err
+	}
+	return r.after(r.session, images)
+}
+
 // step is what one step came to, on either side.
 type step struct {
 	loss      float64
@@ -235,7 +243,13 @@ func smallConfig() train.Config {
 // fit trains the small network and returns its trainer, still open.
 func fit(t *testing.T, config train.Config) *train.Trainer {
 	t.Helper()
-	trainer, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
+	return fitOn(t, config, datasettest.Bars(t, 60))
+}
+
+// fitOn is fit on another set.
+func fitOn(t *testing.T, config train.Config, set dataset.Source) *train.Trainer {
+	t.Helper()
+	trainer, err := train.New(smallNetwork(t), set, config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,13 +17,19 @@ type Device interface {
 	NewSession(job Job) (Session, error)
 	// CheckTF32 returns why the device has no products in TF32, nil if it has them.
 	CheckTF32() error
+	// SetBytes is the most bytes of a set's images that are brought to the device as a whole.
+	// Batches of a larger set are fed.
+	SetBytes() int64
 }
 
 // Job is what a session computes.
 type Job struct {
 	Network *builder.Network
-	// Set is the training set, Pixels how its bytes are fed.
-	Set    *dataset.Set
+	// Info is what is trained on. Set has its images, and is nil where their batches are fed
+	// (Session.StepFed): where they are made anew for each step, or are too many.
+	Info dataset.Info
+	Set  *dataset.Set
+	// Pixels is how the bytes of a set are fed.
 	Pixels dataset.Pixels
 	// Optimizer has its defaults filled in, and Slots names the tensors of state that it keeps for
 	// each parameter of Trained.
@@ -126,6 +132,17 @@ type Account struct {
 	DivergedLoss                float64
 }
 
+// Batch is memory of the host from which a device copies a batch that is fed.
+type Batch struct {
+	// Images are B×C×H×W, as the network takes them, and Labels B.
+	Images []float32
+	Labels []int32
+	// Others and Shares, B each, mix a second label into each image, as ops.Targets has them. They
+	// are read where the job's graphs have such.
+	Others []int32
+	Shares []float32
+}
+
 // Session is a run's state on a device. It is used from one goroutine at a time.
 type Session interface {
 	// Load takes up a state.
@@ -133,18 +150,29 @@ type Session interface {
 	// State waits for the steps and returns a copy of the state.
 	State() (State, error)
 	// BeginEpoch sets the order in which steps take the images of the set, from
-	// order[first] on, and begins a new Account. paces are those of the steps to come, none unless
+	// order[first] on, and begins a new Account. An order may name an image several
+	// times; it is nil where batches are fed. paces are those of the steps to come, none unless
 	// Job.Paced.
 	BeginEpoch(order []int, first int, paces []Pace) error
 	// Step trains on the next images of the order. It may return before it is
 	// done; a later call returns the error then.
 	Step(images int) error
+	// Batch returns the memory of the next batch to be fed, or of all those of a step, of so many
+	// images, all of which is to be written. It waits until the device has copied the batch that was there before, which is
+	// the last but one: one batch can be made while the device computes another.
+	Batch(images int) (*Batch, error)
+	// StepFed is Step on the batch that Batch has returned last. That is the device's from then on.
+	StepFed() error
 	// Account waits for the steps and returns what they came to.
 	Account() (Account, error)
 	// Evaluate writes the logits of images first…first+images−1 of the set,
 	// images×classes, and returns their mean cross-entropy and how many are
 	// classified right, by the averaged weights where it is told to.
 	Evaluate(set *dataset.Set, first, images int, averaged bool, logits []float32) (loss float64,
+		correct int, err error)
+	// EvaluateFed is Evaluate of the batch that Batch has returned last, of images with these
+	// combinations of labels, nil where they have one label each.
+	EvaluateFed(combinations dataset.Combinations, averaged bool, logits []float32) (loss float64,
 		correct int, err error)
 	// Close frees what the session holds on the device.
 	Close() error

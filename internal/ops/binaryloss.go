@@ -50,9 +50,10 @@ func BinaryLoss(logits, labels *gorgonia.Node, targets *Targets, config BinaryLo
 		return nil
 	}
 	most := func() int { return targets.most(classes) }
-	return lossOfPlans("BinaryLoss", logits, labels, most, 1, func(int, int) (lossPlan, error) {
-		return lossPlan{forward, backward}, nil
-	})
+	described := Description{Kind: BinaryLossForward, Targets: targets,
+		Loss: SoftmaxLossConfig{Smoothing: config.Smoothing, Weights: config.Weights}}
+	return lossOfPlans("BinaryLoss", described, logits, labels, most, 1,
+		func(int, int) (lossPlan, error) { return lossPlan{forward, backward}, nil })
 }
 
 // NativeBinaryLoss is BinaryLoss on the kernels. Where the batch lies in several shards, each has a
@@ -64,7 +65,7 @@ func NativeBinaryLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, targ
 		return nil, err
 	}
 	most := func() int { return targets.most(shape[1]) }
-	return lossOfPlans("BinaryLoss", logits, labels, most, shards,
+	return lossOfPlans("BinaryLoss", Description{}, logits, labels, most, shards,
 		func(shard, images int) (l lossPlan, err error) {
 			plan, err := kernel.NewBinaryLoss(kernels, images, shape[1], config.Weights)
 			if err != nil {

@@ -33,6 +33,8 @@ const (
 	ActivationPenaltyGradient                 // a, dL
 	SoftmaxLossForward                        // logits, labels
 	SoftmaxLossGradient                       // logits, labels, dL, the loss
+	BinaryLossForward                         // logits, labels
+	BinaryLossGradient                        // dL, the loss
 	Addition                                  // x₁, x₂, …: their sum, all of one shape
 
 	// A layer's own computation: what goes in are its inputs, then its tensors; its gradient, which
@@ -82,8 +84,9 @@ type Description struct {
 	Each  int
 	// Penalty holds a penalty's factors.
 	Penalty Penalty
-	// Loss is that of SoftmaxLoss.
-	Loss SoftmaxLossConfig
+	// Loss is that of SoftmaxLoss, or of BinaryLoss, which has no Gamma; Targets are either's.
+	Loss    SoftmaxLossConfig
+	Targets *Targets
 	// Norm says what is normalised, and how.
 	Norm Norm
 	// Function is that of an activation, Alpha its parameter.

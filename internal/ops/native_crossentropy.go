@@ -15,7 +15,7 @@ func NativeSoftmaxCrossEntropy(kernels kernel.Engine, logits, labels *gorgonia.N
 		return nil, err
 	}
 	most := func() int { return shape[1] }
-	return lossOfPlans("SoftmaxCrossEntropy", logits, labels, most, shards,
+	return lossOfPlans("SoftmaxCrossEntropy", Description{}, logits, labels, most, shards,
 		func(_, images int) (l lossPlan, err error) {
 			plan, err := kernel.NewCrossEntropy(kernels, images, shape[1])
 			if err != nil {

@@ -18,7 +18,7 @@ func NativeSoftmaxLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, tar
 		return nil, err
 	}
 	most := func() int { return shape[1] }
-	return lossOfPlans("SoftmaxLoss", logits, labels, most, shards,
+	return lossOfPlans("SoftmaxLoss", Description{}, logits, labels, most, shards,
 		func(shard, images int) (l lossPlan, err error) {
 			plan, err := kernel.NewSoftmaxLoss(kernels, images, shape[1], config)
 			if err != nil {
@@ -41,9 +41,11 @@ type lossPlan struct {
 }
 
 // lossOfPlans applies a loss to the shards of a batch, one if there are none, each by a plan of its
-// own for its images. The output is their mean. Labels are below most.
-func lossOfPlans(name string, logits, labels *gorgonia.Node, most func() int, shards int,
-	newPlan func(shard, images int) (lossPlan, error)) (*gorgonia.Node, error) {
+// own for its images. The output is their mean. Labels are below most. The description is for other
+// executors, of plain loops alone.
+func lossOfPlans(name string, described Description, logits, labels *gorgonia.Node,
+	most func() int, shards int, newPlan func(shard, images int) (lossPlan, error)) (*gorgonia.Node,
+	error) {
 	shape := logits.Shape().Clone()
 	shards = max(shards, 1)
 	if shape[0]%shards != 0 {
@@ -58,8 +60,8 @@ func lossOfPlans(name string, logits, labels *gorgonia.Node, most func() int, sh
 	}
 	value, losses := gorgonia.NewF32(0), make([]float32, shards)
 	loss := &operator{
-		losses: losses,
-		name:   name, output: tensorType(0), shape: tensor.ScalarShape(), inside: -1,
+		losses: losses, description: described,
+		name: name, output: tensorType(0), shape: tensor.ScalarShape(), inside: -1,
 		differentiable: []bool{true, false},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			x, classOf, err := logitsAndLabels(inputs, most())
@@ -81,6 +83,7 @@ func lossOfPlans(name string, logits, labels *gorgonia.Node, most func() int, sh
 			dx := newBuffer(shape...)
 			gradient := &operator{
 				name: name + "Gradient", output: tensorType(2), shape: shape, result: dx, inside: -1,
+				description: described.Gradient(),
 				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 					outer, err := scalar(inputs[0])
 					if err != nil {

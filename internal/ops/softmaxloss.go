@@ -70,10 +70,7 @@ func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config Softmax
 		return l, x, nil
 	}
 	describe := func(kind Kind) Description {
-		if targets.Others != nil {
-			return Description{} // they are the host's
-		}
-		return Description{Kind: kind, Loss: config}
+		return Description{Kind: kind, Loss: config, Targets: targets}
 	}
 	value := gorgonia.NewF32(0)
 	forward := &operator{

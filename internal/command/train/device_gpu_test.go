@@ -102,9 +102,6 @@ func TestResumeWhatCUDADoesNotDo(t *testing.T) {
 		{"optimizer", []string{"-optimizer", "muon"},
 			"device cpu (optimizer muon is computed on the CPU alone)",
 			"optimizer muon is computed on the CPU alone"},
-		{"augmentation", []string{"-augment", "shift=1"},
-			"device cpu (augmentation is computed on the CPU alone)",
-			"augmentation is computed on the CPU alone"},
 		{"engine", []string{"-engine", "gorgonia"}, "engine gorgonia, device cpu",
 			"-device cuda does not go with engine gorgonia"},
 	} {
@@ -128,12 +125,39 @@ func TestResumeWhatCUDADoesNotDo(t *testing.T) {
 	}
 }
 
-// A run with all that its optimizer may do goes on on a GPU, whichever it began on.
+// What makes a batch anew in each step is fed to the device, and the run goes on there.
+func TestBatchesAreFedOnCUDA(t *testing.T) {
+	execute := simulated(t)
+	dir := fixture(t)
+	var losses []float64
+	for _, device := range []string{"cuda", "cpu"} {
+		args := arguments(dir, "-device", device, "-epochs", "2", "-name", device, "-augment",
+			"shift=1", "-mixup", "0.4", "-sampling", "balanced")
+		if code, output := execute(args...); code != cli.ExitOK ||
+			strings.Contains(output, "engine cuda") != (device == "cuda") {
+			t.Fatalf("exit %d: %s", code, output)
+		}
+		losses = append(losses, readHistory(t, dir+"/runs/"+device)[1].MeanLoss)
+	}
+	if math.Abs(losses[0]-losses[1]) > 1e-4*losses[1] {
+		t.Errorf("mean losses %v on the device and on the CPU", losses)
+	}
+	resume := []string{"-resume", "-name", "cuda", "-runs", dir + "/runs", "-epochs", "3", "-test",
+		"none", "-device", "cuda"}
+	if code, output := execute(resume...); code != cli.ExitOK ||
+		!strings.Contains(output, "Epoch [3/3]") {
+		t.Errorf("exit %d: %s", code, output)
+	}
+}
+
+// A run with all that its optimizer may do, and batches that are fed, goes on on a GPU, whichever it
+// began on.
 func TestCUDAWithARecipe(t *testing.T) {
 	execute := simulated(t)
 	recipe := []string{"-schedule", "cosine", "-schedule-epochs", "2", "-freeze", "trunk",
 		"-freeze-until", "2", "-lr", "head=0.01,*=0.001", "-clip-norm", "1", "-ema", "0.9",
-		"-accumulate", "2", "-optimizer", "adamw", "-weight-decay", "0.1", "-decay", "weights"}
+		"-accumulate", "2", "-optimizer", "adamw", "-weight-decay", "0.1", "-decay", "weights",
+		"-augment", "shift=1", "-mixup", "0.4"}
 	for _, began := range []string{"cuda", "cpu"} {
 		dir := fixture(t)
 		if code, output := execute(arguments(dir, append(recipe, "-epochs", "1", "-device",

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"slipway/builder"
-	"slipway/dataset/augment"
 	"slipway/internal/cli"
 	"slipway/internal/cuda"
 	"slipway/train"
@@ -24,8 +23,6 @@ func TestDevicesOfRunsThatNoGPUComputes(t *testing.T) {
 	for what, config := range map[string]train.Config{
 		"optimizer muon is": {Engine: builder.EngineNative,
 			Optimizer: train.OptimizerConfig{Name: "muon"}},
-		"augmentation is": {Engine: builder.EngineNative,
-			Augmentation: augment.Record{augment.Shift{Pixels: 1}}},
 		"a batch that is dealt to shards is": {Engine: builder.EngineNative, Shards: 2},
 		"engine gorgonia":                    {Engine: builder.EngineGorgonia},
 	} {

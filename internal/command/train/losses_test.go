@@ -44,11 +44,8 @@ func TestLossFlagsReject(t *testing.T) {
 		"-focal-gamma 0 -loss focal":             "-focal-gamma 0; more than 0 is needed",
 		"-mix-probability 0 -mixup 1":            "-mix-probability 0; more than 0 is needed",
 		"-sampling fair":                         "fair",
-		"-sampling balanced -device cuda":        "balanced sampling is computed on the CPU alone",
-		"-cutmix 1 -device cuda":                 "mixing of images is computed on the CPU alone",
 		"-mixup 1 -resume":                       "-mixup does not apply to -resume",
 		"-class-weights balanced -resume":        "-class-weights does not apply to -resume",
-		"-loss binary -device cuda":              "the binary loss is computed on the CPU alone",
 		"-loss cross-entropy -label-smoothing x": "label-smoothing",
 	} {
 		if _, err := parse(strings.Fields(line+" -name a"), io.Discard); err == nil ||

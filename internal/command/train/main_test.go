@@ -166,8 +166,6 @@ func TestBadInput(t *testing.T) {
 		{"TF32 and what has none", []string{"-device", "cuda", "-optimizer", "muon", "-precision", "tf32"},
 			2, "-precision tf32 is for a GPU, and optimizer muon is computed on the CPU alone; " +
 				"leave out one of them"},
-		{"augmentation on a GPU", []string{"-device", "cuda", "-augment", "shift=1"}, 2,
-			"-device cuda: augmentation is computed on the CPU alone"},
 		{"name with a colon", []string{"-name", "a:b"}, 2,
 			`-name: "a:b" is no name of a folder on every system; give one such as "a_b"`},
 		{"very many threads", []string{"-threads", "100000"}, 2, "-threads 100000 is more than "},

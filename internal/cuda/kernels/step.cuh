@@ -50,13 +50,13 @@ static __device__ __forceinline__ void set_pace(Ledger *ledger, const Group *gro
 }
 
 /* x[n, i] = table[i / area, images[order[position + first + n], i]] and the labels of the batch that the ledger is at: a table of 256
- * for each channel. The batch begins at image `first` of the step. */
+ * for each channel. The batch begins at image `first` of the step. Where it is fed, it is there already, and the images are null. */
 extern "C" __global__ void begin_step(const byte *images, const int *labels, const int *order, Ledger *ledger, const float *table, float *x,
                                       int *batch_labels, count size, count area, count batch, count first, const Group *groups,
                                       Rates *rates, word all, const Pace *paces, double beta1, double beta2) {
     set_pace(ledger, groups, rates, all, paces, first, beta1, beta2);
     count i = thread_index();
-    if (i >= batch * size) return;
+    if (!images || i >= batch * size) return;
     count image = (count)order[ledger->position + first + i / size];
     x[i] = table[i % size / area * 256 + images[image * size + i % size]];
     if (i % size == 0) batch_labels[i / size] = labels[image];

@@ -174,6 +174,31 @@ bool readable(const char *call, const char *what, const float *values, size_t co
     return true;
 }
 
+/* Does for the host what it has waited for. */
+static void deliver() {
+    auto &all = state().arriving;
+    std::vector<Arrival> waiting;
+    for (Arrival &a : all) {
+        if (state().host[a.stream] >= a.tick) a.arrive();
+        else waiting.push_back(a);
+    }
+    all.swap(waiting);
+}
+
+/* Notes a copy of the work at hand between the device and those bytes of the host. */
+static void arrives(const void *at, size_t bytes, std::function<void()> arrive) {
+    CUstream stream = state().working;
+    state().arriving.push_back({(const char *)at, bytes, stream->number, stream->clock[stream->number], arrive});
+}
+
+/* The page-locked memory that the address is in. */
+static std::pair<const char *const, Locked> *locked_memory(const void *address) {
+    auto after = state().locked.upper_bound((const char *)address);
+    if (after == state().locked.begin()) return nullptr;
+    auto found = std::prev(after);
+    return (const char *)address < found->first + found->second.bytes ? &*found : nullptr;
+}
+
 static std::set<CUstream> streams;
 
 bool needs_stream(const char *call, void *stream) {
@@ -333,8 +358,7 @@ CUresult cuStreamSynchronize(CUstream stream) {
     NOT_CAPTURING;
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
     join(state().host, stream->clock);
-    for (auto &arrive : state().arriving) arrive();
-    state().arriving.clear();
+    deliver();
     return CUDA_SUCCESS;
 }
 
@@ -363,6 +387,15 @@ CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
     if (!event->recorded) violate("cuStreamWaitEvent: the event was never recorded, so that nothing is waited for");
     if (event->captured) stream->capturing = true;
     return (CUresult)submit(stream, [=]() -> int { return join(stream->clock, event->clock), 0; });
+}
+
+CUresult cuEventSynchronize(CUevent event) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    if (!event->recorded) violate("cuEventSynchronize: the event was never recorded, so that nothing is waited for");
+    join(state().host, event->clock);
+    deliver();
+    return CUDA_SUCCESS;
 }
 
 CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
@@ -406,15 +439,54 @@ CUresult cuMemFree_v2(CUdeviceptr address) {
     s.live.erase(found);
     return CUDA_SUCCESS;
 }
+/* Page-locked: "directly accessible to the device". It lies as device memory does, and is filled alike. */
+CUresult cuMemHostAlloc(void **memory, size_t bytes, unsigned flags) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
+    if (flags) violate("cuMemHostAlloc: flags %u, of which the simulator knows nothing", flags);
+    size_t page = 4096, room = (bytes + 63) / 64 * 64, pages = (room + page - 1) / page * page;
+    char *mapped = (char *)mmap(nullptr, pages + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
+    mprotect(mapped, page, PROT_NONE);
+    mprotect(mapped + page + pages, page, PROT_NONE);
+    for (size_t i = 0; i < pages; i += 4) memcpy(mapped + page + i, &state().fill, 4);
+    char *at = mapped + page + pages - room;
+    state().locked[at] = {bytes, mapped, pages + 2 * page};
+    live("page-locked memory", 1);
+    *memory = at;
+    return CUDA_SUCCESS;
+}
+CUresult cuMemFreeHost(void *memory) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    State &s = state();
+    auto found = s.locked.find((const char *)memory);
+    if (found == s.locked.end()) return violate("cuMemFreeHost: %p is no page-locked memory", memory), CUDA_ERROR_INVALID_VALUE;
+    std::vector<Arrival> others;
+    for (Arrival &a : s.arriving) {
+        if (a.at < found->first || a.at >= found->first + found->second.bytes) others.push_back(a);
+        else violate("cuMemFreeHost: %zu bytes of it are being copied, and no one has waited for that", a.bytes);
+    }
+    s.arriving.swap(others);
+    munmap(found->second.pages, found->second.page_bytes);
+    s.locked.erase(found);
+    live("page-locked memory", -1);
+    return CUDA_SUCCESS;
+}
 /* "the source may not be changed before the copy is done": it is looked at again when that is waited for. */
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstream stream) {
     IN_CONTEXT;
     NOT_CAPTURING;
+    auto locked = locked_memory(from);
+    if (!locked) count("pageable cuMemcpyHtoDAsync");
+    else if ((const char *)from + bytes > locked->first + locked->second.bytes)
+        return violate("cuMemcpyHtoDAsync: %zu bytes are more than the page-locked memory has behind %p", bytes, from), CUDA_ERROR_INVALID_VALUE;
     return (CUresult)submit(stream, [=]() -> int {
         if (!reachable("cuMemcpyHtoDAsync", "destination", (void *)to, bytes, written)) return CUDA_ERROR_INVALID_VALUE;
         memcpy((void *)to, from, bytes);
         auto sent = std::make_shared<std::vector<char>>((const char *)from, (const char *)from + bytes);
-        state().arriving.push_back([=] {
+        arrives(from, bytes, [=] {
             if (memcmp(from, sent->data(), bytes)) violate("cuMemcpyHtoDAsync: the host changed what was being copied");
         });
         return 0;
@@ -428,7 +500,7 @@ CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream
         if (bytes % 4 ? !reachable(call, "source", (void *)from, bytes, read) : !readable(call, "source", (float *)from, bytes / 4))
             return CUDA_ERROR_INVALID_VALUE;
         auto sent = std::make_shared<std::vector<char>>((char *)from, (char *)from + bytes);
-        state().arriving.push_back([=] { memcpy(to, sent->data(), bytes); });
+        arrives(to, bytes, [=] { memcpy(to, sent->data(), bytes); });
         return 0;
     });
 }

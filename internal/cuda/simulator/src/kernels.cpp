@@ -153,7 +153,7 @@ template <class... A> static Kernel make(const char *name, bool barriers, void (
 
 const Kernel *find_kernel(const std::string &name) {
     static const std::vector<Kernel> kernels = {
-        KERNEL(begin_step), WITH_BARRIERS(softmax_loss), WITH_BARRIERS(penalty), KERNEL(penalise), KERNEL(activation_penalty_gradient), KERNEL(add), KERNEL(dropout), KERNEL(bias_relu), WITH_BARRIERS(relu_gradient), WITH_BARRIERS(narrow_gradient),
+        KERNEL(begin_step), WITH_BARRIERS(softmax_loss), WITH_BARRIERS(binary_loss), WITH_BARRIERS(penalty), KERNEL(penalise), KERNEL(activation_penalty_gradient), KERNEL(add), KERNEL(dropout), KERNEL(bias_relu), WITH_BARRIERS(relu_gradient), WITH_BARRIERS(narrow_gradient),
         KERNEL(adam), KERNEL(sgd), KERNEL(rmsprop), KERNEL(lion), KERNEL(accumulate), WITH_BARRIERS(gradient_norm), KERNEL(average_weights),
         WITH_BARRIERS(moment_sums), WITH_BARRIERS(product_sums), KERNEL(finish_sums), WITH_BARRIERS(set_means), KERNEL(spread),
         WITH_BARRIERS(batch_norm_forward), WITH_BARRIERS(batch_norm_gradient), WITH_BARRIERS(set_norm_forward),

@@ -7,7 +7,9 @@
  * Streams do their work at once, except while they are captured. That they need not is kept by clocks: a piece of work
  * knows what came before it in its stream, by events and by the host's waiting, and which bytes it reads and writes. Two
  * that touch the same bytes, one of them writing, and of which neither knows of the other, are a violation, and so is
- * freeing what work uses that no one has waited for. What is copied to the host arrives there when it is waited for. */
+ * freeing what work uses that no one has waited for. What is copied to the host arrives there when it is waited for, and what is
+ * copied from there has to be the same until then. Copies from memory that is not page-locked, which the host may have to wait
+ * for, are counted under "pageable" before the call's name. */
 #ifndef SLIPWAY_SIMULATOR_H
 #define SLIPWAY_SIMULATOR_H
 
@@ -42,6 +44,22 @@ struct Allocation {
     std::vector<Touch> touches; /* those that nothing later covers */
 };
 
+/* Page-locked memory of the host. */
+struct Locked {
+    size_t bytes;
+    void *pages;
+    size_t page_bytes;
+};
+
+/* A copy between the host, at that address, and the device, which is done for the host when it has waited for that tick of the
+ * stream. */
+struct Arrival {
+    const char *at;
+    size_t bytes;
+    long stream, tick;
+    std::function<void()> arrive;
+};
+
 struct Work {
     CUstream stream;
     std::function<int()> run;
@@ -66,7 +84,8 @@ struct State {
     int lost = 0;
     CUstream working = nullptr; /* the stream whose work is being done */
     Clock host;                 /* what the host has waited for */
-    std::vector<std::function<void()>> arriving; /* copies between host and device that no one has waited for */
+    std::vector<Arrival> arriving; /* copies between host and device that no one has waited for */
+    std::map<const char *, Locked> locked;
     /* While a stream is captured its work is kept here. */
     bool capturing = false, capture_broken = false;
     std::vector<Work> captured;
