@@ -46,7 +46,8 @@ func (c *convolution) padding() (kernel.Border, bool) {
 
 // bordered returns images for a plan of the kernels to write, zeros around them, and what of their
 // elements the plan writes. Their shape is that with the border.
-func (r *run) bordered(images, channels int, out []int, b kernel.Border) (*Tensor, []float32, error) {
+func (r *run) bordered(images, channels int, out []int, b kernel.Border) (*Tensor, []float32,
+	error) {
 	shape := r.images(images, channels, out)
 	if b != (kernel.Border{}) {
 		shape[2] += 2 * b.Vertical

@@ -246,8 +246,8 @@ func (c *compiler) constant(inputs []int) bool {
 	return true
 }
 
-// settle computes the nodes Constant, and Identity of what is constant, before nodes are joined: what
-// they give is to the others as an initializer.
+// settle computes the nodes Constant, and Identity of what is constant, before nodes are joined:
+// what they give is to the others as an initializer.
 func (c *compiler) settle() error {
 	for i, proto := range c.nodes {
 		if !c.needed[i] || !standard(proto) {

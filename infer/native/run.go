@@ -109,7 +109,8 @@ func (r *run) transposeImages(dst, src *Tensor, n, rows, columns int) error {
 	d, s := dst.Data.([]float32), src.Data.([]float32)
 	if rows == 3 {
 		j := &r.jobs.interleave
-		*j = interleaving{engine: r.engine, dst: d, src: s, columns: columns, spans: ceil(columns, interleavedSpan)}
+		*j = interleaving{engine: r.engine, dst: d, src: s, columns: columns,
+			spans: ceil(columns, interleavedSpan)}
 		return r.share(n*j.spans, 3*interleavedSpan, j)
 	}
 	j := &r.jobs.transpose

@@ -43,8 +43,8 @@ func (b Border) fits(images, height, width, channels int) bool {
 		images <= maxElements/b.stride(height, width, channels)
 }
 
-// Clear writes zeros around images that are height×width without the border. y has them with it, and
-// nothing else of it is written.
+// Clear writes zeros around images that are height×width without the border. y has them with it,
+// and nothing else of it is written.
 func (b Border) Clear(y []float32, height, width, channels int) {
 	size, first := b.stride(height, width, channels), b.first(width, channels)
 	row, side := width*channels, 2*b.Horizontal*channels

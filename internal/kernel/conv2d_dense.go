@@ -228,17 +228,12 @@ func (d *denseConv2D) fetchBehind(worker, image int) {
 	behind := func(of []float32, size int) []float32 {
 		return c.imagesBehind(of, size, image, d.together)
 	}
-	y := c.y
-	if !c.asItReads {
-		y = nil
-	}
+	var y []float32
 	size := c.sizeY() / c.config.Batch
-	fetching := &c.work[worker].own.fetching
-	if y == nil {
-		fetching.begin(behind(c.dy, size), behind(c.x, c.sizeImage()))
-		return
+	if c.asItReads {
+		y = behind(c.y, size)
 	}
-	fetching.begin(behind(c.dy, size), behind(y, size), behind(c.x, c.sizeImage()))
+	c.work[worker].own.fetching.begin(behind(c.dy, size), y, behind(c.x, c.sizeImage()))
 }
 
 // gradientRows are some images' gradients with what lies between their rows and between the images,

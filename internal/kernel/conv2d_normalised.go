@@ -11,7 +11,7 @@ type normalised struct {
 	before *BatchNorm              // of x
 	behind *BatchNorm              // of y
 	stored func(worker, image int) // is told of each image of y that is stored, unless it is nil
-	// asItReads says that the weights' gradient makes dy the gradient of y as it goes along.
+	// asItReads says that the weights' gradient makes the gradient of y of dy as it goes along.
 	asItReads         bool
 	differentiateTask func(worker, item int)
 }
@@ -94,7 +94,8 @@ func (c *Conv2D) NormaliseBehind(n *BatchNorm) error {
 
 // Backward computes the gradients of x, and of w and b, from dy, the x and w of Forward and its y,
 // which is read as in BackwardParameters, and where a normalisation is behind the convolution. Then
-// dy is overwritten with the gradient of y. dx may be nil, and so may dw with db, and db alone.
+// dy becomes the gradient of y, unless dx and dw are both wanted: it may be left as it is, in part
+// or as a whole. dx may be nil, and so may dw with db, and db alone.
 func (c *Conv2D) Backward(dx, dw, db, dy, y, x, w []float32) error {
 	if c.behind != nil {
 		if err := lengths("gradient of convolution", size{"dy", len(dy), c.sizeY()},

@@ -17,6 +17,8 @@ func TestConvolutionNormalisesAsItReads(t *testing.T) {
 			Conv2DConfig{2, 28, 28, 64, 128, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
 			Conv2DConfig{2, 8, 8, 512, 512, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true}, // panel by panel
 			Conv2DConfig{5, 12, 12, 80, 48, 3, 3, 1, 1, 0, 0, false, nil, false, false, 0, 0, true},
+			// Of the images whose gradients a thread keeps, the input's are computed one by one.
+			Conv2DConfig{17, 8, 8, 32, 48, 1, 1, 1, 1, 0, 0, false, nil, false, false, 0, 0, false},
 			// A group begins with tiles that see padding alone.
 			Conv2DConfig{5, 8, 8, 64, 64, 3, 3, 1, 1, 6, 6, false, nil, false, false, 0, 0, true})
 		for i, f := range several {

@@ -96,7 +96,7 @@ func NewPreActivated(engine Engine, config PreActivatedConfig) (*PreActivated, e
 // planBlocks cuts the positions.
 func (p *PreActivated) planBlocks() {
 	f, threads := &p.config, p.engine.Pool.Threads()
-	p.row = preActivatedRow(f.Channels)
+	p.row = oddLines(f.Channels)
 	most := min(blockPositions, max(preActivatedLeast, preActivatedBytes/(4*p.row)))
 	if threads > 1 {
 		most = min(most, max(preActivatedLeast, f.positions()/(8*threads)))
@@ -113,17 +113,10 @@ func (p *PreActivated) planBlocks() {
 	}
 }
 
-// preActivatedRow returns how far normalised positions lie apart: an odd number of cache lines, as
-// otherwise those of one channel would share a few sets of the first-level cache.
-func preActivatedRow(channels int) int {
-	const line = 16
-	return (ceil(channels, line) | 1) * line
-}
-
 // Memory returns about how many bytes a plan for so many threads takes, and a call.
 func (c PreActivatedConfig) Memory(threads int) int {
 	const positions = 2 * blockPositions // more than a block has
-	return positions*(threads*4*preActivatedRow(c.Channels)+16) + 4*c.Channels*(c.Filters+64) +
+	return positions*(threads*4*oddLines(c.Channels)+16) + 4*c.Channels*(c.Filters+64) +
 		8*c.Height*c.Width
 }
 

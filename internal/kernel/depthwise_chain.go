@@ -74,9 +74,7 @@ func NewDepthwiseChain(engine Engine, config DepthwiseChainConfig) (*DepthwiseCh
 		return nil, fmt.Errorf("kernel: chain %+v: no pointwise convolution", config)
 	}
 	c := &DepthwiseChain{engine: engine, config: config, height: height, width: width}
-	// An odd number of cache lines: positions spread over all sets of the first-level cache.
-	const line = 16
-	c.position = (ceil(f.Channels, line) | 1) * line
+	c.position = oddLines(f.Channels)
 	framed := f.Width + 2*f.PaddingWidth + f.ExtraWidth
 	if framed > math.MaxInt32/64/c.position/f.reach() || f.Batch > maxElements/max(
 		f.Height*f.Width*max(f.Channels, config.Inputs), height*width*max(f.Channels, config.Filters)) {

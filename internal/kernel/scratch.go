@@ -54,3 +54,7 @@ func (s *scratch) give(piece []float32) {
 // line rounds a number of elements up to whole cache lines, so that what follows them in a piece
 // starts on one.
 func line(n int) int { return (n + 15) &^ 15 }
+
+// oddLines rounds a position's channels up to an odd number of cache lines: otherwise those of one
+// channel would share a few sets of the first-level cache.
+func oddLines(channels int) int { return line(channels) | 16 }
