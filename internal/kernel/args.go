@@ -216,7 +216,8 @@ type depthwiseArgs struct {
 	Low, High float32        // bounds of y, NaN kept; a NaN bound does not bound
 	Gate      unsafe.Pointer // a gate by which y is multiplied last, see Gate; nil: none
 	// Lines from Fetch to FetchEnd are brought into the second-level cache meanwhile, FetchEach with
-	// each position, by which Fetch moves on. They are addresses that nobody reads from.
+	// each position of each vector, by which Fetch moves on. They are addresses that nobody reads
+	// from.
 	Fetch, FetchEnd uintptr
 	FetchEach       int
 }
@@ -267,6 +268,7 @@ type depthwiseGradientArgs struct {
 	Dw        unsafe.Pointer
 	DwStep    int
 	scratch   [3]int // the assembly's
-	// Fetch and FetchEnd are as of depthwiseArgs, a line with each position.
+	// Fetch and FetchEnd are as of depthwiseArgs, a line with each position of each vector, for each
+	// row of taps.
 	Fetch, FetchEnd uintptr
 }
