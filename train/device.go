@@ -39,7 +39,7 @@ func (d *onDevice) inMemory(ctx context.Context, source dataset.Source) (*datase
 	}
 	set, err := dataset.Load(ctx, source)
 	if err != nil {
-		return nil, err
+		return nil, &ReadError{err}
 	}
 	if d.loaded == nil {
 		d.loaded = make(map[dataset.Source]*dataset.Set)
@@ -106,7 +106,7 @@ func (t *Trainer) load() error {
 // beginEpoch tells the device what is left of the epoch under way.
 func (t *Trainer) beginEpoch(ctx context.Context) error {
 	if err := t.openSession(ctx); err != nil {
-		return err
+		return orInterrupted(ctx, err)
 	}
 	t.device.order = t.batches.Order(t.progress.Epochs)
 	t.device.began = t.progress
@@ -153,8 +153,8 @@ func (t *Trainer) beginStep(ctx context.Context, indices []int) error {
 	if !errors.As(err, &unread) {
 		return err
 	}
-	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
-		return errStepInterrupted
+	if err = orInterrupted(ctx, err); errors.Is(err, errStepInterrupted) {
+		return err
 	}
 	// That a step before has diverged, which nobody has looked at yet, comes first.
 	if earlier := t.account(); earlier != nil {
