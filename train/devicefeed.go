@@ -2,21 +2,23 @@ package train
 
 import (
 	"context"
+	"reflect"
 
 	"slipway/dataset"
 	"slipway/internal/ops"
 )
 
-// held reports whether the device holds the images of a source as a whole.
-func (t *Trainer) held(info dataset.Info) bool {
+// held reports whether the device holds the images of a source as a whole. One that cannot be told
+// from others would be brought there again and again.
+func (t *Trainer) held(source dataset.Source, info dataset.Info) bool {
 	bytes := int64(info.Images) * int64(info.Channels*info.Height*info.Width)
-	return bytes <= t.config.Device.SetBytes()
+	return bytes <= t.config.Device.SetBytes() && reflect.ValueOf(source).Comparable()
 }
 
 // feedsSteps reports whether the steps' batches are made here and fed to the device: of images that
 // are not the same in each step, or of a set that the device does not hold.
 func (t *Trainer) feedsSteps() bool {
-	return t.config.sameImages() != "" || !t.held(t.trainingInfo)
+	return t.config.sameImages() != "" || !t.held(t.training, t.trainingInfo)
 }
 
 // feedStep makes the batch of a step here, as a step on the CPU has it, and has the device train on
@@ -65,7 +67,7 @@ func (t *Trainer) evaluateOnDevice(ctx context.Context, into *evaluated, images 
 func (t *Trainer) answersOfDevice(ctx context.Context, logits []float32, images feed) (loss float64,
 	correct int, err error) {
 	session := t.device.session
-	if t.held(images.info) {
+	if t.held(images.source, images.info) {
 		set, err := t.device.inMemory(ctx, images.source)
 		if err != nil {
 			return 0, 0, err
