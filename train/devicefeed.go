@@ -2,9 +2,11 @@ package train
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 
 	"slipway/dataset"
+	"slipway/internal/device"
 	"slipway/internal/ops"
 )
 
@@ -32,8 +34,8 @@ func (t *Trainer) feedStep(ctx context.Context, indices []int) error {
 	if t.mixer != nil {
 		images.indices = t.mixer.begin(t.progress.Step, indices)
 	}
-	if err := t.feeder.fill(ctx, batch.Images, batch.Labels, images); err != nil {
-		return &ReadError{err}
+	if err := t.fillFed(ctx, batch, images); err != nil {
+		return err
 	}
 	if t.mixer != nil {
 		t.mixer.apply(batch.Images, batch.Labels,
@@ -41,6 +43,27 @@ func (t *Trainer) feedStep(ctx context.Context, indices []int) error {
 	}
 	if err := t.device.session.StepFed(); err != nil {
 		return t.deviceError(err)
+	}
+	return nil
+}
+
+// fillFed writes the images and the labels of a batch that is fed. It reports a label that the loss
+// has no class for, as a graph on the CPU does: a device goes by labels unseen.
+func (t *Trainer) fillFed(ctx context.Context, batch *device.Batch, images feed) error {
+	if err := t.feeder.fill(ctx, batch.Images, batch.Labels, images); err != nil {
+		return &ReadError{err}
+	}
+	most, err := t.network.Classes()
+	if err != nil {
+		return err
+	}
+	if images.info.Combinations != nil {
+		most = len(images.info.Combinations)
+	}
+	for n, label := range batch.Labels {
+		if label < 0 || int(label) >= most {
+			return fmt.Errorf("label %d of the batch is %d, outside 0…%d", n, label, most-1)
+		}
 	}
 	return nil
 }
@@ -83,8 +106,8 @@ func (t *Trainer) answersOfDevice(ctx context.Context, logits []float32, images 
 	if err != nil {
 		return 0, 0, t.deviceError(err)
 	}
-	if err := t.feeder.fill(ctx, batch.Images, batch.Labels, images); err != nil {
-		return 0, 0, &ReadError{err}
+	if err := t.fillFed(ctx, batch, images); err != nil {
+		return 0, 0, err
 	}
 	if loss, correct, err = session.EvaluateFed(images.info.Combinations, t.device.averaged,
 		logits); err != nil {
