@@ -39,7 +39,19 @@ type Checkpoint struct {
 }
 
 // Ends reports whether a run that goes on from here with a configuration has nothing left to train.
-func (c *Checkpoint) Ends(config Config) bool { return c.Progress.stopRule(config) != "" }
+func (c *Checkpoint) Ends(config Config) bool {
+	progress := c.Progress
+	if !c.knowsBest(config) {
+		progress.BestEpoch = 0
+	}
+	return progress.stopRule(config) != ""
+}
+
+// knowsBest reports whether the best epoch was told by the measure of a configuration: where nothing
+// was kept, or by another measure, that best epoch is not the best of all.
+func (c *Checkpoint) knowsBest(config Config) bool {
+	return c.Config.KeepsBest() && c.Config.best().name == config.best().name
+}
 
 // Result returns the weights that the run came to: the best ones where it has ended and
 // kept them, the last ones elsewhere, averaged where Config.EMA says so.

@@ -18,8 +18,10 @@ const accountEvery = 16
 // onDevice is the part of a trainer that its device has.
 type onDevice struct {
 	session device.Session
-	// began is Progress as it was when the session's account began.
-	began Progress
+	// began is Progress as it was when the session's account began, and underWay says that the
+	// account has what Progress may lack: from there until settle.
+	began    Progress
+	underWay bool
 	// fed says that the steps' batches are made on this CPU.
 	fed bool
 	// order is that of the images in the epoch under way.
@@ -37,7 +39,7 @@ func (d *onDevice) inMemory(ctx context.Context, source dataset.Source) (*datase
 	}
 	set, err := dataset.Load(ctx, source)
 	if err != nil {
-		return nil, err
+		return nil, &ReadError{err}
 	}
 	if d.loaded == nil {
 		d.loaded = make(map[dataset.Source]*dataset.Set)
@@ -104,7 +106,7 @@ func (t *Trainer) load() error {
 // beginEpoch tells the device what is left of the epoch under way.
 func (t *Trainer) beginEpoch(ctx context.Context) error {
 	if err := t.openSession(ctx); err != nil {
-		return err
+		return orInterrupted(ctx, err)
 	}
 	t.device.order = t.batches.Order(t.progress.Epochs)
 	t.device.began = t.progress
@@ -116,6 +118,7 @@ func (t *Trainer) beginEpoch(ctx context.Context) error {
 		t.progress.EpochStep*t.batches.Size(), t.paces()); err != nil {
 		return t.deviceError(err)
 	}
+	t.device.underWay = true
 	return nil
 }
 
@@ -150,8 +153,8 @@ func (t *Trainer) beginStep(ctx context.Context, indices []int) error {
 	if !errors.As(err, &unread) {
 		return err
 	}
-	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
-		return errStepInterrupted
+	if err = orInterrupted(ctx, err); errors.Is(err, errStepInterrupted) {
+		return err
 	}
 	// That a step before has diverged, which nobody has looked at yet, comes first.
 	if earlier := t.account(); earlier != nil {
@@ -190,9 +193,9 @@ func (t *Trainer) account() error {
 }
 
 // settle brings Progress, the weights and the optimizer's state up to date with
-// the device, if there is one.
+// the device, if an epoch is under way there.
 func (t *Trainer) settle() error {
-	if t.device.session == nil {
+	if !t.device.underWay {
 		return nil
 	}
 	if err := t.account(); err != nil {
@@ -207,6 +210,7 @@ func (t *Trainer) settle() error {
 	}
 	t.average.setWeights(t.variables, state.Average)
 	t.optimizer.SetState(t.variables, state.Optimizer, state.Steps)
+	t.device.underWay = false
 	return nil
 }
 

@@ -2,21 +2,25 @@ package train
 
 import (
 	"context"
+	"fmt"
+	"reflect"
 
 	"slipway/dataset"
+	"slipway/internal/device"
 	"slipway/internal/ops"
 )
 
-// held reports whether the device holds the images of a source as a whole.
-func (t *Trainer) held(info dataset.Info) bool {
+// held reports whether the device holds the images of a source as a whole. One that cannot be told
+// from others would be brought there again and again.
+func (t *Trainer) held(source dataset.Source, info dataset.Info) bool {
 	bytes := int64(info.Images) * int64(info.Channels*info.Height*info.Width)
-	return bytes <= t.config.Device.SetBytes()
+	return bytes <= t.config.Device.SetBytes() && reflect.ValueOf(source).Comparable()
 }
 
 // feedsSteps reports whether the steps' batches are made here and fed to the device: of images that
 // are not the same in each step, or of a set that the device does not hold.
 func (t *Trainer) feedsSteps() bool {
-	return t.config.sameImages() != "" || !t.held(t.trainingInfo)
+	return t.config.sameImages() != "" || !t.held(t.training, t.trainingInfo)
 }
 
 // feedStep makes the batch of a step here, as a step on the CPU has it, and has the device train on
@@ -30,8 +34,8 @@ func (t *Trainer) feedStep(ctx context.Context, indices []int) error {
 	if t.mixer != nil {
 		images.indices = t.mixer.begin(t.progress.Step, indices)
 	}
-	if err := t.feeder.fill(ctx, batch.Images, batch.Labels, images); err != nil {
-		return &ReadError{err}
+	if err := t.fillFed(ctx, batch, images); err != nil {
+		return err
 	}
 	if t.mixer != nil {
 		t.mixer.apply(batch.Images, batch.Labels,
@@ -39,6 +43,27 @@ func (t *Trainer) feedStep(ctx context.Context, indices []int) error {
 	}
 	if err := t.device.session.StepFed(); err != nil {
 		return t.deviceError(err)
+	}
+	return nil
+}
+
+// fillFed writes the images and the labels of a batch that is fed. It reports a label that the loss
+// has no class for, as a graph on the CPU does: a device goes by labels unseen.
+func (t *Trainer) fillFed(ctx context.Context, batch *device.Batch, images feed) error {
+	if err := t.feeder.fill(ctx, batch.Images, batch.Labels, images); err != nil {
+		return &ReadError{err}
+	}
+	most, err := t.network.Classes()
+	if err != nil {
+		return err
+	}
+	if images.info.Combinations != nil {
+		most = len(images.info.Combinations)
+	}
+	for n, label := range batch.Labels {
+		if label < 0 || int(label) >= most {
+			return fmt.Errorf("label %d of the batch is %d, outside 0…%d", n, label, most-1)
+		}
 	}
 	return nil
 }
@@ -65,7 +90,7 @@ func (t *Trainer) evaluateOnDevice(ctx context.Context, into *evaluated, images 
 func (t *Trainer) answersOfDevice(ctx context.Context, logits []float32, images feed) (loss float64,
 	correct int, err error) {
 	session := t.device.session
-	if t.held(images.info) {
+	if t.held(images.source, images.info) {
 		set, err := t.device.inMemory(ctx, images.source)
 		if err != nil {
 			return 0, 0, err
@@ -81,8 +106,8 @@ func (t *Trainer) answersOfDevice(ctx context.Context, logits []float32, images 
 	if err != nil {
 		return 0, 0, t.deviceError(err)
 	}
-	if err := t.feeder.fill(ctx, batch.Images, batch.Labels, images); err != nil {
-		return 0, 0, &ReadError{err}
+	if err := t.fillFed(ctx, batch, images); err != nil {
+		return 0, 0, err
 	}
 	if loss, correct, err = session.EvaluateFed(images.info.Combinations, t.device.averaged,
 		logits); err != nil {

@@ -321,3 +321,38 @@ func TestALargeSetIsNotLoaded(t *testing.T) {
 		t.Errorf("%d sets were loaded, want the one held out", len(other.device.loaded))
 	}
 }
+
+// unkeyed is a source of somebody's own that is no key of a map.
+type unkeyed struct {
+	dataset.Source
+	names []string
+}
+
+// A source that cannot be told from others is trained on and evaluated on a device as on the CPU.
+func TestASourceThatIsNoKeyOnADevice(t *testing.T) {
+	here, there := onBorrowed()
+	here.ValidationFraction, here.Patience = 0, 0
+	there.ValidationFraction, there.Patience = 0, 0
+	source := unkeyed{Source: datasettest.Bars(t, 60)}
+	there.Device = borrowed{config: here, set: source.Source.(*dataset.Set)}
+	var checkpoints [2]*Checkpoint
+	var evaluations [2]*Evaluation
+	for i, config := range []Config{here, there} {
+		trainer, err := New(smallNetwork(t), source, config, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer trainer.Close()
+		if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+			t.Fatal(err)
+		}
+		if evaluations[i], err = trainer.Evaluate(t.Context(), source); err != nil {
+			t.Fatal(err)
+		}
+		checkpoints[i] = trainer.Checkpoint()
+	}
+	sameRun(t, checkpoints[1], checkpoints[0])
+	if !reflect.DeepEqual(evaluations[1], evaluations[0]) {
+		t.Error("the device evaluates otherwise")
+	}
+}

@@ -121,28 +121,15 @@ func save(callbacks Callbacks) error {
 func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 	if t.config.Device != nil {
 		if err := t.beginEpoch(ctx); err != nil {
-			return err
+			return t.failed(err, t.progress.EpochStep+1, callbacks)
 		}
 	}
 	for step, indices := range t.batches.Epoch(t.progress.Epochs, t.progress.EpochStep) {
 		if t.ended(ctx) {
 			return t.interrupted(callbacks)
 		}
-		err := t.step(ctx, indices)
-		if errors.Is(err, errStepInterrupted) {
-			return t.interrupted(callbacks)
-		}
-		var diverged *DivergedError
-		if errors.As(err, &diverged) {
-			return err // it says where
-		}
-		if err != nil {
-			err = fmt.Errorf("epoch %d, step %d: %w", t.progress.Epochs+1, step+1, err)
-			if unsaved := (*UnsavedError)(nil); savesBefore(err) &&
-				errors.As(t.interrupted(callbacks), &unsaved) {
-				err = fmt.Errorf("%w; and the run's state could not be saved: %w", err, unsaved.Err)
-			}
-			return err
+		if err := t.step(ctx, indices); err != nil {
+			return t.failed(err, step+1, callbacks)
 		}
 		if callbacks.Step != nil {
 			err := callbacks.Step(StepReport{t.progress.Epochs + 1, step + 1, t.batches.Steps(),
@@ -153,6 +140,24 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 		}
 	}
 	return t.finishEpoch(ctx)
+}
+
+// failed saves what was learned before a step of the epoch under way failed, where it is to be, and
+// returns what Fit returns then. The step counts from 1.
+func (t *Trainer) failed(err error, step int, callbacks Callbacks) error {
+	if errors.Is(err, errStepInterrupted) {
+		return t.interrupted(callbacks)
+	}
+	var diverged *DivergedError
+	if errors.As(err, &diverged) {
+		return err // it says where
+	}
+	err = fmt.Errorf("epoch %d, step %d: %w", t.progress.Epochs+1, step, err)
+	if unsaved := (*UnsavedError)(nil); savesBefore(err) &&
+		errors.As(t.interrupted(callbacks), &unsaved) {
+		err = fmt.Errorf("%w; and the run's state could not be saved: %w", err, unsaved.Err)
+	}
+	return err
 }
 
 // savesBefore reports whether what was learned before an error is saved: images could not be read,

@@ -25,6 +25,15 @@ type StepReport struct {
 // changed neither weights nor the optimizer's state.
 var errStepInterrupted = errors.New("the step was interrupted")
 
+// orInterrupted returns errStepInterrupted for an error that says that the context has ended, and
+// any other as it is.
+func orInterrupted(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+		return errStepInterrupted
+	}
+	return err
+}
+
 // step trains on one batch, or on those of Config.Accumulate, unless the context ends before
 // its last part. A step that fails changes nothing.
 func (t *Trainer) step(ctx context.Context, indices []int) (err error) {
@@ -39,11 +48,8 @@ func (t *Trainer) step(ctx context.Context, indices []int) (err error) {
 		}
 	}()
 	result, err := t.gradients(ctx, feed{t.augmented, t.trainingInfo, indices, t.epochOf()})
-	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return errStepInterrupted // while it was fed
-	}
 	if err != nil {
-		return err
+		return orInterrupted(ctx, err) // while it was fed
 	}
 	if err := t.learn(result, indices); err != nil {
 		return err

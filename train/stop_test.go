@@ -152,3 +152,36 @@ func TestPatienceKeepsTheBestWeights(t *testing.T) {
 		}
 	})
 }
+
+// A checkpoint says whether the run has anything left to train that goes on from it, also where that
+// tells its best epoch by another measure, of which nothing is known so far.
+func TestACheckpointKnowsWhetherItEnds(t *testing.T) {
+	set := datasettest.Bars(t, 60)
+	config := smallConfig(builder.EngineNative)
+	config.Epochs, config.ValidationFraction, config.Patience = 9, 0.2, 1
+	config.Optimizer = OptimizerConfig{Name: "sgd", LearningRate: 1e-30} // no epoch is better
+	trainer := newSmallTrainer(t, config)
+	defer trainer.Close()
+	if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	checkpoint := trainer.Checkpoint()
+	for _, test := range []struct {
+		best   string
+		epochs int
+		ends   bool
+	}{{"", 9, true}, {BestValidationLoss, 9, true}, {BestTrainingLoss, 9, false},
+		{BestTrainingLoss, 2, true}} {
+		config.Best, config.Epochs = test.best, test.epochs
+		resumed, err := Resume(checkpoint, set, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resumed.Close()
+		if rule := resumed.StopRule(); checkpoint.Ends(config) != test.ends ||
+			(rule != "") != test.ends {
+			t.Errorf("%+v: the checkpoint ends: %t, and the run by %q", test, checkpoint.Ends(config),
+				rule)
+		}
+	}
+}

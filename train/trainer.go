@@ -118,10 +118,9 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 	if pretrained := checkpoint.Sets.Pretrained; pretrained != "" {
 		t.BeganFrom(pretrained)
 	}
-	if checkpoint.Config.KeepsBest() && checkpoint.Config.best().name == t.config.best().name {
+	if checkpoint.knowsBest(t.config) {
 		t.best = checkpoint.Best
 	} else {
-		// Nothing was kept, or by another measure: that best epoch is not the best of all.
 		t.progress.BestEpoch, t.progress.BestLoss = 0, 0
 	}
 	return t, nil

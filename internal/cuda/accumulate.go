@@ -2,20 +2,28 @@
 
 package cuda
 
+import "unsafe"
+
+// sums mirrors the kernels' Sums (kernels/step.cuh): Total and Data are those of the losses by
+// image, and the means, in float32, and Correct what a step is booked by.
+type sums struct {
+	Total, Data         float64
+	Correct             uint64
+	MeanTotal, MeanData float32
+}
+
 // stepSums are what the batches of a step come to together, where it has several.
 type stepSums struct {
-	losses    *buffer // the kernels' Sums
+	losses    *buffer // sums
 	gradients *buffer
 	learned   *buffer // the running statistics as the step has them up to here, float64
 	taken     *buffer // for each of them 1, with which the last launch takes it up
 }
 
-// Where the kernels' Sums has what a step is booked by.
-const sumsBytes, sumsCorrect, sumsTotal, sumsData = 32, 16, 24, 28
-
 // prepare allocates them.
 func (m *stepSums) prepare(s *session) (err error) {
-	if m.losses, err = s.memory.allocate("a step's losses", sumsBytes); err != nil {
+	bytes := int64(unsafe.Sizeof(sums{}))
+	if m.losses, err = s.memory.allocate("a step's losses", bytes); err != nil {
 		return err
 	}
 	if err := zeroAsync(m.losses.address, m.losses.bytes, s.gpu.stream); err != nil {
@@ -47,10 +55,12 @@ func (s *session) accumulate(p *program, b booking, batch span) (booking, error)
 		share, flag(batch.offset == 0), b.gradients, m.gradients, s.statistics.running, m.learned,
 		b.learned, b.momenta, b.statistics, s.total)
 	p.launches = append(p.launches, l)
+	var at sums
 	sum := booking{
-		total: m.losses.part(sumsTotal, 4), data: m.losses.part(sumsData, 4),
-		correct: m.losses.part(sumsCorrect, 8), images: b.images, learned: m.learned,
-		statistics: b.statistics, gradients: m.gradients,
+		total:   m.losses.from(int(unsafe.Offsetof(at.MeanTotal))),
+		data:    m.losses.from(int(unsafe.Offsetof(at.MeanData))),
+		correct: m.losses.from(int(unsafe.Offsetof(at.Correct))),
+		images:  b.images, learned: m.learned, statistics: b.statistics, gradients: m.gradients,
 	}
 	if b.statistics > 0 {
 		sum.momenta = m.taken

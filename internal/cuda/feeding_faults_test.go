@@ -105,6 +105,42 @@ func TestAPictureThatCannotBeFed(t *testing.T) {
 	}
 }
 
+// mislabelled is a source of somebody's own, with a label that no class has.
+type mislabelled struct{ dataset.Source }
+
+func (m mislabelled) Read(ctx context.Context, images []uint8, labels []int32, indices []int,
+	epoch int) error {
+	err := m.Source.Read(ctx, images, labels, indices, epoch)
+	labels[0] = 3
+	return err
+}
+
+// A label that no class has is an error before the device goes by it, as on the CPU.
+func TestALabelOfNoClassIsNotFed(t *testing.T) {
+	const want = "label 0 of the batch is 3, outside 0…2"
+	for name, device := range map[string]device.Device{"CPU": nil, "device": openDevice(t)} {
+		if g, ok := device.(*gpu); ok {
+			g.setBytes = holdsNothing
+		}
+		config := smallConfig()
+		config.Device = device
+		set := datasettest.Bars(t, 60)
+		trainer, err := train.New(smallNetwork(t), mislabelled{set}, config, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer trainer.Close()
+		if err := trainer.Fit(t.Context(), train.Callbacks{}); err == nil ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("%s: Fit returned %v, want %s", name, err, want)
+		}
+		if _, err := trainer.Evaluate(t.Context(), mislabelled{set}); err == nil ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("%s: Evaluate returned %v, want %s", name, err, want)
+		}
+	}
+}
+
 // Faults of what feeding calls end a run in an error that names the call, and leave nothing behind.
 func TestFaultsOfFeeding(t *testing.T) {
 	needSimulator(t)

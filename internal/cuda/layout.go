@@ -57,8 +57,7 @@ func (l layout) unpack(all []float32) builder.Weights {
 }
 
 // put notes where in a buffer of values of that many bytes each the tensors of nodes lie, in the
-// order of the
-// layout.
+// order of the layout.
 func (l layout) put(at map[*gorgonia.Node]*buffer, nodes gorgonia.Nodes, b *buffer, bytes int64) {
 	for i, node := range nodes {
 		at[node] = b.part(int64(l.spans[i].offset)*bytes, int64(l.spans[i].length)*bytes)

@@ -33,8 +33,8 @@ func newResting(memory *pool, specs []builder.TensorSpec) (resting, error) {
 type statistics struct {
 	layout
 	// running are their values, float32, and batch, float64, what the batch under way says of
-	// each. That goes
-	// into the running ones when the step is booked, so that one that diverges leaves nothing.
+	// each. That goes into the running ones when the step is booked, so that one that diverges
+	// leaves nothing.
 	running, batch *buffer
 }
 
@@ -63,8 +63,7 @@ func (s statistics) batchOf(nodes gorgonia.Nodes) map[*gorgonia.Node]*buffer {
 }
 
 // momenta returns, for each value, how much of the batch's goes into the running one: nothing
-// where no layer learns
-// it.
+// where no layer learns it.
 func (s statistics) momenta(nodes gorgonia.Nodes, learned []learnedStatistic) []float64 {
 	all := make([]float64, s.total)
 	places := make(map[*gorgonia.Node]span)

@@ -158,8 +158,9 @@ type Session interface {
 	// done; a later call returns the error then.
 	Step(images int) error
 	// Batch returns the memory of the next batch to be fed, or of all those of a step, of so many
-	// images, all of which is to be written. It waits until the device has copied the batch that was there before, which is
-	// the last but one: one batch can be made while the device computes another.
+	// images, all of which is to be written but what the graph does not read. It waits until the
+	// device has copied the batch that was there before, which is the last but one: one batch can be
+	// made while the device computes another.
 	Batch(images int) (*Batch, error)
 	// StepFed is Step on the batch that Batch has returned last. That is the device's from then on.
 	StepFed() error
