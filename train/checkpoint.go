@@ -47,8 +47,8 @@ func (c *Checkpoint) Ends(config Config) bool {
 	return progress.stopRule(config) != ""
 }
 
-// knowsBest reports whether the best epoch was told by the measure of a configuration: where nothing
-// was kept, or by another measure, that best epoch is not the best of all.
+// knowsBest reports whether the best epoch was told by the measure of a configuration: where
+// nothing was kept, or by another measure, that best epoch is not the best of all.
 func (c *Checkpoint) knowsBest(config Config) bool {
 	return c.Config.KeepsBest() && c.Config.best().name == config.best().name
 }

@@ -325,7 +325,7 @@ func TestALargeSetIsNotLoaded(t *testing.T) {
 // unkeyed is a source of somebody's own that is no key of a map.
 type unkeyed struct {
 	dataset.Source
-	names []string
+	_ []string
 }
 
 // A source that cannot be told from others is trained on and evaluated on a device as on the CPU.

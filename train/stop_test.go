@@ -153,8 +153,8 @@ func TestPatienceKeepsTheBestWeights(t *testing.T) {
 	})
 }
 
-// A checkpoint says whether the run has anything left to train that goes on from it, also where that
-// tells its best epoch by another measure, of which nothing is known so far.
+// A checkpoint says whether the run has anything left to train that goes on from it, also where
+// that tells its best epoch by another measure, of which nothing is known so far.
 func TestACheckpointKnowsWhetherItEnds(t *testing.T) {
 	set := datasettest.Bars(t, 60)
 	config := smallConfig(builder.EngineNative)
