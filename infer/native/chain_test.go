@@ -52,6 +52,16 @@ func alsoGiving(model *onnx.Model) *onnx.Model {
 	return all
 }
 
+// lastAnswer is the model's own answer of an evaluator that gives every node's.
+func lastAnswer(t *testing.T, apart *Evaluator, x *Tensor) []float32 {
+	t.Helper()
+	all, err := apart.Run(t.Context(), map[string]*Tensor{apart.Inputs()[0].Name: x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[len(all)-1].Data.([]float32)
+}
+
 // ofAnySize returns the model with the height and width of its images left open.
 func ofAnySize(model *onnx.Model) *onnx.Model {
 	for _, dim := range model.Proto.Graph.Input[0].Type.GetTensorType().Shape.Dim[2:] {
@@ -96,11 +106,7 @@ func TestChains(t *testing.T) {
 				}
 				for _, images := range []int{1, 3} {
 					x := pixels(images, 8, 96, 96)
-					all, err := apart.Run(t.Context(), map[string]*Tensor{"x": x})
-					if err != nil {
-						t.Fatal(err)
-					}
-					if want := all[len(all)-1].Data.([]float32); !slices.Equal(answer(t, e, x), want) {
+					if !slices.Equal(answer(t, e, x), lastAnswer(t, apart, x)) {
 						t.Errorf("%d threads, %d images: not the bits of the steps alone", threads, images)
 					}
 				}
@@ -124,11 +130,7 @@ func TestChainsOfSmallMaps(t *testing.T) {
 	defer alone.Close()
 	for _, side := range []int{3, 10, 70, 5} {
 		x := pixels(2, 8, side, side)
-		all, err := apart.Run(t.Context(), map[string]*Tensor{"x": x})
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := all[len(all)-1].Data.([]float32)
+		want := lastAnswer(t, apart, x)
 		if !slices.Equal(answer(t, e, x), want) || !slices.Equal(answer(t, alone, x), want) {
 			t.Errorf("side %d: not the bits of the steps alone", side)
 		}
@@ -158,19 +160,11 @@ func TestWorthChaining(t *testing.T) {
 func TestChainsHoldNoExpandedMap(t *testing.T) {
 	e := opened(t, chainGraph("e = Conv x wide b", "d = Conv e deep", "y = Conv d back c").Model())
 	x := pixels(2, 8, 96, 96)
-	in, out := []*Tensor{x}, []*Tensor{{}}
-	run := func() {
-		if err := e.RunInto(t.Context(), in, out); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 4 { // memory finds its places
-		run()
-	}
+	allocations := steadyAllocations(t, e, x)
 	if held, expanded := e.Held(), 2*64*96*96*4; held > expanded {
 		t.Errorf("%d bytes are held, an expanded map has %d", held, expanded)
 	}
-	if n := fewestAllocations(run); n > 0 {
-		t.Errorf("%v allocations", n)
+	if allocations > 0 {
+		t.Errorf("%v allocations", allocations)
 	}
 }

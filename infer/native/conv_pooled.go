@@ -1,9 +1,6 @@
 package native
 
-import (
-	"slipway/internal/kernel"
-	"slipway/onnx/onnxpb"
-)
+import "slipway/internal/kernel"
 
 // pooledMap is the bytes of an image's map from which on it is better pooled a few rows at a time
 // than written as a whole.
@@ -41,22 +38,9 @@ func (c *convolution) overlapping(r *run, x *Tensor, bias []float32, f frame) (*
 	if err != nil {
 		return nil, err
 	}
-	image, err := r.toChannelsLast(x)
-	if err != nil {
-		return nil, err
-	}
-	defer r.release(image)
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(x.Shape[0], filters, windows.out))
-	if err != nil {
-		return nil, err
-	}
-	y.channelsLast = true
-	if err := plan.Forward(y.Data.([]float32), image.Data.([]float32),
-		c.biasOf(r, bias, filters)); err != nil {
-		r.release(y)
-		return nil, err
-	}
-	return y, nil
+	return r.mapped(x, filters, windows.out, func(y, image []float32) error {
+		return plan.Forward(y, image, c.biasOf(r, bias, filters))
+	})
 }
 
 // pooledPlanBytes is about what such a plan allocates, and a call of it: for each thread a padded

@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"slipway/internal/kernel"
-	"slipway/onnx/onnxpb"
 )
 
 // depthwise computes a convolution of which each channel has one kernel of its own, with a plan of
@@ -34,19 +33,10 @@ func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, addend *Te
 	if err != nil {
 		return fail(err)
 	}
-	image, err := r.toChannelsLast(x)
+	y, err := r.mapped(x, channels, f.out, func(y, image []float32) error {
+		return plan.Forward(y, image, weight, bias)
+	})
 	if err != nil {
-		return fail(err)
-	}
-	defer r.release(image)
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(x.Shape[0], channels, f.out))
-	if err != nil {
-		return fail(err)
-	}
-	y.channelsLast = true
-	to := y.Data.([]float32)
-	if err := plan.Forward(to, image.Data.([]float32), weight, bias); err != nil {
-		r.release(y)
 		return fail(err)
 	}
 	return y, done, nil

@@ -1,9 +1,6 @@
 package native
 
-import (
-	"slipway/internal/kernel"
-	"slipway/onnx/onnxpb"
-)
+import "slipway/internal/kernel"
 
 // grouped computes a convolution of several groups, group by group with a plan of the kernels, and
 // one group where what is added to it must be broadcast. A dilated kernel it leaves to the loops:
@@ -33,18 +30,9 @@ func (c *convolution) grouped(r *run, x, w *Tensor, bias []float32, f frame) (*T
 	if err != nil {
 		return nil, err
 	}
-	image, err := r.toChannelsLast(x)
-	if err != nil {
-		return nil, err
-	}
-	defer r.release(image)
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(x.Shape[0], w.Shape[0], f.out))
-	if err != nil {
-		return nil, err
-	}
-	y.channelsLast = true
-	return r.one(y, plan.Forward(y.Data.([]float32), image.Data.([]float32), packed.Data.([]float32),
-		c.biasOf(r, bias, w.Shape[0])))
+	return r.mapped(x, w.Shape[0], f.out, func(y, image []float32) error {
+		return plan.Forward(y, image, packed.Data.([]float32), c.biasOf(r, bias, w.Shape[0]))
+	})
 }
 
 // groupedPlanBytes is about what a plan allocates: a group's images and maps, and what its own plan

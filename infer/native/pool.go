@@ -118,21 +118,7 @@ type poolPlan interface{ Forward(y, x []float32) error }
 
 // pooled computes a pooling of channels-last images.
 func (r *run) pooled(x *Tensor, f frame, plan poolPlan) (*Tensor, error) {
-	image, err := r.toChannelsLast(x)
-	if err != nil {
-		return nil, err
-	}
-	defer r.release(image)
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(x.Shape[0], x.Shape[1], f.out))
-	if err != nil {
-		return nil, err
-	}
-	y.channelsLast = true
-	if err := plan.Forward(y.Data.([]float32), image.Data.([]float32)); err != nil {
-		r.release(y)
-		return nil, err
-	}
-	return y, nil
+	return r.mapped(x, x.Shape[1], f.out, plan.Forward)
 }
 
 func maxLoops[T number](r *run, p *maxPool, x *Tensor, f frame) ([]*Tensor, error) {

@@ -82,11 +82,7 @@ func TestPreActivations(t *testing.T) {
 				}
 				for _, images := range []int{1, 7, 2} {
 					x := pixels(images, 16, 13, 11)
-					all, err := apart.Run(t.Context(), map[string]*Tensor{"x": x})
-					if err != nil {
-						t.Fatal(err)
-					}
-					if want := all[len(all)-1].Data.([]float32); !slices.Equal(answer(t, e, x), want) {
+					if !slices.Equal(answer(t, e, x), lastAnswer(t, apart, x)) {
 						t.Errorf("%d threads, %d images: not the bits of the steps alone", threads, images)
 					}
 				}
@@ -109,17 +105,9 @@ func TestPreActivationsAllocateNothing(t *testing.T) {
 	e := opened(t, preActivationGraph("c = Conv x wide", "j = Concat x c",
 		"n = BatchNormalization j s48 t48 m48 v48", "r = Relu n", "p = Conv r one b",
 		"y = Conv p next").Model())
-	in, out := []*Tensor{pixels(2, 16, 13, 11)}, []*Tensor{{}}
-	run := func() {
-		if err := e.RunInto(t.Context(), in, out); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 4 { // memory finds its places
-		run()
-	}
-	if n := fewestAllocations(run); n > 0 {
-		t.Errorf("%v allocations", n)
+	allocations := steadyAllocations(t, e, pixels(2, 16, 13, 11))
+	if allocations > 0 {
+		t.Errorf("%v allocations", allocations)
 	}
 }
 

@@ -87,6 +87,23 @@ func (r *run) toChannelsLast(t *Tensor) (*Tensor, error) {
 	return y, r.transposeImages(y, t, t.Shape[0], channels, area)
 }
 
+// mapped returns images of so many channels that forward writes from those of x, both channels
+// last.
+func (r *run) mapped(x *Tensor, channels int, out []int,
+	forward func(y, x []float32) error) (*Tensor, error) {
+	image, err := r.toChannelsLast(x)
+	if err != nil {
+		return nil, err
+	}
+	defer r.release(image)
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(x.Shape[0], channels, out))
+	if err != nil {
+		return nil, err
+	}
+	y.channelsLast = true
+	return r.one(y, forward(y.Data.([]float32), image.Data.([]float32)))
+}
+
 // rowMajor returns the tensor in the order that its shape says. The caller
 // releases it.
 func (r *run) rowMajor(t *Tensor) (*Tensor, error) {
