@@ -122,16 +122,18 @@ func (s *session) giveBatch(p *pass, fed bool) (err error) {
 func (s *session) beginBatch(p *pass, set *images, order, at *buffer, batch span) (launch, error) {
 	size, o := s.feeding.size, s.job.Optimizer
 	var g groups // none of an evaluation
-	var paces, none *buffer
+	var paces *buffer
 	if at == s.ledger {
 		g, paces = s.groups, s.paces
 	}
-	if set == nil {
-		return s.gpu.kernel("begin_step", max(1, len(g.all)), 1, none, none, none, at, none, none, none,
-			size, size, batch.length, batch.offset, g.table, g.rates, word(len(g.all)), paces, o.Beta1,
-			o.Beta2)
+	var from images // none of a batch that is fed, for which there is nothing to fetch here
+	var table, pixels, labels *buffer
+	values, area := 1, size
+	if set != nil {
+		from, table, pixels, labels = *set, s.table, p.pixels, p.labels
+		values, area = batch.length*size, size/set.set.Channels
 	}
-	return s.gpu.kernel("begin_step", max(batch.length*size, len(g.all)), 1, set.pixels, set.labels,
-		order, at, s.table, p.pixels, p.labels, size, size/set.set.Channels, batch.length, batch.offset,
-		g.table, g.rates, word(len(g.all)), paces, o.Beta1, o.Beta2)
+	return s.gpu.kernel("begin_step", max(values, len(g.all)), 1, from.pixels, from.labels, order, at,
+		table, pixels, labels, size, area, batch.length, batch.offset, g.table, g.rates,
+		word(len(g.all)), paces, o.Beta1, o.Beta2)
 }
