@@ -20,8 +20,9 @@ type Conv2DConfig struct {
 	// minimal filtering, whose rounding errors are a few times larger and differ between equal
 	// positions.
 	Direct bool
-	// ConstantWeights promises that every Forward is given the same weights: a Direct plan keeps them
-	// as the first one packed them. The bias may change.
+	// ConstantWeights promises that every Forward is given the same weights: the plan keeps them as the
+	// first one packed or transformed them. The bias may change. Which way a plan takes, and the bits
+	// of an image, do not depend then on the batch around it; it has no gradients unless it is Direct.
 	ConstantWeights bool
 	// ExtraHeight and ExtraWidth are how much more padding there is below and to the right.
 	ExtraHeight, ExtraWidth int
@@ -176,7 +177,7 @@ func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) 
 	c.columns, c.among = newPanels(set, f.Filters), f.Filters
 	c.bias = aligned(c.columns.padded())
 	partBytes := panelBytes
-	if f.Direct {
+	if f.Direct || f.ConstantWeights {
 		partBytes = directPanelBytes
 	}
 	c.parts = splitDepth(set, partBytes, f.KernelHeight, c.run, 4*c.rowSize)
@@ -193,6 +194,7 @@ func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) 
 	}
 	if !f.Direct {
 		c.winograd = newWinogradConv2D(c)
+		c.config.Direct = f.ConstantWeights && c.winograd == nil
 	}
 	if f.FilteredGradients {
 		c.filtered = newInputConv2D(c)
@@ -256,6 +258,9 @@ func (c *Conv2D) Forward(y, x, w, b []float32) error {
 			return nil
 		}
 		c.engine.Pool.again.Add(1)
+		if c.config.ConstantWeights && c.config.Batch > 1 {
+			return c.forwardImages()
+		}
 		if c.share != nil {
 			return c.forwardShares()
 		}
@@ -301,40 +306,6 @@ func (c *Conv2D) pack() {
 		c.packed = aligned(c.columns.padded() * c.depth)
 	}
 	c.engine.Pool.Run(c.columns.count(), c.packTask)
-}
-
-// Packed are constant weights as plans of one kernel set read them. It does not change, and any
-// number of plans may share it.
-type Packed struct {
-	set            *Set
-	filters, depth int
-	values         []float32
-}
-
-// Pack packs the constant weights of a Direct plan before the first Forward, for others to Share.
-func (c *Conv2D) Pack(w []float32) (*Packed, error) {
-	if !c.config.Direct || !c.config.ConstantWeights {
-		return nil, fmt.Errorf(
-			"kernel: weights are packed once for plans that are Direct and of ConstantWeights")
-	}
-	if err := lengths("convolution", size{"w", len(w), c.config.Filters * c.depth}); err != nil {
-		return nil, err
-	}
-	c.w = w
-	c.pack()
-	c.w, c.kept = nil, true
-	return &Packed{c.engine.Set, c.config.Filters, c.depth, c.packed}, nil
-}
-
-// Share makes the plan read weights that another one packed, and reports whether it can: the
-// weights must be the same.
-func (c *Conv2D) Share(p *Packed) bool {
-	if !c.config.Direct || !c.config.ConstantWeights || p.set != c.engine.Set ||
-		p.filters != c.config.Filters || p.depth != c.depth {
-		return false
-	}
-	c.packed, c.kept = p.values, true
-	return true
 }
 
 // forwardGroup computes all blocks of a group of images.

@@ -29,6 +29,7 @@ type winogradConv2D struct {
 	output         []int64 // where in y, or in scratch, a tile's results go
 	entries        []poolEntry
 	byPanel        bool    // weights are transformed right before they are read: see panelItem
+	parts          int     // into how many the tiles of a panel are cut, where threads share the input
 	turned         bool    // the weights are those of the convolution whose input's gradient this is
 	filters        []int64 // where in turned weights the filters of a block start
 	panelChannels  []int64 // where in a full panel of weights the channels of a block start
@@ -72,6 +73,9 @@ const (
 	winogradPooledTiles = 32
 	// winogradMaxTiles bounds the tiles of an image: more would leave the cache.
 	winogradMaxTiles = 256
+	// winogradConstantTiles bounds those where weights are constant and nothing is pooled, which takes
+	// no more than a chunk at a time: of tables.
+	winogradConstantTiles = 1 << 14
 	// winogradGap is the elements between the planes of a tile's elements, a cache line: without it,
 	// planes whose size is a power of two would compete for the same lines.
 	winogradGap = 16
@@ -94,18 +98,24 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 	}
 	size := winogradTile + 1 - f.KernelHeight
 	down, across := ceil(c.convHeight, size), ceil(c.convWidth, size)
-	if min(c.convHeight, c.convWidth) < size || down*across > winogradMaxTiles {
+	most := winogradMaxTiles
+	if f.ConstantWeights && f.MaxPool == nil {
+		most = winogradConstantTiles
+	}
+	if min(c.convHeight, c.convWidth) < size || down*across > most ||
+		f.ConstantWeights && !winogradPays(f, down*across, c.convHeight*c.convWidth) {
 		return nil
 	}
 	w := &winogradConv2D{conv: c, transforms: &set.winograd, size: size, tiles: down * across}
 	w.images = max(1, min(winogradChunk/w.tiles, ceil(f.Batch, c.engine.Pool.Threads())))
 	w.chunk = min(winogradChunk, w.images*w.tiles)
-	if f.MaxPool != nil { // which takes whole images
+	switch {
+	case f.MaxPool != nil: // which takes whole images
 		w.images = min(max(1, winogradPooledTiles/w.tiles), f.Batch)
 		w.chunk = w.images * w.tiles
-	}
-	if f.MaxPool == nil && f.Batch*w.tiles <= winogradPanelTiles &&
-		f.Channels*f.Filters > winogradMaxWeights {
+	case f.ConstantWeights:
+		w.deal()
+	case f.Batch*w.tiles <= winogradPanelTiles && f.Channels*f.Filters > winogradMaxWeights:
 		w.byPanel, w.images, w.chunk = true, f.Batch, f.Batch*w.tiles
 	}
 	w.plan(down, across)
@@ -118,8 +128,13 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 	}
 	w.inputTask, w.weightsTask, w.normaliseTask, w.forwardTask = w.inputItem, w.weightsItem,
 		w.normaliseImage, w.forwardItem
-	if w.byPanel {
+	switch {
+	case w.byPanel:
 		w.forwardTask = w.panelItem
+	case w.parts > 0:
+		w.forwardTask = w.partItem
+	case f.ConstantWeights && f.MaxPool == nil:
+		w.forwardTask = w.chunkItem
 	}
 	return w
 }
@@ -182,10 +197,7 @@ func (w *winogradConv2D) forward() (finite bool) {
 	memory := w.take()
 	defer func() {
 		pool.scratch.give(memory)
-		for i := range w.work {
-			ws := &w.work[i].own
-			ws.input, ws.products, ws.weights, ws.taps = nil, nil, nil, nil
-		}
+		w.forget()
 	}()
 	for i := range w.work {
 		clear(w.work[i].own.check)
@@ -201,10 +213,15 @@ func (w *winogradConv2D) forward() (finite bool) {
 		pool.Run(c.columns.count(), w.forwardTask)
 		c.finishAll()
 	} else {
-		if !w.keeps() || !c.engine.held(&w.held) {
+		if f.ConstantWeights {
+			w.keep()
+		} else if !w.keeps() || !c.engine.held(&w.held) {
 			pool.Run(c.columns.count()*w.blocks(), w.weightsTask)
 		}
-		pool.Run(ceil(f.Batch, w.images), w.forwardTask)
+		if w.parts > 0 {
+			pool.Run(ceil(w.chunk, winogradInputTiles), w.inputTask)
+		}
+		pool.Run(w.items(), w.forwardTask)
 	}
 	for i := range w.work {
 		if slices.ContainsFunc(w.work[i].own.check, func(v float32) bool { return v != v }) {
@@ -214,9 +231,18 @@ func (w *winogradConv2D) forward() (finite bool) {
 	return true
 }
 
+// forget forgets the memory of a call.
+func (w *winogradConv2D) forget() {
+	for i := range w.work {
+		ws := &w.work[i].own
+		ws.input, ws.products, ws.weights, ws.taps = nil, nil, nil, nil
+	}
+}
+
 // keeps reports whether the transformed weights of a call are there at the next.
 func (w *winogradConv2D) keeps() bool {
-	return !w.byPanel && w.conv.engine.holds() && winogradElements*w.plane() <= winogradMaxKept
+	return w.conv.config.ConstantWeights ||
+		!w.byPanel && w.conv.engine.holds() && winogradElements*w.plane() <= winogradMaxKept
 }
 
 // take returns memory for a call, and shares it out.
@@ -232,9 +258,12 @@ func (w *winogradConv2D) take() []float32 {
 		inputs, copies = copies, inputs
 	case w.keeps():
 		copies = 0
-		if w.kept == nil {
+		if w.kept == nil && !c.config.ConstantWeights {
 			w.kept = aligned(weights)
 		}
+	}
+	if w.parts > 0 {
+		inputs = 1
 	}
 	memory := c.engine.Pool.scratch.take(inputs*input + copies*weights + len(w.work)*(products+taps))
 	rest := memory
@@ -329,9 +358,16 @@ func (w *winogradConv2D) transformOutput(worker, image, first, panel, tiles int)
 		Bias:    pointer(c.bias[c.columns.first(panel):]), Check: pointer(ws.check), Floor: nan32,
 	}
 	if f.MaxPool == nil {
-		ws.args.Dst = pointer(c.y[image*c.convHeight*c.convWidth*f.Filters+c.columns.first(panel):])
-		ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*f.Filters, 4*f.Filters
+		at := image*c.convHeight*c.convWidth*c.among + c.columns.first(panel)
+		ws.args.Dst = pointer(c.y[at:])
+		ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*c.among, 4*c.among
 		ws.args.Floor = floor(f.ReLU)
+		if c.finish.add != nil {
+			ws.args.Add = pointer(c.finish.add[at:])
+		}
+		if c.finish.on {
+			ws.args.Floor = c.finish.low
+		}
 	} else {
 		ws.args.Dst = pointer(c.work[worker].own.scratch)
 		ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*set.panel(), 4*set.panel()
@@ -372,7 +408,7 @@ func (w *winogradConv2D) surroundings(image, first, panel int) (next, results []
 	if panel == 0 {
 		next = partOf(c.x, at+w.chunk, at+2*w.chunk, f.Batch*w.tiles)
 	}
-	if f.MaxPool == nil && c.columns.count() == 1 {
+	if f.MaxPool == nil && c.columns.count() == 1 && c.among == f.Filters {
 		results = partOf(c.y, at, at+w.chunk, f.Batch*w.tiles)
 	}
 	return next, results

@@ -37,8 +37,9 @@ type finishing struct {
 	add     []float32 // of the call in progress
 }
 
-// Finish makes Forward do more with its sums; the plan is a Direct one without pooling. It is set
-// before the first Forward.
+// Finish makes Forward do more with its sums; the plan is Direct or of ConstantWeights, without
+// pooling. Winograd's filtering bounds from below alone: with an upper bound, or a gate, the plan
+// becomes a Direct one. It is set before the first Forward, Pack and Share.
 func (c *Conv2D) Finish(f Finish) {
 	c.finish = finishing{on: true, low: f.Low}
 	if f.High == f.High {
@@ -49,6 +50,9 @@ func (c *Conv2D) Finish(f Finish) {
 	}
 	if f.Gate != nil {
 		c.finish.gate = f.Gate.table(c.engine.Set)
+	}
+	if c.winograd != nil && (f.High == f.High || f.Gate != nil) {
+		c.winograd, c.config.Direct = nil, true
 	}
 }
 

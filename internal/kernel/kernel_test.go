@@ -178,6 +178,7 @@ func TestArgumentLayout(t *testing.T) {
 			112},
 		{"winograd.Inside", unsafe.Offsetof(w.Inside), 120}, {"winograd.Zeros", unsafe.Offsetof(w.Zeros),
 			128},
+		{"winograd.Add", unsafe.Offsetof(w.Add), 136},
 		{"rows.ARow", unsafe.Offsetof(ro.ARow), 8}, {"rows.B", unsafe.Offsetof(ro.B), 16},
 		{"rows.C", unsafe.Offsetof(ro.C), 24}, {"rows.CRow", unsafe.Offsetof(ro.CRow), 32},
 		{"rows.M", unsafe.Offsetof(ro.M), 40}, {"rows.Length", unsafe.Offsetof(ro.Length), 48},

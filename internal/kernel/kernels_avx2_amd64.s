@@ -13116,6 +13116,187 @@ vector:
 	ADDQ        32(AX), R10
 	ADDQ        R9, R10
 	MOVQ        88(AX), R11
+	MOVQ        136(AX), R12
+	TESTQ       R12, R12
+	JZ          alone
+	SUBQ        32(AX), R12
+	VMOVUPS     (DI), Y3
+	VMOVUPS     32(DI), Y4
+	VMOVUPS     64(DI), Y5
+	VMOVUPS     96(DI), Y6
+	VMOVUPS     128(DI), Y7
+	VMOVUPS     160(DI), Y8
+	MOVQ        R10, R13
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y3
+	VMOVUPS     224(DI), Y4
+	VMOVUPS     256(DI), Y5
+	VMOVUPS     288(DI), Y6
+	VMOVUPS     320(DI), Y7
+	VMOVUPS     352(DI), Y8
+	MOVQ        R10, R13
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y3
+	VMOVUPS     416(DI), Y4
+	VMOVUPS     448(DI), Y5
+	VMOVUPS     480(DI), Y6
+	VMOVUPS     512(DI), Y7
+	VMOVUPS     544(DI), Y8
+	MOVQ        R10, R13
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     576(DI), Y3
+	VMOVUPS     608(DI), Y4
+	VMOVUPS     640(DI), Y5
+	VMOVUPS     672(DI), Y6
+	VMOVUPS     704(DI), Y7
+	VMOVUPS     736(DI), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R10)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R10)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R10)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R10)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	JMP         next
+
+alone:
 	VMOVUPS     (DI), Y3
 	VMOVUPS     32(DI), Y4
 	VMOVUPS     64(DI), Y5
@@ -13274,14 +13455,16 @@ vector:
 	VADDPS      (R11)(R9*1), Y3, Y3
 	VMAXPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
-	ADDQ        $0x20, R9
-	DECQ        112(AX)
-	JNZ         vector
-	INCQ        R8
-	CMPQ        R8, 64(AX)
-	JLT         tile
-	MOVQ        96(AX), AX
-	VMOVUPS     Y0, (AX)
+
+next:
+	ADDQ    $0x20, R9
+	DECQ    112(AX)
+	JNZ     vector
+	INCQ    R8
+	CMPQ    R8, 64(AX)
+	JLT     tile
+	MOVQ    96(AX), AX
+	VMOVUPS Y0, (AX)
 	VZEROUPPER
 	RET
 
@@ -14550,6 +14733,119 @@ vector:
 	ADDQ        32(AX), R10
 	ADDQ        R9, R10
 	MOVQ        88(AX), R11
+	MOVQ        136(AX), R12
+	TESTQ       R12, R12
+	JZ          alone
+	SUBQ        32(AX), R12
+	VMOVUPS     (DI), Y3
+	VMOVUPS     32(DI), Y4
+	VMOVUPS     64(DI), Y5
+	VMOVUPS     96(DI), Y6
+	VMOVUPS     128(DI), Y7
+	VMOVUPS     160(DI), Y8
+	MOVQ        R10, R13
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y3
+	VMOVUPS     224(DI), Y4
+	VMOVUPS     256(DI), Y5
+	VMOVUPS     288(DI), Y6
+	VMOVUPS     320(DI), Y7
+	VMOVUPS     352(DI), Y8
+	MOVQ        R10, R13
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y3
+	VMOVUPS     416(DI), Y4
+	VMOVUPS     448(DI), Y5
+	VMOVUPS     480(DI), Y6
+	VMOVUPS     512(DI), Y7
+	VMOVUPS     544(DI), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R10)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R10)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R10)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	JMP         next
+
+alone:
 	VMOVUPS     (DI), Y3
 	VMOVUPS     32(DI), Y4
 	VMOVUPS     64(DI), Y5
@@ -14647,14 +14943,16 @@ vector:
 	VADDPS      (R11)(R9*1), Y3, Y3
 	VMAXPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
-	ADDQ        $0x20, R9
-	DECQ        112(AX)
-	JNZ         vector
-	INCQ        R8
-	CMPQ        R8, 64(AX)
-	JLT         tile
-	MOVQ        96(AX), AX
-	VMOVUPS     Y0, (AX)
+
+next:
+	ADDQ    $0x20, R9
+	DECQ    112(AX)
+	JNZ     vector
+	INCQ    R8
+	CMPQ    R8, 64(AX)
+	JLT     tile
+	MOVQ    96(AX), AX
+	VMOVUPS Y0, (AX)
 	VZEROUPPER
 	RET
 
@@ -15920,6 +16218,67 @@ vector:
 	ADDQ        32(AX), R10
 	ADDQ        R9, R10
 	MOVQ        88(AX), R11
+	MOVQ        136(AX), R12
+	TESTQ       R12, R12
+	JZ          alone
+	SUBQ        32(AX), R12
+	VMOVUPS     (DI), Y3
+	VMOVUPS     32(DI), Y4
+	VMOVUPS     64(DI), Y5
+	VMOVUPS     96(DI), Y6
+	VMOVUPS     128(DI), Y7
+	VMOVUPS     160(DI), Y8
+	MOVQ        R10, R13
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R13)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y3
+	VMOVUPS     224(DI), Y4
+	VMOVUPS     256(DI), Y5
+	VMOVUPS     288(DI), Y6
+	VMOVUPS     320(DI), Y7
+	VMOVUPS     352(DI), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R10)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VADDPS      (R10)(R12*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	JMP         next
+
+alone:
 	VMOVUPS     (DI), Y3
 	VMOVUPS     32(DI), Y4
 	VMOVUPS     64(DI), Y5
@@ -15970,14 +16329,16 @@ vector:
 	VADDPS      (R11)(R9*1), Y3, Y3
 	VMAXPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
-	ADDQ        $0x20, R9
-	DECQ        112(AX)
-	JNZ         vector
-	INCQ        R8
-	CMPQ        R8, 64(AX)
-	JLT         tile
-	MOVQ        96(AX), AX
-	VMOVUPS     Y0, (AX)
+
+next:
+	ADDQ    $0x20, R9
+	DECQ    112(AX)
+	JNZ     vector
+	INCQ    R8
+	CMPQ    R8, 64(AX)
+	JLT     tile
+	MOVQ    96(AX), AX
+	VMOVUPS Y0, (AX)
 	VZEROUPPER
 	RET
 

@@ -17685,6 +17685,187 @@ vector:
 	ADDQ        32(AX), R10
 	ADDQ        R9, R10
 	MOVQ        88(AX), R11
+	MOVQ        136(AX), R12
+	TESTQ       R12, R12
+	JZ          alone
+	SUBQ        32(AX), R12
+	VMOVUPS     (DI), Z3
+	VMOVUPS     64(DI), Z4
+	VMOVUPS     128(DI), Z5
+	VMOVUPS     192(DI), Z6
+	VMOVUPS     256(DI), Z7
+	VMOVUPS     320(DI), Z8
+	MOVQ        R10, R13
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z3
+	VMOVUPS     448(DI), Z4
+	VMOVUPS     512(DI), Z5
+	VMOVUPS     576(DI), Z6
+	VMOVUPS     640(DI), Z7
+	VMOVUPS     704(DI), Z8
+	MOVQ        R10, R13
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z3
+	VMOVUPS     832(DI), Z4
+	VMOVUPS     896(DI), Z5
+	VMOVUPS     960(DI), Z6
+	VMOVUPS     1024(DI), Z7
+	VMOVUPS     1088(DI), Z8
+	MOVQ        R10, R13
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     1152(DI), Z3
+	VMOVUPS     1216(DI), Z4
+	VMOVUPS     1280(DI), Z5
+	VMOVUPS     1344(DI), Z6
+	VMOVUPS     1408(DI), Z7
+	VMOVUPS     1472(DI), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R10)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R10)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R10)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R10)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	JMP         next
+
+alone:
 	VMOVUPS     (DI), Z3
 	VMOVUPS     64(DI), Z4
 	VMOVUPS     128(DI), Z5
@@ -17843,14 +18024,16 @@ vector:
 	VADDPS      (R11)(R9*1), Z3, Z3
 	VMAXPS      Z3, Z2, Z3
 	VMOVUPS     Z3, (R10)
-	ADDQ        $0x40, R9
-	DECQ        112(AX)
-	JNZ         vector
-	INCQ        R8
-	CMPQ        R8, 64(AX)
-	JLT         tile
-	MOVQ        96(AX), AX
-	VMOVUPS     Z0, (AX)
+
+next:
+	ADDQ    $0x40, R9
+	DECQ    112(AX)
+	JNZ     vector
+	INCQ    R8
+	CMPQ    R8, 64(AX)
+	JLT     tile
+	MOVQ    96(AX), AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -19119,6 +19302,119 @@ vector:
 	ADDQ        32(AX), R10
 	ADDQ        R9, R10
 	MOVQ        88(AX), R11
+	MOVQ        136(AX), R12
+	TESTQ       R12, R12
+	JZ          alone
+	SUBQ        32(AX), R12
+	VMOVUPS     (DI), Z3
+	VMOVUPS     64(DI), Z4
+	VMOVUPS     128(DI), Z5
+	VMOVUPS     192(DI), Z6
+	VMOVUPS     256(DI), Z7
+	VMOVUPS     320(DI), Z8
+	MOVQ        R10, R13
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z3
+	VMOVUPS     448(DI), Z4
+	VMOVUPS     512(DI), Z5
+	VMOVUPS     576(DI), Z6
+	VMOVUPS     640(DI), Z7
+	VMOVUPS     704(DI), Z8
+	MOVQ        R10, R13
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z3
+	VMOVUPS     832(DI), Z4
+	VMOVUPS     896(DI), Z5
+	VMOVUPS     960(DI), Z6
+	VMOVUPS     1024(DI), Z7
+	VMOVUPS     1088(DI), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R10)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R10)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R10)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	JMP         next
+
+alone:
 	VMOVUPS     (DI), Z3
 	VMOVUPS     64(DI), Z4
 	VMOVUPS     128(DI), Z5
@@ -19216,14 +19512,16 @@ vector:
 	VADDPS      (R11)(R9*1), Z3, Z3
 	VMAXPS      Z3, Z2, Z3
 	VMOVUPS     Z3, (R10)
-	ADDQ        $0x40, R9
-	DECQ        112(AX)
-	JNZ         vector
-	INCQ        R8
-	CMPQ        R8, 64(AX)
-	JLT         tile
-	MOVQ        96(AX), AX
-	VMOVUPS     Z0, (AX)
+
+next:
+	ADDQ    $0x40, R9
+	DECQ    112(AX)
+	JNZ     vector
+	INCQ    R8
+	CMPQ    R8, 64(AX)
+	JLT     tile
+	MOVQ    96(AX), AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -20489,6 +20787,67 @@ vector:
 	ADDQ        32(AX), R10
 	ADDQ        R9, R10
 	MOVQ        88(AX), R11
+	MOVQ        136(AX), R12
+	TESTQ       R12, R12
+	JZ          alone
+	SUBQ        32(AX), R12
+	VMOVUPS     (DI), Z3
+	VMOVUPS     64(DI), Z4
+	VMOVUPS     128(DI), Z5
+	VMOVUPS     192(DI), Z6
+	VMOVUPS     256(DI), Z7
+	VMOVUPS     320(DI), Z8
+	MOVQ        R10, R13
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        SI, R13
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R13)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R13)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z3
+	VMOVUPS     448(DI), Z4
+	VMOVUPS     512(DI), Z5
+	VMOVUPS     576(DI), Z6
+	VMOVUPS     640(DI), Z7
+	VMOVUPS     704(DI), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R10)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VADDPS      (R10)(R12*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	JMP         next
+
+alone:
 	VMOVUPS     (DI), Z3
 	VMOVUPS     64(DI), Z4
 	VMOVUPS     128(DI), Z5
@@ -20539,14 +20898,16 @@ vector:
 	VADDPS      (R11)(R9*1), Z3, Z3
 	VMAXPS      Z3, Z2, Z3
 	VMOVUPS     Z3, (R10)
-	ADDQ        $0x40, R9
-	DECQ        112(AX)
-	JNZ         vector
-	INCQ        R8
-	CMPQ        R8, 64(AX)
-	JLT         tile
-	MOVQ        96(AX), AX
-	VMOVUPS     Z0, (AX)
+
+next:
+	ADDQ    $0x40, R9
+	DECQ    112(AX)
+	JNZ     vector
+	INCQ    R8
+	CMPQ    R8, 64(AX)
+	JLT     tile
+	MOVQ    96(AX), AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 

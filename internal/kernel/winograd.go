@@ -41,7 +41,8 @@ const winogradSmallest, winogradLargest = 3, 5
 // The transforms of the input and of the gradient read Zeros in place of an element that lies
 // outside the image: bit j·rows + i of Inside[t] is set where (i, j) is inside. Those of the output
 // and of the weights' gradient make each lane of Check that saw a result that is not finite NaN,
-// and that of the output adds Bias and rectifies by Floor.
+// and that of the output adds Bias, and of Add, unless nil, what lies there as results do from Dst,
+// and rectifies by Floor.
 type winogradArgs struct {
 	Src        unsafe.Pointer
 	SrcOffsets *int64
@@ -61,6 +62,7 @@ type winogradArgs struct {
 	left       int // the assembly's
 	Inside     *uint64
 	Zeros      unsafe.Pointer // a vector
+	Add        unsafe.Pointer
 }
 
 // winogradTransforms are a set's loops; all but the input's by kernel size.
@@ -198,13 +200,17 @@ func portableSeparable(inputs, outputs int, transform winogradLine) func(args *b
 						if a.Check != nil {
 							*floatAt(a.Check, 4*(c%portableLanes)) += 0 * v
 						}
+						at := int(dst[t]) + i*a.DstRow + j*a.DstColumn + 4*c
 						if a.Bias != nil {
 							v += *floatAt(a.Bias, 4*c)
+							if a.Add != nil {
+								v += *floatAt(a.Add, at)
+							}
 							if v < a.Floor {
 								v = a.Floor
 							}
 						}
-						*floatAt(a.Dst, int(dst[t])+i*a.DstRow+j*a.DstColumn+4*c) = v
+						*floatAt(a.Dst, at) = v
 					}
 				}
 			}

@@ -29,6 +29,7 @@ const (
 	winogradLeft       = 112
 	winogradInside     = 120
 	winogradZeros      = 128
+	winogradAdd        = 136
 )
 
 // constants is a table of vectors of one value each, for arithmetic with an operand in memory.
@@ -81,7 +82,7 @@ func (v *vector) winograd() {
 type separable struct {
 	masked   bool // elements of the source that do not lie inside are zero
 	checked  bool // results that are not finite leave a trace
-	finished bool // the bias is added, and the sum rectified
+	finished bool // the bias is added, and what there is to add, and the sum rectified
 }
 
 // pair stands for the points ±√square; what is computed with them is divided by divisor.
@@ -290,30 +291,51 @@ func (v *vector) separable(name string, inputs, outputs int, transform line, als
 	if also.finished {
 		bias = load(winogradBias)
 	}
-	in := make([]reg.VecVirtual, inputs)
-	for i := range outputs {
-		for j := range in {
-			in[j] = v.register()
-			VMOVUPS(Mem{Base: scratch, Disp: (i*inputs + j) * v.bytes}, in[j])
+	// rows transforms the rows; apart, unless nil, is how far from each result lies what is added to it.
+	rows := func(apart reg.GPVirtual) {
+		in := make([]reg.VecVirtual, inputs)
+		for i := range outputs {
+			for j := range in {
+				in[j] = v.register()
+				VMOVUPS(Mem{Base: scratch, Disp: (i*inputs + j) * v.bytes}, in[j])
+			}
+			p := GP64()
+			MOVQ(dst, p)
+			transform(in, func(j int, r reg.VecVirtual) {
+				if also.checked {
+					VFMADD231PS(zero, r, check) // what is not finite makes NaN, which stays
+				}
+				if also.finished {
+					VADDPS(Mem{Base: bias, Index: lane, Scale: 1}, r, r)
+				}
+				if apart != nil {
+					VADDPS(Mem{Base: p, Index: apart, Scale: 1}, r, r)
+				}
+				if also.finished {
+					VMAXPS(r, floor, r)
+				}
+				VMOVUPS(r, Mem{Base: p})
+				if j+1 < outputs {
+					ADDQ(dstColumn, p)
+				}
+			})
+			if i+1 < outputs {
+				ADDQ(dstRow, dst)
+			}
 		}
-		p := GP64()
-		MOVQ(dst, p)
-		transform(in, func(j int, r reg.VecVirtual) {
-			if also.checked {
-				VFMADD231PS(zero, r, check) // what is not finite makes NaN, which stays
-			}
-			if also.finished {
-				VADDPS(Mem{Base: bias, Index: lane, Scale: 1}, r, r)
-				VMAXPS(r, floor, r)
-			}
-			VMOVUPS(r, Mem{Base: p})
-			if j+1 < outputs {
-				ADDQ(dstColumn, p)
-			}
-		})
-		if i+1 < outputs {
-			ADDQ(dstRow, dst)
-		}
+	}
+	if also.finished {
+		apart := load(winogradAdd)
+		TESTQ(apart, apart)
+		JZ(LabelRef("alone"))
+		SUBQ(field(args, winogradDst), apart)
+		rows(apart)
+		JMP(LabelRef("next"))
+		Label("alone")
+	}
+	rows(nil)
+	if also.finished {
+		Label("next")
 	}
 	ADDQ(Imm(uint64(v.bytes)), lane)
 	DECQ(field(args, winogradLeft))
