@@ -80,7 +80,8 @@ func measure(ctx context.Context, from source, names []string, images *dataset.S
 	if err != nil {
 		return err
 	}
-	evaluator, err := native.New(ctx, part, native.Options{Outputs: names, Kernels: "portable"})
+	evaluator, err := native.New(ctx, part, native.Options{Outputs: names, Kernels: "portable",
+		Direct: true})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ type NativeOptions struct {
 	Output string
 	// Kernels names the kernel set, as native.Options do; empty for the preferred one.
 	Kernels string
+	// Direct sums every convolution as it is written, as native.Options say.
+	Direct bool
 }
 
 // OpenNative opens a model, which is of LoadModel or checked, in the native
@@ -36,7 +38,7 @@ func OpenNative(ctx context.Context, model *onnx.Model, options NativeOptions) (
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
 	evaluator, err := native.New(ctx, model, native.Options{Outputs: []string{ports.Output},
-		Threads: options.Threads, Kernels: options.Kernels})
+		Threads: options.Threads, Kernels: options.Kernels, Direct: options.Direct})
 	if err != nil {
 		return nil, nativeError(err)
 	}

@@ -68,7 +68,7 @@ func OpenRuntime(ctx context.Context, name string, model *onnx.Model,
 			kernels = "portable"
 		}
 		return OpenNative(ctx, model, NativeOptions{Threads: options.Threads, Output: options.Output,
-			Kernels: kernels})
+			Kernels: kernels, Direct: options.Plain})
 	case RuntimeONNXGo:
 		if options.Plain {
 			return nil, port.Unsupported{Reason: errors.New("onnx-go computes a graph in one way alone")}

@@ -138,18 +138,21 @@ func (b *branches) write(r *run, y *Tensor, in []*Tensor, which, first int) erro
 	l, own := &b.links[which], b.operands(in, which)
 	f, _ := b.frame(r, in, which)
 	filters, channels := l.packed.Shape[0], y.Shape[1]
-	config := l.config(own[0], filters, f)
+	config, transformed, err := l.filtered(r, own[0], filters, f)
+	if err != nil {
+		return err
+	}
 	bytes := convPlanBytes(config, kernel.Window{}, f.out, r.engine.Pool.Threads())
 	plan, err := b.parts[which].plans.get(r, keyOf(config), bytes, func() (*kernel.Conv2D, error) {
 		plan, err := kernel.NewConv2D(r.engine, config)
 		if err == nil {
 			err = plan.Among(channels)
 		}
-		if err == nil {
-			err = l.filters.give(plan, l.packed.Data.([]float32))
-		}
 		if err == nil && !l.finish.none() {
 			plan.Finish(l.finish.kernel())
+		}
+		if err == nil {
+			err = l.filters.give(r, plan, l.packed.Data.([]float32), transformed)
 		}
 		return plan, err
 	})

@@ -99,10 +99,10 @@ func (c *chain) plan(r *run, f kernel.DepthwiseChainConfig) (*kernel.DepthwiseCh
 			expand, project := plan.Pointwise()
 			before, _, behind := c.pick()
 			if expand != nil {
-				err = before.filters.give(expand, before.packed.Data.([]float32))
+				err = before.filters.give(r, expand, before.packed.Data.([]float32), 0)
 			}
 			if err == nil && project != nil {
-				err = behind.filters.give(project, behind.packed.Data.([]float32))
+				err = behind.filters.give(r, project, behind.packed.Data.([]float32), 0)
 			}
 			return plan, err
 		})

@@ -19,16 +19,17 @@ type compiler struct {
 	uses      map[string]int // by nodes that are needed, and by outputs
 	needed    []bool
 	joined    map[*onnxpb.NodeProto]joinedFunction // see joinActivations
+	direct    bool                                 // as in Options
 }
 
-func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
+func compile(model *onnx.Model, options Options, r *run) (*program, error) {
 	graph := model.Proto.GetGraph()
 	c := &compiler{
 		program: new(program), run: r, opset: model.Opset(""),
 		operators: operators(), names: make(map[string]int), nodes: graph.GetNode(),
-		uses: make(map[string]int),
+		uses: make(map[string]int), direct: options.Direct,
 	}
-	if err := c.choose(graph, outputs); err != nil {
+	if err := c.choose(graph, options.Outputs); err != nil {
 		return nil, err
 	}
 	for _, input := range model.Inputs() {
@@ -167,7 +168,7 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto, joins bool) (*node, operator
 	if err := known.check(proto); err != nil {
 		return nil, operator{}, err
 	}
-	n := &node{proto: proto, opset: c.opset, uses: c.uses, finish: noFinish()}
+	n := &node{proto: proto, opset: c.opset, uses: c.uses, finish: noFinish(), direct: c.direct}
 	for k, name := range proto.GetInput() {
 		var constant *Tensor
 		if name != "" && !(joins && k == 0) {

@@ -22,6 +22,7 @@ type convolution struct {
 	frames framed
 	group  int
 	finish finish
+	direct bool // as in Options
 	// poolAlone is pooling as an operation of its own, for what the plan does not compute.
 	poolAlone operation
 	pool      *window
@@ -52,7 +53,7 @@ func makeConv(n *node) (operation, error) {
 	if group < 1 || group > maxElements {
 		return nil, fmt.Errorf("attribute group = %d is not supported", group)
 	}
-	c := &convolution{window: w, group: int(group), finish: n.finish}
+	c := &convolution{window: w, group: int(group), finish: n.finish, direct: n.direct}
 	if n.pool != nil {
 		if c.poolAlone, err = makeMaxPool(n.pool); err != nil {
 			return nil, err
@@ -308,7 +309,11 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 		f.in = padded.Shape[2:]
 		f.begin, f.end = make([]int, len(f.in)), make([]int, len(f.in))
 	}
-	config, out := c.config(x, filters, f), f.out
+	config, transformed, err := c.filtered(r, x, filters, f)
+	if err != nil {
+		return fail(err)
+	}
+	out := f.out
 	done, pooling := finished, kernel.Window{}
 	if c.pool != nil && addend == nil && (c.finish.none() || c.finish.rectifies()) {
 		windows, err := c.pooled.over(r, *c.pool, f.out)
@@ -319,7 +324,7 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 		// the second-level cache is pooled from there, as the convolution alone has the wider vectors.
 		large := 4*x.Shape[0]*filters*product(f.out) > cachedMap
 		if window, ok := kernelWindow(windows); ok && large && window.Height <= window.StrideHeight &&
-			window.Width <= window.StrideWidth {
+			window.Width <= window.StrideWidth && !r.poolsApart(config, window) {
 			pooling, out, done = window, windows.out, pooled
 			config.ReLU = c.finish.rectifies()
 		}
@@ -333,11 +338,11 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 				*config.MaxPool = pooling
 			}
 			plan, err := kernel.NewConv2D(r.engine, config)
-			if err == nil && config.ConstantWeights {
-				err = c.filters.give(plan, packed.Data.([]float32))
-			}
 			if err == nil && done == finished && !c.finish.none() {
 				plan.Finish(c.finish.kernel())
+			}
+			if err == nil && config.ConstantWeights {
+				err = c.filters.give(r, plan, packed.Data.([]float32), transformed)
 			}
 			return plan, err
 		})

@@ -13,6 +13,30 @@ func (c *convolution) config(x *Tensor, filters int, f frame) kernel.Conv2DConfi
 	return config
 }
 
+// filtered is config for a plan that may use Winograd's minimal filtering, and the bytes of the
+// weights that it transforms then. The memory that all such plans work in is reserved.
+func (c *convolution) filtered(r *run, x *Tensor, filters int, f frame) (kernel.Conv2DConfig, int,
+	error) {
+	config := c.config(x, filters, f)
+	config.Direct = c.direct || c.packed == nil
+	weights, scratch, _ := kernel.FiltersConv2D(r.engine, config)
+	return config, weights, r.reserveScratch(scratch)
+}
+
+// filters reports whether Winograd's filtering computes a convolution.
+func (r *run) filters(config kernel.Conv2DConfig) bool {
+	_, _, ok := kernel.FiltersConv2D(r.engine, config)
+	return ok
+}
+
+// poolsApart reports whether Winograd's filtering computes a convolution alone, but not with the
+// pooling behind it: what it saves is worth more than a pass over the map.
+func (r *run) poolsApart(config kernel.Conv2DConfig, pooling kernel.Window) bool {
+	alone := r.filters(config)
+	config.MaxPool = &pooling
+	return alone && !r.filters(config)
+}
+
 func keyOf(f kernel.Conv2DConfig) planKey {
 	return planKey{f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth,
 		f.PaddingHeight, f.PaddingWidth}

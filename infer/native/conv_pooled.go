@@ -23,6 +23,10 @@ func (c *convolution) overlapping(r *run, x *Tensor, bias []float32, f frame) (*
 	}
 	filters := c.packed.Shape[0]
 	config := c.config(x, filters, f)
+	if config.Direct = c.direct; r.filters(config) {
+		return nil, errNoPlan // which saves more than a pass over the map
+	}
+	config.Direct = true
 	plan, err := c.pooledPlans.get(r, keyOf(config),
 		pooledPlanBytes(config, window, f.out, r.engine.Pool.Threads()),
 		func() (*kernel.PooledConv2D, error) {
@@ -31,7 +35,7 @@ func (c *convolution) overlapping(r *run, x *Tensor, bias []float32, f frame) (*
 			*config.MaxPool = window
 			plan, err := kernel.NewPooledConv2D(r.engine, config, c.finish.kernel())
 			if err == nil {
-				err = c.filters.give(plan.Convolution(), c.packed.Data.([]float32))
+				err = c.filters.give(r, plan.Convolution(), c.packed.Data.([]float32), 0)
 			}
 			return plan, err
 		})

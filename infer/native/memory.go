@@ -56,6 +56,8 @@ type arena struct {
 	block []float32 // the planned memory
 	place placement
 	trace *trace // nil where nobody asks for it
+
+	scratch int // bytes that plans work in one after the other
 }
 
 // ErrMemory says that a model needs more than Options.MemoryLimit.
@@ -72,6 +74,18 @@ func (a *arena) reserve(bytes int, what string) error {
 	}
 	a.used += bytes
 	return nil
+}
+
+// reserveScratch counts bytes that plans work in one after the other: the most that one does.
+func (a *arena) reserveScratch(bytes int) error {
+	if bytes <= a.scratch {
+		return nil
+	}
+	err := a.reserve(bytes-a.scratch, "what filtered convolutions work in")
+	if err == nil {
+		a.scratch = bytes
+	}
+	return err
 }
 
 func (a *arena) unreserve(bytes int) { a.used -= bytes }

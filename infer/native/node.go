@@ -35,6 +35,7 @@ type node struct {
 	convolution   *convolution
 	normalization *batchNormalization
 	joinsChannels bool
+	direct        bool // as in Options
 }
 
 // has reports whether input i is given.

@@ -112,7 +112,7 @@ func (p *preActivation) planned(r *run, in []*Tensor) (*Tensor, error) {
 		func() (*kernel.PreActivated, error) {
 			plan, err := kernel.NewPreActivated(r.engine, f)
 			if err == nil {
-				err = p.conv.filters.give(plan.Pointwise(), p.conv.packed.Data.([]float32))
+				err = p.conv.filters.give(r, plan.Pointwise(), p.conv.packed.Data.([]float32), 0)
 			}
 			return plan, err
 		})

@@ -55,7 +55,7 @@ func (p *matrixProduct) planned(r *run, y, x, w, b []float32, rows, depth, colum
 			r.engine.Pool.Threads()), func() (*kernel.Conv2D, error) {
 			plan, err := kernel.NewConv2D(r.engine, config)
 			if err == nil {
-				err = p.filters.give(plan, w)
+				err = p.filters.give(r, plan, w, 0)
 			}
 			return plan, err
 		})

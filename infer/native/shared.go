@@ -15,14 +15,18 @@ type sharedFilters struct {
 	packed []*kernel.Packed
 }
 
-// give makes a plan read the packed weights, which it packs where no plan like it has.
-func (s *sharedFilters) give(plan *kernel.Conv2D, weights []float32) error {
+// give makes a plan read the packed weights, which it packs where no plan like it has: into so many
+// bytes beside those that are counted with the plan.
+func (s *sharedFilters) give(r *run, plan *kernel.Conv2D, weights []float32, bytes int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.packed {
 		if plan.Share(p) {
 			return nil
 		}
+	}
+	if err := r.reserve(bytes, "transformed weights"); err != nil {
+		return err
 	}
 	p, err := plan.Pack(weights)
 	if err != nil {

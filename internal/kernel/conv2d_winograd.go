@@ -29,7 +29,8 @@ type winogradConv2D struct {
 	output         []int64 // where in y, or in scratch, a tile's results go
 	entries        []poolEntry
 	byPanel        bool    // weights are transformed right before they are read: see panelItem
-	parts          int     // into how many the tiles of a panel are cut, where threads share the input
+	cuts           []int   // where the tiles of an item's images are cut: see deal
+	shared         bool    // the threads share the input
 	turned         bool    // the weights are those of the convolution whose input's gradient this is
 	filters        []int64 // where in turned weights the filters of a block start
 	panelChannels  []int64 // where in a full panel of weights the channels of a block start
@@ -90,22 +91,11 @@ const (
 // newWinogradConv2D returns nil where the direct sum is the better way.
 func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 	f, set := &c.config, c.engine.Set
-	if f.KernelHeight != f.KernelWidth || f.KernelHeight < winogradSmallest ||
-		f.KernelHeight > winogradLargest ||
-		f.StrideHeight != 1 || f.StrideWidth != 1 || min(f.Channels, f.Filters) < winogradMinChannels ||
-		f.Channels%set.lanes != 0 || f.Filters%set.lanes != 0 {
+	down, across, ok := winogradTiles(f, set, c.convHeight, c.convWidth)
+	if !ok {
 		return nil
 	}
 	size := winogradTile + 1 - f.KernelHeight
-	down, across := ceil(c.convHeight, size), ceil(c.convWidth, size)
-	most := winogradMaxTiles
-	if f.ConstantWeights && f.MaxPool == nil {
-		most = winogradConstantTiles
-	}
-	if min(c.convHeight, c.convWidth) < size || down*across > most ||
-		f.ConstantWeights && !winogradPays(f, down*across, c.convHeight*c.convWidth) {
-		return nil
-	}
 	w := &winogradConv2D{conv: c, transforms: &set.winograd, size: size, tiles: down * across}
 	w.images = max(1, min(winogradChunk/w.tiles, ceil(f.Batch, c.engine.Pool.Threads())))
 	w.chunk = min(winogradChunk, w.images*w.tiles)
@@ -114,7 +104,7 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 		w.images = min(max(1, winogradPooledTiles/w.tiles), f.Batch)
 		w.chunk = w.images * w.tiles
 	case f.ConstantWeights:
-		w.deal()
+		w.deal(down, across)
 	case f.Batch*w.tiles <= winogradPanelTiles && f.Channels*f.Filters > winogradMaxWeights:
 		w.byPanel, w.images, w.chunk = true, f.Batch, f.Batch*w.tiles
 	}
@@ -131,12 +121,32 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 	switch {
 	case w.byPanel:
 		w.forwardTask = w.panelItem
-	case w.parts > 0:
+	case w.shared:
 		w.forwardTask = w.partItem
-	case f.ConstantWeights && f.MaxPool == nil:
+	case w.cuts != nil:
 		w.forwardTask = w.chunkItem
 	}
 	return w
+}
+
+// winogradTiles returns how many tiles lie below and beside each other in the map of a convolution,
+// and false where the direct sum is the better way.
+func winogradTiles(f *Conv2DConfig, set *Set, height, width int) (down, across int, ok bool) {
+	if f.KernelHeight != f.KernelWidth || f.KernelHeight < winogradSmallest ||
+		f.KernelHeight > winogradLargest ||
+		f.StrideHeight != 1 || f.StrideWidth != 1 || min(f.Channels, f.Filters) < winogradMinChannels ||
+		f.Channels%set.lanes != 0 || f.Filters%set.lanes != 0 {
+		return 0, 0, false
+	}
+	size, most := winogradTile+1-f.KernelHeight, winogradMaxTiles
+	if f.ConstantWeights && f.MaxPool == nil {
+		most = winogradConstantTiles
+	}
+	down, across = ceil(height, size), ceil(width, size)
+	if min(height, width) < size || down*across > most {
+		return 0, 0, false
+	}
+	return down, across, !f.ConstantWeights || winogradPays(f, down*across, height*width)
 }
 
 // plan makes the tables of an item. The last tiles of a row or column are moved back to where they
@@ -218,7 +228,7 @@ func (w *winogradConv2D) forward() (finite bool) {
 		} else if !w.keeps() || !c.engine.held(&w.held) {
 			pool.Run(c.columns.count()*w.blocks(), w.weightsTask)
 		}
-		if w.parts > 0 {
+		if w.shared {
 			pool.Run(ceil(w.chunk, winogradInputTiles), w.inputTask)
 		}
 		pool.Run(w.items(), w.forwardTask)
@@ -262,7 +272,7 @@ func (w *winogradConv2D) take() []float32 {
 			w.kept = aligned(weights)
 		}
 	}
-	if w.parts > 0 {
+	if w.shared {
 		inputs = 1
 	}
 	memory := c.engine.Pool.scratch.take(inputs*input + copies*weights + len(w.work)*(products+taps))

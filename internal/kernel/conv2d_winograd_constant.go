@@ -18,45 +18,99 @@ func winogradPays(f *Conv2DConfig, tiles, positions int) bool {
 		5*winogradElements*tiles <= 2*f.KernelHeight*f.KernelWidth*positions
 }
 
-// deal makes chunks of equal size, and says how the threads share the work.
-func (w *winogradConv2D) deal() {
-	c, f := w.conv, &w.conv.config
-	all, threads := w.images*w.tiles, c.engine.Pool.Threads()
-	w.chunk = min(all, winogradInputTiles*ceil(ceil(all, ceil(all, winogradChunk)), winogradInputTiles))
-	if threads == 1 || w.items() >= 2*threads {
-		return
+// FiltersConv2D reports whether a plan of ConstantWeights is computed by Winograd's filtering, and
+// then how many bytes its transformed weights take, which plans Share, and about how many it works
+// in, which plans of one pool have in common.
+func FiltersConv2D(engine Engine, f Conv2DConfig) (weights, scratch int, ok bool) {
+	if f.Direct || !f.ConstantWeights || engine.check() != nil {
+		return 0, 0, false
 	}
-	w.images, w.chunk = f.Batch, f.Batch*w.tiles
-	w.parts = max(1, min(ceil(2*threads, c.columns.count()), w.chunk/winogradPartTiles))
+	set := engine.Set.forChannels(f.Filters)
+	if f.MaxPool != nil {
+		set = engine.Set.forChannels(f.KernelWidth * f.Channels)
+	}
+	down, across, ok := winogradTiles(&f, set,
+		f.Height+2*f.PaddingHeight+f.ExtraHeight-f.KernelHeight+1,
+		f.Width+2*f.PaddingWidth+f.ExtraWidth-f.KernelWidth+1)
+	if !ok {
+		return 0, 0, false
+	}
+	threads, chunk := engine.Pool.Threads(), max(winogradChunk, 2*across)
+	if f.MaxPool != nil {
+		chunk = max(chunk, down*across)
+	}
+	element := 4 * winogradElements
+	return element * f.Channels * (f.Filters + set.panel()),
+		element * 2 * chunk * threads * (f.Channels + set.panel()), true
+}
+
+// deal cuts the tiles of some images into chunks, and says how the threads share the work.
+func (w *winogradConv2D) deal(down, across int) {
+	c, f := w.conv, &w.conv.config
+	threads, all := c.engine.Pool.Threads(), w.images*w.tiles
+	w.cut(all, ceil(all, winogradChunk), down, across)
+	if threads > 1 && w.items() < 2*threads {
+		w.images, w.shared = f.Batch, true
+		all = w.images * w.tiles
+		w.cut(all, min(ceil(2*threads, c.columns.count()), ceil(all, winogradPartTiles)), down, across)
+		w.chunk = all
+	}
+}
+
+// cut cuts tiles into about as many chunks of about the same size, and notes the largest. The last
+// tiles of a row, or of a map, lie over their neighbours where they do not fit (see plan), and the
+// later one's results stay: such tiles are not cut apart, as threads take them in any order.
+func (w *winogradConv2D) cut(all, chunks, down, across int) {
+	apart := func(tile int) bool {
+		tile %= w.tiles
+		return tile == 0 ||
+			(w.conv.convHeight%w.size == 0 || tile <= (down-2)*across) &&
+				(w.conv.convWidth%w.size == 0 || tile%across != across-1)
+	}
+	w.cuts, w.chunk = append(w.cuts[:0], 0), 0
+	for first := 0; first < all; {
+		end := min(all, first+ceil(all, chunks))
+		for end > first && end < all && !apart(end) {
+			end--
+		}
+		if end == first { // none before
+			for end = min(all, first+ceil(all, chunks)); end < all && !apart(end); {
+				end++
+			}
+		}
+		w.cuts, w.chunk = append(w.cuts, end), max(w.chunk, end-first)
+		first = end
+	}
 }
 
 // items returns how many items of work the products are.
 func (w *winogradConv2D) items() int {
-	c, f := w.conv, &w.conv.config
+	groups := ceil(w.conv.config.Batch, w.images)
 	switch {
-	case w.parts > 0:
-		return c.columns.count() * w.parts
-	case f.ConstantWeights && f.MaxPool == nil:
-		return ceil(f.Batch, w.images) * ceil(w.images*w.tiles, w.chunk)
+	case w.shared:
+		return w.conv.columns.count() * (len(w.cuts) - 1)
+	case w.cuts != nil:
+		return groups * (len(w.cuts) - 1)
 	}
-	return ceil(f.Batch, w.images)
+	return groups
 }
 
 // chunkItem computes a chunk of the tiles of some images.
 func (w *winogradConv2D) chunkItem(worker, item int) {
-	c, chunks := w.conv, ceil(w.images*w.tiles, w.chunk)
-	image, first := item/chunks*w.images, item%chunks*w.chunk
-	tiles := min(w.images, c.config.Batch-image)*w.tiles - first
+	c, chunks := w.conv, len(w.cuts)-1
+	image := item / chunks * w.images
+	first, end := w.cuts[item%chunks], w.cuts[item%chunks+1]
+	tiles := min(end, min(w.images, c.config.Batch-image)*w.tiles) - first
 	if tiles > 0 {
-		w.forwardChunk(worker, pointer(c.x[image*c.sizeImage():]), image, first, min(w.chunk, tiles))
+		w.forwardChunk(worker, pointer(c.x[image*c.sizeImage():]), image, first, tiles)
 	}
 }
 
-// partItem computes a part of all tiles and a panel of filters of the input that is transformed.
+// partItem computes some of the tiles and a panel of filters of the input that is transformed.
 func (w *winogradConv2D) partItem(worker, item int) {
 	c, set, ws := w.conv, w.conv.engine.Set, &w.work[worker].own
-	panel, part := item/w.parts, item%w.parts
-	first, end := part*w.chunk/w.parts, (part+1)*w.chunk/w.parts
+	panel, part := item/(len(w.cuts)-1), item%(len(w.cuts)-1)
+	first, end := w.cuts[part], w.cuts[part+1]
 	channels, width := c.config.Channels, c.columns.width(panel)
 	ws.product = rowsArgs{ARow: 4 * channels, CRow: 4 * width, M: end - first, Length: channels}
 	for element := range winogradElements {

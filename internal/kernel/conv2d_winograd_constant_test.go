@@ -95,6 +95,38 @@ func TestWinogradOfConstantWeights(t *testing.T) {
 	}
 }
 
+// No two items write the same position of a channel: which of two threads is the later one is
+// nobody's choice.
+func TestWinogradItemsLieApart(t *testing.T) {
+	for _, f := range constantShapes() {
+		eachEngine(t, func(t *testing.T, engine Engine) {
+			w := filteredPlan(t, engine, f).winograd
+			if w.cuts == nil {
+				t.Fatal("the tiles are not cut")
+			}
+			last := len(w.cuts) - 1
+			if all := w.images * w.tiles; w.cuts[last] != all || w.shared && w.images != f.Batch {
+				t.Fatalf("%d of %d tiles in %d chunks", w.cuts[last], all, last)
+			}
+			writer := make(map[int64]int)
+			for item := range last {
+				for _, at := range w.output[w.cuts[item]:w.cuts[item+1]] {
+					for i := range w.size * w.size {
+						position := at + int64(4*f.Filters*(i/w.size*w.conv.convWidth+i%w.size))
+						if other, ok := writer[position]; ok && other != item {
+							t.Fatalf("%+v: items %d and %d write the same", f, other, item)
+						}
+						writer[position] = item
+					}
+				}
+			}
+			if len(writer) != w.images*w.conv.convHeight*w.conv.convWidth {
+				t.Errorf("%d positions are written", len(writer))
+			}
+		})
+	}
+}
+
 // othersOf is a configuration for another number of images.
 func othersOf(f Conv2DConfig) Conv2DConfig {
 	f.Batch += 2

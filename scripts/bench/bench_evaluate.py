@@ -14,6 +14,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import time
 
 import machine
 import numpy
@@ -28,6 +29,8 @@ PEERS = ["onnxruntime", "openvino", "tract"]
 NAMES = {"slipway": "Slipway", "onnxruntime": "onnxruntime", "openvino": "OpenVINO", "tract": "tract"}
 # Cores that others may use while a group is measured, for figures worth keeping.
 QUIET = 0.1
+# Seconds between two blocks.
+SETTLE = 0.2
 # How far scores may differ, of their largest magnitude: float32's rounding through a hundred layers.
 TOLERANCE = 2e-5
 
@@ -102,6 +105,8 @@ class Side:
         return scores
 
     def block(self):
+        # Threads of the side before wait for more work for a while, computing (onnxruntime's some 50 ms).
+        time.sleep(SETTLE)
         load = machine.Load(self.worker.process.pid)
         answer = self.ask(runs=self.runs)
         self.seconds.append(answer["seconds"])

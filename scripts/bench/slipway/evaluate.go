@@ -27,6 +27,7 @@ import (
 type evaluateOptions struct {
 	model, input, shape, kernels, profile string
 	threads                               int
+	direct                                bool
 }
 
 // evaluateCommand is a line of JSON on the worker's standard input: answer the
@@ -58,6 +59,7 @@ func evaluate(ctx context.Context, args []string, in io.Reader, out io.Writer) e
 	flags.StringVar(&o.shape, "shape", "", "the batch's shape, such as 1,3,224,224")
 	flags.StringVar(&o.kernels, "kernels", "", "kernel set; empty for the preferred one")
 	flags.StringVar(&o.profile, "profile", "", "`file` for a CPU profile of the runs")
+	flags.BoolVar(&o.direct, "direct", false, "sum convolutions as they are written")
 	flags.IntVar(&o.threads, "threads", 1, "threads to compute on")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -75,7 +77,8 @@ func evaluate(ctx context.Context, args []string, in io.Reader, out io.Writer) e
 	if err != nil {
 		return err
 	}
-	evaluator, err := native.New(ctx, model, native.Options{Threads: o.threads, Kernels: o.kernels})
+	evaluator, err := native.New(ctx, model, native.Options{Threads: o.threads, Kernels: o.kernels,
+		Direct: o.direct})
 	if err != nil {
 		return err
 	}

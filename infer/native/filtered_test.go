@@ -1,0 +1,51 @@
+package native
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"slipway/internal/networktest"
+)
+
+// TestFilteredConvolutionsStayNear: Winograd's filtering moves the scores of a deep network by
+// float32's rounding, as another order of the same sums does, and those of an image have the same
+// bits in any batch, by any number of threads.
+func TestFilteredConvolutionsStayNear(t *testing.T) {
+	model := networktest.Model(t, networktest.ResNet20(t, 16))
+	x := pixels(5, 3, 32, 32)
+	var scores [2][]float32
+	for i, direct := range []bool{true, false} {
+		e, err := New(t.Context(), model, Options{Threads: 2, Direct: direct})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		scores[i] = answer(t, e, x)
+	}
+	if slices.Equal(scores[0], scores[1]) {
+		t.Error("no convolution is filtered")
+	}
+	largest := 0.0
+	for i, v := range scores[0] {
+		largest = max(largest, math.Abs(float64(v-scores[1][i])))
+	}
+	scale := float64(slices.Max(scores[0]) - slices.Min(scores[0]))
+	if t.Logf("%.1e of the scores' range", largest/scale); largest > 2e-6*scale {
+		t.Errorf("scores differ by %g, their range is %g", largest, scale)
+	}
+	for _, threads := range []int{1, 3} {
+		e, err := New(t.Context(), model, Options{Threads: threads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		for image := range 5 {
+			one := &Tensor{Shape: []int{1, 3, 32, 32},
+				Data: x.Data.([]float32)[image*3*32*32 : (image+1)*3*32*32]}
+			if !slices.Equal(answer(t, e, one), scores[1][10*image:10*image+10]) {
+				t.Errorf("%d threads: image %d has other bits alone", threads, image)
+			}
+		}
+	}
+}
