@@ -104,6 +104,12 @@ func (c *convolution) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if _, err := floats32(x, "input"); err != nil {
 		return nil, err
 	}
+	if padded, err := c.interleaved(r, x); err != nil {
+		return nil, err
+	} else if padded != nil {
+		defer r.release(padded)
+		x = padded
+	}
 	if _, err := floats32(w, "weight"); err != nil {
 		return nil, err
 	}

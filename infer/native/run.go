@@ -125,10 +125,8 @@ func (r *run) rowMajor(t *Tensor) (*Tensor, error) {
 func (r *run) transposeImages(dst, src *Tensor, n, rows, columns int) error {
 	d, s := dst.Data.([]float32), src.Data.([]float32)
 	if rows == 3 {
-		j := &r.jobs.interleave
-		*j = interleaving{engine: r.engine, dst: d, src: s, columns: columns,
-			spans: ceil(columns, interleavedSpan)}
-		return r.share(n*j.spans, 3*interleavedSpan, j)
+		width := min(columns, interleavedSpan)
+		return r.interleave(d, s, columns, width, columns, width, 0)
 	}
 	j := &r.jobs.transpose
 	*j = transposition{dst: d, src: s, rows: rows, columns: columns}
@@ -145,27 +143,6 @@ func (t *transposition) compute(_, first, last int) {
 	size := t.rows * t.columns
 	for i := first; i < last; i++ {
 		transpose(t.dst[i*size:(i+1)*size], t.src[i*size:(i+1)*size], t.rows, t.columns)
-	}
-}
-
-// interleavedSpan is how many positions an item of an interleaving has.
-const interleavedSpan = 4 << 10
-
-// interleaving transposes images of three rows: the planes of colour pictures.
-type interleaving struct {
-	engine         kernel.Engine
-	dst, src       []float32
-	columns, spans int
-}
-
-func (t *interleaving) compute(_, first, last int) {
-	columns := t.columns
-	for i := first; i < last; i++ {
-		at := i % t.spans * interleavedSpan
-		size := min(interleavedSpan, columns-at)
-		planes := t.src[i/t.spans*3*columns+at:]
-		a, b, c := planes[:size], planes[columns:columns+size], planes[2*columns:2*columns+size]
-		t.engine.Interleave3(t.dst[i/t.spans*3*columns+3*at:][:3*size], a, b, c)
 	}
 }
 
