@@ -136,6 +136,9 @@ bench-serve: ## time serve under load beside the runtime alone and FastAPI with 
 bench-evaluate: ## time the native runtime beside onnxruntime, OpenVINO and tract into docs/bench/evaluate.md
 	scripts/bench/bench-evaluate $(BENCH_FLAGS)
 
+bench-start: ## time one picture by a model of 553 MB, and the memory it takes, beside Python's onnxruntime into docs/bench/start.md
+	scripts/bench/bench-start $(BENCH_FLAGS)
+
 # The page of pictures in colour is made where there are pictures, and is left as it is where there are none.
 bench-classify: setup ## time package classify on single images beside onnxruntime through onnxruntime_go into docs/bench/classify.md; on PICTURES/test beside hugot, too, into classify-colour.md
 	go build -o bin/bench-classify ./scripts/bench/classify

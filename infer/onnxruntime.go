@@ -60,12 +60,6 @@ func OpenONNXRuntime(ctx context.Context, model *onnx.Model,
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
 
-	// What was checked is what runs: not the file, which may have changed, nor
-	// external data, which onnx.Read has moved into the model.
-	encoded, err := model.Content()
-	if err != nil {
-		return nil, err
-	}
 	tryCUDA := device == DeviceCUDA || device == DeviceAuto && CUDASign() != ""
 	library, err := FindLibrary(options.Library, tryCUDA)
 	if err != nil {
@@ -84,7 +78,10 @@ func OpenONNXRuntime(ctx context.Context, model *onnx.Model,
 			Notes:   port.NotesOf(model),
 		}, timeLimit: options.TimeLimit, memoryLimit: cmp.Or(options.MemoryLimit, DefaultMemoryLimit)}
 	r.imageBytes, r.fixed = port.ImageBytes(model)
-	err = r.open(ctx, encoded, device, tryCUDA)
+	from, err := modelToRun(model, options.Detach)
+	if err == nil {
+		err = errors.Join(r.open(ctx, from, device, tryCUDA), from.close())
+	}
 	if err := errors.Join(err, releaseEnvironment()); err != nil {
 		return nil, err
 	}
@@ -122,7 +119,8 @@ func (r *onnxRuntime) Info() Info { return r.ports.Tell(r.info) }
 func (r *onnxRuntime) Close() error { return r.session.Close() }
 
 // open makes the session, on CUDA first where that is wanted.
-func (r *onnxRuntime) open(ctx context.Context, model []byte, device Device, tryCUDA bool) error {
+func (r *onnxRuntime) open(ctx context.Context, model runnable, device Device,
+	tryCUDA bool) error {
 	outputs := []string{r.ports.Output}
 	if tryCUDA {
 		var err error
@@ -156,7 +154,7 @@ func (r *onnxRuntime) open(ctx context.Context, model []byte, device Device, try
 }
 
 // makeSession is newSession without its limits.
-func (r *onnxRuntime) makeSession(model []byte, outputs []string,
+func (r *onnxRuntime) makeSession(model runnable, outputs []string,
 	more func(*ort.SessionOptions) error) (*ort.DynamicAdvancedSession, error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
@@ -183,7 +181,7 @@ func (r *onnxRuntime) makeSession(model []byte, outputs []string,
 			return nil, fmt.Errorf("graph optimization: %w", err)
 		}
 	}
-	return ort.NewDynamicAdvancedSessionWithONNXData(model, []string{r.ports.Input}, outputs, options)
+	return model.session([]string{r.ports.Input}, outputs, options)
 }
 
 // appendCUDA adds the CUDA provider. Even when it returns nil, making the

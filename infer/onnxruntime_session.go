@@ -61,11 +61,11 @@ func (s *session) destroy() error { return errors.Join(s.Destroy(), releaseEnvir
 // newSession makes a session with options of its own: options that failed with one provider are not
 // used again. more, if not nil, adds to them. onnxruntime computes then what depends on no input,
 // for as long and as large as the model says.
-func (r *onnxRuntime) newSession(ctx context.Context, model []byte, outputs []string,
+func (r *onnxRuntime) newSession(ctx context.Context, model runnable, outputs []string,
 	more func(*ort.SessionOptions) error) (*session, error) {
 	ctx, cancel := limited(ctx, r.timeLimit, "making a session for the model")
 	defer cancel()
-	bytes := r.memoryLimit/sessionShare + sessionWeights*int64(len(model))
+	bytes := r.memoryLimit/sessionShare + sessionWeights*model.size()
 	return watched(ctx, bytes, "making a session for the model",
 		func(context.Context) (*session, error) {
 			if err := acquireEnvironment(r.library); err != nil {

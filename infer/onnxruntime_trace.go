@@ -30,7 +30,7 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 	if err != nil {
 		return nil, err
 	}
-	own, err := r.newSession(ctx, encoded, outputs, func(options *ort.SessionOptions) error {
+	own, err := r.newSession(ctx, runnable{content: encoded}, outputs, func(options *ort.SessionOptions) error {
 		if err := options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
 			return fmt.Errorf("graph optimization: %w", err)
 		}

@@ -27,6 +27,9 @@ func (m *Model) Check() error {
 	if m == nil || m.Proto == nil {
 		return errors.New("check: there is no model")
 	}
+	if m.detached {
+		return fmt.Errorf("check %s: %w", m.label(), errDetached)
+	}
 	if _, err := analyze(m.Proto); err != nil {
 		return fmt.Errorf("%s: %w", m.label(), err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"slipway/internal/hugepages"
 	"slipway/internal/nonblock"
 	"slipway/onnx/onnxpb"
 )
@@ -136,8 +137,7 @@ func readRegular(path string) ([]byte, error) {
 			"%s is %d bytes long; an ONNX model is less than 2 GiB, with external data for more", path,
 			info.Size())
 	}
-	var buffer bytes.Buffer
-	buffer.Grow(int(info.Size()) + bytes.MinRead)
+	buffer := bytes.NewBuffer(hugepages.Bytes(int(info.Size()) + bytes.MinRead)[:0])
 	// The file may grow while it is read.
 	if _, err := buffer.ReadFrom(io.LimitReader(file, maxBytes+1)); err != nil {
 		return nil, err

@@ -10,13 +10,12 @@ const (
 	hugePageBytes = 2 << 20
 )
 
-// advise asks for the huge pages that lie in the values as a whole. Where the kernel has none, or
+// advise asks for the huge pages that lie in the memory as a whole. Where the kernel has none, or
 // is set never to give any, nothing is lost: its refusal is no error.
-func advise(values []float32) {
+func advise(whole []byte) {
 	if syscall.Getpagesize() != pageBytes {
 		return // huge pages have another size there, up to 512 MB
 	}
-	whole := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(whole))) % hugePageBytes
 	if uintptr(len(whole)) < skip+hugePageBytes {
 		return

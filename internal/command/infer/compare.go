@@ -98,7 +98,7 @@ func compareSides(ctx context.Context, o *compareOptions, stdout, stderr,
 
 func (s *side) run(ctx context.Context, o *compareOptions, set *dataset.Set,
 	progress io.Writer) (err error) {
-	if s.runtime, err = o.open(ctx, s.name, s.model, 0, false); err != nil {
+	if s.runtime, err = o.open(ctx, s.name, s.model, 0, false, false); err != nil {
 		return err
 	}
 	s.result, err = runOn(ctx, s.runtime, set, s.loaded, o.batch, progress)

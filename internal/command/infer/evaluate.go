@@ -290,7 +290,7 @@ func openData(ctx context.Context, data string, options dataset.Options) (datase
 
 // open opens the model in the runtime of that name.
 func (s *session) open(ctx context.Context, name string, batch int) (infer.Runtime, error) {
-	return s.runFlags.open(ctx, name, s.loaded.model, batch, s.tf32)
+	return s.runFlags.open(ctx, name, s.loaded.model, batch, s.tf32, !s.crossValidate)
 }
 
 func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*infer.Result,

@@ -104,7 +104,7 @@ func (r *robustness) open(ctx context.Context, stderr io.Writer) ([]infer.Subjec
 	var subjects []infer.Subject
 	for i, model := range r.models {
 		open := func(name string) (infer.Runtime, error) {
-			return o.open(ctx, name, model.model, o.batch, false)
+			return o.open(ctx, name, model.model, o.batch, false, false)
 		}
 		if i > 0 {
 			runtime, err := open(o.runtime)
