@@ -30,7 +30,7 @@ NAMES = {"slipway": "Slipway", "onnxruntime": "onnxruntime", "openvino": "OpenVI
 # Cores that others may use while a group is measured, for figures worth keeping.
 QUIET = 0.1
 # Seconds between two blocks.
-SETTLE = 0.2
+SETTLE = 0.1
 # How far scores may differ, of their largest magnitude: float32's rounding through a hundred layers.
 TOLERANCE = 2e-5
 
