@@ -9,8 +9,8 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// TestDetachNeedsTheOpenFile: where the open file has no path of its own, a model keeps its weights:
-// by its name another file might be read, which Unchanged would not see.
+// TestDetachNeedsTheOpenFile: where the open file has no path of its own, a model keeps its
+// weights: by its name another file might be read, which Unchanged would not see.
 func TestDetachNeedsTheOpenFile(t *testing.T) {
 	made := &Model{Proto: &onnxpb.ModelProto{IrVersion: proto.Int64(8),
 		OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(18)}},

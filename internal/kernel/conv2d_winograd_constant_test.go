@@ -127,8 +127,8 @@ func TestWinogradItemsLieApart(t *testing.T) {
 	}
 }
 
-// What a call works in is within what FiltersConv2D says, on any number of threads: where these share
-// the input each has products of its own part alone.
+// What a call works in is within what FiltersConv2D says, on any number of threads: where these
+// share the input each has products of its own part alone.
 func TestWinogradOfConstantWeightsWorksInWhatItSays(t *testing.T) {
 	for _, threads := range []int{1, 2, 8, 24} {
 		for _, name := range Available() {
