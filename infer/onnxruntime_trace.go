@@ -30,7 +30,8 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 	if err != nil {
 		return nil, err
 	}
-	own, err := r.newSession(ctx, runnable{content: encoded}, outputs, func(options *ort.SessionOptions) error {
+	whole := runnable{content: encoded}
+	own, err := r.newSession(ctx, whole, outputs, func(options *ort.SessionOptions) error {
 		if err := options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
 			return fmt.Errorf("graph optimization: %w", err)
 		}

@@ -6,6 +6,8 @@ import (
 	"hash/maphash"
 	"io"
 	"os"
+
+	"slipway/internal/nonblock"
 )
 
 // detachedBytes is from how many bytes on a file is worth reading again.
@@ -14,9 +16,13 @@ const detachedBytes = 64 << 20
 // errDetached says that the weights of a model are no longer there.
 var errDetached = errors.New("its weights were given up: read the model again")
 
+// descriptors is where this process finds its open files by their numbers.
+var descriptors = "/proc/self/fd"
+
 // File is the file that a model was read from, open, whatever becomes of its name.
 type File struct {
 	file *os.File
+	path string // by which it is opened again
 	seed maphash.Seed
 	sum  uint64
 	size int64
@@ -24,8 +30,9 @@ type File struct {
 
 // Detach gives up the memory of the model's weights, for a program that reads the model's file by
 // itself and would hold them once more. It returns nil, and gives up nothing, where the model is
-// not what its file has, where its weights lie elsewhere, and where they are small. The model has
-// its nodes and the shapes of its tensors then, but cannot be encoded, checked or computed with.
+// not what its file has, where its weights lie elsewhere, where they are small, and where the
+// system has no /proc, without which a name may lead to another file. The model has its nodes and
+// the shapes of its tensors then, but cannot be encoded, checked or computed with.
 //
 // Unchanged tells, once the other program has read the file, whether that was this model.
 func (m *Model) Detach() (*File, error) {
@@ -36,7 +43,7 @@ func (m *Model) Detach() (*File, error) {
 	if err != nil || m.content == nil || &content[0] != &m.content[0] {
 		return nil, err
 	}
-	file, err := os.Open(m.path)
+	file, err := os.OpenFile(m.path, os.O_RDONLY|nonblock.Flag, 0) // it may be a FIFO now
 	if err != nil {
 		return nil, fmt.Errorf("read the model again: %w", err)
 	}
@@ -45,7 +52,11 @@ func (m *Model) Detach() (*File, error) {
 		_ = file.Close() // nothing was written
 		return nil, errors.Join(err, changed(m.path))
 	}
-	f := &File{file: file, seed: maphash.MakeSeed(), size: info.Size()}
+	path := fmt.Sprintf("%s/%d", descriptors, file.Fd())
+	if again, err := os.Stat(path); err != nil || !os.SameFile(info, again) {
+		return nil, file.Close()
+	}
+	f := &File{file: file, path: path, seed: maphash.MakeSeed(), size: info.Size()}
 	f.sum = maphash.Bytes(f.seed, content)
 	for _, tensor := range m.Proto.GetGraph().GetInitializer() {
 		if len(tensor.RawData) >= largeTensor {
@@ -61,13 +72,7 @@ func changed(path string) error {
 }
 
 // Path returns a path by which this process opens this very file.
-func (f *File) Path() string {
-	path := fmt.Sprintf("/proc/self/fd/%d", f.file.Fd())
-	if _, err := os.Stat(path); err != nil {
-		return f.file.Name()
-	}
-	return path
-}
+func (f *File) Path() string { return f.path }
 
 // Size returns the bytes of the file.
 func (f *File) Size() int64 { return f.size }

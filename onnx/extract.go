@@ -21,6 +21,9 @@ func Extract(m *Model, outputs []string) (*Model, error) {
 	if m == nil || m.Proto == nil {
 		return nil, errors.New("extract: there is no model")
 	}
+	if m.detached {
+		return nil, fmt.Errorf("extract from %s: %w", m.label(), errDetached)
+	}
 	known, err := analyze(m.Proto)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.label(), err)

@@ -18,9 +18,15 @@ func (c *convolution) config(x *Tensor, filters int, f frame) kernel.Conv2DConfi
 func (c *convolution) filtered(r *run, x *Tensor, filters int, f frame) (kernel.Conv2DConfig, int,
 	error) {
 	config := c.config(x, filters, f)
-	config.Direct = c.direct || c.packed == nil
+	config.Direct = c.summed()
 	weights, scratch, _ := kernel.FiltersConv2D(r.engine, config)
 	return config, weights, r.reserveScratch(scratch)
+}
+
+// summed reports whether no plan of the convolution may use Winograd's filtering, which is for
+// constant weights and knows no upper bound and no gate.
+func (c *convolution) summed() bool {
+	return c.direct || c.packed == nil || !c.finish.fromBelow()
 }
 
 // filters reports whether Winograd's filtering computes a convolution.

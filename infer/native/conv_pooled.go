@@ -23,7 +23,7 @@ func (c *convolution) overlapping(r *run, x *Tensor, bias []float32, f frame) (*
 	}
 	filters := c.packed.Shape[0]
 	config := c.config(x, filters, f)
-	if config.Direct = c.direct; r.filters(config) {
+	if config.Direct = c.summed(); r.filters(config) {
 		return nil, errNoPlan // which saves more than a pass over the map
 	}
 	config.Direct = true

@@ -1,10 +1,12 @@
 package native
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"testing"
 
+	"slipway/internal/graphmaker"
 	"slipway/internal/networktest"
 )
 
@@ -47,5 +49,63 @@ func TestFilteredConvolutionsStayNear(t *testing.T) {
 				t.Errorf("%d threads: image %d has other bits alone", threads, image)
 			}
 		}
+	}
+}
+
+// TestFilteredConvolutionsWithinMemory: where transformed weights do not fit the limit, that is an
+// error, and no other way of computing is taken, which would have other bits.
+func TestFilteredConvolutionsWithinMemory(t *testing.T) {
+	model := graphmaker.New(graphmaker.Free, 64, 14, 14).Weight("w", -1, 1, 64, 64, 3, 3).
+		Node("y = Conv x w", graphmaker.Ints("pads", 1, 1, 1, 1)).Model()
+	e := opened(t, model)
+	x := pixels(2, 64, 14, 14)
+	want, held, refused := answer(t, e, x), e.Held(), 0
+	const steps = 32
+	for i := range steps {
+		limit := 2 * held * (i + 1) / steps
+		limited, err := New(t.Context(), model, Options{Threads: 2, MemoryLimit: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := limited.Run(t.Context(), map[string]*Tensor{"x": x})
+		switch {
+		case errors.Is(err, ErrMemory):
+			refused++
+		case err != nil:
+			t.Error(err)
+		case !slices.Equal(out[0].Data.([]float32), want):
+			t.Errorf("other bits with a limit of %d bytes", limit)
+		}
+		limited.Close()
+	}
+	if refused == 0 || refused == steps {
+		t.Errorf("%d of %d limits are too low", refused, steps)
+	}
+}
+
+// TestBoundedConvolutionsAreSummed: a convolution that is bounded from above is summed as it is
+// written, with its pooling, and nothing is held for filtering it.
+func TestBoundedConvolutionsAreSummed(t *testing.T) {
+	model := graphmaker.New(graphmaker.Free, 64, 60, 60).Weight("w", -1, 1, 64, 64, 3, 3).
+		Weight("low.", 0, 0).Weight("high.", 6, 6).
+		Node("c = Conv x w", graphmaker.Ints("pads", 1, 1, 1, 1)).Node("b = Clip c low. high.").
+		Node("y = MaxPool b", graphmaker.Ints("kernel_shape", 3, 3), graphmaker.Ints("strides", 2, 2)).
+		Model()
+	x := pixels(2, 64, 60, 60)
+	var scores [2][]float32
+	var held [2]int
+	for i, direct := range []bool{true, false} {
+		e, err := New(t.Context(), model, Options{Threads: 2, Direct: direct})
+		if err != nil {
+			t.Fatal(err)
+		}
+		scores[i], held[i] = answer(t, e, x), e.Held()
+		e.Close()
+	}
+	if !slices.Equal(scores[0], scores[1]) {
+		t.Error("not the direct sum")
+	}
+	if held[0] != held[1] {
+		t.Errorf("%d bytes are held, by the direct sum %d", held[1], held[0])
 	}
 }

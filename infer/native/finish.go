@@ -25,6 +25,9 @@ func (f finish) none() bool { return f.low != f.low && f.high != f.high && f.gat
 // rectifies reports whether it is what Relu does.
 func (f finish) rectifies() bool { return f.low == 0 && f.high != f.high && f.gate == nil }
 
+// fromBelow reports whether it bounds from below at most.
+func (f finish) fromBelow() bool { return f.high != f.high && f.gate == nil }
+
 func (f finish) kernel() kernel.Finish {
 	return kernel.Finish{Low: f.low, High: f.high, Gate: f.gate}
 }

@@ -1,5 +1,7 @@
 package native
 
+import "errors"
+
 // planKey is what of a shape changes from run to run, and the padding, which is the
 // plan's own for some shapes and in the image already for others.
 type planKey [9]int
@@ -49,6 +51,9 @@ func (c *planCache[P]) get(r *run, key planKey, bytes int, plan func() (P, error
 	p, err := plan()
 	if err != nil {
 		r.unreserve(bytes)
+		if errors.Is(err, ErrMemory) {
+			return none, err // what another way computes has other bits
+		}
 		return none, errNoPlan
 	}
 	c.entries = append([]planEntry[P]{{key, p, bytes}}, c.entries...)

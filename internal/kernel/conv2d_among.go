@@ -12,8 +12,9 @@ import (
 func (c *Conv2D) Among(channels int) error {
 	f := &c.config
 	positions := c.convHeight * c.convWidth
-	if !f.Direct && !f.ConstantWeights || f.ReLU || f.MaxPool != nil || channels < f.Filters || tooLarge(channels) ||
-		positions > math.MaxInt32/64/channels || f.Batch > maxElements/(positions*channels) {
+	if !f.Direct && !f.ConstantWeights || f.ReLU || f.MaxPool != nil || channels < f.Filters ||
+		tooLarge(channels) || positions > math.MaxInt32/64/channels ||
+		f.Batch > maxElements/(positions*channels) {
 		return fmt.Errorf("kernel: convolution %+v: its filters cannot be among %d", *f, channels)
 	}
 	c.among = channels

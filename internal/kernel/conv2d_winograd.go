@@ -20,7 +20,8 @@ type winogradConv2D struct {
 	size           int      // of an output tile's side
 	tiles          int      // of an image
 	images         int      // of an item
-	chunk          int      // tiles that go through the steps together
+	chunk          int      // tiles whose input is transformed together
+	part           int      // and those of them that a thread multiplies: fewer where it is shared
 	source         []int64  // where in x a tile starts, which may be in the padding
 	inside         []uint64 // which of its elements are not
 	rows           []int64  // of transformed tiles
@@ -107,6 +108,9 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 		w.deal(down, across)
 	case f.Batch*w.tiles <= winogradPanelTiles && f.Channels*f.Filters > winogradMaxWeights:
 		w.byPanel, w.images, w.chunk = true, f.Batch, f.Batch*w.tiles
+	}
+	if !w.shared {
+		w.part = w.chunk
 	}
 	w.plan(down, across)
 	w.work = make([]apart[winogradWork], c.engine.Pool.Threads())
@@ -259,7 +263,7 @@ func (w *winogradConv2D) keeps() bool {
 func (w *winogradConv2D) take() []float32 {
 	c, f, panel := w.conv, &w.conv.config, w.conv.engine.Set.panel()
 	input := line(winogradElements * (w.chunk*f.Channels + winogradGap))
-	products := line(winogradElements * (w.chunk*panel + winogradGap))
+	products := line(winogradElements * (w.part*panel + winogradGap))
 	weights, taps := line(winogradElements*w.plane()), line(
 		f.KernelHeight*f.KernelWidth*len(w.filters)*panel)
 	inputs, copies := len(w.work), 1 // the weights' copies: threads share one, or the input
@@ -359,7 +363,7 @@ func (w *winogradConv2D) transformInput(ws *winogradWork, source unsafe.Pointer,
 func (w *winogradConv2D) transformOutput(worker, image, first, panel, tiles int) {
 	c, f, set, ws := w.conv, &w.conv.config, w.conv.engine.Set, &w.work[worker].own
 	width := c.columns.width(panel)
-	plane := 4 * (w.chunk*width + winogradGap)
+	plane := 4 * (w.part*width + winogradGap)
 	ws.args = winogradArgs{
 		Src: pointer(ws.products), SrcOffsets: &w.productRows(width)[0], SrcRow: winogradTile * plane,
 		SrcColumn:  plane,
@@ -405,7 +409,7 @@ func (w *winogradConv2D) multiply(worker, image, first, panel, tiles int) {
 		set.ahead(results, element, winogradElements)
 		ws.product.A = pointer(ws.input[element*(w.chunk*channels+winogradGap):])
 		ws.product.B = pointer(ws.weights[element*w.plane()+weights:])
-		ws.product.C = pointer(ws.products[element*(w.chunk*width+winogradGap):])
+		ws.product.C = pointer(ws.products[element*(w.part*width+winogradGap):])
 		set.rowsProduct(&ws.product, width)
 	}
 }

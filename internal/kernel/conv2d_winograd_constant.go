@@ -53,7 +53,7 @@ func (w *winogradConv2D) deal(down, across int) {
 		w.images, w.shared = f.Batch, true
 		all = w.images * w.tiles
 		w.cut(all, min(ceil(2*threads, c.columns.count()), ceil(all, winogradPartTiles)), down, across)
-		w.chunk = all
+		w.part, w.chunk = w.chunk, all
 	}
 }
 
@@ -116,7 +116,7 @@ func (w *winogradConv2D) partItem(worker, item int) {
 	for element := range winogradElements {
 		ws.product.A = pointer(ws.input[element*(w.chunk*channels+winogradGap)+first*channels:])
 		ws.product.B = pointer(ws.weights[element*w.plane()+c.columns.first(panel)*channels:])
-		ws.product.C = pointer(ws.products[element*(w.chunk*width+winogradGap):])
+		ws.product.C = pointer(ws.products[element*(w.part*width+winogradGap):])
 		set.rowsProduct(&ws.product, width)
 	}
 	w.transformOutput(worker, 0, first, panel, end-first)

@@ -127,6 +127,28 @@ func TestWinogradItemsLieApart(t *testing.T) {
 	}
 }
 
+// What a call works in is within what FiltersConv2D says, on any number of threads: where these
+// share the input each has products of its own part alone.
+func TestWinogradOfConstantWeightsWorksInWhatItSays(t *testing.T) {
+	for _, threads := range []int{1, 2, 8, 24} {
+		for _, name := range Available() {
+			for _, f := range append(constantShapes(), Conv2DConfig{Batch: 7, Height: 36, Width: 16,
+				Channels: 64, Filters: 80, KernelHeight: 5, KernelWidth: 5, StrideHeight: 1, StrideWidth: 1,
+				ConstantWeights: true}) {
+				engine, err := NewEngine(name, threads) // whose pool has nothing yet
+				must(t, err)
+				w := filteredPlan(t, engine, f).winograd
+				_, said, _ := FiltersConv2D(engine, f)
+				memory := w.take()
+				if got := 4 * len(memory); got > said {
+					t.Errorf("%s, %d threads, %+v: %d bytes, %d are said", name, threads, f, got, said)
+				}
+				engine.Pool.Close()
+			}
+		}
+	}
+}
+
 // othersOf is a configuration for another number of images.
 func othersOf(f Conv2DConfig) Conv2DConfig {
 	f.Batch += 2

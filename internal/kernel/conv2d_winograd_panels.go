@@ -110,7 +110,7 @@ func (w *winogradConv2D) panelItem(worker, panel int) {
 		for element := range winogradElements {
 			ws.product.A = pointer(ws.input[element*(w.chunk*c.config.Channels+winogradGap)+channel:])
 			ws.product.B = pointer(ws.weights[element*w.plane():])
-			ws.product.C = pointer(ws.products[element*(w.chunk*width+winogradGap):])
+			ws.product.C = pointer(ws.products[element*(w.part*width+winogradGap):])
 			set.rowsProduct(&ws.product, width)
 		}
 	}

@@ -291,7 +291,8 @@ func (v *vector) separable(name string, inputs, outputs int, transform line, als
 	if also.finished {
 		bias = load(winogradBias)
 	}
-	// rows transforms the rows; apart, unless nil, is how far from each result lies what is added to it.
+	// rows transforms the rows; apart, unless nil, is how far from each result lies what is added to
+	// it.
 	rows := func(apart reg.GPVirtual) {
 		in := make([]reg.VecVirtual, inputs)
 		for i := range outputs {
