@@ -17,7 +17,7 @@ const detachedBytes = 64 << 20
 var errDetached = errors.New("its weights were given up: read the model again")
 
 // descriptors is where this process finds its open files by their numbers.
-var descriptors = "/proc/self/fd"
+const descriptors = "/proc/self/fd"
 
 // File is the file that a model was read from, open, whatever becomes of its name.
 type File struct {
@@ -35,7 +35,10 @@ type File struct {
 // the shapes of its tensors then, but cannot be encoded, checked or computed with.
 //
 // Unchanged tells, once the other program has read the file, whether that was this model.
-func (m *Model) Detach() (*File, error) {
+func (m *Model) Detach() (*File, error) { return m.detach(descriptors) }
+
+// detach is Detach with the folder of the open files.
+func (m *Model) detach(descriptors string) (*File, error) {
 	if m.path == "" || len(m.content) < detachedBytes {
 		return nil, nil
 	}

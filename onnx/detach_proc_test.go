@@ -26,10 +26,7 @@ func TestDetachNeedsTheOpenFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proc := descriptors
-	defer func() { descriptors = proc }()
-	descriptors = filepath.Join(t.TempDir(), "missing")
-	if file, err := model.Detach(); file != nil || err != nil {
+	if file, err := model.detach(filepath.Join(t.TempDir(), "missing")); file != nil || err != nil {
 		t.Errorf("detached without /proc: %v, %v", file, err)
 	}
 	if _, err := model.Content(); err != nil {

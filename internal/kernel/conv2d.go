@@ -67,6 +67,7 @@ type Conv2D struct {
 	among    int             // channels of a position of y, see Among
 	split    int             // into how many parts of its panels a block is cut, where blocks are few
 	winograd *winogradConv2D // nil where it does not apply
+	single   *Conv2D         // for an image by itself, nil before one is not finite
 	filtered *inputConv2D    // the same of the input's gradient
 	sparse   *sparseConv2D
 	dense    *denseConv2D

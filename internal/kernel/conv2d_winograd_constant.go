@@ -153,18 +153,11 @@ func (w *winogradConv2D) transform() {
 // forwardImages computes each image by itself: a result was not finite, and whose is nobody
 // else's matter.
 func (c *Conv2D) forwardImages() error {
-	f := c.config
-	f.Batch = 1
-	one, err := newConv2D(c.whole, f, 1)
+	one, err := c.forOneImage()
 	if err != nil {
 		return err
 	}
-	one.finish, one.winograd.kept, one.packed, one.kept = c.finish, c.winograd.kept, c.packed, c.kept
-	if one.among != c.among {
-		if err := one.Among(c.among); err != nil {
-			return err
-		}
-	}
+	defer func() { one.finish.add = nil }()
 	sizeY := c.outHeight * c.outWidth * c.among
 	for image := range c.config.Batch {
 		from := image * sizeY
@@ -176,6 +169,27 @@ func (c *Conv2D) forwardImages() error {
 			return err
 		}
 	}
-	c.packed, c.kept = one.packed, one.kept
 	return nil
+}
+
+// forOneImage returns the plan for one of the images.
+func (c *Conv2D) forOneImage() (*Conv2D, error) {
+	if c.single != nil {
+		return c.single, nil
+	}
+	f := c.config
+	f.Batch = 1
+	one, err := newConv2D(c.whole, f, 1)
+	if err != nil {
+		return nil, err
+	}
+	one.finish, one.winograd.kept = c.finish, c.winograd.kept
+	one.finish.add = nil // of each call
+	if one.among != c.among {
+		if err := one.Among(c.among); err != nil {
+			return nil, err
+		}
+	}
+	c.single = one
+	return one, nil
 }

@@ -181,6 +181,10 @@ func TestWinogradOfConstantWeightsLeavesOneImageToTheDirectSum(t *testing.T) {
 		for range 2 {
 			same(t, "the second image", run(c), want)
 		}
+		alone, wanted := make([]float32, c.sizeY()), make([]float32, c.sizeY())
+		must(t, c.Forward(alone, x, w, b))
+		must(t, plain.Forward(wanted, x, w, b))
+		same(t, "without what was added before", alone[size:2*size], wanted[size:2*size])
 	})
 }
 
