@@ -23,7 +23,7 @@ import time
 
 import machine
 
-INFER = machine.CACHE / "infer"
+INFER = machine.ROOT / "bin" / "bench-infer"  # where it finds the library
 PEER = pathlib.Path(__file__).resolve().parent / "infer_peer.py"
 PYTHON = machine.ROOT / ".cache" / "bench-infer-venv" / "bin" / "python"
 

@@ -20,7 +20,8 @@ import numpy
 
 FOLDER = machine.CACHE / "start"
 HERE = pathlib.Path(__file__).resolve().parent
-MODEL, PICTURE, PIXELS, INFER = FOLDER / "vgg16.onnx", FOLDER / "picture.png", FOLDER / "picture.f32", FOLDER / "infer"
+MODEL, PICTURE, PIXELS = FOLDER / "vgg16.onnx", FOLDER / "picture.png", FOLDER / "picture.f32"
+INFER = machine.ROOT / "bin" / "bench-infer"  # where it finds the library
 # Cores that others may use meanwhile, for figures worth keeping.
 QUIET = 0.1
 
@@ -89,10 +90,10 @@ def main():
     make_inputs()
     subprocess.run(["go", "build", "-o", INFER, "./cmd/infer"], cwd=machine.ROOT, check=True)
     subprocess.run([machine.ROOT / "scripts" / "setup-onnxruntime"], cwd=machine.ROOT, check=True, stdout=sys.stderr)
-    infer = [INFER, "-model", MODEL, "-pixels", "0-255", "-device", "cpu"]
-    sides = [Side("infer, onnxruntime", [*infer, PICTURE]),
+    infer = [INFER, "-model", MODEL, "-pixels", "0-255"]
+    sides = [Side("infer, onnxruntime", [*infer, "-runtime", "onnxruntime", "-device", "cpu", PICTURE]),
              Side("Python, onnxruntime", [sys.executable, HERE / "start_peer.py", MODEL, PIXELS]),
-             Side("infer, native runtime", [INFER, "-model", MODEL, "-pixels", "0-255", "-runtime", "native", PICTURE])]
+             Side("infer, native runtime", [*infer, "-runtime", "native", PICTURE])]
     if len(found := {side.run() for side in sides}) > 1:
         sys.exit(f"bench-start: other classes are found: {found}")
     for side in sides:  # that was for warming up
