@@ -61,7 +61,7 @@ func (s *Simulator) function(name string) unsafe.Pointer {
 }
 
 // Reset forgets calls, violations, faults, the loss of the device, other versions and capabilities,
-// and that TF32 is wanted; what is live stays.
+// and that TF32 and bfloat16 are wanted; what is live stays.
 func (s *Simulator) Reset() { C.call_void(s.function("simulator_reset")) }
 
 // Fill chooses the pattern of memory that is allocated from now on.
@@ -95,6 +95,12 @@ func (s *Simulator) TF32(wanted bool) {
 	C.call_switch(s.function("simulator_tf32"), number(wanted))
 }
 
+// BF16 says whether somebody wants tensors of bfloat16: a call that takes them is a violation if not.
+// A device before compute capability 8.0 does not take them.
+func (s *Simulator) BF16(wanted bool) {
+	C.call_switch(s.function("simulator_bf16"), number(wanted))
+}
+
 // Fail has the call of that name fail with the code the after-th time from now on, 1
 // being the next. A kernel's launch is "cuLaunchKernel NAME" or any "cuLaunchKernel",
 // and its run, whose failure shows at a later call, "running NAME".
@@ -106,7 +112,7 @@ func (s *Simulator) Fail(call string, after, code int, losesDevice bool) {
 }
 
 // Calls returns how often the call was made. How often one has computed in TF32 is counted under
-// "TF32" before its name, which for cuBLAS's products is cublasGemmEx.
+// "TF32" before its name, which for cuBLAS's products is cublasGemmEx, and of bfloat16 under "bf16".
 func (s *Simulator) Calls(call string) int {
 	text := C.CString(call)
 	defer C.free(unsafe.Pointer(text))

@@ -8,7 +8,7 @@ bool reads(const char *call, const char *what, const void *values, size_t count)
 }
 bool writes(const char *call, const char *what, void *values, size_t count, float beta) {
     return vectors(call, what, values) && (!beta || readable(call, what, (float *)values, count)) &&
-           reachable(call, what, values, count * 4, written);
+           of_format(call, what, values, floats) && reachable(call, what, values, count * 4, written);
 }
 int output_size(int in, int pad, int window, int stride, int dilation) { return 1 + (in + 2 * pad - ((window - 1) * dilation + 1)) / stride; }
 

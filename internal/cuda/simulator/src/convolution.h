@@ -11,10 +11,12 @@ struct cudnnContext {
 };
 struct cudnnTensorStruct {
     int n, c, h, w;
+    cudnnDataType_t type = CUDNN_DATA_FLOAT;
     size_t size() const { return (size_t)n * c * h * w; }
 };
 struct cudnnFilterStruct {
     int k, c, h, w;
+    cudnnDataType_t type = CUDNN_DATA_FLOAT;
     size_t size() const { return (size_t)k * c * h * w; }
 };
 struct cudnnConvolutionStruct {

@@ -150,6 +150,16 @@ bool reachable(const char *call, const char *what, const void *address, size_t b
     return false;
 }
 
+bool of_format(const char *call, const char *what, const void *address, Format format) {
+    auto found = allocation_of(address);
+    if (!found || format == any_format) return true;
+    Format &own = found->second.format;
+    if (own == any_format) own = format;
+    if (own == format) return true;
+    violate("%s: %s: is taken for %s, and its memory has %s", call, what, format == floats ? "float32" : "bfloat16", own == floats ? "float32" : "bfloat16");
+    return false;
+}
+
 size_t bytes_behind(const void *address) {
     auto found = allocation_of(address);
     return found ? found->second.bytes - ((CUdeviceptr)address - found->first) : 0;
@@ -162,6 +172,10 @@ bool vectors(const char *call, const char *what, const void *address) {
 }
 
 bool readable(const char *call, const char *what, const float *values, size_t count) {
+    return of_format(call, what, values, floats) && written_before(call, what, values, count);
+}
+
+bool written_before(const char *call, const char *what, const float *values, size_t count) {
     if (!reachable(call, what, values, count * 4, read)) return false;
     for (size_t i = 0; i < count; i++) {
         uint32_t word;
@@ -497,7 +511,7 @@ CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream
     NOT_CAPTURING;
     return (CUresult)submit(stream, [=]() -> int {
         const char *call = "cuMemcpyDtoHAsync";
-        if (bytes % 4 ? !reachable(call, "source", (void *)from, bytes, read) : !readable(call, "source", (float *)from, bytes / 4))
+        if (bytes % 4 ? !reachable(call, "source", (void *)from, bytes, read) : !written_before(call, "source", (float *)from, bytes / 4))
             return CUDA_ERROR_INVALID_VALUE;
         auto sent = std::make_shared<std::vector<char>>((char *)from, (char *)from + bytes);
         arrives(to, bytes, [=] { memcpy(to, sent->data(), bytes); });
@@ -511,6 +525,7 @@ CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CU
         note("copy %zu", bytes);
         if (!reachable(call, "source", (void *)from, bytes, read) || !reachable(call, "destination", (void *)to, bytes, written))
             return CUDA_ERROR_INVALID_VALUE;
+        if (!of_format(call, "destination", (void *)to, allocation_of((void *)from)->second.format)) return CUDA_ERROR_INVALID_VALUE;
         memmove((void *)to, (void *)from, bytes);
         return 0;
     });
@@ -660,7 +675,7 @@ void simulator_reset(void) {
     s.lost = 0;
     s.driver_version = s.cudnn_release = CUDA_VERSION;
     s.capability = 80;
-    s.tf32 = false;
+    s.tf32 = s.bf16 = false;
 }
 void simulator_fill(unsigned pattern) { state().fill = pattern; }
 void simulator_memory(size_t bytes) { state().memory = bytes; }
@@ -668,6 +683,7 @@ void simulator_driver(int version) { state().driver_version = version; }
 void simulator_cudnn(int release) { state().cudnn_release = release; }
 void simulator_capability(int capability) { state().capability = capability; }
 void simulator_tf32(int on) { state().tf32 = on; }
+void simulator_bf16(int on) { state().bf16 = on; }
 void simulator_fail(const char *call, long after, int code, int loses_device) {
     State &s = state();
     s.fault_call = call;

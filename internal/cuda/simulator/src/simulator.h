@@ -30,6 +30,9 @@ void join(Clock &to, const Clock &from);
 
 enum Access { looked_up, read, written };
 
+/* What the values of an allocation are: what first touches it as numbers says. */
+enum Format { any_format, floats, bfloats };
+
 /* Bytes from begin to before end that the work of a stream has touched. */
 struct Touch {
     size_t begin, end;
@@ -42,6 +45,7 @@ struct Allocation {
     void *pages;
     size_t page_bytes;
     std::vector<Touch> touches; /* those that nothing later covers */
+    Format format = any_format;
 };
 
 /* Page-locked memory of the host. */
@@ -73,6 +77,7 @@ struct State {
     int cudnn_release = CUDA_VERSION;  /* what cuDNN is built with */
     int capability = 80;               /* compute capability: 80 is 8.0, the first with TF32 */
     bool tf32 = false;                 /* what asks for TF32 has been told to: else it is a violation */
+    bool bf16 = false;                 /* and what takes bfloat16 */
     std::map<std::string, long> calls;   /* by name */
     std::map<std::string, long> objects; /* live ones, by kind */
     std::string violations;
@@ -127,6 +132,9 @@ long live(const char *kind, long change);
  * how it touches them. */
 bool reachable(const char *call, const char *what, const void *address, size_t bytes, Access access = looked_up);
 
+/* Whether what lies at the address is of that format: float32 that is taken for bfloat16 is a violation, and so is the other way round. */
+bool of_format(const char *call, const char *what, const void *address, Format format);
+
 /* The bytes from address to the end of its allocation, 0 if it is in none. */
 size_t bytes_behind(const void *address);
 
@@ -135,6 +143,9 @@ bool vectors(const char *call, const char *what, const void *address);
 
 /* reachable and read, and none of the floats still has the pattern that fresh memory is filled with. */
 bool readable(const char *call, const char *what, const float *values, size_t count);
+
+/* The same of words that are no float32, or nobody knows what. */
+bool written_before(const char *call, const char *what, const float *values, size_t count);
 
 /* What a library that is made of the runtime API expects: it works in the context that cuDevicePrimaryCtxRetain answers. */
 void needs_primary(const char *call);
