@@ -105,8 +105,8 @@ type Config struct {
 	// a run's identity: a run can go on on another device, where sums are rounded
 	// in another order. It needs the native engine.
 	Device device.Device `json:"-"`
-	// Precision is what the steps' products are computed in: PrecisionFloat32, used if empty, or
-	// PrecisionTF32, which needs a Device that has it.
+	// Precision is what the steps' products are computed in: PrecisionFloat32, used if empty,
+	// PrecisionTF32, or PrecisionBF16. The last two need a Device that has them.
 	Precision string `json:"precision,omitempty"`
 	// Communicator joins the ranks that train the run together; nil if one process does. Each rank
 	// has a trainer of its own with the same configuration, network and data, and computes its part of

@@ -71,7 +71,7 @@ func (t *Trainer) openSession(ctx context.Context) error {
 	}
 	job := device.Job{
 		Network: t.network, Info: t.trainingInfo, Set: training, Pixels: t.pixels,
-		TF32: t.config.Precision == PrecisionTF32,
+		TF32: t.config.Precision == PrecisionTF32, BF16: t.config.Precision == PrecisionBF16,
 		Lower: func(batch int, training bool) (*device.Graph, error) {
 			graph, err := lossGraphOf(t.network, plain, variables, t.phase, batch, training)
 			if err != nil {

@@ -35,7 +35,8 @@ type gpu struct {
 	blas      *cublas.Standard
 	module    cu.Module
 	functions map[string]cu.Function
-	memory    pool // the device's own
+	halves    cu.Module // the kernels of maps in bf16, the zero Module until they are needed
+	memory    pool      // the device's own
 	name      string
 	info      DeviceInfo
 	count     counters
@@ -125,14 +126,23 @@ func (g *gpu) String() string { return g.name }
 const tf32Capability = 8
 
 // CheckTF32 implements device.Device.
-func (g *gpu) CheckTF32() error {
+func (g *gpu) CheckTF32() error { return g.needs("TF32", tf32Capability) }
+
+// needs returns why the GPU has not what came with a compute capability, nil if it has.
+func (g *gpu) needs(what string, capability int) error {
 	major, _, _ := strings.Cut(g.info.Capability, ".")
-	if number, err := strconv.Atoi(major); err != nil || number < tf32Capability {
-		return fmt.Errorf("TF32 needs compute capability %d.0 or newer, this GPU has %s", tf32Capability,
+	if number, err := strconv.Atoi(major); err != nil || number < capability {
+		return fmt.Errorf("%s needs compute capability %d.0 or newer, this GPU has %s", what, capability,
 			g.info.Capability)
 	}
 	return nil
 }
+
+// bf16Capability is the first compute capability whose tensor cores multiply bfloat16.
+const bf16Capability = 8
+
+// CheckBF16 implements device.Device.
+func (g *gpu) CheckBF16() error { return g.needs("bf16", bf16Capability) }
 
 // SetBytes implements device.Device.
 func (g *gpu) SetBytes() int64 { return g.setBytes }
@@ -150,6 +160,9 @@ func (g *gpu) Close() error {
 		all = append(all, g.memory.free())
 		if g.functions != nil {
 			all = append(all, called("cuModuleUnload", g.module.Unload()))
+			if g.halves != (cu.Module{}) {
+				all = append(all, called("cuModuleUnload", g.halves.Unload()))
+			}
 		}
 		if g.stream != (cu.Stream{}) {
 			all = append(all, called("cuStreamDestroy", g.stream.Destroy()))

@@ -14,6 +14,10 @@
 // in either direction and the same step can be captured once as a CUDA graph and
 // launched again and again.
 //
+// Where a run asks for bf16, what goes from layer to layer is kept as bfloat16 (machine_maps.go),
+// by the same kernels in a second module, kernels/bf16.ptx; weights are float32, and multiplied as
+// copies that each step rounds (half_weights.go).
+//
 // All of it is behind the build tag gpu (Linux, x86-64): make gpu. Without the tag,
 // Open says so. With it, no CUDA library is needed to start: folder shim holds
 // functions that load them when they are first called. Folder simulator holds

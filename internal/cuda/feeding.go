@@ -253,7 +253,7 @@ func (s *session) feedBatch(p *program, of *pass, images int, batch span) []laun
 	for _, part := range []struct {
 		to        *buffer
 		at, every int
-	}{{of.pixels, 0, size}, {of.labels, step.labels, 1}, {of.others, step.others, 1},
+	}{{of.fed, 0, size}, {of.labels, step.labels, 1}, {of.others, step.others, 1},
 		{of.shares, step.shares, 1}} {
 		values := 4 * int64(batch.length*part.every)
 		from := p.fed.part(4*int64(part.at+batch.offset*part.every), values)

@@ -14,8 +14,8 @@ import (
 )
 
 // The convolution algorithms are those that cuDNN documents as deterministic, so that a
-// run can be repeated bit for bit on one GPU. They compute in float32, and in TF32 where
-// the machine's options say so.
+// run can be repeated bit for bit on one GPU. They compute in float32, and in TF32 or of bfloat16
+// where the machine's options say so.
 const (
 	forwardAlgorithm = cudnn.ConvolutionFwdAlgoImplicitPrecompGemm
 	filterAlgorithm  = cudnn.ConvolutionBwdFilterAlgo1
@@ -104,6 +104,10 @@ func (m *Machine) addConvolution(o operation) error {
 	default:
 		y, w, x = o.nodes[0], o.nodes[1], o.node
 	}
+	var err error
+	if o.inputs, err = m.multiplied(o); err != nil {
+		return err
+	}
 	if isDepthwise(o.Description, w.Shape()) {
 		return m.addDepthwise(o, x.Shape(), w.Shape(), y.Shape())
 	}
@@ -111,7 +115,7 @@ func (m *Machine) addConvolution(o operation) error {
 	if uneven && o.Kind == ops.Conv2DInputGradient {
 		shape, d := paddedShape(padding, x.Shape()), o.Description
 		d.Window.PaddingHeight, d.Window.PaddingWidth = 0, 0
-		whole, err := m.memory.allocateFloats("a padded input's gradient", shape.TotalSize())
+		whole, err := m.allocateMap("a padded input's gradient", shape.TotalSize())
 		if err != nil {
 			return err
 		}
@@ -161,6 +165,9 @@ func (m *Machine) evenly(o operation, x *gorgonia.Node) (evenConvolution, error)
 
 // convolve appends cuDNN's convolution, or one of its gradients, of x, w and y of these shapes.
 func (m *Machine) convolve(x, w, y tensor.Shape, inputs []*buffer, output *buffer, d ops.Description) error {
+	if m.inBF16() {
+		return m.convolveHalves(x, w, y, inputs, output, d)
+	}
 	descriptors, err := m.tensorDescriptors(x, y, tensor.Shape{1, w[0]})
 	if err != nil {
 		return err
@@ -234,6 +241,9 @@ func (m *Machine) appendBias(bd *cudnn.TensorDescriptor, b *buffer, yd *cudnn.Te
 
 // addBiasGradient sums dy over all but its channels.
 func (m *Machine) addBiasGradient(dy tensor.Shape, input, output *buffer) error {
+	if m.inBF16() {
+		return m.addHalfBiasGradient(dy, input, output)
+	}
 	descriptors, err := m.tensorDescriptors(dy, tensor.Shape{1, dy[1]})
 	if err != nil {
 		return err
@@ -248,15 +258,23 @@ func (m *Machine) addBiasGradient(dy tensor.Shape, input, output *buffer) error 
 // row-major matrix is its transpose to it.
 func (m *Machine) addDense(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, kind ops.Kind) error {
 	first, second := nodes[0].Shape(), nodes[1].Shape()
+	wide := !m.halves.maps[node]
+	if kind == ops.DenseForward && m.fusion.productOfLogits(node) {
+		return nil // the loss computes it
+	}
+	inputs, err := m.multiplied(operation{ops.Description{Kind: kind}, node, nodes, inputs, output})
+	if err != nil {
+		return err
+	}
 	switch kind {
 	case ops.DenseForward: // yᵀ = w·xᵀ
-		if m.fusion.productOfLogits(node) {
-			return nil // the loss computes it
-		}
 		batch, in, out := first[0], first[1], second[0]
-		m.appendProduct(transposed, plain, out, batch, in, inputs[1], in, inputs[0], in, output, out)
+		m.appendProduct(wide, transposed, plain, out, batch, in, inputs[1], in, inputs[0], in, output, out)
 		if len(inputs) < 3 || m.fusion.biasOfLogits(node) || m.biasBehind(node) != nil {
 			return nil
+		}
+		if !wide {
+			return m.addBias(node.Shape(), inputs[2], output)
 		}
 		descriptors, err := m.tensorDescriptors(tensor.Shape{1, out}, tensor.Shape{batch, out})
 		if err != nil {
@@ -265,25 +283,31 @@ func (m *Machine) addDense(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*
 		m.appendBias(descriptors[0], inputs[2], descriptors[1], output)
 	case ops.DenseWeightGradient: // dwᵀ = xᵀ·dy
 		batch, out, in := first[0], first[1], second[1]
-		m.appendProduct(plain, transposed, in, out, batch, inputs[1], in, inputs[0], out, output, in)
+		m.appendProduct(wide, plain, transposed, in, out, batch, inputs[1], in, inputs[0], out, output, in)
 	default: // dxᵀ = wᵀ·dyᵀ
 		batch, out, in := first[0], first[1], second[1]
-		m.appendProduct(plain, plain, in, batch, out, inputs[1], in, inputs[0], out, output, in)
+		m.appendProduct(wide, plain, plain, in, batch, out, inputs[1], in, inputs[0], out, output, in)
 	}
 	return nil
 }
 
 // appendProduct appends C = op(A)·op(B), columns first, C rows×columns and inner the
-// length of the sums.
-func (m *Machine) appendProduct(ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) {
+// length of the sums. In bf16 it is wide if C is float32.
+func (m *Machine) appendProduct(wide bool, ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) {
 	in := m.options.Products
 	m.append(productCall(in), func() error {
+		if in == bf16 {
+			return halfProduct(m.gpu.blas, wide, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
+		}
 		return product(m.gpu.blas, in, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
 	})
 }
 
 // addPool appends a mean pooling whose padding counts, or its gradient.
 func (m *Machine) addPool(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
+	if m.inBF16() {
+		return m.addWindowMean(operation{d, node, nodes, inputs, output})
+	}
 	w := d.Window
 	pool, err := cudnn.NewPooling(cudnn.AverageCountIncludePadding, cudnn.PropagateNan, []int{w.KernelHeight, w.KernelWidth},
 		[]int{w.StrideHeight, w.StrideWidth}, []int{w.PaddingHeight, w.PaddingWidth})

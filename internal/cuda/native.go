@@ -210,18 +210,22 @@ type arithmetic C.int
 const (
 	float32s arithmetic = iota // as they are
 	tf32                       // rounded to TF32, 10 bits of mantissa
+	bf16                       // bfloat16, as which they are kept
 )
 
 func (a arithmetic) String() string {
-	if a == tf32 {
+	switch a {
+	case tf32:
 		return "TF32"
+	case bf16:
+		return "bf16"
 	}
 	return "float32"
 }
 
 // productCall is the call that computes a product.
 func productCall(in arithmetic) string {
-	if in == tf32 {
+	if in != float32s {
 		return "cublasGemmEx"
 	}
 	return "cublasSgemm"

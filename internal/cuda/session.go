@@ -28,6 +28,7 @@ type session struct {
 	weights, gradients *buffer
 	slots              []*buffer
 	frozen             resting
+	halves             halfWeights
 	statistics         statistics
 	groups             groups
 	paces              *buffer // of the steps of the epoch; nil where none differs

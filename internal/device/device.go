@@ -17,6 +17,8 @@ type Device interface {
 	NewSession(job Job) (Session, error)
 	// CheckTF32 returns why the device has no products in TF32, nil if it has them.
 	CheckTF32() error
+	// CheckBF16 returns why the device has no steps in bfloat16, nil if it has them.
+	CheckBF16() error
 	// SetBytes is the most bytes of a set's images that are brought to the device as a whole.
 	// Batches of a larger set are fed.
 	SetBytes() int64
@@ -51,6 +53,10 @@ type Job struct {
 	// TF32 has training steps round what they multiply in convolutions and dense layers to
 	// TF32, whose mantissa has 10 bits. Evaluations stay in float32.
 	TF32 bool
+	// BF16 has training steps keep what goes from layer to layer, and the gradients of that, as
+	// bfloat16, and multiply that by weights that are rounded to it. Weights, their gradients,
+	// statistics and losses stay in float32, and so do evaluations.
+	BF16 bool
 	// Lower makes the graph for a batch on builder.EnginePlain. Its parameters'
 	// values mean nothing: a session's are those that it loads.
 	Lower func(batch int, training bool) (*Graph, error)
