@@ -166,7 +166,7 @@ func (m *Machine) convolveHalves(x, w, y tensor.Shape, inputs []*buffer, output 
 	c, err := newHalfConvolution(m.gpu.dnn, x, w, y, d)
 	m.halves.convolutions = append(m.halves.convolutions, c)
 	if err != nil {
-		return err
+		return fmt.Errorf("a convolution in %v: %w; train with -precision tf32", bf16, err)
 	}
 	workspace := m.needWorkspace(c.workspaceBytes())
 	var xs, ws, ys *buffer
