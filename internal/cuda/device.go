@@ -40,7 +40,9 @@ type gpu struct {
 	info      DeviceInfo
 	count     counters
 	plans     bool // convolutions by cuDNN's graph API
-	setBytes  int64
+	// algorithms are those that were measured; nil where the fixed ones compute convolutions.
+	algorithms *measuredAlgorithms
+	setBytes   int64
 	// unfinished pins the memory of copies whose wait has failed.
 	unfinished []*runtime.Pinner
 }
@@ -65,7 +67,11 @@ func open() (Device, error) {
 	g.info = first
 	// The training set and two that are evaluated stay on the device, beside the network.
 	g.setBytes = min(dataset.DefaultPictureLimit, first.Memory/4)
-	g.name = fmt.Sprintf("cuda:0 (%s, compute capability %s, cuDNN %s, cuBLAS %s)", first.Name, first.Capability, dnnVersion(), version)
+	if g.algorithms, err = openAlgorithms(os.Getenv(AlgorithmsVariable), first, dnnVersion()); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	g.name = fmt.Sprintf("cuda:0 (%s, compute capability %s, cuDNN %s, cuBLAS %s%s)", first.Name, first.Capability, dnnVersion(), version,
+		g.algorithms)
 	return g, nil
 }
 

@@ -70,6 +70,8 @@ type Machine struct {
 	planned   map[*gorgonia.Node]bool   // those whose values a plan writes
 	unplanned map[*gorgonia.Node]string // why a convolution that could have a plan has none
 
+	convolutions []*legacyConvolution
+
 	filters     []*cudnn.Filter
 	descriptors []any // what a finalizer would take from the launches
 	closed      bool
@@ -353,6 +355,6 @@ func (m *Machine) close() error {
 	for _, filter := range m.filters {
 		all = append(all, destroyFilter(filter))
 	}
-	m.filters, m.descriptors, m.launches = nil, nil, nil
+	m.filters, m.descriptors, m.launches, m.convolutions = nil, nil, nil, nil
 	return errors.Join(all...)
 }

@@ -13,15 +13,6 @@ import (
 	"slipway/internal/ops"
 )
 
-// The convolution algorithms are those that cuDNN documents as deterministic, so that a
-// run can be repeated bit for bit on one GPU. They compute in float32, and in TF32 where
-// the machine's options say so.
-const (
-	forwardAlgorithm = cudnn.ConvolutionFwdAlgoImplicitPrecompGemm
-	filterAlgorithm  = cudnn.ConvolutionBwdFilterAlgo1
-	dataAlgorithm    = cudnn.ConvolutionBwdDataAlgo1
-)
-
 // addDescribed appends what computes an operator of ours.
 func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
 	switch d.Kind {
@@ -132,7 +123,9 @@ func (m *Machine) addConvolution(o operation) error {
 	if err := m.convolve(even.shape, w.Shape(), y.Shape(), inputs, o.output, even.Description); err != nil {
 		return err
 	}
-	m.launches[before].how = m.unplanned[o.node]
+	if why := m.unplanned[o.node]; why != "" {
+		m.launches[before].how = why
+	}
 	return nil
 }
 
@@ -187,38 +180,32 @@ func (m *Machine) convolve(x, w, y tensor.Shape, inputs []*buffer, output *buffe
 		}
 	}
 	dnn := m.gpu.dnn
+	chosen, err := m.chooseAlgorithm(newLegacyConvolution(dnn, d, xd, yd, wd, conv, x, w, y, inputs, output))
+	if err != nil {
+		return err
+	}
+	bytes := chosen.bytes
+	workspace := m.needWorkspace(bytes)
 	switch d.Kind {
 	case ops.Conv2DForward:
-		bytes, err := forwardWorkspace(dnn, xd, wd, conv, yd, forwardAlgorithm)
-		if err != nil {
-			return err
-		}
-		workspace := m.needWorkspace(bytes)
+		by := cudnn.ConvolutionFwdAlgo(chosen.number)
 		m.append("cudnnConvolutionForward", func() error {
-			return called("cudnnConvolutionForward", dnn.ConvolutionForward(1, xd, inputs[0], wd, inputs[1], conv, forwardAlgorithm,
+			return called("cudnnConvolutionForward", dnn.ConvolutionForward(1, xd, inputs[0], wd, inputs[1], conv, by,
 				workspace, uintptr(bytes), 0, yd, output))
 		})
 		if len(inputs) > 2 {
 			m.appendBias(bd, inputs[2], yd, output)
 		}
 	case ops.Conv2DWeightGradient:
-		bytes, err := filterWorkspace(dnn, xd, yd, conv, wd, filterAlgorithm)
-		if err != nil {
-			return err
-		}
-		workspace := m.needWorkspace(bytes)
+		by := cudnn.ConvolutionBwdFilterAlgo(chosen.number)
 		m.append("cudnnConvolutionBackwardFilter", func() error {
-			return called("cudnnConvolutionBackwardFilter", dnn.ConvolutionBackwardFilter(1, xd, inputs[1], yd, inputs[0], conv, filterAlgorithm,
+			return called("cudnnConvolutionBackwardFilter", dnn.ConvolutionBackwardFilter(1, xd, inputs[1], yd, inputs[0], conv, by,
 				workspace, uintptr(bytes), 0, wd, output))
 		})
 	default:
-		bytes, err := dataWorkspace(dnn, wd, yd, conv, xd, dataAlgorithm)
-		if err != nil {
-			return err
-		}
-		workspace := m.needWorkspace(bytes)
+		by := cudnn.ConvolutionBwdDataAlgo(chosen.number)
 		m.append("cudnnConvolutionBackwardData", func() error {
-			return called("cudnnConvolutionBackwardData", dnn.ConvolutionBackwardData(1, wd, inputs[1], yd, inputs[0], conv, dataAlgorithm,
+			return called("cudnnConvolutionBackwardData", dnn.ConvolutionBackwardData(1, wd, inputs[1], yd, inputs[0], conv, by,
 				workspace, uintptr(bytes), 0, xd, output))
 		})
 	}

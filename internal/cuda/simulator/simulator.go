@@ -18,6 +18,7 @@ package simulator
 // static void call_fail(void *f, const char *call, long after, int code, int loss) { ((void (*)(const char *, long, int, int))f)(call, after, code, loss); }
 // static long call_calls(void *f, const char *call) { return ((long (*)(const char *))f)(call); }
 // static void call_switch(void *f, int on) { ((void (*)(int))f)(on); }
+// static void call_algorithm(void *f, int pass, int algorithm, double times) { ((void (*)(int, int, double))f)(pass, algorithm, times); }
 // static const char *call_text(void *f) { return ((const char *(*)(void))f)(); }
 import "C"
 
@@ -60,8 +61,8 @@ func (s *Simulator) function(name string) unsafe.Pointer {
 	return C.dlsym(s.handle, text)
 }
 
-// Reset forgets calls, violations, faults, the loss of the device, other versions and capabilities,
-// and that TF32 is wanted; what is live stays.
+// Reset forgets calls, violations, faults, the loss of the device, other versions, capabilities and
+// algorithms, and that TF32 is wanted; what is live stays.
 func (s *Simulator) Reset() { C.call_void(s.function("simulator_reset")) }
 
 // Fill chooses the pattern of memory that is allocated from now on.
@@ -93,6 +94,19 @@ func (s *Simulator) Capability(capability int) {
 // A device before compute capability 8.0 computes them in float32.
 func (s *Simulator) TF32(wanted bool) {
 	C.call_switch(s.function("simulator_tf32"), number(wanted))
+}
+
+// Passes of a convolution whose algorithms Algorithm tells of.
+const (
+	Forward = iota
+	FilterGradient
+	DataGradient
+)
+
+// Algorithm says how many times as long as the first choice one of a pass's algorithms takes, by
+// cuDNN's number; with 0 it is not supported.
+func (s *Simulator) Algorithm(pass, algorithm int, times float64) {
+	C.call_algorithm(s.function("simulator_algorithm"), C.int(pass), C.int(algorithm), C.double(times))
 }
 
 // Fail has the call of that name fail with the code the after-th time from now on, 1

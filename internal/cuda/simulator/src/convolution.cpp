@@ -12,8 +12,8 @@ bool writes(const char *call, const char *what, void *values, size_t count, floa
 }
 int output_size(int in, int pad, int window, int stride, int dilation) { return 1 + (in + 2 * pad - ((window - 1) * dilation + 1)) / stride; }
 
-size_t workspace_bytes(Pass pass, const cudnnTensorStruct &x, const cudnnFilterStruct &w) {
-    return (pass + 1) * 4 * (size_t)x.c * w.h * w.w + 512;
+size_t workspace_bytes(Pass pass, const cudnnTensorStruct &x, const cudnnFilterStruct &w, int algorithm) {
+    return (pass + 1) * 4 * (size_t)x.c * w.h * w.w + (algorithm == 1 ? 512 : 4096 * (algorithm + 1));
 }
 
 /* y = x * w of one image as a matrix product: row p of columns has what output position p multiplies. */

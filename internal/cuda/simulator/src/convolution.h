@@ -37,8 +37,14 @@ int output_size(int in, int pad, int window, int stride, int dilation);
 
 enum Pass { forward, filter_gradient, data_gradient };
 
-/* The bytes that a pass asks for here: some, so that a workspace must be there. */
-size_t workspace_bytes(Pass pass, const cudnnTensorStruct &x, const cudnnFilterStruct &w);
+/* The bytes that a pass asks for here: some, so that a workspace must be there. Algorithm 1 is what plans have, too. */
+size_t workspace_bytes(Pass pass, const cudnnTensorStruct &x, const cudnnFilterStruct &w, int algorithm = 1);
+
+/* How many times as long as the first choice an algorithm takes, 0 where it is not supported. */
+double slowness(Pass pass, int algorithm);
+
+/* Whether an algorithm adds up in any order, with other bits each time. */
+bool in_any_order(Pass pass, int algorithm);
 
 /* Whether the shapes of a convolution agree: a violation says which do not. */
 bool agree(const char *call, cudnnTensorStruct x, cudnnFilterStruct w, cudnnConvolutionStruct c, cudnnTensorStruct y);

@@ -56,7 +56,9 @@ static cudnnStatus_t convolution(const char *call, Pass pass, int algorithm, cud
     bool reduced = c.math != CUDNN_FMA_MATH && grants_tf32(call);
     if (!reduced) c.math = CUDNN_FMA_MATH;
     if (!agree(call, x, w, c, y)) return CUDNN_STATUS_BAD_PARAM;
-    if (bytes < workspace_bytes(pass, x, w)) {
+    if (!slowness(pass, algorithm)) return CUDNN_STATUS_NOT_SUPPORTED;
+    if (in_any_order(pass, algorithm)) violate("%s: its algorithm is not deterministic", call);
+    if (bytes < workspace_bytes(pass, x, w, algorithm)) {
         violate("%s: a workspace of %zu bytes, less than it asked for", call, bytes);
         return CUDNN_STATUS_BAD_PARAM;
     }
@@ -185,24 +187,27 @@ cudnnStatus_t cudnnSetActivationDescriptor(cudnnActivationDescriptor_t d, cudnnA
 }
 
 cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t, const cudnnTensorDescriptor_t x, const cudnnFilterDescriptor_t w,
-                                                      const cudnnConvolutionDescriptor_t, const cudnnTensorDescriptor_t, cudnnConvolutionFwdAlgo_t,
-                                                      size_t *bytes) {
+                                                      const cudnnConvolutionDescriptor_t, const cudnnTensorDescriptor_t,
+                                                      cudnnConvolutionFwdAlgo_t algorithm, size_t *bytes) {
     ENTER;
-    *bytes = workspace_bytes(forward, *x, *w);
+    if (!slowness(forward, algorithm)) return CUDNN_STATUS_NOT_SUPPORTED;
+    *bytes = workspace_bytes(forward, *x, *w, algorithm);
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(cudnnHandle_t, const cudnnTensorDescriptor_t x, const cudnnTensorDescriptor_t,
                                                              const cudnnConvolutionDescriptor_t, const cudnnFilterDescriptor_t w,
-                                                             cudnnConvolutionBwdFilterAlgo_t, size_t *bytes) {
+                                                             cudnnConvolutionBwdFilterAlgo_t algorithm, size_t *bytes) {
     ENTER;
-    *bytes = workspace_bytes(filter_gradient, *x, *w);
+    if (!slowness(filter_gradient, algorithm)) return CUDNN_STATUS_NOT_SUPPORTED;
+    *bytes = workspace_bytes(filter_gradient, *x, *w, algorithm);
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(cudnnHandle_t, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t,
                                                            const cudnnConvolutionDescriptor_t, const cudnnTensorDescriptor_t x,
-                                                           cudnnConvolutionBwdDataAlgo_t, size_t *bytes) {
+                                                           cudnnConvolutionBwdDataAlgo_t algorithm, size_t *bytes) {
     ENTER;
-    *bytes = workspace_bytes(data_gradient, *x, *w);
+    if (!slowness(data_gradient, algorithm)) return CUDNN_STATUS_NOT_SUPPORTED;
+    *bytes = workspace_bytes(data_gradient, *x, *w, algorithm);
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -217,8 +222,6 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
                                              cudnnConvolutionBwdFilterAlgo_t algorithm, void *workspace, size_t bytes, const void *beta,
                                              const cudnnFilterDescriptor_t dwd, void *dw) {
     ENTER;
-    if (algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0 || algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3)
-        violate("cudnnConvolutionBackwardFilter: its algorithm is not deterministic");
     return convolution("cudnnConvolutionBackwardFilter", filter_gradient, algorithm, handle, *xd, x, *dwd, dw, *cd, workspace, bytes, *dyd, dy, scale(alpha),
                        scale(beta));
 }
@@ -227,7 +230,6 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
                                            cudnnConvolutionBwdDataAlgo_t algorithm, void *workspace, size_t bytes, const void *beta,
                                            const cudnnTensorDescriptor_t dxd, void *dx) {
     ENTER;
-    if (algorithm == CUDNN_CONVOLUTION_BWD_DATA_ALGO_0) violate("cudnnConvolutionBackwardData: its algorithm is not deterministic");
     return convolution("cudnnConvolutionBackwardData", data_gradient, algorithm, handle, *dxd, dx, *wd, w, *cd, workspace, bytes, *dyd, dy, scale(alpha),
                        scale(beta));
 }

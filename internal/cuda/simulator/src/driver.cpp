@@ -661,6 +661,7 @@ void simulator_reset(void) {
     s.driver_version = s.cudnn_release = CUDA_VERSION;
     s.capability = 80;
     s.tf32 = false;
+    s.algorithms.clear();
 }
 void simulator_fill(unsigned pattern) { state().fill = pattern; }
 void simulator_memory(size_t bytes) { state().memory = bytes; }

@@ -72,6 +72,7 @@ struct State {
     int driver_version = CUDA_VERSION; /* what the driver serves */
     int cudnn_release = CUDA_VERSION;  /* what cuDNN is built with */
     int capability = 80;               /* compute capability: 80 is 8.0, the first with TF32 */
+    std::map<std::pair<int, int>, double> algorithms; /* how slow a convolution's are, by pass: search.cpp */
     bool tf32 = false;                 /* what asks for TF32 has been told to: else it is a violation */
     std::map<std::string, long> calls;   /* by name */
     std::map<std::string, long> objects; /* live ones, by kind */
