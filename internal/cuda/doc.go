@@ -12,7 +12,8 @@
 // state and a ledger of losses on the device. A step takes its images by their places in the
 // epoch's order, and books its loss in the ledger, so that one step needs no copy
 // in either direction and the same step can be captured once as a CUDA graph and
-// launched again and again.
+// launched again and again. Batches that the host makes are copied in a second stream, while the
+// step before computes.
 //
 // All of it is behind the build tag gpu (Linux, x86-64): make gpu. Without the tag,
 // Open says so. With it, no CUDA library is needed to start: folder shim holds

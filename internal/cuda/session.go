@@ -61,6 +61,9 @@ func newSession(g *gpu, job device.Job) (*session, error) {
 		feeding: feeding{gpu: g, size: job.Network.Input().Elements()},
 		passes:  make(map[int]*pass), programs: make(map[int]*program),
 	}
+	if os.Getenv(StreamsVariable) != "1" {
+		s.feeding.landing = new(landing)
+	}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, s.close())
 	}

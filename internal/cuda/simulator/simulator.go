@@ -19,6 +19,8 @@ package simulator
 // static long call_calls(void *f, const char *call) { return ((long (*)(const char *))f)(call); }
 // static void call_switch(void *f, int on) { ((void (*)(int))f)(on); }
 // static void call_algorithm(void *f, int pass, int algorithm, double times) { ((void (*)(int, int, double))f)(pass, algorithm, times); }
+// static void call_speed(void *f, double launch, double byte) { ((void (*)(double, double))f)(launch, byte); }
+// static double call_time(void *f) { return ((double (*)(void))f)(); }
 // static const char *call_text(void *f) { return ((const char *(*)(void))f)(); }
 import "C"
 
@@ -108,6 +110,15 @@ const (
 func (s *Simulator) Algorithm(pass, algorithm int, times float64) {
 	C.call_algorithm(s.function("simulator_algorithm"), C.int(pass), C.int(algorithm), C.double(times))
 }
+
+// Speed begins the streams' time at 0, and says how many microseconds each launch takes, whatever it
+// does, and each byte that is copied from the host.
+func (s *Simulator) Speed(launch, copiedByte float64) {
+	C.call_speed(s.function("simulator_speed"), C.double(launch), C.double(copiedByte))
+}
+
+// Time is when all that was launched is done, in microseconds since Speed.
+func (s *Simulator) Time() float64 { return float64(C.call_time(s.function("simulator_time"))) }
 
 // Fail has the call of that name fail with the code the after-th time from now on, 1
 // being the next. A kernel's launch is "cuLaunchKernel NAME" or any "cuLaunchKernel",

@@ -30,6 +30,7 @@ static cublasStatus_t multiply(const char *call, bool reduced, cublasHandle_t ha
     int failed = submit(handle->stream, [=]() -> int {
         size_t a_size = (size_t)lda * ((at ? m : k) - 1) + (at ? k : m), b_size = (size_t)ldb * ((bt ? k : n) - 1) + (bt ? n : k);
         size_t c_size = (size_t)ldc * (n - 1) + m;
+        spend();
         note("product %d %d %d", m, n, k);
         if (!readable(call, "A", a, a_size) ||
             !readable(call, "B", b, b_size) || (beta && !readable(call, "C", c, c_size)) || !reachable(call, "C", c, c_size * 4, written))

@@ -63,6 +63,7 @@ static cudnnStatus_t convolution(const char *call, Pass pass, int algorithm, cud
         return CUDNN_STATUS_BAD_PARAM;
     }
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
+        spend();
         note("convolution %d %d %d %d %d %d %d %d %d %d %d %d", pass, algorithm, x.n, x.c, x.h, x.w, w.k, w.h, w.w, y.h, y.w, c.groups);
         bool ok = reachable(call, "workspace", workspace, bytes, written);
         ok = ok && (pass == data_gradient ? writes(call, "dx", (void *)x_values, x.size(), beta) : reads(call, "x", x_values, x.size()));

@@ -25,10 +25,12 @@ struct CUstream_st {
     long number;
     simulator::Clock clock;
     bool capturing = false;
+    double time = 0; /* when its work is done, in microseconds */
 };
 struct CUevent_st {
     simulator::Clock clock;
     bool recorded = false, captured = false;
+    double time = 0;
 };
 struct CUgraph_st {
     std::vector<simulator::Work> work;
@@ -216,6 +218,7 @@ static int do_work(const Work &work) {
     if (!needs_stream("work", work.stream)) return CUDA_ERROR_INVALID_HANDLE;
     Clock &clock = work.stream->clock;
     clock[work.stream->number]++;
+    work.stream->time = std::max(work.stream->time, state().time);
     state().working = work.stream;
     int failed = work.run();
     state().working = nullptr;
@@ -231,6 +234,18 @@ int submit(void *to, std::function<int()> run) {
     }
     join(work.stream->clock, state().host);
     return do_work(work);
+}
+
+void spend(size_t copied) {
+    State &s = state();
+    if (s.working) s.working->time += copied ? (double)copied * s.copied_byte : s.launch;
+}
+
+/* The host has waited until then. */
+static void waited(const Clock &clock, double time) {
+    join(state().host, clock);
+    state().time = std::max(state().time, time);
+    deliver();
 }
 
 static thread_local CUcontext current;
@@ -342,7 +357,7 @@ CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
     IN_CONTEXT;
     static long numbers = 0;
     if (flags != CU_STREAM_NON_BLOCKING) violate("cuStreamCreate: a stream that waits for the default one, and is waited for");
-    *stream = new CUstream_st{++numbers, {}, false};
+    *stream = new CUstream_st{++numbers, {}, false, 0};
     streams.insert(*stream);
     live("stream", 1);
     return CUDA_SUCCESS;
@@ -357,8 +372,7 @@ CUresult cuStreamSynchronize(CUstream stream) {
     IN_CONTEXT;
     NOT_CAPTURING;
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
-    join(state().host, stream->clock);
-    deliver();
+    waited(stream->clock, stream->time);
     return CUDA_SUCCESS;
 }
 
@@ -379,22 +393,24 @@ CUresult cuEventRecord(CUevent event, CUstream stream) {
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
     event->recorded = true;
     event->captured = stream->capturing;
-    return (CUresult)submit(stream, [=]() -> int { return event->clock = stream->clock, 0; });
+    return (CUresult)submit(stream, [=]() -> int { return event->clock = stream->clock, event->time = stream->time, 0; });
 }
 CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
     IN_CONTEXT;
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
     if (!event->recorded) violate("cuStreamWaitEvent: the event was never recorded, so that nothing is waited for");
     if (event->captured) stream->capturing = true;
-    return (CUresult)submit(stream, [=]() -> int { return join(stream->clock, event->clock), 0; });
+    return (CUresult)submit(stream, [=]() -> int {
+        stream->time = std::max(stream->time, event->time);
+        return join(stream->clock, event->clock), 0;
+    });
 }
 
 CUresult cuEventSynchronize(CUevent event) {
     IN_CONTEXT;
     NOT_CAPTURING;
     if (!event->recorded) violate("cuEventSynchronize: the event was never recorded, so that nothing is waited for");
-    join(state().host, event->clock);
-    deliver();
+    waited(event->clock, event->time);
     return CUDA_SUCCESS;
 }
 
@@ -485,6 +501,7 @@ CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CU
     return (CUresult)submit(stream, [=]() -> int {
         if (!reachable("cuMemcpyHtoDAsync", "destination", (void *)to, bytes, written)) return CUDA_ERROR_INVALID_VALUE;
         memcpy((void *)to, from, bytes);
+        spend(bytes);
         auto sent = std::make_shared<std::vector<char>>((const char *)from, (const char *)from + bytes);
         arrives(from, bytes, [=] {
             if (memcmp(from, sent->data(), bytes)) violate("cuMemcpyHtoDAsync: the host changed what was being copied");
@@ -509,6 +526,7 @@ CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CU
     return (CUresult)submit(stream, [=]() -> int {
         const char *call = "cuMemcpyDtoDAsync";
         note("copy %zu", bytes);
+        spend();
         if (!reachable(call, "source", (void *)from, bytes, read) || !reachable(call, "destination", (void *)to, bytes, written))
             return CUDA_ERROR_INVALID_VALUE;
         memmove((void *)to, (void *)from, bytes);
@@ -584,6 +602,7 @@ CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned 
     return (CUresult)submit(stream, [=]() -> int {
         int fault = enter(running.c_str());
         note("kernel %s %u %u %u", kernel->name.c_str(), gx, gy, bx);
+        spend();
         if (!fault && !kernel->run(gx, gy, gz, bx, by, bz, values)) fault = CUDA_ERROR_ILLEGAL_ADDRESS;
         if (fault) state().lost = fault;
         return 0;
@@ -639,7 +658,10 @@ CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
     /* All of the graph comes after what is in the stream, and before what comes there. */
     join(stream->clock, state().host);
     for (auto &work : executable->work)
-        if (streams.count(work.stream)) join(work.stream->clock, stream->clock);
+        if (streams.count(work.stream)) {
+            join(work.stream->clock, stream->clock);
+            work.stream->time = std::max(work.stream->time, stream->time);
+        }
     /* What fails inside shows at a later call, as on a device. */
     for (auto &work : executable->work)
         if (int failed = do_work(work)) {
@@ -647,11 +669,24 @@ CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
             break;
         }
     for (auto &work : executable->work)
-        if (streams.count(work.stream)) join(stream->clock, work.stream->clock);
+        if (streams.count(work.stream)) {
+            join(stream->clock, work.stream->clock);
+            stream->time = std::max(stream->time, work.stream->time);
+        }
     return CUDA_SUCCESS;
 }
 
 /* What the tests ask of the simulator. */
+void simulator_speed(double launch, double copied_byte) {
+    State &s = state();
+    s.launch = launch, s.copied_byte = copied_byte, s.time = 0;
+    for (CUstream stream : streams) stream->time = 0;
+}
+double simulator_time(void) {
+    double last = state().time;
+    for (CUstream stream : streams) last = std::max(last, stream->time);
+    return last;
+}
 void simulator_reset(void) {
     State &s = state();
     s.calls.clear();
@@ -662,6 +697,7 @@ void simulator_reset(void) {
     s.capability = 80;
     s.tf32 = false;
     s.algorithms.clear();
+    simulator_speed(0, 0);
 }
 void simulator_fill(unsigned pattern) { state().fill = pattern; }
 void simulator_memory(size_t bytes) { state().memory = bytes; }

@@ -9,7 +9,10 @@
  * that touch the same bytes, one of them writing, and of which neither knows of the other, are a violation, and so is
  * freeing what work uses that no one has waited for. What is copied to the host arrives there when it is waited for, and what is
  * copied from there has to be the same until then. Copies from memory that is not page-locked, which the host may have to wait
- * for, are counted under "pageable" before the call's name. */
+ * for, are counted under "pageable" before the call's name.
+ *
+ * Streams also have a time, which a test may set going: each launch and each copied byte takes so long, work begins when its
+ * stream has come to it, and events, graphs and the host's waiting hold it up. The host itself takes none. */
 #ifndef SLIPWAY_SIMULATOR_H
 #define SLIPWAY_SIMULATOR_H
 
@@ -85,6 +88,8 @@ struct State {
     int lost = 0;
     CUstream working = nullptr; /* the stream whose work is being done */
     Clock host;                 /* what the host has waited for */
+    /* What a launch takes, and each byte that is copied from the host, and when the host has waited; in microseconds. */
+    double launch = 0, copied_byte = 0, time = 0;
     std::vector<Arrival> arriving; /* copies between host and device that no one has waited for */
     std::map<const char *, Locked> locked;
     /* While a stream is captured its work is kept here. */
@@ -145,6 +150,9 @@ bool needs_stream(const char *call, void *stream);
 
 /* What a handle works on, if it was given one, is live until the handle is gone. */
 void outlives(const char *call, void *stream);
+
+/* Has the work at hand take its time: that of a launch, or of a copy of so many bytes from the host. */
+void spend(size_t copied = 0);
 
 /* Does the work now, or keeps it for the graph that is being captured. */
 int submit(void *stream, std::function<int()> work);
