@@ -30,17 +30,27 @@ import (
 // Variable names the simulator's file.
 const Variable = "SLIPWAY_CUDA_SIMULATOR"
 
+// DevicesVariable names the number of devices of the machine, 1 without it, of which
+// CUDA_VISIBLE_DEVICES may list some. Ranks are processes, each with a device of its own.
+const DevicesVariable = "SLIPWAY_SIMULATOR_DEVICES"
+
+// PatienceVariable names how many seconds a rank waits within NCCL for others before its device is
+// taken to be stuck: long without it.
+const PatienceVariable = "SLIPWAY_SIMULATOR_NCCL_SECONDS"
+
 // FreshNaN is the pattern that fresh memory has unless Fill chose another: a NaN
 // as a float32, −1 as an index.
 const FreshNaN = 0xffffffff
 
-// Simulator is the loaded stand-in. There is one in a process, and it has one device.
+// Simulator is the loaded stand-in. There is one in a process, which computes on one device.
+// DevicesVariable says how many the process is shown.
 type Simulator struct{ handle unsafe.Pointer }
 
 // Load has the program find the simulator instead of CUDA's libraries. It comes
 // before the first call of any.
 func Load(path string) (*Simulator, error) {
-	for _, variable := range []string{"SLIPWAY_CUDA_DRIVER", "SLIPWAY_CUDNN", "SLIPWAY_CUBLAS"} {
+	for _, variable := range []string{"SLIPWAY_CUDA_DRIVER", "SLIPWAY_CUDNN", "SLIPWAY_CUBLAS",
+		"SLIPWAY_NCCL"} {
 		if err := os.Setenv(variable, path); err != nil {
 			return nil, fmt.Errorf("simulator: %w", err)
 		}

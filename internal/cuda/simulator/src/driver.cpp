@@ -225,6 +225,8 @@ static int do_work(const Work &work) {
 int submit(void *to, std::function<int()> run) {
     Work work = {(CUstream)to, run};
     if (!needs_stream("work", to)) return CUDA_ERROR_INVALID_HANDLE;
+    if (group_is_open()) violate("work is launched while a group of NCCL's calls is open, of which nothing is in the stream yet");
+    if (state().stuck) return 0; /* it waits behind what does not end */
     if (work.stream->capturing) {
         state().captured.push_back(work);
         return 0;
@@ -234,10 +236,30 @@ int submit(void *to, std::function<int()> run) {
 }
 
 static thread_local CUcontext current;
-static CUctx_st primary; /* one, made for the first that retains it and gone with the last that releases it */
+/* Of each device one, made for the first that retains it and gone with the last that releases it. */
+enum { most_devices = 16 };
+static CUctx_st primaries[most_devices];
+static bool is_primary(CUcontext context) { return context >= primaries && context < primaries + most_devices; }
+
+int current_device() { return is_primary(current) ? (int)(current - primaries) : -1; }
+
+/* The devices that the process is shown: as many as SLIPWAY_SIMULATOR_DEVICES says, or those of them that CUDA_VISIBLE_DEVICES lists. */
+static std::vector<int> shown() {
+    const char *number = getenv("SLIPWAY_SIMULATOR_DEVICES"), *list = getenv("CUDA_VISIBLE_DEVICES");
+    int there = std::min(number ? atoi(number) : 1, (int)most_devices);
+    std::vector<int> all;
+    if (!list)
+        for (int i = 0; i < there; i++) all.push_back(i);
+    for (; list && *list; list += strcspn(list, ","), list += *list == ',') {
+        int device = atoi(list);
+        if (device < 0 || device >= there) break; /* "devices after the invalid one are hidden" */
+        all.push_back(device);
+    }
+    return all;
+}
 
 void needs_primary(const char *call) {
-    if (current != &primary) violate("%s: the current context is not the device's primary one, which the runtime API has", call);
+    if (!is_primary(current)) violate("%s: the current context is not the device's primary one, which the runtime API has", call);
 }
 
 } // namespace simulator
@@ -250,7 +272,7 @@ using namespace simulator;
 #define IN_CONTEXT \
     ENTER;         \
     if (!current) return violate("%s: no context is current on this thread", __func__), CUDA_ERROR_INVALID_CONTEXT; \
-    if (current == &primary && !live("primary context", 0)) return violate("%s: the context was released", __func__), CUDA_ERROR_CONTEXT_IS_DESTROYED
+    if (is_primary(current) && !live("primary context", 0)) return violate("%s: the context was released", __func__), CUDA_ERROR_CONTEXT_IS_DESTROYED
 /* "Potentially unsafe API calls" may not be made by a thread that captures (cuStreamBeginCapture, thread-local mode). */
 #define NOT_CAPTURING                                                                             \
     if (state().capturing) {                                                                      \
@@ -284,13 +306,21 @@ CUresult cuGetErrorName(CUresult error, const char **name) {
 }
 CUresult cuDeviceGetCount(int *count) {
     ENTER;
-    *count = 1;
+    *count = (int)shown().size();
     return CUDA_SUCCESS;
 }
 CUresult cuDeviceGet(CUdevice *device, int ordinal) {
     ENTER;
-    *device = 0;
-    return ordinal ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+    std::vector<int> all = shown();
+    if (ordinal < 0 || ordinal >= (int)all.size()) return CUDA_ERROR_INVALID_DEVICE;
+    *device = all[ordinal];
+    return CUDA_SUCCESS;
+}
+CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice device) {
+    ENTER;
+    memset(uuid, 0, sizeof *uuid);
+    uuid->bytes[15] = (char)(device + 1);
+    return CUDA_SUCCESS;
 }
 CUresult cuDeviceGetName(char *name, int size, CUdevice) {
     ENTER;
@@ -322,9 +352,10 @@ CUresult cuCtxDestroy_v2(CUcontext context) {
     live("context", -1);
     return CUDA_SUCCESS;
 }
-CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
+CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
     ENTER;
-    *context = &primary;
+    if (device < 0 || device >= most_devices) return CUDA_ERROR_INVALID_DEVICE;
+    *context = primaries + device;
     live("primary context", 1);
     return CUDA_SUCCESS;
 }
@@ -357,6 +388,16 @@ CUresult cuStreamSynchronize(CUstream stream) {
     IN_CONTEXT;
     NOT_CAPTURING;
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
+    if (state().stuck) return violate("cuStreamSynchronize: the stream waits for another rank for ever, and so does the host"), CUDA_ERROR_LAUNCH_TIMEOUT;
+    join(state().host, stream->clock);
+    deliver();
+    return CUDA_SUCCESS;
+}
+CUresult cuStreamQuery(CUstream stream) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
+    if (state().stuck) return CUDA_ERROR_NOT_READY;
     join(state().host, stream->clock);
     deliver();
     return CUDA_SUCCESS;
@@ -393,6 +434,15 @@ CUresult cuEventSynchronize(CUevent event) {
     IN_CONTEXT;
     NOT_CAPTURING;
     if (!event->recorded) violate("cuEventSynchronize: the event was never recorded, so that nothing is waited for");
+    if (state().stuck) return violate("cuEventSynchronize: the stream waits for another rank for ever, and so does the host"), CUDA_ERROR_LAUNCH_TIMEOUT;
+    join(state().host, event->clock);
+    deliver();
+    return CUDA_SUCCESS;
+}
+CUresult cuEventQuery(CUevent event) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    if (state().stuck) return CUDA_ERROR_NOT_READY;
     join(state().host, event->clock);
     deliver();
     return CUDA_SUCCESS;
@@ -636,6 +686,8 @@ CUresult cuGraphExecDestroy(CUgraphExec executable) {
 CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
     IN_CONTEXT;
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_VALUE;
+    if (group_is_open()) violate("cuGraphLaunch: a group of NCCL's calls is open, of which nothing is in the stream yet");
+    if (state().stuck) return CUDA_SUCCESS;
     /* All of the graph comes after what is in the stream, and before what comes there. */
     join(stream->clock, state().host);
     for (auto &work : executable->work)
@@ -645,7 +697,7 @@ CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
         if (int failed = do_work(work)) {
             state().lost = failed;
             break;
-        }
+        } else if (state().stuck) break;
     for (auto &work : executable->work)
         if (streams.count(work.stream)) join(stream->clock, work.stream->clock);
     return CUDA_SUCCESS;
@@ -660,7 +712,7 @@ void simulator_reset(void) {
     s.lost = 0;
     s.driver_version = s.cudnn_release = CUDA_VERSION;
     s.capability = 80;
-    s.tf32 = false;
+    s.tf32 = s.stuck = false;
 }
 void simulator_fill(unsigned pattern) { state().fill = pattern; }
 void simulator_memory(size_t bytes) { state().memory = bytes; }

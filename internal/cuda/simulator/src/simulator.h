@@ -94,6 +94,8 @@ struct State {
     std::string trace;
     /* Saves time: convolutions and products of matrices write some finite numbers, and kernels run in one order alone. */
     bool shallow = false;
+    /* Work waits for another rank that does not come: the device does nothing more until NCCL's communicator is aborted. */
+    bool stuck = false;
 };
 
 State &state();
@@ -144,6 +146,12 @@ bool needs_stream(const char *call, void *stream);
 
 /* What a handle works on, if it was given one, is live until the handle is gone. */
 void outlives(const char *call, void *stream);
+
+/* Which of the machine's devices the current context is of. */
+int current_device();
+
+/* Whether the thread is within a group of NCCL's calls, of which nothing is in a stream yet. */
+bool group_is_open();
 
 /* Does the work now, or keeps it for the graph that is being captured. */
 int submit(void *stream, std::function<int()> work);
