@@ -166,6 +166,9 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		if err := network.CheckDevice(); err != nil {
 			return c, fmt.Errorf("device %s: %w", c.Device, err)
 		}
+		if err := c.CheckDevice(network); err != nil {
+			return c, fmt.Errorf("device %s: %w", c.Device, err)
+		}
 	}
 	for layer := range c.ActivationPenalties {
 		if _, ok := network.Node(layer); !ok {
@@ -294,8 +297,8 @@ func (c Config) CPUOnly() string {
 		return "optimizer muon is"
 	case c.Accumulate > 1 && !c.Loss.ClassWeights.IsZero():
 		return "a step of several batches with class weights is"
-	case c.Shards > 1:
-		return "a batch that is dealt to shards is"
+	case c.Shards > 1 && !c.Loss.ClassWeights.IsZero():
+		return "a batch with class weights that is dealt to shards is"
 	case c.FineTune.Features == FeaturesOnce:
 		return "a feature that is computed once (-features once) is"
 	}

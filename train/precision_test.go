@@ -21,8 +21,8 @@ func TestPrecisionsThatThereAreNot(t *testing.T) {
 			`unknown precision "TF32"; there are float32, tf32`},
 		{func(c *Config) { c.Precision, c.Engine = PrecisionTF32, builder.EngineGorgonia },
 			"tf32 is for a GPU, and engine gorgonia computes on the CPU"},
-		{func(c *Config) { c.Precision, c.Shards = PrecisionTF32, 2 },
-			"tf32 is for a GPU, and a batch that is dealt to shards is computed on the CPU alone; leave out one of them"},
+		{func(c *Config) { c.Precision, c.Optimizer = PrecisionTF32, OptimizerConfig{Name: "muon"} },
+			"tf32 is for a GPU, and optimizer muon is computed on the CPU alone; leave out one of them"},
 	} {
 		config := smallConfig(builder.EngineNative)
 		test.change(&config)

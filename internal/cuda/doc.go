@@ -14,6 +14,11 @@
 // in either direction and the same step can be captured once as a CUDA graph and
 // launched again and again.
 //
+// A step that is dealt to shards takes them one after the other, and adds their gradients in a tree
+// (shards.go). Several processes, each with a GPU, take a part of the shards each; package
+// internal/nccl moves what the others have, and kernels of this package add it, in the same tree, so
+// that no bit depends on the number of GPUs (exchange.go, peers.go).
+//
 // All of it is behind the build tag gpu (Linux, x86-64): make gpu. Without the tag,
 // Open says so. With it, no CUDA library is needed to start: folder shim holds
 // functions that load them when they are first called. Folder simulator holds

@@ -64,7 +64,7 @@ func (f *feeding) batch(images int) (*device.Batch, error) {
 		return nil, fmt.Errorf("a batch of %d images is fed; at least 1 is needed", images)
 	}
 	s := &f.stagings[f.next]
-	if err := s.wait(); err != nil {
+	if err := s.wait(f.gpu); err != nil {
 		return nil, err
 	}
 	f.made = 0
@@ -100,7 +100,7 @@ func (f *feeding) send(to *buffer) error {
 	}
 	if err := s.copied.Record(f.gpu.stream); err != nil {
 		// Nothing else says when the copy is done.
-		return errors.Join(called("cuEventRecord", err), waitFor(f.gpu.stream))
+		return errors.Join(called("cuEventRecord", err), f.gpu.wait())
 	}
 	s.underWay, f.made = true, 0
 	f.next = 1 - f.next
@@ -108,12 +108,12 @@ func (f *feeding) send(to *buffer) error {
 }
 
 // wait waits until the device has copied the batch that was sent from here.
-func (s *staging) wait() error {
+func (s *staging) wait(g *gpu) error {
 	if !s.underWay {
 		return nil
 	}
-	if err := s.copied.Synchronize(); err != nil {
-		return called("cuEventSynchronize", err)
+	if err := g.waitForEvent(s.copied); err != nil {
+		return err
 	}
 	s.underWay = false
 	return nil

@@ -27,6 +27,7 @@ func kernelNames() []string {
 		"prelu", "drop_sets", "copy_rows", "pad_forward", "pad_gradient", "window_max_forward", "window_max_gradient",
 		"window_mean_forward", "window_mean_gradient", "depthwise_forward", "depthwise_input_gradient",
 		"depthwise_weight_gradient",
+		"take_shard", "add_shards", "book_shards",
 	}
 }
 

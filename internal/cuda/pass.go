@@ -84,7 +84,7 @@ func (s *session) compile(p *pass, of *evaluation, averaged bool) (err error) {
 	resident[graph.Input], resident[graph.Labels] = p.pixels, p.labels
 	if p.machine, err = newMachine(s.gpu, machineOptions{
 		Wanted: wanted, Resident: resident, Ledger: at, Batch: s.statistics.batchOf(graph.Statistics),
-		Products: products, Several: s.job.Batch > 0,
+		Products: products, Several: s.job.Batch > 0 || s.deals(),
 		Others: p.others, Shares: p.shares, Combinations: combinations,
 	}); err != nil {
 		return err

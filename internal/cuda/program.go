@@ -89,6 +89,9 @@ func (s *session) trainingProgram(images int) (*program, error) {
 
 // compileStep appends the batches of a step, and what is learned from them.
 func (s *session) compileStep(p *program, images int) error {
+	if s.deals() {
+		return s.compileDealt(p, images)
+	}
 	batches := s.batches(images)
 	if err := s.feedStep(p, images, batches); err != nil {
 		return err

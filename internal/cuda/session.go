@@ -33,6 +33,7 @@ type session struct {
 	paces              *buffer // of the steps of the epoch; nil where none differs
 	paced              int     // of them, those that are left; of no meaning without paces
 	sums               stepSums
+	dealt              *dealt // nil until a step that is dealt to shards
 	average            average
 
 	table    *buffer // the float32 of each byte, of each channel
@@ -237,7 +238,7 @@ func (s *session) Close() error { return s.gpu.thread.do(s.close) }
 
 func (s *session) close() error {
 	// A run may end in the middle of an epoch, with steps under way in what is freed.
-	all := []error{waitFor(s.gpu.stream)}
+	all := []error{s.gpu.wait()}
 	for batch, p := range s.programs {
 		all = append(all, p.close())
 		delete(s.programs, batch)

@@ -61,3 +61,4 @@ extern "C" __global__ void dropout(const float *x, float *y, const Ledger *ledge
 #include "rectifiers.cuh"
 #include "step.cuh"
 #include "windows.cuh"
+#include "shards.cuh" /* behind step.cuh, whose Sums it has */

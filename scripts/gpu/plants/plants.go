@@ -21,8 +21,8 @@ func plants() []plant {
 		{"the stream destroyed before the handles", "device.go", "\t\tif g.blas != nil {\n\t\t\tall = append(all, called(\"cublasDestroy\"",
 			"\t\tif g.stream != (cu.Stream{}) {\n\t\t\tall = append(all, called(\"cuStreamDestroy\", g.stream.Destroy()))\n\t\t\tg.stream = cu.Stream{}\n\t\t}\n\t\tif g.blas != nil {\n\t\t\tall = append(all, called(\"cublasDestroy\""},
 
-		{"a copy that is not waited for", "memory.go", "\t\terr = waitFor(g.stream)\n", "\t\terr = nil\n"},
-		{"memory freed under work", "session.go", "all := []error{waitFor(s.gpu.stream)}", "var all []error"},
+		{"a copy that is not waited for", "memory.go", "\t\terr = g.wait()\n", "\t\terr = nil\n"},
+		{"memory freed under work", "session.go", "all := []error{s.gpu.wait()}", "var all []error"},
 		{"a context of its own beside the libraries'", "device.go", "context, err := g.device.RetainPrimaryCtx()", "context, err := g.device.MakeContext(cu.SchedAuto)"},
 		{"a module that is never unloaded", "device.go", "if g.functions != nil {", "if g.functions == nil {"},
 		{"cuBLAS without a workspace", "device.go", "return setBLASWorkspace(g.blas, workspace)", "_ = workspace\n\treturn nil"},
@@ -108,7 +108,7 @@ func plants() []plant {
 		{"groups that are not set again", "machine_layers.go", "if d.Groups > 1 {", "if d.Groups > 1<<30 {"},
 		{"dilation's height and width swapped", "machine_layers.go", "[]int{d.DilationHeight, d.DilationWidth}", "[]int{d.DilationWidth, d.DilationHeight}"},
 		{"a batch that is made where the one before is still copied from", "feeding.go",
-			"if err := s.copied.Synchronize(); err != nil {", "if err := error(nil); err != nil {"},
+			"if err := g.waitForEvent(s.copied); err != nil {", "if err := error(nil); err != nil {"},
 		{"a batch that is fed from memory that may be paged out", "native.c",
 			"{ return cuMemHostAlloc(memory, bytes, 0); }",
 			"{ return (*memory = __builtin_calloc(1, bytes)) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY; }"},
@@ -149,6 +149,55 @@ func plants() []plant {
 		{"the images of a step's first batch again", "kernels/step.cuh", "order[ledger->position + first + i / size]", "order[ledger->position + i / size]"},
 		{"a step whose batches are all fed the first", "feeding.go", "4*int64(part.at+batch.offset*part.every)", "4*int64(part.at)"},
 		{"second labels that no batch of a step is fed", "feeding.go", "{of.others, step.others, 1},", ""},
+		{"shards whose figures go on from the step before", "kernels/shards.cuh", "if (!begins) now = *shard;", "now = *shard;"},
+		{"a shard's statistics that go on from the shard before", "kernels/shards.cuh",
+			"begins ? (double)running[s] : (double)kept[s]", "(double)kept[s]"},
+		{"frozen statistics that are averaged over shards", "shards.go", "\t\tif momentum != 0 {\n\t\t\ttaken[i] = 1", "\t\tif momentum >= 0 {\n\t\t\ttaken[i] = 1"},
+		{"unequal shards that count alike", "shards.go", "weight, whole := float32(share), float32(taken)",
+			"weight, whole := 1/float32(s.job.Shards), float32(taken)"},
+		{"an empty shard that has the gradients of another", "shards.go", "[]*buffer{row, own} {", "[]*buffer{own} {"},
+		{"a rank without images that notes nothing of its step", "shards.go",
+			"\tp.launches = append(p.launches, begin)\n\tafter, even", "\t_ = begin\n\tafter, even"},
+		{"shards that are added one after the other", "shards.go",
+			`		if last && level == len(t.levels)-2 {
+			factor = after
+		}
+		sum, err := s.gpu.kernel("add_shards", d.length, 1, left, row, factor, d.length)
+		if err != nil {
+			return err
+		}
+		p.launches = append(p.launches, sum)
+		t.free = append([]*buffer{row}, t.free...)
+		t.levels[level], row = nil, left
+	}
+`, `		if last {
+			factor = after
+		}
+		sum, err := s.gpu.kernel("add_shards", d.length, 1, left, row, factor, d.length)
+		if err != nil {
+			return err
+		}
+		p.launches = append(p.launches, sum)
+		t.free = append([]*buffer{row}, t.free...)
+		t.levels[level], row = nil, left
+	}
+	if level = 0; last || d.each == 1 {
+		level = len(t.levels) - 1
+	}
+`},
+		{"halves of ranks the wrong way round", "exchange.go", "if rank&step != 0 {\n\t\t\tkeep, give", "if rank&step == 0 {\n\t\t\tkeep, give"},
+		{"a sum that is divided in each round", "exchange.go", "if 2*step == ranks {", "if 2*step > 0 {"},
+		{"half of what ranks exchange", "exchange.go", "Count: int(send.bytes / 4)}", "Count: int(send.bytes / 8)}"},
+		{"figures of the neighbour's shards in the place of one's own", "exchange.go",
+			"own, theirs := d.figuresOf(known*", "theirs, own := d.figuresOf(known*"},
+		{"gradients that are exchanged beside the stream of the steps", "peers.go",
+			"\treturn p.comm.Exchange(unsafe.Pointer(stream(s)), messages...)\n",
+			"\ts, _ = cu.MakeStream(cu.NonBlocking)\n\treturn p.comm.Exchange(unsafe.Pointer(stream(s)), messages...)\n"},
+		{"a group of exchanges that does not end", "../nccl/shim.c", "int ended = nccl.GroupEnd();", "int ended = 0;"},
+		{"exchanges that are no group", "../nccl/shim.c", "int result = nccl.GroupStart();\n    if (result) return result;", "int result = nccl.GroupStart();\n    nccl.GroupEnd();\n    if (result) return result;"},
+		{"ranks that all take the first GPU", "device.go", "cu.GetDevice(g.ordinal)", "cu.GetDevice(0)"},
+		{"ranks that never leave each other", "device.go", "all := []error{g.peers.leave()}", "var all []error"},
+		{"a rank that is waited for without end", "peers.go", "\tif g.peers == nil {\n\t\treturn waitFor(g.stream)", "\tif g.peers == nil || true {\n\t\treturn waitFor(g.stream)"},
 		{"a fed evaluation by weights that are not averaged", "feeding.go", "evaluated{batch, averaged}", "evaluated{batch, false}"},
 	}
 }

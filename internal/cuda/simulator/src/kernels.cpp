@@ -161,6 +161,7 @@ const Kernel *find_kernel(const std::string &name) {
         KERNEL(drop_sets), KERNEL(copy_rows), KERNEL(pad_forward), KERNEL(pad_gradient), KERNEL(window_max_forward),
         WITH_BARRIERS(window_max_gradient), KERNEL(window_mean_forward), KERNEL(window_mean_gradient), KERNEL(depthwise_forward),
         KERNEL(depthwise_input_gradient), WITH_BARRIERS(depthwise_weight_gradient),
+        KERNEL(take_shard), KERNEL(add_shards), KERNEL(book_shards),
     };
     for (auto &kernel : kernels)
         if (kernel.name == name) return &kernel;
