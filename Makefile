@@ -246,25 +246,27 @@ gpu: ## build the program into bin/ with training on CUDA in it (Linux x86-64; n
 	$(gpu_environment) && go build -tags gpu -o bin/slipway ./cmd/slipway
 	@scripts/link-commands bin
 
-gpu-test: ## run the CUDA tests on stand-ins for the driver, cuDNN and cuBLAS
+gpu-test: ## run the CUDA tests on stand-ins for the driver, cuDNN, cuBLAS and NCCL
 	@scripts/setup-cuda
 	$(gpu_environment) && export SLIPWAY_CUDA_SIMULATOR="$$(scripts/build-cuda-simulator)" && \
-		go test -count=1 -tags gpu ./internal/cuda/... && go test -count=1 -tags gpu ./internal/command/train -run CUDA
+		go test -count=1 -tags gpu ./internal/cuda/... ./internal/nccl && go test -count=1 -tags gpu ./internal/command/train -run CUDA
 
 gpu-plants: ## put one bug at a time into the CUDA code, and see that the tests on the simulator notice each (an hour)
 	@scripts/setup-cuda
 	@$(gpu_environment) && go run ./scripts/gpu/plants
 
-gpu-test-libraries: ## link with NVIDIA's own cuDNN and cuBLAS (1.0 GB to download) and look every entry point up
-	@scripts/setup-cuda --libraries
+gpu-test-libraries: ## link with NVIDIA's own cuDNN, cuBLAS and NCCL (1.3 GB to download) and look every entry point up
+	@scripts/setup-cuda --libraries --nccl
 	$(gpu_environment) && LD_LIBRARY_PATH="$$PWD/.cache/cuda/13.0/lib:$$LD_LIBRARY_PATH" SLIPWAY_TEST_REAL_CUDA=1 \
 		go test -count=1 -tags gpu ./internal/cuda -run 'Real|Handles|PTX' -v
 	$(gpu_environment) && LD_LIBRARY_PATH="$$PWD/.cache/cuda/13.0/lib:$$(scripts/build-cuda-nodriver):$$LD_LIBRARY_PATH" SLIPWAY_TEST_REAL_CUDA=1 \
 		go test -count=1 -tags gpu ./internal/cuda -run RealGraph -v
+	$(gpu_environment) && LD_LIBRARY_PATH="$$PWD/.cache/cuda/13.0/lib:$$LD_LIBRARY_PATH" SLIPWAY_TEST_REAL_CUDA=1 \
+		go test -count=1 -tags gpu ./internal/nccl -run Real -v
 
 gpu-lint: ## go vet and staticcheck of the CUDA build
 	@scripts/setup-cuda
-	$(gpu_environment) && go vet -tags gpu ./internal/cuda/... ./internal/command/... ./cmd/... && go run $(STATICCHECK) -tags gpu ./internal/cuda/... ./internal/command/train ./internal/command/doctor
+	$(gpu_environment) && go vet -tags gpu ./internal/cuda/... ./internal/nccl ./internal/command/... ./cmd/... && go run $(STATICCHECK) -tags gpu ./internal/cuda/... ./internal/nccl ./internal/command/train ./internal/command/doctor
 
 gpu-kernels: ## compile and assemble the CUDA kernels: registers, shared memory, spills
 	@scripts/setup-cuda --nvcc

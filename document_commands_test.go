@@ -123,7 +123,9 @@ func TestCommandsOfTheDocuments(t *testing.T) {
 				t.Logf("%.0f s: %s", took.Seconds(), strings.Join(words, " "))
 			}
 			want := 0
-			forGPU := slices.Contains(words, "cuda") || slices.Contains(words, "tf32")
+			forGPU := slices.ContainsFunc(words, func(word string) bool {
+				return word == "cuda" || word == "tf32" || word == "bf16"
+			})
 			if forGPU && strings.Contains(output, "no CUDA") {
 				want = cli.ExitFailure // as the page says: an error that names what is missing
 			}

@@ -258,8 +258,11 @@ func protocol(c train.Config) string {
 		}
 		text += ", "
 	}
-	if c.Precision == train.PrecisionTF32 {
+	switch c.Precision {
+	case train.PrecisionTF32:
 		text += fmt.Sprintf("products in %s on a GPU, ", strings.ToUpper(c.Precision))
+	case train.PrecisionBF16:
+		text += "activations and products in bfloat16 on a GPU, "
 	}
 	text += fmt.Sprintf("%s with learning rate %v", c.Optimizer.Name, c.Optimizer.LearningRate)
 	if c.Optimizer.Momentum != 0 {

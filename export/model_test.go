@@ -86,7 +86,8 @@ func TestRecordsSayThePrecision(t *testing.T) {
 		t.Fatal(err)
 	}
 	for precision, want := range map[string]string{
-		"": "", train.PrecisionFloat32: "", train.PrecisionTF32: "tf32"} {
+		"": "", train.PrecisionFloat32: "", train.PrecisionTF32: "tf32",
+		train.PrecisionBF16: "bf16"} {
 		config, err := train.Config{}.WithDefaults(network)
 		if err != nil {
 			t.Fatal(err)

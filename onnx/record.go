@@ -51,7 +51,7 @@ type TrainingRecord struct {
 	// is the share of images all of whose labels are right then, and recorded as the subset accuracy.
 	LabelsPerImage string
 	// TrainingPrecision is what the products of the training were computed in where that is not
-	// float32: "tf32". The weights are float32 all the same, and so is TestAccuracy's arithmetic.
+	// float32: "tf32", or "bf16", in which activations were kept, too. The weights are float32 all the same, and so is TestAccuracy's arithmetic.
 	TrainingPrecision string
 	// ClassLabels names the classes in the order of the scores.
 	ClassLabels []string

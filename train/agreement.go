@@ -16,6 +16,7 @@ import (
 
 	"slipway/builder"
 	"slipway/internal/collective"
+	"slipway/internal/device"
 )
 
 // Agree has the ranks of Config.Communicator tell each other what they are about to do, and returns
@@ -49,6 +50,9 @@ func (t *Trainer) Agree(ctx context.Context) error {
 	if differences := compareClaims(told); len(differences) > 0 {
 		return &DisagreementError{differences}
 	}
+	if err := t.joinDevices(ctx); err != nil {
+		return err
+	}
 	t.together.agreed = true
 	return nil
 }
@@ -76,6 +80,9 @@ func (t *Trainer) claims(ctx context.Context) (map[string]string, error) {
 	claims["program"] = programVersion()
 	claims["engine"] = t.engine.Name()
 	claims["kernel set"] = t.KernelSet()
+	if joiner, ok := t.config.Device.(device.Joiner); ok {
+		claims["device"] = joiner.Model()
+	}
 	claims["network"] = shortDigest(network)
 	claims["training set"] = sets.Training.SHA256
 	claims["weights"] = hex.EncodeToString(digestOf(t.variables))[:digits]

@@ -109,6 +109,7 @@ func (noDevice) NewSession(device.Job) (device.Session, error) {
 	return nil, errors.New("not here")
 }
 func (noDevice) CheckTF32() error { return errors.New("no tensor cores") }
+func (noDevice) CheckBF16() error { return errors.New("no bfloat16") }
 func (noDevice) SetBytes() int64  { return math.MaxInt64 }
 
 func TestDevicesRefuseWhatTheyDoNotDo(t *testing.T) {

@@ -36,9 +36,6 @@ func (c *Config) checkRanks() error {
 	}
 	ranks, shards := c.Communicator.Size(), max(c.Shards, 1)
 	switch {
-	case ranks > 1 && c.DeviceOnly() != "":
-		return fmt.Errorf("%s is for a GPU, and %d ranks train on CPUs; start one process",
-			c.DeviceOnly(), ranks)
 	case bits.OnesCount(uint(ranks)) != 1:
 		return fmt.Errorf("%d ranks cannot share shards, whose number is a power of two: start 1, 2, "+
 			"4, 8 … of them", ranks)
@@ -49,6 +46,9 @@ func (c *Config) checkRanks() error {
 	case ranks > shards:
 		return fmt.Errorf("%d ranks for %d shards of a batch: some would have nothing to do; start "+
 			"%[2]d or fewer, or deal to more shards", ranks, shards)
+	case ranks > 1 && c.Device != nil:
+		_, err := c.joins()
+		return err
 	}
 	return nil
 }
@@ -82,6 +82,14 @@ func (r *together) Exchange(ctx context.Context, peer int, to, from []byte) erro
 		return fmt.Errorf("exchange with rank %d: %w", peer, err)
 	}
 	return nil
+}
+
+// ranks is how many train the run.
+func (t *Trainer) ranks() int {
+	if t.together == nil {
+		return 1
+	}
+	return t.together.Size()
 }
 
 // ended reports whether the run is to stop: where there are several ranks, once all know it.

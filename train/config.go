@@ -105,8 +105,8 @@ type Config struct {
 	// a run's identity: a run can go on on another device, where sums are rounded
 	// in another order. It needs the native engine.
 	Device device.Device `json:"-"`
-	// Precision is what the steps' products are computed in: PrecisionFloat32, used if empty, or
-	// PrecisionTF32, which needs a Device that has it.
+	// Precision is what the steps' products are computed in: PrecisionFloat32, used if empty,
+	// PrecisionTF32, or PrecisionBF16. The last two need a Device that has them.
 	Precision string `json:"precision,omitempty"`
 	// Communicator joins the ranks that train the run together; nil if one process does. Each rank
 	// has a trainer of its own with the same configuration, network and data, and computes its part of
@@ -164,6 +164,9 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	}
 	if c.Device != nil {
 		if err := network.CheckDevice(); err != nil {
+			return c, fmt.Errorf("device %s: %w", c.Device, err)
+		}
+		if err := c.CheckDevice(network); err != nil {
 			return c, fmt.Errorf("device %s: %w", c.Device, err)
 		}
 	}
@@ -294,8 +297,8 @@ func (c Config) CPUOnly() string {
 		return "optimizer muon is"
 	case c.Accumulate > 1 && !c.Loss.ClassWeights.IsZero():
 		return "a step of several batches with class weights is"
-	case c.Shards > 1:
-		return "a batch that is dealt to shards is"
+	case c.Shards > 1 && !c.Loss.ClassWeights.IsZero():
+		return "a batch with class weights that is dealt to shards is"
 	case c.FineTune.Features == FeaturesOnce:
 		return "a feature that is computed once (-features once) is"
 	}

@@ -71,7 +71,8 @@ func (t *Trainer) openSession(ctx context.Context) error {
 	}
 	job := device.Job{
 		Network: t.network, Info: t.trainingInfo, Set: training, Pixels: t.pixels,
-		TF32: t.config.Precision == PrecisionTF32,
+		TF32: t.config.Precision == PrecisionTF32, BF16: t.config.Precision == PrecisionBF16,
+		Ranks: t.ranks(),
 		Lower: func(batch int, training bool) (*device.Graph, error) {
 			graph, err := lossGraphOf(t.network, plain, variables, t.phase, batch, training)
 			if err != nil {
@@ -105,6 +106,7 @@ func (t *Trainer) load() error {
 
 // beginEpoch tells the device what is left of the epoch under way.
 func (t *Trainer) beginEpoch(ctx context.Context) error {
+	ctx = t.working(ctx)
 	if err := t.openSession(ctx); err != nil {
 		return orInterrupted(ctx, err)
 	}
@@ -142,19 +144,35 @@ func (t *Trainer) deviceStep(ctx context.Context, indices []int) error {
 
 // beginStep has the device train on the next batch.
 func (t *Trainer) beginStep(ctx context.Context, indices []int) error {
-	if !t.device.fed {
-		if err := t.device.session.Step(len(indices)); err != nil {
-			return t.deviceError(err)
-		}
-		return nil
+	var err error
+	if t.device.fed {
+		err = t.makeStep(t.working(ctx), indices)
 	}
-	err := t.feedStep(ctx, indices)
+	if err = t.meetBefore(ctx, err); err != nil {
+		return t.unmade(ctx, err)
+	}
+	if t.device.fed {
+		err = t.device.session.StepFed()
+	} else {
+		err = t.device.session.Step(len(indices))
+	}
+	if err != nil {
+		return t.deviceError(err)
+	}
+	return nil
+}
+
+// unmade returns what the error comes to of a step that was not begun.
+func (t *Trainer) unmade(ctx context.Context, err error) error {
 	var unread *ReadError
-	if !errors.As(err, &unread) {
+	var other *RankError
+	if !errors.As(err, &unread) && !errors.As(err, &other) {
 		return err
 	}
-	if err = orInterrupted(ctx, err); errors.Is(err, errStepInterrupted) {
-		return err
+	if t.together == nil {
+		if err = orInterrupted(ctx, err); errors.Is(err, errStepInterrupted) {
+			return err
+		}
 	}
 	// That a step before has diverged, which nobody has looked at yet, comes first.
 	if earlier := t.account(); earlier != nil {

@@ -29,6 +29,8 @@ func (borrowed) String() string { return "borrowed" }
 
 func (borrowed) CheckTF32() error { return nil }
 
+func (borrowed) CheckBF16() error { return nil }
+
 func (b borrowed) SetBytes() int64 {
 	if b.most == 0 {
 		return math.MaxInt64

@@ -29,6 +29,9 @@ func (t *Trainer) updatesOf(job *device.Job) {
 		}
 		job.Batch = t.batchImages(config.stepImages(), unit)
 	}
+	if config.Shards > 1 {
+		job.Shards, job.Deal = config.Shards, t.deal
+	}
 }
 
 // paced reports whether steps differ by more than what they have learned.

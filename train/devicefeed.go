@@ -23,9 +23,9 @@ func (t *Trainer) feedsSteps() bool {
 	return t.config.sameImages() != "" || !t.held(t.training, t.trainingInfo)
 }
 
-// feedStep makes the batch of a step here, as a step on the CPU has it, and has the device train on
-// it. The device may still compute the step before meanwhile.
-func (t *Trainer) feedStep(ctx context.Context, indices []int) error {
+// makeStep makes the batch of a step here, as a step on the CPU has it, to be fed to the device. That
+// may still compute the step before meanwhile.
+func (t *Trainer) makeStep(ctx context.Context, indices []int) error {
 	batch, err := t.device.session.Batch(len(indices))
 	if err != nil {
 		return t.deviceError(err)
@@ -40,9 +40,6 @@ func (t *Trainer) feedStep(ctx context.Context, indices []int) error {
 	if t.mixer != nil {
 		t.mixer.apply(batch.Images, batch.Labels,
 			&ops.Targets{Others: batch.Others, Shares: batch.Shares})
-	}
-	if err := t.device.session.StepFed(); err != nil {
-		return t.deviceError(err)
 	}
 	return nil
 }

@@ -146,6 +146,8 @@ func (absent) NewSession(device.Job) (device.Session, error) { return nil, error
 
 func (absent) CheckTF32() error { return nil }
 
+func (absent) CheckBF16() error { return nil }
+
 func (absent) SetBytes() int64 { return math.MaxInt64 }
 
 // The kernels of this CPU are named where they compute the steps, and a device is where it fails.

@@ -120,7 +120,7 @@ func (t *Trainer) enter() error {
 	if t.sum, err = newSum(t.network, t.phase, t.engine, t.variables); err != nil {
 		return err
 	}
-	if t.phase.Shards > 1 {
+	if t.phase.Shards > 1 && t.phase.Device == nil {
 		t.shards, err = newShards(t.network, t.phase, t.engine, t.variables, t.together)
 		if err != nil {
 			return err

@@ -14,10 +14,17 @@ const (
 	// of mantissa instead of 23, as a GPU's tensor cores take it. Sums, all else in a step, what is
 	// kept, and every evaluation stay in float32.
 	PrecisionTF32 = "tf32"
+	// PrecisionBF16 keeps what goes from layer to layer in the steps, and the gradients of that, as
+	// bfloat16, 8 bits of mantissa, on a GPU, and multiplies it by weights that are rounded to it.
+	// Sums, the weights themselves, their gradients, statistics, the loss, and every evaluation stay
+	// in float32.
+	PrecisionBF16 = "bf16"
 )
 
 // PrecisionNames lists what Config.Precision may be.
-func PrecisionNames() []string { return []string{PrecisionFloat32, PrecisionTF32} }
+func PrecisionNames() []string {
+	return []string{PrecisionFloat32, PrecisionTF32, PrecisionBF16}
+}
 
 // checkPrecision reports a precision that there is not, or that what computes the run has not.
 func (c *Config) checkPrecision() error {
@@ -25,10 +32,7 @@ func (c *Config) checkPrecision() error {
 	case "", PrecisionFloat32:
 		c.Precision = "" // the default, of which a run's record says nothing
 		return nil
-	case PrecisionTF32:
-	case "bf16":
-		return wrongSetting("precision", "bf16 is not there: it takes tensors of 16 bits, and all "+
-			"that a step keeps and hands on is float32; there are %s", strings.Join(PrecisionNames(), ", "))
+	case PrecisionTF32, PrecisionBF16:
 	default:
 		return wrongSetting("precision", "unknown precision %q; there are %s", c.Precision,
 			strings.Join(PrecisionNames(), ", "))
@@ -41,10 +45,22 @@ func (c *Config) checkPrecision() error {
 		return wrongSetting("precision", "%s is for a GPU, and %s computed on the CPU alone; "+
 			"leave out one of them", c.Precision, what)
 	}
+	if c.Shards > 1 {
+		return wrongSetting("precision", "%s does not go with batches that are dealt to shards, which "+
+			"are computed in %s; leave out one of them", c.Precision, PrecisionFloat32)
+	}
+	if c.Precision == PrecisionBF16 && len(c.ActivationPenalties) > 0 {
+		return wrongSetting("precision", "%s has no penalties on activations; train with precision %s "+
+			"or %s, or without them", c.Precision, PrecisionTF32, PrecisionFloat32)
+	}
 	if c.Device == nil {
 		return nil // a run of a GPU's can be read and evaluated without one
 	}
-	if err := c.Device.CheckTF32(); err != nil {
+	check := c.Device.CheckTF32
+	if c.Precision == PrecisionBF16 {
+		check = c.Device.CheckBF16
+	}
+	if err := check(); err != nil {
 		return fmt.Errorf("device %s: %w; it trains with precision %s", c.Device, err,
 			PrecisionFloat32)
 	}
@@ -53,7 +69,7 @@ func (c *Config) checkPrecision() error {
 
 // DeviceOnly names what of the configuration no CPU computes, empty if there is nothing.
 func (c Config) DeviceOnly() string {
-	if c.Precision == PrecisionTF32 {
+	if c.Precision != "" && c.Precision != PrecisionFloat32 {
 		return "precision " + c.Precision
 	}
 	return ""

@@ -16,13 +16,21 @@ func TestPrecisionsThatThereAreNot(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{func(c *Config) { c.Precision = "bf16" }, "bf16 is not there: it takes tensors of 16 bits"},
+		{func(c *Config) {
+			c.Precision, c.ActivationPenalties = PrecisionBF16, map[string]Penalty{"relu": {L1: 1}}
+		}, "bf16 has no penalties on activations; train with precision tf32 or float32, or without them"},
+		{func(c *Config) { c.Precision, c.Engine = PrecisionBF16, builder.EngineGorgonia },
+			"bf16 is for a GPU, and engine gorgonia computes on the CPU"},
 		{func(c *Config) { c.Precision = "TF32" },
-			`unknown precision "TF32"; there are float32, tf32`},
+			`unknown precision "TF32"; there are float32, tf32, bf16`},
 		{func(c *Config) { c.Precision, c.Engine = PrecisionTF32, builder.EngineGorgonia },
 			"tf32 is for a GPU, and engine gorgonia computes on the CPU"},
 		{func(c *Config) { c.Precision, c.Shards = PrecisionTF32, 2 },
-			"tf32 is for a GPU, and a batch that is dealt to shards is computed on the CPU alone; leave out one of them"},
+			"tf32 does not go with batches that are dealt to shards, which are computed in float32"},
+		{func(c *Config) { c.Precision, c.Shards = PrecisionBF16, 2 },
+			"bf16 does not go with batches that are dealt to shards"},
+		{func(c *Config) { c.Precision, c.Optimizer = PrecisionTF32, OptimizerConfig{Name: "muon"} },
+			"tf32 is for a GPU, and optimizer muon is computed on the CPU alone; leave out one of them"},
 	} {
 		config := smallConfig(builder.EngineNative)
 		test.change(&config)
@@ -34,17 +42,21 @@ func TestPrecisionsThatThereAreNot(t *testing.T) {
 		}
 	}
 	config := smallConfig(builder.EngineNative)
-	config.Precision, config.Device = PrecisionTF32, noDevice{}
-	if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
-		!strings.Contains(err.Error(), "device none: no tensor cores; it trains with precision float32") {
-		t.Errorf("a device without TF32: %v", err)
+	for precision, why := range map[string]string{
+		PrecisionTF32: "no tensor cores", PrecisionBF16: "no bfloat16"} {
+		config.Precision, config.Device = precision, noDevice{}
+		want := "device none: " + why + "; it trains with precision float32"
+		if _, err := config.WithDefaults(smallNetwork(t)); err == nil ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("a device without %s: %v", precision, err)
+		}
 	}
 }
 
 // A run in float32 records what it did before there was a choice.
 func TestTheDefaultPrecisionIsNotRecorded(t *testing.T) {
 	for precision, recorded := range map[string]bool{
-		"": false, PrecisionFloat32: false, PrecisionTF32: true} {
+		"": false, PrecisionFloat32: false, PrecisionTF32: true, PrecisionBF16: true} {
 		config := smallConfig(builder.EngineNative)
 		config.Precision = precision
 		config, err := config.WithDefaults(smallNetwork(t))
@@ -52,7 +64,7 @@ func TestTheDefaultPrecisionIsNotRecorded(t *testing.T) {
 			t.Fatal(err)
 		}
 		text, err := json.Marshal(config)
-		if err != nil || strings.Contains(string(text), `"precision":"tf32"`) != recorded ||
+		if err != nil || strings.Contains(string(text), `"precision":"`+precision+`"`) != recorded ||
 			strings.Contains(string(text), `"precision"`) != recorded {
 			t.Errorf("precision %q: %s, %v", precision, text, err)
 		}
@@ -70,29 +82,35 @@ func (a asked) NewSession(job device.Job) (device.Session, error) {
 	return a.borrowed.NewSession(job)
 }
 
-// A run in TF32 is a device's: the steps say so to it, and without one there are none. What was
+// A run in less than float32 is a device's: the steps say so to it, and without one there are none. What was
 // trained so is evaluated on the CPU all the same, and does not go on in float32.
-func TestARunInTF32(t *testing.T) {
+func TestARunInLessThanFloat32(t *testing.T) {
+	for _, precision := range []string{PrecisionTF32, PrecisionBF16} {
+		t.Run(precision, func(t *testing.T) { testARunIn(t, precision) })
+	}
+}
+
+func testARunIn(t *testing.T, precision string) {
 	here, there := onBorrowed()
 	var job device.Job
-	there.Precision, there.Device = PrecisionTF32, asked{borrowed{config: here}, &job}
+	there.Precision, there.Device = precision, asked{borrowed{config: here}, &job}
 	trainer := newSmallTrainer(t, there)
 	defer trainer.Close()
 	if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
 		t.Fatal(err)
 	}
-	if !job.TF32 {
-		t.Error("the device is not asked for TF32")
+	if job.TF32 != (precision == PrecisionTF32) || job.BF16 != (precision == PrecisionBF16) {
+		t.Errorf("the device is asked for TF32: %t, for bf16: %t", job.TF32, job.BF16)
 	}
 	there.Precision = ""
 	plain := newSmallTrainer(t, there)
 	defer plain.Close()
-	if err := plain.Fit(t.Context(), Callbacks{}); err != nil || job.TF32 {
-		t.Errorf("a run in float32 asks for TF32: %t, %v", job.TF32, err)
+	if err := plain.Fit(t.Context(), Callbacks{}); err != nil || job.TF32 || job.BF16 {
+		t.Errorf("a run in float32 asks for TF32: %t, for bf16: %t, %v", job.TF32, job.BF16, err)
 	}
 
-	here.Precision = PrecisionTF32
-	const want = "precision tf32 is for a GPU, and the steps would be computed on this CPU"
+	here.Precision = precision
+	want := "precision " + precision + " is for a GPU, and the steps would be computed on this CPU"
 	alone := newSmallTrainer(t, here)
 	defer alone.Close()
 	if err := alone.Fit(t.Context(), Callbacks{}); err == nil || err.Error() != want {
@@ -107,7 +125,7 @@ func TestARunInTF32(t *testing.T) {
 	}
 	here.Precision = ""
 	_, err := Resume(trainer.Checkpoint(), datasettest.Bars(t, 60), here)
-	if err == nil || !strings.Contains(err.Error(), `precision was "tf32" and is now none`) {
+	if err == nil || !strings.Contains(err.Error(), "precision was \""+precision+"\" and is now none") {
 		t.Errorf("Resume in float32: %v", err)
 	}
 }

@@ -358,8 +358,17 @@ func TestShardsReject(t *testing.T) {
 		`statistics of BatchNorm by "rank"`: {normalised, func(c *Config) {
 			c.Shards, c.BatchNorm = 2, "rank"
 		}},
-		"a batch that is dealt to shards is computed on the CPU alone": {small, func(c *Config) {
+		"a batch with class weights that is dealt to shards is computed on the CPU alone": {small,
+			func(c *Config) {
+				c.Shards, c.Device = 2, noDevice{}
+				c.Loss.ClassWeights = ClassWeights{Values: []float64{1, 2, 1}}
+			}},
+		"and the shards of a batch exchange none on a GPU: have each shard be normalised by itself (-batchnorm " +
+			"shard), or train on the CPU (-device cpu), or without shards": {normalised, func(c *Config) {
 			c.Shards, c.Device = 2, noDevice{}
+		}},
+		"device none trains in one process, and there are 2 ranks": {small, func(c *Config) {
+			c.Shards, c.Device, c.Communicator = 2, noDevice{}, LocalRanks(2)[0]
 		}},
 	}
 	for _, want := range slices.Sorted(maps.Keys(cases)) {

@@ -40,7 +40,7 @@ func compiledIn(t *testing.T, g *gpu, graph *train.LossGraph, in arithmetic) *Ma
 	if err := g.thread.do(func() (err error) {
 		machine, err = newMachine(g, machineOptions{
 			Wanted:   append(gorgonia.Nodes{graph.Total, graph.Data, graph.Logits}, graph.Gradients...),
-			Products: in,
+			Products: in, Images: graph.Input,
 		})
 		return err
 	}); err != nil {

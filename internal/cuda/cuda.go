@@ -14,7 +14,15 @@ type Device interface {
 }
 
 // Open returns the first GPU. What it lacks is a *MissingError.
-func Open() (Device, error) { return open() }
+func Open() (Device, error) { return open(0) }
+
+// OpenLocal returns the GPU of a process that is one of several on its machine, numbered from 0 on:
+// the one of that number, or the only one, where a launcher shows each process its own.
+func OpenLocal(number int) (Device, error) { return open(number) }
+
+// NCCL names the library by which the GPUs of several ranks exchange, or says why there is none. It
+// loads it.
+func NCCL() (string, error) { return findNCCL() }
 
 // A Piece is something that training on CUDA needs.
 type Piece string

@@ -126,7 +126,7 @@ func (s *session) evaluationOf(set *dataset.Set, combinations dataset.Combinatio
 	if len(s.evaluations) == keptSets {
 		oldest := s.evaluations[0]
 		s.evaluations = slices.Delete(s.evaluations, 0, 1)
-		if err := errors.Join(waitFor(s.gpu.stream), oldest.close()); err != nil {
+		if err := errors.Join(s.gpu.wait(), oldest.close()); err != nil {
 			return nil, err
 		}
 	}

@@ -94,8 +94,8 @@ func TestFedRecipesAreEvaluated(t *testing.T) {
 	}
 }
 
-// A steady step of a fed recipe is one graph behind one copy, from page-locked memory, however many
-// batches it has, and allocates nothing.
+// A steady step of a fed recipe is one graph behind one copy, from page-locked memory, and the launch
+// that brings that on, however many batches it has, and allocates nothing.
 func TestASteadyStepOfAFedRecipeIsAGraphAndACopy(t *testing.T) {
 	needSimulator(t)
 	for _, r := range fedRecipes() {
@@ -126,6 +126,7 @@ func TestASteadyStepOfAFedRecipeIsAGraphAndACopy(t *testing.T) {
 				now, want := steps[i], steps[i-1]
 				want.Graphs++
 				want.Copies++
+				want.Launches++ // which brings the batch on
 				if now != want {
 					t.Errorf("step %d: %+v, want %+v", i+1, now, want)
 				}

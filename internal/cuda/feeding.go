@@ -14,14 +14,15 @@ import (
 )
 
 // feeding brings batches that the host makes to the device. There are two stagings, of which the
-// host fills one while the device copies from the other. Copies are in the stream of the steps, each
-// before its step, so that none overwrites what a step still reads. The host alone has to wait: for
-// the copy of the last batch but one, before it writes there.
+// host fills one while the device copies from the other, in a stream beside that of the steps (see
+// landing) or, where there is to be one, in that. The host alone has to wait: for the copy of the
+// last batch but one, before it writes there.
 type feeding struct {
 	gpu      *gpu
 	size     int // values of an image
 	stagings [2]staging
-	next     int // the staging of the batch that is made next
+	next     int      // the staging of the batch that is made next
+	landing  *landing // nil where copies are in the stream of the steps
 	// made is how many images the batch has that is made there, 0 until somebody asks for it.
 	made int
 }
@@ -64,7 +65,7 @@ func (f *feeding) batch(images int) (*device.Batch, error) {
 		return nil, fmt.Errorf("a batch of %d images is fed; at least 1 is needed", images)
 	}
 	s := &f.stagings[f.next]
-	if err := s.wait(); err != nil {
+	if err := s.wait(f.gpu); err != nil {
 		return nil, err
 	}
 	f.made = 0
@@ -86,12 +87,19 @@ func (f *feeding) batch(images int) (*device.Batch, error) {
 	return &s.batch, nil
 }
 
-// send puts a copy of the batch that was returned last into the stream. Another one is made in the
-// other staging.
+// send has the device copy the batch that was returned last, before what is put into the stream of
+// the steps from now on. Another one is made in the other staging.
 func (f *feeding) send(to *buffer) error {
 	s := &f.stagings[f.next]
 	if to.bytes != s.layout.bytes() {
 		return fmt.Errorf("a batch of %d bytes is fed to memory of %d", s.layout.bytes(), to.bytes)
+	}
+	if f.landing != nil {
+		if err := f.landing.copy(f.gpu, s, to); err != nil {
+			return err
+		}
+		f.made, f.next = 0, 1-f.next
+		return nil
 	}
 	f.gpu.count.Copies++
 	err := cu.MemcpyHtoDAsync(to.address, s.memory, to.bytes, f.gpu.stream)
@@ -100,7 +108,7 @@ func (f *feeding) send(to *buffer) error {
 	}
 	if err := s.copied.Record(f.gpu.stream); err != nil {
 		// Nothing else says when the copy is done.
-		return errors.Join(called("cuEventRecord", err), waitFor(f.gpu.stream))
+		return errors.Join(called("cuEventRecord", err), f.gpu.wait())
 	}
 	s.underWay, f.made = true, 0
 	f.next = 1 - f.next
@@ -108,12 +116,12 @@ func (f *feeding) send(to *buffer) error {
 }
 
 // wait waits until the device has copied the batch that was sent from here.
-func (s *staging) wait() error {
+func (s *staging) wait(g *gpu) error {
 	if !s.underWay {
 		return nil
 	}
-	if err := s.copied.Synchronize(); err != nil {
-		return called("cuEventSynchronize", err)
+	if err := g.waitForEvent(s.copied); err != nil {
+		return err
 	}
 	s.underWay = false
 	return nil
@@ -154,9 +162,12 @@ func (s *staging) free() error {
 	return err
 }
 
-// close frees the stagings. Their copies are done.
+// close frees the stagings, from which nothing is copied any more in the stream of the steps.
 func (f *feeding) close() error {
 	var all []error
+	if f.landing != nil {
+		all = append(all, f.landing.close())
+	}
 	for i := range f.stagings {
 		s := &f.stagings[i]
 		all = append(all, s.free())
@@ -253,7 +264,7 @@ func (s *session) feedBatch(p *program, of *pass, images int, batch span) []laun
 	for _, part := range []struct {
 		to        *buffer
 		at, every int
-	}{{of.pixels, 0, size}, {of.labels, step.labels, 1}, {of.others, step.others, 1},
+	}{{of.fed, 0, size}, {of.labels, step.labels, 1}, {of.others, step.others, 1},
 		{of.shares, step.shares, 1}} {
 		values := 4 * int64(batch.length*part.every)
 		from := p.fed.part(4*int64(part.at+batch.offset*part.every), values)

@@ -184,6 +184,10 @@ func TestAFedRunHasTheSameBits(t *testing.T) {
 				t.Setenv(GraphsVariable, "0")
 				compareBits(t, "launch by launch", weights(1), want)
 			})
+			t.Run("in one stream", func(t *testing.T) {
+				t.Setenv(StreamsVariable, "1")
+				compareBits(t, "in one stream", weights(1), want)
+			})
 			t.Run("other memory", func(t *testing.T) {
 				needSimulator(t)
 				defer simulated.Fill(0xffffffff)
@@ -222,8 +226,9 @@ func TestAFedRunHasTheSameBits(t *testing.T) {
 	}
 }
 
-// A steady step that is fed is one graph behind one copy, from page-locked memory, and waits for
-// nothing but the copy before the last; the host looks at the loss once in 16 steps.
+// A steady step that is fed is one graph behind one copy, from page-locked memory, and one launch,
+// which brings the batch to where the step reads it. The host waits for nothing but the copy before
+// the last, and looks at the loss once in 16 steps.
 func TestASteadyFedStepIsAGraphAndACopy(t *testing.T) {
 	needSimulator(t)
 	g := openDevice(t)
@@ -268,6 +273,7 @@ func TestASteadyFedStepIsAGraphAndACopy(t *testing.T) {
 		want.Graphs++
 		want.copies++
 		want.events++
+		want.Launches++
 		if i%16 == 0 { // the look at the loss behind the step before
 			want.Copies++
 			want.waits++

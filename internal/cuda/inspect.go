@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"gorgonia.org/cu"
+
+	"slipway/internal/nccl"
 )
 
 // Where the pieces come from. The same words are in docs/cuda.md.
@@ -25,6 +27,14 @@ func newerDriverRemedy() string {
 		return "install a newer NVIDIA driver"
 	}
 	return fmt.Sprintf("install a newer NVIDIA driver (%d or newer for CUDA %d)", oldest, release())
+}
+
+func findNCCL() (string, error) {
+	library, err := nccl.Find()
+	if err != nil {
+		return "", err
+	}
+	return library.String(), nil
 }
 
 func inspect() Inspection {

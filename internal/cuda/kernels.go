@@ -4,6 +4,7 @@ package cuda
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -27,6 +28,29 @@ func kernelNames() []string {
 		"prelu", "drop_sets", "copy_rows", "pad_forward", "pad_gradient", "window_max_forward", "window_max_gradient",
 		"window_mean_forward", "window_mean_gradient", "depthwise_forward", "depthwise_input_gradient",
 		"depthwise_weight_gradient",
+		"take_shard", "add_shards", "book_shards",
+	}
+}
+
+// halfKernelsPTX is the same with maps in bf16.
+//
+//go:embed kernels/bf16.ptx
+var halfKernelsPTX string
+
+// bf16Suffix is what the names of its entry points end with.
+const bf16Suffix = "_bf16"
+
+// halfKernelNames lists these, without the suffix.
+func halfKernelNames() []string {
+	return []string{
+		"begin_step", "softmax_loss", "binary_loss", "add", "dropout", "bias_relu", "relu_gradient",
+		"narrow_gradient", "moment_sums", "product_sums", "finish_sums", "set_means", "spread",
+		"batch_norm_forward", "batch_norm_gradient", "set_norm_forward", "set_norm_gradient",
+		"activation_forward", "activation_gradient", "scale", "prelu", "drop_sets", "copy_rows",
+		"pad_forward", "pad_gradient", "window_max_forward", "window_max_gradient",
+		"window_mean_forward", "window_mean_gradient", "depthwise_forward",
+		"depthwise_input_gradient", "depthwise_weight_gradient",
+		"narrow", "widen", "add_bias", "bias_gradient", "scale_channels",
 	}
 }
 
@@ -113,8 +137,31 @@ func (g *gpu) loadKernels() error {
 		return called("cuModuleLoadData", err)
 	}
 	g.functions = make(map[string]cu.Function)
-	for _, name := range slices.Sorted(slices.Values(kernelNames())) {
-		function, err := g.module.Function(name)
+	return g.find(g.module, kernelNames(), "")
+}
+
+// loadHalfKernels does so with the kernels of maps in bf16, once.
+func (g *gpu) loadHalfKernels() error {
+	if g.halves != (cu.Module{}) {
+		return nil
+	}
+	module, err := cu.LoadData(halfKernelsPTX)
+	if err != nil {
+		return fmt.Errorf("kernels for bf16: %w", called("cuModuleLoadData", err))
+	}
+	if err := g.find(module, halfKernelNames(), bf16Suffix); err != nil {
+		return errors.Join(fmt.Errorf("kernels for bf16: %w", err),
+			called("cuModuleUnload", module.Unload()))
+	}
+	g.halves = module
+	return nil
+}
+
+// find notes where a module has its entry points.
+func (g *gpu) find(module cu.Module, names []string, suffix string) error {
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		name += suffix
+		function, err := module.Function(name)
 		if err != nil {
 			return called("cuModuleGetFunction "+name, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"gorgonia.org/cu"
 	cudnn "gorgonia.org/cu/dnn"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -36,8 +37,13 @@ type machineOptions struct {
 	// graph's own.
 	Combinations [][]int32
 	// Products is what the products of convolutions and of dense layers are computed in, but
-	// those that a kernel of Slipway's computes, which are in float32.
+	// those that a kernel of Slipway's computes, which are in float32. With bf16 it is also what maps
+	// are kept in (machine_maps.go), which no kernel leaves out.
 	Products arithmetic
+	// Images is the input that is a map, and Rounded has memory of the caller's of the weights in
+	// bf16, of which the machine makes those that are missing. Both are of bf16 alone.
+	Images  *gorgonia.Node
+	Rounded map[*gorgonia.Node]*buffer
 }
 
 // Machine is a gorgonia.VM that runs a graph of builder.EnginePlain on the GPU.
@@ -70,6 +76,9 @@ type Machine struct {
 	planned   map[*gorgonia.Node]bool   // those whose values a plan writes
 	unplanned map[*gorgonia.Node]string // why a convolution that could have a plan has none
 
+	halves       halves // in bf16
+	convolutions []*legacyConvolution
+
 	filters     []*cudnn.Filter
 	descriptors []any // what a finalizer would take from the launches
 	closed      bool
@@ -93,6 +102,11 @@ func newMachine(g *gpu, options machineOptions) (*Machine, error) {
 }
 
 func (m *Machine) compile() error {
+	if m.inBF16() {
+		if err := m.gpu.loadHalfKernels(); err != nil {
+			return err
+		}
+	}
 	if m.ledger == nil {
 		var err error
 		if m.ledger, err = m.memory.allocate("ledger", ledgerBytes); err != nil {
@@ -108,6 +122,7 @@ func (m *Machine) compile() error {
 	}
 	m.findHanded(order)
 	m.fusion = newFusion(order, m.options.Wanted)
+	m.findMaps(order)
 	// A penalised gradient is computed in the memory of the gradient itself.
 	for _, node := range order {
 		if d, ok := ops.Describe(node.Op()); ok && d.Kind == ops.PenalisedGradient {
@@ -206,6 +221,9 @@ func (m *Machine) add(node *gorgonia.Node) error {
 	if m.planned[node] {
 		return nil // with the convolution before it
 	}
+	if err := m.checkBF16(description.Kind); err != nil {
+		return err
+	}
 	if ok {
 		if planned, err := m.addPlanned(operation{description, node, nodes, inputs, nil}); planned || err != nil {
 			return err
@@ -226,7 +244,8 @@ func (m *Machine) output(node *gorgonia.Node) (*buffer, error) {
 	if b := m.values[node]; b != nil {
 		return b, nil
 	}
-	b, err := m.memory.allocateFloats("its value", max(node.Shape().TotalSize(), 1))
+	bytes := m.valueBytes(node) * int64(max(node.Shape().TotalSize(), 1))
+	b, err := m.memory.allocate("its value", bytes)
 	m.values[node] = b
 	return b, err
 }
@@ -251,13 +270,22 @@ func (m *Machine) addView(node *gorgonia.Node, input *buffer) error {
 		m.values[node] = input
 		return nil
 	}
-	bytes := int64(node.Shape().TotalSize()) * 4
+	bytes := int64(node.Shape().TotalSize()) * m.valueBytes(node)
 	m.append("cuMemcpyDtoDAsync", func() error { return copyAsync(own.address, input.address, bytes, m.gpu.stream) })
 	return nil
 }
 
-// launch appends a launch of one of Slipway's kernels.
+// launch appends a launch of one of Slipway's kernels: of its form for maps in bf16, where these
+// are and it has one.
 func (m *Machine) launch(name string, threads, rows int, arguments ...any) error {
+	if half := name + bf16Suffix; m.inBF16() && m.gpu.functions[half] != (cu.Function{}) {
+		name = half
+	}
+	return m.launchFloats(name, threads, rows, arguments...)
+}
+
+// launchFloats is launch of the kernel of that very name.
+func (m *Machine) launchFloats(name string, threads, rows int, arguments ...any) error {
 	l, err := m.gpu.kernel(name, threads, rows, arguments...)
 	if err != nil {
 		return err
@@ -290,7 +318,7 @@ func (m *Machine) uploadInputs() error {
 		case *tensor.Dense:
 			switch value.Dtype() {
 			case tensor.Float32:
-				err = upload(m.gpu, m.values[node], value.Float32s())
+				err = m.uploadMap(node, value.Float32s())
 			case tensor.Int32:
 				err = upload(m.gpu, m.values[node], value.Int32s())
 			default:
@@ -328,13 +356,15 @@ func (m *Machine) RunAll() error {
 func (m *Machine) Reset() {}
 
 // Float32s returns a copy of a node's value after a run.
-func (m *Machine) Float32s(node *gorgonia.Node) ([]float32, error) {
-	b, ok := m.values[node]
-	if !ok || m.fusion.hidden[node] {
+func (m *Machine) Float32s(node *gorgonia.Node) (values []float32, err error) {
+	if _, ok := m.values[node]; !ok || m.fusion.hidden[node] {
 		return nil, fmt.Errorf("node %s was not asked for", nodeName(node))
 	}
-	values := make([]float32, max(node.Shape().TotalSize(), 1))
-	return values, m.gpu.thread.do(func() error { return download(m.gpu, values, b) })
+	err = m.gpu.thread.do(func() (err error) {
+		values, err = m.downloadMap(node, max(node.Shape().TotalSize(), 1))
+		return err
+	})
+	return values, err
 }
 
 // Close frees the machine's memory.
@@ -350,9 +380,10 @@ func (m *Machine) close() error {
 		all = append(all, plan.close())
 	}
 	m.plans = nil
+	all = append(all, m.closeHalves()...)
 	for _, filter := range m.filters {
 		all = append(all, destroyFilter(filter))
 	}
-	m.filters, m.descriptors, m.launches = nil, nil, nil
+	m.filters, m.descriptors, m.launches, m.convolutions = nil, nil, nil, nil
 	return errors.Join(all...)
 }

@@ -39,7 +39,7 @@ func (m *Machine) addElementwise(o operation) error {
 		return m.addProductGradient(o)
 	case ops.ScaleForward:
 		channels := channelsOf(o.node.Shape())
-		return m.launch("scale", n, 1, o.inputs[0], o.inputs[1], o.output, channels.area, channels.count, n)
+		return m.launch(m.scaleOfChannels(), n, 1, o.inputs[0], o.inputs[1], o.output, channels.area, channels.count, n)
 	case ops.ScaleGradient:
 		return m.addScaleGradient(o)
 	case ops.DropSetsForward, ops.DropSetsGradient:
@@ -89,6 +89,25 @@ func (m *Machine) addSums(dy, x *buffer, s sets, negative bool, output *buffer) 
 	return m.addFinish(partials, s, sumOfProducts, output)
 }
 
+// addSumsOfMaps is addSums where what comes out is a map, too, of a value each.
+func (m *Machine) addSumsOfMaps(dy, x *buffer, s sets, output *buffer) error {
+	partials, err := m.addProducts(incoming{dy: dy}, x, s, standard{}, false)
+	if err != nil {
+		return err
+	}
+	return m.launch("finish_sums", s.count, 1, partials, s.shares(), sumKinds, sumOfProducts, output,
+		s.count)
+}
+
+// scaleOfChannels is the kernel that multiplies channels by parameters, which are float32 beside any
+// maps.
+func (m *Machine) scaleOfChannels() string {
+	if m.inBF16() {
+		return "scale_channels"
+	}
+	return "scale"
+}
+
 func (m *Machine) addScaleGradient(o operation) error {
 	dy, x, s := o.inputs[0], o.inputs[2], o.inputs[3]
 	channels := channelsOf(o.nodes[2].Shape())
@@ -98,7 +117,7 @@ func (m *Machine) addScaleGradient(o operation) error {
 	}
 	if gradients[0] != nil {
 		n := o.nodes[2].Shape().TotalSize()
-		if err := m.launch("scale", n, 1, dy, s, gradients[0], channels.area, channels.count, n); err != nil {
+		if err := m.launch(m.scaleOfChannels(), n, 1, dy, s, gradients[0], channels.area, channels.count, n); err != nil {
 			return err
 		}
 	}
@@ -131,7 +150,7 @@ func (m *Machine) addProductGradient(o operation) error {
 				return err
 			}
 		default:
-			if err := m.addSums(dy, o.inputs[3-i], mapsOf(n, n/own), false, gradient); err != nil {
+			if err := m.addSumsOfMaps(dy, o.inputs[3-i], mapsOf(n, n/own), gradient); err != nil {
 				return err
 			}
 		}
@@ -146,7 +165,7 @@ func (m *Machine) addConcat(o operation) error {
 	for i, input := range o.inputs {
 		n := o.nodes[i].Shape().TotalSize()
 		length := n / batch
-		if err := m.launch("copy_rows", n, 1, input, o.output.from(4*at), length, length, row, n); err != nil {
+		if err := m.launch("copy_rows", n, 1, input, m.mapPart(o.output, at), length, length, row, n); err != nil {
 			return err
 		}
 		at += length
@@ -165,7 +184,7 @@ func (m *Machine) addConcatGradient(o operation) error {
 		n := o.nodes[2+i].Shape().TotalSize()
 		length := n / batch
 		if gradient != nil {
-			if err := m.launch("copy_rows", n, 1, o.inputs[0].from(4*at), gradient, length, row, length, n); err != nil {
+			if err := m.launch("copy_rows", n, 1, m.mapPart(o.inputs[0], at), gradient, length, row, length, n); err != nil {
 				return err
 			}
 		}

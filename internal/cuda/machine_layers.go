@@ -13,15 +13,6 @@ import (
 	"slipway/internal/ops"
 )
 
-// The convolution algorithms are those that cuDNN documents as deterministic, so that a
-// run can be repeated bit for bit on one GPU. They compute in float32, and in TF32 where
-// the machine's options say so.
-const (
-	forwardAlgorithm = cudnn.ConvolutionFwdAlgoImplicitPrecompGemm
-	filterAlgorithm  = cudnn.ConvolutionBwdFilterAlgo1
-	dataAlgorithm    = cudnn.ConvolutionBwdDataAlgo1
-)
-
 // addDescribed appends what computes an operator of ours.
 func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
 	switch d.Kind {
@@ -104,6 +95,10 @@ func (m *Machine) addConvolution(o operation) error {
 	default:
 		y, w, x = o.nodes[0], o.nodes[1], o.node
 	}
+	var err error
+	if o.inputs, err = m.multiplied(o); err != nil {
+		return err
+	}
 	if isDepthwise(o.Description, w.Shape()) {
 		return m.addDepthwise(o, x.Shape(), w.Shape(), y.Shape())
 	}
@@ -111,7 +106,7 @@ func (m *Machine) addConvolution(o operation) error {
 	if uneven && o.Kind == ops.Conv2DInputGradient {
 		shape, d := paddedShape(padding, x.Shape()), o.Description
 		d.Window.PaddingHeight, d.Window.PaddingWidth = 0, 0
-		whole, err := m.memory.allocateFloats("a padded input's gradient", shape.TotalSize())
+		whole, err := m.allocateMap("a padded input's gradient", shape.TotalSize())
 		if err != nil {
 			return err
 		}
@@ -132,7 +127,9 @@ func (m *Machine) addConvolution(o operation) error {
 	if err := m.convolve(even.shape, w.Shape(), y.Shape(), inputs, o.output, even.Description); err != nil {
 		return err
 	}
-	m.launches[before].how = m.unplanned[o.node]
+	if why := m.unplanned[o.node]; why != "" {
+		m.launches[before].how = why
+	}
 	return nil
 }
 
@@ -161,6 +158,9 @@ func (m *Machine) evenly(o operation, x *gorgonia.Node) (evenConvolution, error)
 
 // convolve appends cuDNN's convolution, or one of its gradients, of x, w and y of these shapes.
 func (m *Machine) convolve(x, w, y tensor.Shape, inputs []*buffer, output *buffer, d ops.Description) error {
+	if m.inBF16() {
+		return m.convolveHalves(x, w, y, inputs, output, d)
+	}
 	descriptors, err := m.tensorDescriptors(x, y, tensor.Shape{1, w[0]})
 	if err != nil {
 		return err
@@ -187,38 +187,32 @@ func (m *Machine) convolve(x, w, y tensor.Shape, inputs []*buffer, output *buffe
 		}
 	}
 	dnn := m.gpu.dnn
+	chosen, err := m.chooseAlgorithm(newLegacyConvolution(dnn, d, xd, yd, wd, conv, x, w, y, inputs, output))
+	if err != nil {
+		return err
+	}
+	bytes := chosen.bytes
+	workspace := m.needWorkspace(bytes)
 	switch d.Kind {
 	case ops.Conv2DForward:
-		bytes, err := forwardWorkspace(dnn, xd, wd, conv, yd, forwardAlgorithm)
-		if err != nil {
-			return err
-		}
-		workspace := m.needWorkspace(bytes)
+		by := cudnn.ConvolutionFwdAlgo(chosen.number)
 		m.append("cudnnConvolutionForward", func() error {
-			return called("cudnnConvolutionForward", dnn.ConvolutionForward(1, xd, inputs[0], wd, inputs[1], conv, forwardAlgorithm,
+			return called("cudnnConvolutionForward", dnn.ConvolutionForward(1, xd, inputs[0], wd, inputs[1], conv, by,
 				workspace, uintptr(bytes), 0, yd, output))
 		})
 		if len(inputs) > 2 {
 			m.appendBias(bd, inputs[2], yd, output)
 		}
 	case ops.Conv2DWeightGradient:
-		bytes, err := filterWorkspace(dnn, xd, yd, conv, wd, filterAlgorithm)
-		if err != nil {
-			return err
-		}
-		workspace := m.needWorkspace(bytes)
+		by := cudnn.ConvolutionBwdFilterAlgo(chosen.number)
 		m.append("cudnnConvolutionBackwardFilter", func() error {
-			return called("cudnnConvolutionBackwardFilter", dnn.ConvolutionBackwardFilter(1, xd, inputs[1], yd, inputs[0], conv, filterAlgorithm,
+			return called("cudnnConvolutionBackwardFilter", dnn.ConvolutionBackwardFilter(1, xd, inputs[1], yd, inputs[0], conv, by,
 				workspace, uintptr(bytes), 0, wd, output))
 		})
 	default:
-		bytes, err := dataWorkspace(dnn, wd, yd, conv, xd, dataAlgorithm)
-		if err != nil {
-			return err
-		}
-		workspace := m.needWorkspace(bytes)
+		by := cudnn.ConvolutionBwdDataAlgo(chosen.number)
 		m.append("cudnnConvolutionBackwardData", func() error {
-			return called("cudnnConvolutionBackwardData", dnn.ConvolutionBackwardData(1, wd, inputs[1], yd, inputs[0], conv, dataAlgorithm,
+			return called("cudnnConvolutionBackwardData", dnn.ConvolutionBackwardData(1, wd, inputs[1], yd, inputs[0], conv, by,
 				workspace, uintptr(bytes), 0, xd, output))
 		})
 	}
@@ -234,6 +228,9 @@ func (m *Machine) appendBias(bd *cudnn.TensorDescriptor, b *buffer, yd *cudnn.Te
 
 // addBiasGradient sums dy over all but its channels.
 func (m *Machine) addBiasGradient(dy tensor.Shape, input, output *buffer) error {
+	if m.inBF16() {
+		return m.addHalfBiasGradient(dy, input, output)
+	}
 	descriptors, err := m.tensorDescriptors(dy, tensor.Shape{1, dy[1]})
 	if err != nil {
 		return err
@@ -248,15 +245,23 @@ func (m *Machine) addBiasGradient(dy tensor.Shape, input, output *buffer) error 
 // row-major matrix is its transpose to it.
 func (m *Machine) addDense(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, kind ops.Kind) error {
 	first, second := nodes[0].Shape(), nodes[1].Shape()
+	wide := !m.halves.maps[node]
+	if kind == ops.DenseForward && m.fusion.productOfLogits(node) {
+		return nil // the loss computes it
+	}
+	inputs, err := m.multiplied(operation{ops.Description{Kind: kind}, node, nodes, inputs, output})
+	if err != nil {
+		return err
+	}
 	switch kind {
 	case ops.DenseForward: // yᵀ = w·xᵀ
-		if m.fusion.productOfLogits(node) {
-			return nil // the loss computes it
-		}
 		batch, in, out := first[0], first[1], second[0]
-		m.appendProduct(transposed, plain, out, batch, in, inputs[1], in, inputs[0], in, output, out)
+		m.appendProduct(wide, transposed, plain, out, batch, in, inputs[1], in, inputs[0], in, output, out)
 		if len(inputs) < 3 || m.fusion.biasOfLogits(node) || m.biasBehind(node) != nil {
 			return nil
+		}
+		if !wide {
+			return m.addBias(node.Shape(), inputs[2], output)
 		}
 		descriptors, err := m.tensorDescriptors(tensor.Shape{1, out}, tensor.Shape{batch, out})
 		if err != nil {
@@ -265,25 +270,31 @@ func (m *Machine) addDense(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*
 		m.appendBias(descriptors[0], inputs[2], descriptors[1], output)
 	case ops.DenseWeightGradient: // dwᵀ = xᵀ·dy
 		batch, out, in := first[0], first[1], second[1]
-		m.appendProduct(plain, transposed, in, out, batch, inputs[1], in, inputs[0], out, output, in)
+		m.appendProduct(wide, plain, transposed, in, out, batch, inputs[1], in, inputs[0], out, output, in)
 	default: // dxᵀ = wᵀ·dyᵀ
 		batch, out, in := first[0], first[1], second[1]
-		m.appendProduct(plain, plain, in, batch, out, inputs[1], in, inputs[0], out, output, in)
+		m.appendProduct(wide, plain, plain, in, batch, out, inputs[1], in, inputs[0], out, output, in)
 	}
 	return nil
 }
 
 // appendProduct appends C = op(A)·op(B), columns first, C rows×columns and inner the
-// length of the sums.
-func (m *Machine) appendProduct(ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) {
+// length of the sums. In bf16 it is wide if C is float32.
+func (m *Machine) appendProduct(wide bool, ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) {
 	in := m.options.Products
 	m.append(productCall(in), func() error {
+		if in == bf16 {
+			return halfProduct(m.gpu.blas, wide, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
+		}
 		return product(m.gpu.blas, in, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
 	})
 }
 
 // addPool appends a mean pooling whose padding counts, or its gradient.
 func (m *Machine) addPool(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
+	if m.inBF16() {
+		return m.addWindowMean(operation{d, node, nodes, inputs, output})
+	}
 	w := d.Window
 	pool, err := cudnn.NewPooling(cudnn.AverageCountIncludePadding, cudnn.PropagateNan, []int{w.KernelHeight, w.KernelWidth},
 		[]int{w.StrideHeight, w.StrideWidth}, []int{w.PaddingHeight, w.PaddingWidth})

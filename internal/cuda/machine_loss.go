@@ -64,16 +64,23 @@ func (f fusion) biasOfLogits(logits *gorgonia.Node) bool {
 
 // addLoss appends a loss of softmax(logits), with what planLoss has it compute, and how many
 // images are classified right.
-func (m *Machine) addLoss(o operation) error {
+func (m *Machine) addLoss(o operation) (err error) {
 	logits, rows, classes := o.nodes[0], o.nodes[0].Shape()[0], o.nodes[0].Shape()[1]
 	var inputs, inputBias, weight, bias, dbias *buffer
 	size, parts := 0, ops.Operands(logits)
 	if m.fusion.productOfLogits(logits) {
 		inputs, inputBias = m.inputOfNarrow(parts[0])
-		weight, size = m.values[parts[1]], parts[0].Shape()[1]
+		if weight, err = m.weightsOf(parts[1]); err != nil {
+			return err
+		}
+		size = parts[0].Shape()[1]
 	}
 	if m.fusion.biasOfLogits(logits) && len(parts) > 2 {
 		bias = m.values[parts[2]]
+	}
+	values, err := m.logitsOf(logits)
+	if err != nil {
+		return err
 	}
 	shared, err := m.sharedOfLoss(o)
 	if err != nil {
@@ -86,7 +93,7 @@ func (m *Machine) addLoss(o operation) error {
 		}
 	}
 	return m.launch("softmax_loss", shared.threads, 1, inputs, inputBias, weight, word(size),
-		o.inputs[0], bias, o.inputs[1], shared.others, shared.shares, shared.weights, shared.outer, shared.dx, dbias,
+		values, bias, o.inputs[1], shared.others, shared.shares, shared.weights, shared.outer, shared.dx, dbias,
 		shared.perRow, shared.ticket, o.output, m.correct, word(rows), int32(classes),
 		word(shared.lanes), o.Loss.Smoothing, o.Loss.Gamma)
 }
@@ -99,6 +106,10 @@ func (m *Machine) addBinaryLoss(o operation) error {
 	if err != nil {
 		return err
 	}
+	logits, err := m.logitsOf(o.nodes[0])
+	if err != nil {
+		return err
+	}
 	combinations := m.options.Combinations
 	if combinations == nil {
 		combinations = o.Targets.Combinations
@@ -107,7 +118,7 @@ func (m *Machine) addBinaryLoss(o operation) error {
 	if err != nil {
 		return err
 	}
-	return m.launch("binary_loss", shared.threads, 1, o.inputs[0], o.inputs[1], shared.others,
+	return m.launch("binary_loss", shared.threads, 1, logits, o.inputs[1], shared.others,
 		shared.shares, table, shared.weights, shared.outer, shared.dx, shared.perRow, shared.ticket,
 		o.output, m.correct, word(rows), int32(classes), word(shared.lanes), o.Loss.Smoothing)
 }

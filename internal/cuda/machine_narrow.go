@@ -116,8 +116,12 @@ func (m *Machine) addNarrowGradient(o operation, n narrow, x *gorgonia.Node, fac
 	if err := s.check(); err != nil {
 		return err
 	}
+	weights, err := m.weightsOf(n.weights)
+	if err != nil {
+		return err
+	}
 	outputs := n.weights.Shape()[0]
-	return m.launch("narrow_gradient", s.threads(), 1, m.values[n.dy], m.values[n.weights], values,
+	return m.launch("narrow_gradient", s.threads(), 1, m.values[n.dy], weights, values,
 		inputBias, o.output, dweight, dbias, factor,
 		word(s.runs), word(s.count), word(outputs), word(s.lanes()))
 }

@@ -98,12 +98,12 @@ const (
 	sumKinds
 )
 
-// addFinish appends the end of such sums, if they are asked for.
+// addFinish appends the end of such sums, the gradients of parameters, if they are asked for.
 func (m *Machine) addFinish(partials *buffer, s sets, which int, output *buffer) error {
 	if output == nil {
 		return nil
 	}
-	return m.launch("finish_sums", s.count, 1, partials, s.shares(), sumKinds, which, output, s.count)
+	return m.launchFloats("finish_sums", s.count, 1, partials, s.shares(), sumKinds, which, output, s.count)
 }
 
 func flag(set bool) int32 {

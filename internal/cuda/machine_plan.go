@@ -45,6 +45,10 @@ func (m *Machine) addPlanned(o operation) (bool, error) {
 		m.unplanned[o.node] = PlansVariable + " is 0"
 		return false, nil
 	}
+	if m.inBF16() {
+		m.unplanned[o.node] = "the graph API is not asked for engines in bf16"
+		return false, nil
+	}
 	even, err := m.evenly(o, o.nodes[0])
 	if err != nil {
 		return false, err

@@ -217,13 +217,17 @@ func (m *Machine) addSum(o operation, rectifier bool) error {
 	n := o.values()
 	if len(o.inputs) == 1 {
 		m.append("cuMemcpyDtoDAsync", func() error {
-			return copyAsync(o.output.address, o.inputs[0].address, int64(n)*4, m.gpu.stream)
+			return copyAsync(o.output.address, o.inputs[0].address, int64(n)*m.valueBytes(o.node), m.gpu.stream)
 		})
 		return nil
 	}
+	add := m.launch
+	if !m.halves.maps[o.node] {
+		add = m.launchFloats // of losses
+	}
 	sum := o.inputs[0]
 	for _, term := range o.inputs[1:] {
-		if err := m.launch("add", n, 1, sum, term, o.output, flag(rectifier), n); err != nil {
+		if err := add("add", n, 1, sum, term, o.output, flag(rectifier), n); err != nil {
 			return err
 		}
 		sum = o.output
@@ -323,8 +327,20 @@ func (m *Machine) biasSums(gradient *gorgonia.Node, s sets) (sums channelSums, e
 	if bias == nil {
 		return sums, nil
 	}
-	if sums.output, err = m.output(bias); err != nil || s.shares() == 1 {
+	output, err := m.output(bias)
+	if err != nil {
 		return sums, err
+	}
+	return m.sumsOf(s, output)
+}
+
+// sumsOf returns the memory of sums by channel that go to the output.
+func (m *Machine) sumsOf(s sets, output *buffer) (sums channelSums, err error) {
+	if err := s.check(); err != nil {
+		return sums, err
+	}
+	if sums.output = output; s.shares() == 1 {
+		return sums, nil
 	}
 	bytes := int64(8 * s.count * s.shares())
 	if sums.partials, err = m.memory.allocate("partial sums", bytes); err != nil {

@@ -117,7 +117,7 @@ func (m *Machine) addMaxGradient(o, pool operation, y *buffer) error {
 // addWindowMean appends a mean pooling with any window, or its gradient.
 func (m *Machine) addWindowMean(o operation) error {
 	x, y, name := o.nodes[0], o.node, "window_mean_forward"
-	if o.Kind == ops.WindowMeanGradient {
+	if o.Kind == ops.WindowMeanGradient || o.Kind == ops.AvgPoolGradient {
 		x, y, name = o.nodes[2], o.nodes[1], "window_mean_gradient"
 	}
 	window, err := m.onDevice(sliding(o.Window, x.Shape(), y.Shape()))
@@ -183,7 +183,7 @@ func (m *Machine) addDepthwise(o operation, x, w, y tensor.Shape) error {
 	if err := m.launch("depthwise_weight_gradient", n*threadsPerBlock, s.shares(), o.inputs[0], o.inputs[1], partials, window, word(x[0])); err != nil {
 		return err
 	}
-	return m.launch("finish_sums", n, 1, partials, s.shares(), 1, 0, o.output, n)
+	return m.launchFloats("finish_sums", n, 1, partials, s.shares(), 1, 0, o.output, n)
 }
 
 // paddedInput names a copy of maps with a padding around them.
@@ -213,7 +213,7 @@ func (m *Machine) withPadding(x *gorgonia.Node, p ops.Padding) (*buffer, error) 
 		return b, nil
 	}
 	n := paddedShape(p, x.Shape()).TotalSize()
-	b, err := m.memory.allocateFloats("a padded input", n)
+	b, err := m.allocateMap("a padded input", n)
 	if err != nil {
 		return nil, err
 	}

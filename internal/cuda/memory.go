@@ -107,7 +107,7 @@ func transfer[T any](g *gpu, call string, b *buffer, values []T, copy func(unsaf
 	if err != nil {
 		err = called(call, err)
 	} else {
-		err = waitFor(g.stream)
+		err = g.wait()
 	}
 	if err != nil {
 		// Nobody knows whether the copy is done: its memory must not become another's before the

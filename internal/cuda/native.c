@@ -53,18 +53,6 @@ int slipway_dnn_version(void) { return (int)cudnnGetVersion(); }
 int slipway_dnn_runtime(void) { return (int)cudnnGetCudartVersion(); }
 int slipway_dnn_set_stream(void *handle, CUstream stream) { return cudnnSetStream(handle, (cudaStream_t)stream); }
 
-int slipway_dnn_forward_workspace(void *handle, void *x, void *w, void *convolution, void *y, int algorithm, size_t *bytes) {
-    return cudnnGetConvolutionForwardWorkspaceSize(handle, x, w, convolution, y, algorithm, bytes);
-}
-
-int slipway_dnn_filter_workspace(void *handle, void *x, void *dy, void *convolution, void *dw, int algorithm, size_t *bytes) {
-    return cudnnGetConvolutionBackwardFilterWorkspaceSize(handle, x, dy, convolution, dw, algorithm, bytes);
-}
-
-int slipway_dnn_data_workspace(void *handle, void *w, void *dy, void *convolution, void *dx, int algorithm, size_t *bytes) {
-    return cudnnGetConvolutionBackwardDataWorkspaceSize(handle, w, dy, convolution, dx, algorithm, bytes);
-}
-
 /* Of tensors of float32 CUDNN_DEFAULT_MATH permits TF32 from compute capability 8.0 on, and nothing less than that. */
 int slipway_dnn_set_math(void *convolution, int tf32) {
     return cudnnSetConvolutionMathType(convolution, tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH);

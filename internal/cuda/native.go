@@ -210,18 +210,22 @@ type arithmetic C.int
 const (
 	float32s arithmetic = iota // as they are
 	tf32                       // rounded to TF32, 10 bits of mantissa
+	bf16                       // bfloat16, as which they are kept
 )
 
 func (a arithmetic) String() string {
-	if a == tf32 {
+	switch a {
+	case tf32:
 		return "TF32"
+	case bf16:
+		return "bf16"
 	}
 	return "float32"
 }
 
 // productCall is the call that computes a product.
 func productCall(in arithmetic) string {
-	if in == tf32 {
+	if in != float32s {
 		return "cublasGemmEx"
 	}
 	return "cublasSgemm"
@@ -248,28 +252,6 @@ func blasVersion(blas *cublas.Standard) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%d.%d.%d", version/10000, version/100%100, version%100), nil
-}
-
-// workspaces asks for the bytes that one of a convolution's three passes needs.
-func forwardWorkspace(c *cudnn.Context, x *cudnn.TensorDescriptor, w *cudnn.Filter, conv *cudnn.Convolution, y *cudnn.TensorDescriptor, algorithm cudnn.ConvolutionFwdAlgo) (int64, error) {
-	var bytes C.size_t
-	err := dnnCall("cudnnGetConvolutionForwardWorkspaceSize",
-		C.slipway_dnn_forward_workspace(dnnHandle(c), tensorHandle(x), filterHandle(w), convolutionHandle(conv), tensorHandle(y), C.int(algorithm), &bytes))
-	return int64(bytes), err
-}
-
-func filterWorkspace(c *cudnn.Context, x, dy *cudnn.TensorDescriptor, conv *cudnn.Convolution, dw *cudnn.Filter, algorithm cudnn.ConvolutionBwdFilterAlgo) (int64, error) {
-	var bytes C.size_t
-	err := dnnCall("cudnnGetConvolutionBackwardFilterWorkspaceSize",
-		C.slipway_dnn_filter_workspace(dnnHandle(c), tensorHandle(x), tensorHandle(dy), convolutionHandle(conv), filterHandle(dw), C.int(algorithm), &bytes))
-	return int64(bytes), err
-}
-
-func dataWorkspace(c *cudnn.Context, w *cudnn.Filter, dy *cudnn.TensorDescriptor, conv *cudnn.Convolution, dx *cudnn.TensorDescriptor, algorithm cudnn.ConvolutionBwdDataAlgo) (int64, error) {
-	var bytes C.size_t
-	err := dnnCall("cudnnGetConvolutionBackwardDataWorkspaceSize",
-		C.slipway_dnn_data_workspace(dnnHandle(c), filterHandle(w), tensorHandle(dy), convolutionHandle(conv), tensorHandle(dx), C.int(algorithm), &bytes))
-	return int64(bytes), err
 }
 
 // setMath has a convolution computed in float32 or in TF32. Package cu/dnn sets a math type

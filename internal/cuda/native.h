@@ -27,9 +27,6 @@ void slipway_dnn_last_error(char *message, size_t size);
 int slipway_dnn_version(void);
 int slipway_dnn_runtime(void);
 int slipway_dnn_set_stream(void *handle, CUstream stream);
-int slipway_dnn_forward_workspace(void *handle, void *x, void *w, void *convolution, void *y, int algorithm, size_t *bytes);
-int slipway_dnn_filter_workspace(void *handle, void *x, void *dy, void *convolution, void *dw, int algorithm, size_t *bytes);
-int slipway_dnn_data_workspace(void *handle, void *w, void *dy, void *convolution, void *dx, int algorithm, size_t *bytes);
 /* The math type: TF32 where the device has it, or float32 by FMA alone. */
 int slipway_dnn_set_math(void *convolution, int tf32);
 int slipway_dnn_set_groups(void *convolution, int groups);

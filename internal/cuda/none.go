@@ -12,6 +12,8 @@ func missingBuild() *MissingError {
 	return &MissingError{Piece: PieceBuild, Reason: "this build has no CUDA", Remedy: remedy}
 }
 
-func open() (Device, error) { return nil, missingBuild() }
+func open(int) (Device, error) { return nil, missingBuild() }
+
+func findNCCL() (string, error) { return "", missingBuild() }
 
 func inspect() Inspection { return Inspection{Missing: missingBuild()} }

@@ -89,12 +89,15 @@ func (s *session) trainingProgram(images int) (*program, error) {
 
 // compileStep appends the batches of a step, and what is learned from them.
 func (s *session) compileStep(p *program, images int) error {
+	if s.deals() {
+		return s.compileDealt(p, images)
+	}
 	batches := s.batches(images)
 	if err := s.feedStep(p, images, batches); err != nil {
 		return err
 	}
 	var booked booking
-	for _, batch := range batches {
+	for i, batch := range batches {
 		of, err := s.trainingPass(batch.length)
 		if err != nil {
 			return err
@@ -104,6 +107,9 @@ func (s *session) compileStep(p *program, images int) error {
 			return err
 		}
 		p.launches = append(append(p.launches, begin), s.feedBatch(p, of, images, batch)...)
+		if err := s.round(p, of, i == 0); err != nil {
+			return err
+		}
 		p.launches = append(p.launches, of.machine.launches...)
 		booked = s.booked(of, images)
 		if len(batches) > 1 {
@@ -113,6 +119,22 @@ func (s *session) compileStep(p *program, images int) error {
 		}
 	}
 	return s.learn(p, booked)
+}
+
+// round appends the launches that round a batch that is fed, and with the first one of a step the
+// weights.
+func (s *session) round(p *program, of *pass, first bool) error {
+	images, err := s.roundBatch(of)
+	if err != nil {
+		return err
+	}
+	p.launches = append(p.launches, images...)
+	if !first {
+		return nil
+	}
+	weights, err := s.narrow(s.weights, s.halves.trained, s.total)
+	p.launches = append(p.launches, weights...)
+	return err
 }
 
 // batches returns those of a step of so many images.

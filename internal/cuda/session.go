@@ -28,11 +28,13 @@ type session struct {
 	weights, gradients *buffer
 	slots              []*buffer
 	frozen             resting
+	halves             halfWeights
 	statistics         statistics
 	groups             groups
 	paces              *buffer // of the steps of the epoch; nil where none differs
 	paced              int     // of them, those that are left; of no meaning without paces
 	sums               stepSums
+	dealt              *dealt // nil until a step that is dealt to shards
 	average            average
 
 	table    *buffer // the float32 of each byte, of each channel
@@ -60,6 +62,9 @@ func newSession(g *gpu, job device.Job) (*session, error) {
 		gpu: g, job: job, memory: pool{gpu: g}, graphs: os.Getenv(GraphsVariable) != "0",
 		feeding: feeding{gpu: g, size: job.Network.Input().Elements()},
 		passes:  make(map[int]*pass), programs: make(map[int]*program),
+	}
+	if os.Getenv(StreamsVariable) != "1" {
+		s.feeding.landing = new(landing)
 	}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -237,7 +242,7 @@ func (s *session) Close() error { return s.gpu.thread.do(s.close) }
 
 func (s *session) close() error {
 	// A run may end in the middle of an epoch, with steps under way in what is freed.
-	all := []error{waitFor(s.gpu.stream)}
+	all := []error{s.gpu.wait()}
 	for batch, p := range s.programs {
 		all = append(all, p.close())
 		delete(s.programs, batch)

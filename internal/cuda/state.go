@@ -4,7 +4,6 @@ package cuda
 
 import (
 	"fmt"
-	"slices"
 
 	"gorgonia.org/gorgonia"
 
@@ -36,7 +35,7 @@ func (s *session) prepareTensors() (err error) {
 		}
 		s.slots = append(s.slots, slot)
 	}
-	return nil
+	return s.halves.prepare(s)
 }
 
 // zeroed allocates n float32 values, all of them 0; nil for none.
@@ -55,6 +54,9 @@ func (s *session) zeroed(what string, n int) (*buffer, error) {
 func (s *session) Load(state device.State) error {
 	return s.gpu.thread.do(func() error {
 		if err := s.putWeights(state.Weights, s.weights, s.statistics.running); err != nil {
+			return err
+		}
+		if err := s.roundFrozen(); err != nil {
 			return err
 		}
 		if s.job.Averages {
@@ -171,9 +173,7 @@ func (s *session) resident(graph *device.Graph, averaged bool) map[*gorgonia.Nod
 	at := make(map[*gorgonia.Node]*buffer)
 	s.put(at, graph.Trained, weights, 4)
 	s.put(at, graph.Gradients, s.gradients, 4)
-	s.frozen.put(at, slices.DeleteFunc(slices.Clone(graph.Parameters), func(p *gorgonia.Node) bool {
-		return slices.Contains(graph.Trained, p)
-	}), s.frozen.values, 4)
+	s.frozen.put(at, frozenOf(graph), s.frozen.values, 4)
 	s.statistics.put(at, graph.Statistics, running, 4)
 	return at
 }

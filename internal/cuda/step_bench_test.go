@@ -16,9 +16,9 @@ import (
 )
 
 // BenchmarkStep is a steady training step: E1 and E2 over the batch size, the loss read once in 16
-// steps, and of E1 also after each, in TF32, and of batches that are fed, which the host copies into
-// the stagings and does not make. host-ns/op is the host's time in the calls of the steps alone.
-// gpu-check reads its output.
+// steps, and of E1 also after each, in TF32, in bf16, and of batches that are fed, which the host
+// copies into the stagings and does not make. host-ns/op is the host's time in the calls of the steps
+// alone. gpu-check reads its output.
 func BenchmarkStep(b *testing.B) {
 	for _, name := range []string{"e1", "e2"} {
 		for _, batch := range []int{32, 128, 512} {
@@ -33,6 +33,9 @@ func BenchmarkStep(b *testing.B) {
 	for _, batch := range []int{32, 128, 512} {
 		b.Run(fmt.Sprintf("e1/batch=%d/tf32", batch), func(b *testing.B) {
 			benchmarkSteps(b, timed{name: "e1", batch: batch, precision: train.PrecisionTF32, read: 16})
+		})
+		b.Run(fmt.Sprintf("e1/batch=%d/bf16", batch), func(b *testing.B) {
+			benchmarkSteps(b, timed{name: "e1", batch: batch, precision: train.PrecisionBF16, read: 16})
 		})
 		b.Run(fmt.Sprintf("e1/batch=%d/fed", batch), func(b *testing.B) {
 			benchmarkSteps(b, timed{name: "e1", batch: batch, read: 16, fed: true})
@@ -55,7 +58,14 @@ func benchmarkSteps(b *testing.B, of timed) {
 	if simulated != nil {
 		simulated.TF32(reduced)
 	}
+	halves := of.precision == train.PrecisionBF16
+	if simulated != nil {
+		simulated.BF16(halves)
+	}
 	if err := g.CheckTF32(); reduced && err != nil {
+		b.Skip(err)
+	}
+	if err := g.CheckBF16(); halves && err != nil {
 		b.Skip(err)
 	}
 	network, config := experiment(b, of.name)

@@ -93,7 +93,11 @@ func deviceSteps(t *testing.T, g *gpu, network *builder.Network, set *dataset.Se
 		}
 		var gradients builder.Weights
 		err = s.gpu.thread.do(func() (err error) {
-			gradients, err = s.getWeights(s.gradients)
+			at := s.gradients
+			if s.dealt != nil {
+				at = s.dealt.rows[0] // of all shards
+			}
+			gradients, err = s.getWeights(at)
 			return err
 		})
 		steps = append(steps, step{account.LastLoss, gradients, state.Weights})

@@ -94,7 +94,7 @@ func (s *session) prepareUpdates() (err error) {
 			return err
 		}
 	}
-	if s.job.Batch > 0 {
+	if s.job.Batch > 0 && !s.deals() {
 		return s.sums.prepare(s)
 	}
 	return nil

@@ -3,10 +3,14 @@
 package device
 
 import (
+	"context"
+	"time"
+
 	"gorgonia.org/gorgonia"
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/internal/collective"
 )
 
 // Device is where a trainer's steps are computed instead of on this CPU.
@@ -17,6 +21,8 @@ type Device interface {
 	NewSession(job Job) (Session, error)
 	// CheckTF32 returns why the device has no products in TF32, nil if it has them.
 	CheckTF32() error
+	// CheckBF16 returns why the device has no steps in bfloat16, nil if it has them.
+	CheckBF16() error
 	// SetBytes is the most bytes of a set's images that are brought to the device as a whole.
 	// Batches of a larger set are fed.
 	SetBytes() int64
@@ -48,13 +54,51 @@ type Job struct {
 	// Batch is how many images go forward and back together in a step that has several batches,
 	// whose gradients are averaged by image; 0 where a step is a batch.
 	Batch int
+	// Shards is to how many shards the images of a step are dealt, a power of two; 0 and 1 do not
+	// deal them. Each goes forward and back by itself; their gradients, and what each makes of the
+	// statistics that layers keep, meet in a binary tree, neighbours first.
+	Shards int
+	// Deal returns the images that a shard has of a step of so many, in the spans that go forward
+	// and back together, none if it is left without. It is nil without Shards.
+	Deal func(images, shard int) []Span
+	// Ranks is how many processes share the shards evenly, this one among them, whose devices have
+	// joined (Joiner); 0 and 1 are one process.
+	Ranks int
 	// TF32 has training steps round what they multiply in convolutions and dense layers to
 	// TF32, whose mantissa has 10 bits. Evaluations stay in float32.
 	TF32 bool
+	// BF16 has training steps keep what goes from layer to layer, and the gradients of that, as
+	// bfloat16, and multiply that by weights that are rounded to it. Weights, their gradients,
+	// statistics and losses stay in float32, and so do evaluations.
+	BF16 bool
 	// Lower makes the graph for a batch on builder.EnginePlain. Its parameters'
 	// values mean nothing: a session's are those that it loads.
 	Lower func(batch int, training bool) (*Graph, error)
 }
+
+// Span is the images of a step from First up to End.
+type Span struct{ First, End int }
+
+// Joiner is a Device that trains together with those of other processes, the ranks of a run.
+type Joiner interface {
+	Device
+	// Model names what the device computes with, but not which of several alike it is: ranks with
+	// others round otherwise.
+	Model() string
+	// Join joins the device with those of all ranks, which call it at the same time. A step whose
+	// exchanges have not ended after so long fails from then on. A *JoinError is the same on all
+	// ranks.
+	Join(ctx context.Context, ranks collective.Communicator, patience time.Duration) error
+}
+
+// JoinError says why devices cannot train together, on all ranks alike.
+type JoinError struct {
+	// Rank is the one to blame, −1 if that is not one alone.
+	Rank   int
+	Reason string
+}
+
+func (e *JoinError) Error() string { return e.Reason }
 
 // Optimizer is train.OptimizerConfig, which says what the fields are.
 type Optimizer struct {

@@ -48,6 +48,19 @@ func Launched(getenv func(string) string) Launch {
 	return Launch{}
 }
 
+// LocalRank returns this process's number among those of the launcher's on its machine, from 0 on,
+// and whether the environment says it: Open MPI's launcher does, Hydra (MPICH, Intel MPI), Slurm,
+// MVAPICH and Cray PALS.
+func LocalRank(getenv func(string) string) (int, bool) {
+	for _, name := range []string{"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID",
+		"MV2_COMM_WORLD_LOCAL_RANK", "PALS_LOCAL_RANKID", "PMI_LOCAL_RANK", "SLURM_LOCALID"} {
+		if local, err := strconv.Atoi(getenv(name)); err == nil && local >= 0 {
+			return local, true
+		}
+	}
+	return 0, false
+}
+
 // libraries returns the names of libraries to try, in order.
 func libraries(getenv func(string) string) []string {
 	if own := getenv(LibraryVariable); own != "" {

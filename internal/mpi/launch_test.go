@@ -43,3 +43,23 @@ func TestLibraries(t *testing.T) {
 		}
 	}
 }
+
+// The launchers say which of a machine's processes one is; a batch job's script is none of several.
+func TestLocalRank(t *testing.T) {
+	for _, c := range []struct {
+		environment map[string]string
+		want        int
+		known       bool
+	}{
+		{map[string]string{"OMPI_COMM_WORLD_LOCAL_RANK": "3", "OMPI_COMM_WORLD_RANK": "11"}, 3, true},
+		{map[string]string{"MPI_LOCALRANKID": "1", "PMI_RANK": "5"}, 1, true},
+		{map[string]string{"SLURM_LOCALID": "2", "SLURM_PROCID": "6"}, 2, true},
+		{map[string]string{"PMI_RANK": "5"}, 0, false},
+		{map[string]string{"MPI_LOCALRANKID": "-1"}, 0, false},
+	} {
+		got, known := LocalRank(func(key string) string { return c.environment[key] })
+		if got != c.want || known != c.known {
+			t.Errorf("%v: %d, %t, want %d, %t", c.environment, got, known, c.want, c.known)
+		}
+	}
+}

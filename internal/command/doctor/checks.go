@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +52,7 @@ type report struct {
 // examine looks at everything. It changes nothing and uses no network.
 func examine(ctx context.Context) report {
 	library, libraryErr := infer.FindLibrary("", infer.CUDASign() != "")
+	gpu := cuda.Inspect()
 	r := report{OK: true, Checks: []check{
 		checkCPU(),
 		checkKernels(),
@@ -62,11 +64,15 @@ func examine(ctx context.Context) report {
 		checkBringer(ctx, libraryErr != nil),
 		checkLibrary(library, libraryErr),
 		checkCUDA(library),
-		checkTraining(cuda.Inspect()),
+		checkTraining(gpu),
 		checkMPI(),
 		checkTestSet(ctx),
 		checkTrainingSet(),
 	}}
+	if gpu.Built {
+		at := slices.IndexFunc(r.Checks, func(c check) bool { return c.Name == "MPI" })
+		r.Checks = slices.Insert(r.Checks, at, checkNCCL(cuda.NCCL()))
+	}
 	for _, c := range r.Checks {
 		if c.Needed && c.State != stateOK {
 			r.OK = false
@@ -85,6 +91,16 @@ func checkMPI() check {
 		return c
 	}
 	c.State, c.Found = stateOK, library.String()
+	return c
+}
+
+// checkNCCL tells of the library by which the GPUs of several ranks exchange, or why there is none.
+func checkNCCL(library string, err error) check {
+	c := check{Name: "NCCL", State: stateOK, Found: library}
+	if err != nil {
+		c.State, c.Found = stateMissing, err.Error()
+		c.Remedy = "only train -mpi -device cuda needs it, for several GPUs: docs/scale.md"
+	}
 	return c
 }
 

@@ -254,3 +254,16 @@ func TestMPIOfOneProcess(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
+
+// NCCL is named where it is found, and nobody needs it who trains on one GPU.
+func TestNCCLIsForSeveralGPUs(t *testing.T) {
+	if c := checkNCCL("2.28.9 (/opt/libnccl.so.2)", nil); c.State != stateOK || c.Needed ||
+		c.Found != "2.28.9 (/opt/libnccl.so.2)" || c.Remedy != "" {
+		t.Errorf("%+v", c)
+	}
+	c := checkNCCL("", errors.New("no NCCL can be loaded"))
+	if c.State != stateMissing || c.Needed || c.Found != "no NCCL can be loaded" ||
+		!strings.Contains(c.Remedy, "only train -mpi -device cuda needs it") {
+		t.Errorf("%+v", c)
+	}
+}

@@ -3,10 +3,12 @@ package train
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"slipway/builder"
 	"slipway/internal/cuda"
 	"slipway/internal/device"
+	"slipway/internal/mpi"
 	"slipway/train"
 )
 
@@ -53,14 +55,17 @@ func (o *options) openDevice(config train.Config, network *builder.Network) (cho
 	error) {
 	cpu := chosenDevice{close: func() {}}
 	what := config.CPUOnly()
-	if o.device == deviceCPU {
-		return cpu, nil
+	if o.device == deviceCPU || o.device == deviceAuto && o.ranks.on {
+		return cpu, nil // all ranks compute on the same: on GPUs where that is said
 	}
 	missing := cuda.Inspect().Missing
 	if o.device == deviceAuto && missing != nil && missing.Piece == cuda.PieceBuild {
 		return cpu, nil // nothing is asked of the network, which takes time where it is large
 	}
 	layers := network.CheckDevice()
+	if layers == nil {
+		layers = config.CheckDevice(network)
+	}
 	switch {
 	case o.device == deviceCUDA && config.Engine != builder.EngineNative:
 		return cpu, fmt.Errorf(
@@ -84,7 +89,11 @@ func (o *options) openDevice(config train.Config, network *builder.Network) (cho
 		}
 		return cpu, nil
 	}
-	device, err := cuda.Open()
+	local, _ := mpi.LocalRank(os.Getenv)
+	if !o.ranks.on {
+		local = 0
+	}
+	device, err := cuda.OpenLocal(local)
 	if err == nil {
 		// All that was learned is on the host before the device is closed.
 		return chosenDevice{device: device, close: func() { _ = device.Close() }}, nil

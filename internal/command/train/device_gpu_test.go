@@ -28,7 +28,7 @@ func simulated(t *testing.T) func(args ...string) (code int, output string) {
 		t.Helper()
 		process := exec.CommandContext(t.Context(), os.Args[0], args...)
 		process.Env = append(os.Environ(), actAsTrain+"=1", "SLIPWAY_CUDA_DRIVER="+library,
-			"SLIPWAY_CUDNN="+library, "SLIPWAY_CUBLAS="+library)
+			"SLIPWAY_CUDNN="+library, "SLIPWAY_CUBLAS="+library, "SLIPWAY_NCCL="+library)
 		output, err := process.CombinedOutput()
 		var exit *exec.ExitError
 		if err != nil && !errors.As(err, &exit) {
@@ -190,32 +190,38 @@ func TestCUDAWithMeasuredPixels(t *testing.T) {
 	}
 }
 
-// A run in TF32 says so where it begins and in its folder, learns almost what one in float32 does,
-// and goes on in TF32, which no CPU has.
-func TestTrainInTF32OnCUDA(t *testing.T) {
+// A run in less than float32 says so where it begins and in its folder, learns almost what one in
+// float32 does, and goes on in that precision, which no CPU has.
+func TestTrainInLessThanFloat32OnCUDA(t *testing.T) {
+	for _, reduced := range []string{"tf32", "bf16"} {
+		t.Run(reduced, func(t *testing.T) { trainIn(t, reduced) })
+	}
+}
+
+func trainIn(t *testing.T, lower string) {
 	execute := simulated(t)
 	dir := fixture(t)
 	var losses []float64
-	for _, precision := range []string{"float32", "tf32"} {
-		reduced := precision == "tf32"
+	for _, precision := range []string{"float32", lower} {
+		reduced := precision == lower
 		code, output := execute(arguments(dir, "-device", "cuda", "-epochs", "2", "-name", precision,
 			"-precision", precision)...)
-		if code != cli.ExitOK || strings.Contains(output, ", products in tf32,") != reduced {
+		if code != cli.ExitOK || strings.Contains(output, ", products in "+lower+",") != reduced {
 			t.Fatalf("%s: exit %d: %s", precision, code, output)
 		}
 		config, err := os.ReadFile(dir + "/runs/" + precision + "/config.json")
-		if err != nil || strings.Contains(string(config), `"precision": "tf32"`) != reduced {
+		if err != nil || strings.Contains(string(config), `"precision": "`+lower+`"`) != reduced {
 			t.Errorf("%s: %v, %s", precision, err, config)
 		}
 		losses = append(losses, readHistory(t, dir+"/runs/"+precision)[1].MeanLoss)
 	}
 	if off := math.Abs(losses[1]-losses[0]) / losses[0]; off == 0 || off > 1e-2 {
-		t.Errorf("mean losses %v in float32 and TF32: %g off, want a little", losses, off)
+		t.Errorf("mean losses %v in float32 and %s: %g off, want a little", losses, lower, off)
 	}
-	resume := []string{"-resume", "-name", "tf32", "-runs", dir + "/runs", "-epochs", "3", "-test",
+	resume := []string{"-resume", "-name", lower, "-runs", dir + "/runs", "-epochs", "3", "-test",
 		"none"}
 	if code, output := execute(append(resume, "-device", "cpu")...); code != cli.ExitFailure ||
-		!strings.Contains(output, "-precision tf32 is for a GPU, and this run would be on the CPU;") {
+		!strings.Contains(output, "-precision "+lower+" is for a GPU, and this run would be on the CPU;") {
 		t.Errorf("on the CPU exit %d: %s", code, output)
 	}
 	finished := slices.Concat(resume, []string{"-epochs", "2", "-device", "cpu"})
@@ -228,7 +234,7 @@ func TestTrainInTF32OnCUDA(t *testing.T) {
 		t.Errorf("in another precision exit %d: %s", code, output)
 	}
 	if code, output := execute(resume...); code != cli.ExitOK ||
-		!strings.Contains(output, ", products in tf32,") || !strings.Contains(output, "Epoch [3/3]") {
+		!strings.Contains(output, ", products in "+lower+",") || !strings.Contains(output, "Epoch [3/3]") {
 		t.Errorf("exit %d: %s", code, output)
 	}
 }

@@ -23,8 +23,9 @@ func TestDevicesOfRunsThatNoGPUComputes(t *testing.T) {
 	for what, config := range map[string]train.Config{
 		"optimizer muon is": {Engine: builder.EngineNative,
 			Optimizer: train.OptimizerConfig{Name: "muon"}},
-		"a batch that is dealt to shards is": {Engine: builder.EngineNative, Shards: 2},
-		"engine gorgonia":                    {Engine: builder.EngineGorgonia},
+		"a batch with class weights that is dealt to shards is": {Engine: builder.EngineNative, Shards: 2,
+			Loss: train.Loss{ClassWeights: train.ClassWeights{Balanced: true}}},
+		"engine gorgonia": {Engine: builder.EngineGorgonia},
 	} {
 		flags := train.Config{Engine: builder.EngineNative}
 		chosen, err := (&options{device: deviceAuto, config: flags}).chooseDevice(config, network)

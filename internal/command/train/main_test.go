@@ -222,8 +222,9 @@ func TestBadInput(t *testing.T) {
 		{"decay", []string{"-decay", "biases"}, 2, "for flag -decay: there are all, weights"},
 		{"resume with freeze", []string{"-resume", "-name", "e1", "-freeze", "conv1.*"}, 2,
 			"-freeze does not apply to -resume"},
-		{"shards on a GPU", []string{"-device", "cuda", "-shards", "2"}, 2,
-			"-device cuda: a batch that is dealt to shards is computed on the CPU alone"},
+		{"weighted shards on a GPU", []string{"-device", "cuda", "-shards", "2", "-class-weights",
+			"balanced"}, 2, "-device cuda: a batch with class weights that is dealt to shards is computed " +
+			"on the CPU alone"},
 		{"no model", []string{"-from", dir + "/none.onnx"}, 1, "none.onnx: no such file"},
 		{"model is text", []string{"-from", dir + "/text.json"}, 1, "text.json"},
 		{"output of the model", []string{"-from", e1Graph, "-output", "scores"}, 1,

@@ -207,8 +207,9 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	cli.Choice(flags, &o.device, "device", deviceAuto, []string{deviceAuto, deviceCPU, deviceCUDA},
 		"auto, cpu or cuda; auto takes the GPU where one can be used (a build of make gpu)")
 	cli.Suggest(flags, &c.Precision, "precision", "", cli.Words(train.PrecisionNames()),
-		fmt.Sprintf("what the steps multiply in on a GPU: %s, or %s, faster and with 10 bits of "+
-			"mantissa (%[1]s; docs/cuda.md)", train.PrecisionFloat32, train.PrecisionTF32))
+		fmt.Sprintf("what the steps multiply in on a GPU: %s; %s, with 10 bits of mantissa; or %s, "+
+			"which keeps activations in 16 bits, 8 of mantissa (%[1]s; docs/cuda.md)",
+			train.PrecisionFloat32, train.PrecisionTF32, train.PrecisionBF16))
 	flags.StringVar(&o.init, "init", "",
 		"start from the weights in this `file`, told by its content: safetensors, one of torch.save (.pt, .pth; nothing in it is executed), or ONNX")
 	cli.Suggest(flags, &o.from, "from", "", cli.Words(append(pretrained.Names(), cli.FileNames)),

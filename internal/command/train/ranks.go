@@ -38,10 +38,8 @@ func (o *options) checkRanks() error {
 		return errors.New("-mpi-timeout applies to -mpi alone")
 	case o.ranks.timeout <= 0:
 		return fmt.Errorf("-mpi-timeout %v; waiting takes time", o.ranks.timeout)
-	case o.ranks.on && o.device == deviceCUDA:
-		return errors.New("-mpi trains on CPUs; it does not go with -device cuda")
-	case o.ranks.on && o.config.DeviceOnly() != "":
-		return fmt.Errorf("-mpi trains on CPUs, and -%s is for a GPU; leave out one of them",
+	case o.ranks.on && o.device != deviceCUDA && o.config.DeviceOnly() != "":
+		return fmt.Errorf("-mpi trains on CPUs unless -device cuda says otherwise, and -%s is for a GPU",
 			o.config.DeviceOnly())
 	case o.ranks.on && o.find.on:
 		return errors.New("-mpi does not go with -find-lr, which one process does")

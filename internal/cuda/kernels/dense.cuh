@@ -8,7 +8,7 @@ enum { NARROW = 16 };
 static __device__ __forceinline__ float input_of(float x, const float *bias, word input) { return bias ? rectified(x + bias[input]) : x; }
 
 /* Sum of x[i] * weight[i], x being such inputs. */
-static __device__ __forceinline__ float product_of(const float *x, const float *bias, const float *weight, word inputs) {
+static __device__ __forceinline__ float product_of(const stored *x, const float *bias, const stored *weight, word inputs) {
     float sum = 0;
     for (word i = 0; i < inputs; i++) sum += input_of(x[i], bias, i) * weight[i];
     return sum;
@@ -18,14 +18,14 @@ static __device__ __forceinline__ float product_of(const float *x, const float *
  * rows of dy * x, dx = factor * sum of dy * weight where x > 0, and 0 elsewhere, and unless dbias is null its sums over rows, which are the
  * gradient of the bias before the rectifier; x is input_of its values and input_bias. Behind dropout x is what that has left, and the factor its own. A block has BLOCK / lanes
  * inputs, and each the rows of its lanes. */
-extern "C" __global__ void narrow_gradient(const float *dy, const float *weight, const float *x, const float *input_bias, float *dx,
+extern "C" __global__ void OF_MAPS(narrow_gradient)(const stored *dy, const stored *weight, const stored *x, const float *input_bias, stored *dx,
                                            float *dweight, float *dbias, float factor, word rows, word inputs, word outputs, word lanes) {
     word input = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, lane = threadIdx.x % lanes;
     bool own = input < inputs;
     float w[NARROW];
     double products[NARROW], all = 0;
     for (word k = 0; k < NARROW; k++) {
-        w[k] = own && k < outputs ? weight[(count)k * inputs + input] : 0;
+        w[k] = own && k < outputs ? weight[(count)k * inputs + input] : 0.0f;
         products[k] = 0;
     }
     for (word row = lane; own && row < rows; row += lanes) {
@@ -37,7 +37,7 @@ extern "C" __global__ void narrow_gradient(const float *dy, const float *weight,
             sum += g * w[k];
             products[k] += (double)g * value;
         }
-        sum = value > 0 ? sum * factor : 0;
+        sum = as_stored(value > 0 ? sum * factor : 0);
         dx[at] = sum;
         all += sum;
     }

@@ -15,7 +15,7 @@ static __device__ __forceinline__ float normal_share(float x) { return erfcf(-x 
 static __device__ __forceinline__ float tanh_share(float x) { return logistic(2 * 0.79788456f * (x + 0.044715f * x * x * x)); }
 
 /* y = f(x). */
-extern "C" __global__ void activation_forward(const float *x, float *y, int function, float alpha, count n) {
+extern "C" __global__ void OF_MAPS(activation_forward)(const stored *x, stored *y, int function, float alpha, count n) {
     count i = thread_index();
     if (i >= n) return;
     float v = x[i], f = v;
@@ -37,7 +37,7 @@ extern "C" __global__ void activation_forward(const float *x, float *y, int func
 }
 
 /* dx = dy * f'(x). */
-extern "C" __global__ void activation_gradient(const float *dy, const float *x, float *dx, int function, float alpha, count n) {
+extern "C" __global__ void OF_MAPS(activation_gradient)(const stored *dy, const stored *x, stored *dx, int function, float alpha, count n) {
     count i = thread_index();
     if (i >= n) return;
     float v = x[i], s = 1;
@@ -61,13 +61,13 @@ extern "C" __global__ void activation_gradient(const float *dy, const float *x, 
 }
 
 /* y[i] = x[i] * s[i / area % period]: products of values, of maps or of channels with a number each. */
-extern "C" __global__ void scale(const float *x, const float *s, float *y, count area, count period, count n) {
+extern "C" __global__ void OF_MAPS(scale)(const stored *x, const stored *s, stored *y, count area, count period, count n) {
     count i = thread_index();
     if (i < n) y[i] = x[i] * s[i / area % period];
 }
 
 /* y = x where x > 0, and slope * x elsewhere; the slope is that of i / area % slopes. With dy it is the gradient, x deciding. */
-extern "C" __global__ void prelu(const float *x, const float *dy, const float *slope, float *y, count area, count slopes, count n) {
+extern "C" __global__ void OF_MAPS(prelu)(const stored *x, const stored *dy, const float *slope, stored *y, count area, count slopes, count n) {
     count i = thread_index();
     if (i >= n) return;
     float value = dy ? dy[i] : x[i];
@@ -76,7 +76,7 @@ extern "C" __global__ void prelu(const float *x, const float *dy, const float *s
 
 /* dropout of `each` neighbouring values together: number i / each of the masks' factors is theirs, counted from the step's first image
  * on, of which each has `factors`. The gradient is the same on dy. */
-extern "C" __global__ void drop_sets(const float *x, float *y, const Ledger *ledger, count key, count threshold, float keep, count each,
+extern "C" __global__ void OF_MAPS(drop_sets)(const stored *x, stored *y, const Ledger *ledger, count key, count threshold, float keep, count each,
                                      count factors, count n) {
     count i = thread_index();
     if (i >= n) return;
@@ -88,7 +88,7 @@ extern "C" __global__ void drop_sets(const float *x, float *y, const Ledger *led
 }
 
 /* to[r * to_row + k] = from[r * from_row + k], k < length: a share of each row. */
-extern "C" __global__ void copy_rows(const float *from, float *to, count length, count from_row, count to_row, count n) {
+extern "C" __global__ void OF_MAPS(copy_rows)(const stored *from, stored *to, count length, count from_row, count to_row, count n) {
     count i = thread_index();
     if (i < n) to[i / length * to_row + i % length] = from[i / length * from_row + i % length];
 }

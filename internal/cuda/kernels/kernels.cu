@@ -13,6 +13,7 @@ typedef unsigned long long count;
 
 static __device__ __forceinline__ count thread_index() { return (count)blockIdx.x * blockDim.x + threadIdx.x; }
 
+#include "stored.cuh"
 #include "sums.cuh"
 
 /* max(x, 0); NaN stays NaN. */
@@ -41,7 +42,7 @@ static __device__ __forceinline__ void philox_quad(count key, count quad, count 
 /* y = x with values dropped as package ops draws them: value i takes word i mod 4 of Philox(key, {i / 4, step}), counted from the step's
  * first image on, of which each has `size` values. A thread has the four values of a quad, fewer at the ends of a batch that begins
  * within one. The gradient is the same kernel on dy. */
-extern "C" __global__ void dropout(const float *x, float *y, const Ledger *ledger, count key, count threshold, float keep, count size,
+extern "C" __global__ void OF_MAPS(dropout)(const stored *x, stored *y, const Ledger *ledger, count key, count threshold, float keep, count size,
                                    count n) {
     count begin = ledger->first * size, quad = begin / 4 + thread_index();
     if (quad * 4 >= begin + n) return;
@@ -57,7 +58,14 @@ extern "C" __global__ void dropout(const float *x, float *y, const Ledger *ledge
 #include "elementwise.cuh"
 #include "losses.cuh"
 #include "normalisation.cuh"
+#ifndef BF16_MAPS
 #include "penalties.cuh"
+#endif
 #include "rectifiers.cuh"
 #include "step.cuh"
 #include "windows.cuh"
+#ifdef BF16_MAPS
+#include "bf16.cuh"
+#else
+#include "shards.cuh" /* behind step.cuh, whose Sums it has */
+#endif

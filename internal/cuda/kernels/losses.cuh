@@ -60,9 +60,9 @@ static __device__ bool finish_loss(const double *per_row, word *ticket, float *v
  * right where that is the largest. Where there are inputs, the logits are the products of
  * input_of them with the rows of dense_weight; where there is a bias, it is added to the logits first. A
  * block has BLOCK / lanes rows, lanes being at least the classes up to BLOCK. */
-extern "C" __global__ void softmax_loss(const float *inputs, const float *input_bias, const float *dense_weight, word size, float *logits,
+extern "C" __global__ void OF_MAPS(softmax_loss)(const stored *inputs, const float *input_bias, const stored *dense_weight, word size, float *logits,
                                         const float *bias, const int *labels, const int *others, const float *shares, const double *weights,
-                                        const float *outer, float *dx, float *dbias, double *per_row, word *ticket, float *value,
+                                        const float *outer, stored *dx, float *dbias, double *per_row, word *ticket, float *value,
                                         count *correct, word rows, int classes, word lanes, double smoothing, double gamma) {
     word row = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, lane = threadIdx.x % lanes;
     bool own = row < rows;
@@ -136,8 +136,8 @@ static __device__ __forceinline__ float binary_target(const word *combinations, 
 /* The mean over rows and classes of weight[k] * t * -log sigma(x) + (1 - t) * -log(1 - sigma(x)), t being binary_target, how many
  * rows are right, and with dx its gradient, outer / (rows * classes) * ((1 - t + weight[k] * t) * sigma(x) - weight[k] * t). Of
  * combinations a row is right where the classes with x > 0 are its label's, else where the largest x is. Blocks are softmax_loss's. */
-extern "C" __global__ void binary_loss(const float *logits, const int *labels, const int *others, const float *shares,
-                                       const word *combinations, const double *weights, const float *outer, float *dx, double *per_row,
+extern "C" __global__ void OF_MAPS(binary_loss)(const float *logits, const int *labels, const int *others, const float *shares,
+                                       const word *combinations, const double *weights, const float *outer, stored *dx, double *per_row,
                                        word *ticket, float *value, count *correct, word rows, int classes, word lanes, double smoothing) {
     word row = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, lane = threadIdx.x % lanes;
     bool own = row < rows;

@@ -16,10 +16,10 @@ static __device__ void add_shares(const double *partials, word set, word shares,
  * and blockIdx.y its share of the values. With partials of moment_sums mean and variance, the latter of m values divided by m, are
  * the batch's, and what the running statistics learn of it goes to batch_mean and batch_variance, divided by m - 1; else they
  * are the running ones. A residual is added to y, unless it is null, and with a rectifier what is below 0 then is 0. */
-extern "C" __global__ void batch_norm_forward(const float *x, const double *partials, word shares, const float *running_mean,
-                                              const float *running_variance, const float *weight, const float *bias, float *y,
+extern "C" __global__ void OF_MAPS(batch_norm_forward)(const stored *x, const double *partials, word shares, const float *running_mean,
+                                              const float *running_variance, const float *weight, const float *bias, stored *y,
                                               double *statistics, double *batch_mean, double *batch_variance, word runs, word channels,
-                                              word area, double epsilon, const float *residual, int rectifier) {
+                                              word area, double epsilon, const stored *residual, int rectifier) {
     word channel = blockIdx.x, values = runs * area;
     double mean, variance;
     if (partials) {
@@ -53,8 +53,8 @@ extern "C" __global__ void batch_norm_forward(const float *x, const double *part
 /* Its gradients, with h = (x - mean) * inverse and the sums of product_sums: dweight = sum of dy * h, dbias = sum of dy and
  * dx = weight * inverse * (dy - (dbias + h * dweight) / m), without what is behind dy where the statistics are not the batch's. Those
  * that are null are not asked for. */
-extern "C" __global__ void batch_norm_gradient(const float *dy, const float *x, const double *statistics, const double *partials, word shares,
-                                               const float *weight, float *dx, float *dweight, float *dbias, word runs, word channels,
+extern "C" __global__ void OF_MAPS(batch_norm_gradient)(const stored *dy, const stored *x, const double *statistics, const double *partials, word shares,
+                                               const float *weight, stored *dx, float *dweight, float *dbias, word runs, word channels,
                                                word area, int batch) {
     word channel = blockIdx.x, values = runs * area;
     double products, sum;
@@ -76,7 +76,7 @@ extern "C" __global__ void batch_norm_gradient(const float *dy, const float *x, 
  * s / inner * outer + s % inner + e * stride, in channel s % groups * (size / per) + e / per. A block has BLOCK / lanes sets. */
 static __device__ __forceinline__ count norm_first(word set, word inner, count outer) { return set / inner * outer + set % inner; }
 
-extern "C" __global__ void set_norm_forward(const float *x, const float *weight, const float *bias, float *y, double *statistics, word sets,
+extern "C" __global__ void OF_MAPS(set_norm_forward)(const stored *x, const float *weight, const float *bias, stored *y, double *statistics, word sets,
                                             word size, word inner, count outer, word stride, word per, word groups, word lanes,
                                             double epsilon) {
     word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, lane = threadIdx.x % lanes;
@@ -102,7 +102,7 @@ extern "C" __global__ void set_norm_forward(const float *x, const float *weight,
 }
 
 /* dx = inverse * (g - mean of g - h * mean of g * h), g = weight * dy and h = (x - mean) * inverse. */
-extern "C" __global__ void set_norm_gradient(const float *dy, const float *x, const float *weight, const double *statistics, float *dx,
+extern "C" __global__ void OF_MAPS(set_norm_gradient)(const stored *dy, const stored *x, const float *weight, const double *statistics, stored *dx,
                                              word sets, word size, word inner, count outer, word stride, word per, word groups,
                                              word lanes) {
     word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, lane = threadIdx.x % lanes;

@@ -2,14 +2,14 @@
  * kernels.cu. */
 
 /* sum = a + b, and with a rectifier max(a + b, 0). */
-extern "C" __global__ void add(const float *a, const float *b, float *sum, int rectifier, count n) {
+extern "C" __global__ void OF_MAPS(add)(const stored *a, const stored *b, stored *sum, int rectifier, count n) {
     count i = thread_index();
     if (i < n) sum[i] = rectifier ? rectified(a[i] + b[i]) : a[i] + b[i];
 }
 
 /* y = max(x + bias, 0), where the bias is that of channel i / area % channels, or null; and with a ledger dropout of it. A thread has
  * the values of a quad, as dropout has. x and y may be the same. */
-extern "C" __global__ void bias_relu(const float *x, const float *bias, float *y, count area, count channels, const Ledger *ledger,
+extern "C" __global__ void OF_MAPS(bias_relu)(const stored *x, const float *bias, stored *y, count area, count channels, const Ledger *ledger,
                                      count key, count threshold, float keep, count size, count n) {
     count begin = ledger ? ledger->first * size : 0, quad = begin / 4 + thread_index();
     if (quad * 4 >= begin + n) return;
@@ -26,7 +26,7 @@ extern "C" __global__ void bias_relu(const float *x, const float *bias, float *y
 
 /* dx = dy * factor where y > 0, and 0 elsewhere, and the sums of dx by channel, unless dbias is null. The gradient is dy + other, if
  * there is another. Behind dropout y is what that has left, and the factor its own. */
-extern "C" __global__ void relu_gradient(const float *dy, const float *other, const float *y, float *dx, float factor, float *dbias,
+extern "C" __global__ void OF_MAPS(relu_gradient)(const stored *dy, const stored *other, const stored *y, stored *dx, float factor, float *dbias,
                                          double *partials, word *tickets, word runs, word sets, word area, word lanes) {
     word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, values = runs * area;
     double sum = 0;
@@ -34,7 +34,7 @@ extern "C" __global__ void relu_gradient(const float *dy, const float *other, co
         for (word e = blockIdx.y * lanes + threadIdx.x % lanes; e < values; e += gridDim.y * lanes) {
             count at = set_value(e, set, sets, area);
             float g = other ? dy[at] + other[at] : dy[at];
-            g = y[at] > 0 ? g * factor : 0;
+            g = as_stored(y[at] > 0 ? g * factor : 0);
             dx[at] = g;
             sum += g;
         }

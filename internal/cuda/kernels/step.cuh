@@ -51,7 +51,7 @@ static __device__ __forceinline__ void set_pace(Ledger *ledger, const Group *gro
 
 /* x[n, i] = table[i / area, images[order[position + first + n], i]] and the labels of the batch that the ledger is at: a table of 256
  * for each channel. The batch begins at image `first` of the step. Where it is fed, it is there already, and the images are null. */
-extern "C" __global__ void begin_step(const byte *images, const int *labels, const int *order, Ledger *ledger, const float *table, float *x,
+extern "C" __global__ void OF_MAPS(begin_step)(const byte *images, const int *labels, const int *order, Ledger *ledger, const float *table, stored *x,
                                       int *batch_labels, count size, count area, count batch, count first, const Group *groups,
                                       Rates *rates, word all, const Pace *paces, double beta1, double beta2) {
     set_pace(ledger, groups, rates, all, paces, first, beta1, beta2);
@@ -61,6 +61,9 @@ extern "C" __global__ void begin_step(const byte *images, const int *labels, con
     x[i] = table[i % size / area * 256 + images[image * size + i % size]];
     if (i % size == 0) batch_labels[i / size] = labels[image];
 }
+
+/* What follows learns, in float32 whatever maps are stored as. */
+#ifndef BF16_MAPS
 
 /* What the batches of a step come to together, where it has several. The Go type sums mirrors it. */
 struct Sums {
@@ -239,3 +242,5 @@ extern "C" __global__ void average_weights(const Ledger *ledger, const float *p,
     float *own = i < n ? average + i : average_running + (i - n);
     *own = share == 1 ? value : *own + share * (value - *own);
 }
+
+#endif

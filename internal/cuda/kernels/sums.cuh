@@ -82,7 +82,7 @@ static __device__ __forceinline__ void set_sum(double x, float *sums, double *pa
 
 /* partials[s, share] = {sum of x - k, sum of (x - k)^2} over the share of set s. k is the set's first value, so that a mean far
  * from 0 takes no digits of the variance. */
-extern "C" __global__ void moment_sums(const float *x, double *partials, word runs, word sets, word area, word lanes) {
+extern "C" __global__ void OF_MAPS(moment_sums)(const stored *x, double *partials, word runs, word sets, word area, word lanes) {
     word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, values = runs * area;
     double first = 0, second = 0;
     if (set < sets) {
@@ -100,7 +100,7 @@ extern "C" __global__ void moment_sums(const float *x, double *partials, word ru
  * that is not above 0, as a rectifier has it; it is kept unless `kept` is null. h is x; with statistics (x - mean) * inverse of the pair
  * {mean, inverse} at run * by_run + set / per + place * by_place, where set / 0 is 0; with negative x where it is not above 0,
  * and 0 elsewhere. */
-extern "C" __global__ void product_sums(const float *dy, const float *other, const float *y, float *kept, const float *x,
+extern "C" __global__ void OF_MAPS(product_sums)(const stored *dy, const stored *other, const stored *y, stored *kept, const stored *x,
                                         const double *statistics, double *partials, word runs, word sets, word area, word lanes,
                                         word by_run, word per, word by_place, int negative) {
     word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, values = runs * area;
@@ -111,7 +111,7 @@ extern "C" __global__ void product_sums(const float *dy, const float *other, con
             float rounded = other ? dy[at] + other[at] : dy[at];
             if (y && !(y[at] > 0)) rounded = 0;
             if (kept) kept[at] = rounded;
-            double g = rounded, h = x[at];
+            double g = as_stored(rounded), h = x[at];
             if (statistics) {
                 const double *own = statistics + 2 * ((count)(e / area) * by_run + (per ? set / per : 0) + (count)(e % area) * by_place);
                 h = (h - own[0]) * own[1];
@@ -124,7 +124,7 @@ extern "C" __global__ void product_sums(const float *dy, const float *other, con
 }
 
 /* sums[i] = partials[i, 0, which] + partials[i, 1, which] + ..., of `width` kinds of partial sums. */
-extern "C" __global__ void finish_sums(const double *partials, count shares, count width, count which, float *sums, count n) {
+extern "C" __global__ void OF_MAPS(finish_sums)(const double *partials, count shares, count width, count which, stored *sums, count n) {
     count i = thread_index();
     if (i >= n) return;
     double sum = 0;
@@ -133,7 +133,7 @@ extern "C" __global__ void finish_sums(const double *partials, count shares, cou
 }
 
 /* y[s] = mean of x[s, 0], ..., x[s, area - 1]. */
-extern "C" __global__ void set_means(const float *x, float *y, word sets, word area, word lanes) {
+extern "C" __global__ void OF_MAPS(set_means)(const stored *x, stored *y, word sets, word area, word lanes) {
     word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes;
     double sum = 0;
     if (set < sets)
@@ -143,7 +143,7 @@ extern "C" __global__ void set_means(const float *x, float *y, word sets, word a
 }
 
 /* The gradient of set_means: dx[i] = dy[i / area] / area. */
-extern "C" __global__ void spread(const float *dy, float *dx, count area, count n) {
+extern "C" __global__ void OF_MAPS(spread)(const stored *dy, stored *dx, count area, count n) {
     count i = thread_index();
     if (i < n) dx[i] = dy[i / area] / (float)area;
 }

@@ -20,14 +20,14 @@ static __device__ __forceinline__ int padded_from(int at, int size, int mirrored
 }
 
 /* A map with rows and columns of zeros, or mirrored, around it. */
-extern "C" __global__ void pad_forward(const float *x, float *y, const Window *window, count n) {
+extern "C" __global__ void OF_MAPS(pad_forward)(const stored *x, stored *y, const Window *window, count n) {
     count i = thread_index();
     if (i >= n) return;
     const Window w = *window;
     int column = padded_from((int)(i % w.out_width) - w.pad_width, w.width, w.option);
     int row = padded_from((int)(i / w.out_width % w.out_height) - w.pad_height, w.height, w.option);
     count plane = i / w.out_width / w.out_height;
-    y[i] = row < 0 || column < 0 ? 0 : x[(plane * w.height + row) * w.width + column];
+    y[i] = row < 0 || column < 0 ? 0.0f : x[(plane * w.height + row) * w.width + column];
 }
 
 /* The places in a padded line of `padded` values that copy value i: itself, and its mirror images at both ends; -1 is none. */
@@ -39,7 +39,7 @@ static __device__ __forceinline__ void copies(int i, int size, int pad, int padd
 }
 
 /* dx of a value is the sum of dy over its copies. */
-extern "C" __global__ void pad_gradient(const float *dy, float *dx, const Window *window, count n) {
+extern "C" __global__ void OF_MAPS(pad_gradient)(const stored *dy, stored *dx, const Window *window, count n) {
     count i = thread_index();
     if (i >= n) return;
     const Window w = *window;
@@ -63,13 +63,13 @@ static __device__ __forceinline__ int last_window(int h, int pad, int stride, in
 
 /* y = the largest value of the window that lies inside of the map, NaN being the largest, and where it is in its map: the first
  * in reading order. The values are x, or x + bias of their channel, and with a rectifier 0 where they are below. */
-extern "C" __global__ void window_max_forward(const float *x, const float *bias, float *y, int *winners, const Window *window,
+extern "C" __global__ void OF_MAPS(window_max_forward)(const stored *x, const float *bias, stored *y, int *winners, const Window *window,
                                               count channels, int rectifier, count n) {
     count i = thread_index();
     if (i >= n) return;
     const Window w = *window;
     count plane = i / w.out_width / w.out_height;
-    const float *map = x + plane * w.height * w.width;
+    const stored *map = x + plane * w.height * w.width;
     int top = (int)(i / w.out_width % w.out_height) * w.stride_height - w.pad_height;
     int left = (int)(i % w.out_width) * w.stride_width - w.pad_width, winner = -1;
     float best = 0, shift = bias ? bias[plane % channels] : 0;
@@ -88,7 +88,7 @@ extern "C" __global__ void window_max_forward(const float *x, const float *bias,
 
 /* dx of a value is the sum of dy over the windows that it has won; with y only where that is above 0, as behind a rectifier. The sums
  * of dx by channel go to dbias, unless that is null. The values lie as those of a set do: `area` is that of a map. */
-extern "C" __global__ void window_max_gradient(const float *dy, const float *y, const int *winners, float *dx, const Window *window,
+extern "C" __global__ void OF_MAPS(window_max_gradient)(const stored *dy, const stored *y, const int *winners, stored *dx, const Window *window,
                                                float *dbias, double *partials, word *tickets, word runs, word sets, word area,
                                                word lanes) {
     word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, values = runs * area;
@@ -106,7 +106,7 @@ extern "C" __global__ void window_max_gradient(const float *dy, const float *y, 
                     count at = first + a * w.out_width + b;
                     if (winners[at] == own && !(y && !(y[at] > 0))) sum += dy[at];
                 }
-            float rounded = (float)sum;
+            float rounded = as_stored((float)sum);
             dx[set_value(e, set, sets, area)] = rounded;
             all += rounded;
         }
@@ -124,11 +124,11 @@ static __device__ __forceinline__ double divisor(const Window &w, int row, int c
 }
 
 /* y = the mean of the window. */
-extern "C" __global__ void window_mean_forward(const float *x, float *y, const Window *window, count n) {
+extern "C" __global__ void OF_MAPS(window_mean_forward)(const stored *x, stored *y, const Window *window, count n) {
     count i = thread_index();
     if (i >= n) return;
     const Window w = *window;
-    const float *map = x + i / w.out_width / w.out_height * w.height * w.width;
+    const stored *map = x + i / w.out_width / w.out_height * w.height * w.width;
     int a = (int)(i / w.out_width % w.out_height), b = (int)(i % w.out_width);
     int top = a * w.stride_height - w.pad_height, left = b * w.stride_width - w.pad_width;
     double sum = 0;
@@ -138,7 +138,7 @@ extern "C" __global__ void window_mean_forward(const float *x, float *y, const W
 }
 
 /* dx of a value is the sum of dy / divisor over the windows that have it. */
-extern "C" __global__ void window_mean_gradient(const float *dy, float *dx, const Window *window, count n) {
+extern "C" __global__ void OF_MAPS(window_mean_gradient)(const stored *dy, stored *dx, const Window *window, count n) {
     count i = thread_index();
     if (i >= n) return;
     const Window w = *window;
@@ -155,15 +155,15 @@ extern "C" __global__ void window_mean_gradient(const float *dy, float *dx, cons
 
 /* A convolution whose filters see one channel each: y[n, o, i, j] = b[o] + sum of x[n, c, i * s + u * d - p, j * s + v * d - p] *
  * w[o, u, v] over u, v, c = o / (filters / channels). b may be null. */
-extern "C" __global__ void depthwise_forward(const float *x, const float *weight, const float *bias, float *y, const Window *window, count n) {
+extern "C" __global__ void OF_MAPS(depthwise_forward)(const stored *x, const stored *weight, const float *bias, stored *y, const Window *window, count n) {
     count i = thread_index();
     if (i >= n) return;
     const Window w = *window;
     int b = (int)(i % w.out_width), a = (int)(i / w.out_width % w.out_height);
     count plane = i / w.out_width / w.out_height;
     int filter = (int)(plane % w.filters), channel = filter / (w.filters / w.channels);
-    const float *map = x + (plane / w.filters * w.channels + channel) * w.height * w.width;
-    const float *taps = weight + (count)filter * w.kernel_height * w.kernel_width;
+    const stored *map = x + (plane / w.filters * w.channels + channel) * w.height * w.width;
+    const stored *taps = weight + (count)filter * w.kernel_height * w.kernel_width;
     float sum = bias ? bias[filter] : 0;
     for (int u = 0; u < w.kernel_height; u++)
         for (int v = 0; v < w.kernel_width; v++) {
@@ -182,7 +182,7 @@ static __device__ __forceinline__ int output_of(int h, int u, int pad, int strid
 }
 
 /* dx[n, c, h, k] = sum of dy[n, o, i, j] * w[o, u, v] over all products with x[n, c, h, k]. */
-extern "C" __global__ void depthwise_input_gradient(const float *dy, const float *weight, float *dx, const Window *window, count n) {
+extern "C" __global__ void OF_MAPS(depthwise_input_gradient)(const stored *dy, const stored *weight, stored *dx, const Window *window, count n) {
     count i = thread_index();
     if (i >= n) return;
     const Window w = *window;
@@ -191,8 +191,8 @@ extern "C" __global__ void depthwise_input_gradient(const float *dy, const float
     int channel = (int)(plane % w.channels);
     float sum = 0;
     for (int filter = channel * each; filter < (channel + 1) * each; filter++) {
-        const float *map = dy + (plane / w.channels * w.filters + filter) * w.out_height * w.out_width;
-        const float *taps = weight + (count)filter * w.kernel_height * w.kernel_width;
+        const stored *map = dy + (plane / w.channels * w.filters + filter) * w.out_height * w.out_width;
+        const stored *taps = weight + (count)filter * w.kernel_height * w.kernel_width;
         for (int u = 0; u < w.kernel_height; u++) {
             int a = output_of(row, u, w.pad_height, w.stride_height, w.dilation_height, w.out_height);
             for (int v = 0; v < w.kernel_width; v++) {
@@ -206,7 +206,7 @@ extern "C" __global__ void depthwise_input_gradient(const float *dy, const float
 
 /* partials[t, share] = sum of dy[n, o, i, j] * x[n, c, i * s + u * d - p, j * s + v * d - p] over the share blockIdx.y of all n, i, j; blockIdx.x
  * is the tap t = (o, u, v). */
-extern "C" __global__ void depthwise_weight_gradient(const float *dy, const float *x, double *partials, const Window *window, word images) {
+extern "C" __global__ void OF_MAPS(depthwise_weight_gradient)(const stored *dy, const stored *x, double *partials, const Window *window, word images) {
     const Window w = *window;
     int v = blockIdx.x % w.kernel_width, u = blockIdx.x / w.kernel_width % w.kernel_height;
     int filter = blockIdx.x / w.kernel_width / w.kernel_height, channel = filter / (w.filters / w.channels);

@@ -18,6 +18,9 @@ package simulator
 // static void call_fail(void *f, const char *call, long after, int code, int loss) { ((void (*)(const char *, long, int, int))f)(call, after, code, loss); }
 // static long call_calls(void *f, const char *call) { return ((long (*)(const char *))f)(call); }
 // static void call_switch(void *f, int on) { ((void (*)(int))f)(on); }
+// static void call_algorithm(void *f, int pass, int algorithm, double times) { ((void (*)(int, int, double))f)(pass, algorithm, times); }
+// static void call_speed(void *f, double launch, double byte) { ((void (*)(double, double))f)(launch, byte); }
+// static double call_time(void *f) { return ((double (*)(void))f)(); }
 // static const char *call_text(void *f) { return ((const char *(*)(void))f)(); }
 import "C"
 
@@ -30,17 +33,27 @@ import (
 // Variable names the simulator's file.
 const Variable = "SLIPWAY_CUDA_SIMULATOR"
 
+// DevicesVariable names the number of devices of the machine, 1 without it, of which
+// CUDA_VISIBLE_DEVICES may list some. Ranks are processes, each with a device of its own.
+const DevicesVariable = "SLIPWAY_SIMULATOR_DEVICES"
+
+// PatienceVariable names how many seconds a rank waits within NCCL for others before its device is
+// taken to be stuck: long without it.
+const PatienceVariable = "SLIPWAY_SIMULATOR_NCCL_SECONDS"
+
 // FreshNaN is the pattern that fresh memory has unless Fill chose another: a NaN
 // as a float32, −1 as an index.
 const FreshNaN = 0xffffffff
 
-// Simulator is the loaded stand-in. There is one in a process, and it has one device.
+// Simulator is the loaded stand-in. There is one in a process, which computes on one device.
+// DevicesVariable says how many the process is shown.
 type Simulator struct{ handle unsafe.Pointer }
 
 // Load has the program find the simulator instead of CUDA's libraries. It comes
 // before the first call of any.
 func Load(path string) (*Simulator, error) {
-	for _, variable := range []string{"SLIPWAY_CUDA_DRIVER", "SLIPWAY_CUDNN", "SLIPWAY_CUBLAS"} {
+	for _, variable := range []string{"SLIPWAY_CUDA_DRIVER", "SLIPWAY_CUDNN", "SLIPWAY_CUBLAS",
+		"SLIPWAY_NCCL"} {
 		if err := os.Setenv(variable, path); err != nil {
 			return nil, fmt.Errorf("simulator: %w", err)
 		}
@@ -60,8 +73,8 @@ func (s *Simulator) function(name string) unsafe.Pointer {
 	return C.dlsym(s.handle, text)
 }
 
-// Reset forgets calls, violations, faults, the loss of the device, other versions and capabilities,
-// and that TF32 is wanted; what is live stays.
+// Reset forgets calls, violations, faults, the loss of the device, other versions, capabilities and
+// algorithms, and that TF32 and bfloat16 are wanted; what is live stays.
 func (s *Simulator) Reset() { C.call_void(s.function("simulator_reset")) }
 
 // Fill chooses the pattern of memory that is allocated from now on.
@@ -95,6 +108,34 @@ func (s *Simulator) TF32(wanted bool) {
 	C.call_switch(s.function("simulator_tf32"), number(wanted))
 }
 
+// BF16 says whether somebody wants tensors of bfloat16: a call that takes them is a violation if not.
+// A device before compute capability 8.0 does not take them.
+func (s *Simulator) BF16(wanted bool) {
+	C.call_switch(s.function("simulator_bf16"), number(wanted))
+}
+
+// Passes of a convolution whose algorithms Algorithm tells of.
+const (
+	Forward = iota
+	FilterGradient
+	DataGradient
+)
+
+// Algorithm says how many times as long as the first choice one of a pass's algorithms takes, by
+// cuDNN's number; with 0 it is not supported.
+func (s *Simulator) Algorithm(pass, algorithm int, times float64) {
+	C.call_algorithm(s.function("simulator_algorithm"), C.int(pass), C.int(algorithm), C.double(times))
+}
+
+// Speed begins the streams' time at 0, and says how many microseconds each launch takes, whatever it
+// does, and each byte that is copied from the host.
+func (s *Simulator) Speed(launch, copiedByte float64) {
+	C.call_speed(s.function("simulator_speed"), C.double(launch), C.double(copiedByte))
+}
+
+// Time is when all that was launched is done, in microseconds since Speed.
+func (s *Simulator) Time() float64 { return float64(C.call_time(s.function("simulator_time"))) }
+
 // Fail has the call of that name fail with the code the after-th time from now on, 1
 // being the next. A kernel's launch is "cuLaunchKernel NAME" or any "cuLaunchKernel",
 // and its run, whose failure shows at a later call, "running NAME".
@@ -106,7 +147,7 @@ func (s *Simulator) Fail(call string, after, code int, losesDevice bool) {
 }
 
 // Calls returns how often the call was made. How often one has computed in TF32 is counted under
-// "TF32" before its name, which for cuBLAS's products is cublasGemmEx.
+// "TF32" before its name, which for cuBLAS's products is cublasGemmEx, and of bfloat16 under "bf16".
 func (s *Simulator) Calls(call string) int {
 	text := C.CString(call)
 	defer C.free(unsafe.Pointer(text))

@@ -95,16 +95,19 @@ case $device in cuda) loss=0.0312;; *) loss=0.0310;; esac
 echo "[{\"mean_loss\":0.2,\"seconds\":2},{\"mean_loss\":$loss,\"test_accuracy\":0.9861,\"seconds\":1.5}]" >"$runs/$name/history.json"`
 	// goodTests is the executor's tests: two, the benchmark, and those that have rows of their own.
 	goodTests = `case "$*" in
-*test.list*) printf 'TestA\nTestTenStepsAreThoseOfTheNativeEngine\nTestFirstContact\nTestB\nok\n';;
+*test.list*) printf 'TestA\nTestTenStepsAreThoseOfTheNativeEngine\nTestFirstContact\nTestEachAlgorithm\nTestB\nok\n';;
 *bench=Launch*) for i in 2 1 3; do echo "BenchmarkLaunch/e1/batch=32/00/begin_step/-/98x1-16   200   ${i}000 ns/op"
     echo "BenchmarkLaunch/e1/batch=32/01/cublasSgemm/Dense_(32,_128)/0x0   200   ${i}500 ns/op"; done
   echo "BenchmarkLaunch/e2/batch=32/07/adam/-/722x1-16   200   1250.5 ns/op";;
 *bench*) for i in 1 2 3; do echo "BenchmarkStep/e1/batch=32-16   500   ${i}1500 ns/op   2500 host-ns/op  1 images/s"; done
   echo "BenchmarkStep/e1/batch=32/loss=each-16  500  30000 ns/op  9000 host-ns/op  1 images/s"
   echo "BenchmarkStep/e1/batch=32/tf32-16  500  20000 ns/op  2000 host-ns/op  1 images/s"
+  echo "BenchmarkStep/e1/batch=32/bf16-16  500  15000 ns/op  2000 host-ns/op  1 images/s"
   echo "BenchmarkStep/e1/batch=32/fed-16  500  25000 ns/op  8000 host-ns/op  1 images/s";;
 *TenSteps*) printf '    training_test.go:1: e1, 10 steps: losses at most 1e-07 off\n--- PASS: TestTenStepsAreThoseOfTheNativeEngine (0.1s)\nPASS\n';;
 *FirstContact*) printf '    step_bench_test.go:1: first contact: device opened 10.0 ms, first step 20.0 ms\n--- PASS: TestFirstContact (0.1s)\nPASS\n';;
+*EachAlgorithm*) printf '    algorithms_test.go:1: found: forward of 32×1×28×28 by 32×1×5×5 (E1): GEMM FMA 9.10 µs, 64 bytes, in a fixed order\n'
+  printf '    algorithms_test.go:1: found: dw of 8×3×9×9 by 4×3×3×3, padding 1×1 (ResNet-20): ALGO_0 FMA 2.10 µs, 0 bytes, in any order; FFT FMA: CUDNN_STATUS_NOT_SUPPORTED\n--- PASS: TestEachAlgorithm (0.1s)\nPASS\n';;
 *TestA*) printf -- '=== RUN   TestA\n--- PASS: TestA (0.1s)\n    --- PASS: TestA/b (0.1s)\nPASS\n';;
 *TestB*) printf -- '--- SKIP: TestB (0.0s)\n    setup_test.go:94: needs the simulator: make gpu-test sets X\nPASS\n';;
 esac`
@@ -160,12 +163,16 @@ echo '{"mode":"eager","batch":32,"torch":"2.15","microseconds":700.5}'; echo '{"
 	holds(t, text,
 		"| machine | passed | driver of CUDA 13.0; cuda:0 NVIDIA X |",
 		"| first contact | passed | device opened 10.0 ms, first step 20.0 ms |",
-		"| µs a step, a step one graph | passed | e1 batch 32: 21.5 (host 2.5); e1 batch 32, its loss read each step: 30.0 (host 9.0); e1 batch 32 in TF32: 20.0 (host 2.0); e1 batch 32, fed: 25.0 (host 8.0) (medians",
+		"| µs a step, a step one graph | passed | e1 batch 32: 21.5 (host 2.5); e1 batch 32, its loss read each step: 30.0 (host 9.0); e1 batch 32 in TF32: 20.0 (host 2.0); e1 batch 32 in bf16: 15.0 (host 2.0); e1 batch 32, fed: 25.0 (host 8.0) (medians",
 		"| µs a step, launch by launch | passed | e1 batch 32: 21.5",
 		"| µs a launch, 200 of it in one graph | passed | e1 batch 32: launches 2, 4.5 together: "+
 			"cublasSgemm of Dense (32, 128) 2.50, begin_step in 98×1 blocks 2.00; "+
 			"e2 batch 32: launches 1, 1.3 together: adam in 722×1 blocks 1.25 |",
 		"| ten steps beside the CPU engine: losses and gradients | passed | e1, 10 steps: losses at most 1e-07 off |",
+		"| cudnnFind: all algorithms of each convolution | passed | 2 convolutions, each in a row of its own |",
+		"| cudnnFind: forward of 32×1×28×28 by 32×1×5×5 (E1) | passed | GEMM FMA 9.10 µs, 64 bytes, in a fixed order |",
+		"| cudnnFind: dw of 8×3×9×9 by 4×3×3×3, padding 1×1 (ResNet-20) | passed | ALGO_0 FMA 2.10 µs, 0 bytes, "+
+			"in any order; FFT FMA: CUDNN_STATUS_NOT_SUPPORTED |",
 		"| PyTorch's step of E1, µs | passed | eager batch 32: 700.5; torch.compile batch 32: no compiler |",
 		"| JAX's step of E1, µs | passed | jit batch 32: 250.2 |",
 		"| the executor's tests | passed | 1 passed, 0 failed, 1 are for the simulator (TestB),",
@@ -219,6 +226,19 @@ func TestFailuresAreVerdicts(t *testing.T) {
 		"a part of a test is skipped": {"cuda.test", strings.Replace(goodTests, `    --- PASS: TestA/b`,
 			`    --- SKIP: TestA/b`, 1), []string{
 			"FAIL TestA: --- SKIP: TestA/b"}},
+		"a search fails": {"cuda.test", strings.Replace(goodTests, `--- PASS: TestEachAlgorithm`,
+			`    algorithms_test.go:9: E1: no memory\n--- FAIL: TestEachAlgorithm`, 1), []string{
+			"of each convolution | FAILED | 2 convolutions, each in a row of its own; FAIL: ", "E1: no memory",
+			"(E1) | passed | GEMM FMA 9.10 µs", "| E1 trained on the GPU and on the CPU | passed |"}},
+		"a search is skipped": {"cuda.test", strings.Replace(goodTests, `*EachAlgorithm*)`,
+			`*EachAlgorithm*) printf -- '--- SKIP: TestEachAlgorithm\n    setup_test.go:50: neither a GPU nor\nPASS\n';; *x*)`,
+			1), []string{"of each convolution | FAILED | 0 convolutions, each in a row of its own; SKIP: setup_test.go:50: neither"}},
+		"a search says nothing": {"cuda.test", strings.ReplaceAll(goodTests, `found: `, `sought: `), []string{
+			"of each convolution | FAILED | the test passed and did not say what it found"}},
+		"a search dies": {"cuda.test", strings.Replace(goodTests,
+			`\n--- PASS: TestEachAlgorithm (0.1s)\nPASS\n'`, `\n'; kill -KILL $$`, 1), []string{
+			"of each convolution | FAILED | 2 convolutions, each in a row of its own; FAIL: ", "signal: killed",
+			"(E1) | passed | GEMM FMA 9.10 µs", "| the executor's tests | passed |"}},
 		"ten steps are off": {"cuda.test", strings.Replace(goodTests, `--- PASS: TestTenSteps`,
 			`--- FAIL: TestTenSteps`, 1), []string{
 			"losses and gradients | FAILED | e1, 10 steps: losses at most 1e-07 off FAIL:"}},
@@ -309,6 +329,28 @@ func TestTheBudgetEndsWhatHangs(t *testing.T) {
 		"it had said: e1, 10 steps: losses at most 1e-07 off |",
 		"| E1 trained on the GPU and on the CPU | not measured | not measured: stopped: the time of a GPU has ended |",
 		"| compute-sanitizer memcheck | not measured | not measured: stopped: the time of a GPU has ended |")
+}
+
+// A search that hangs is ended, and what it found before stays.
+func TestASearchThatHangs(t *testing.T) {
+	programs := goodPrograms()
+	programs["cuda.test"] = strings.Replace(goodTests, `printf '    algorithms_test.go:1: found: dw`,
+		`sleep 600; printf '    algorithms_test.go:1: found: dw`, 1)
+	c := newChecker(t, fakeBundle(t, programs, map[string]string{"python3": noPackages}))
+	c.gpu = true
+	c.expect(rowFind)
+	ctx, end := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if data, err := os.ReadFile(c.path); err == nil && strings.Contains(string(data), "GEMM FMA 9.10") {
+				end()
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	checkAlgorithms(ctx, c)
+	holds(t, c.text(), "(E1) | passed | GEMM FMA 9.10 µs",
+		"of each convolution | passed | 1 convolutions, each in a row of its own; not measured: the rest: stopped after")
 }
 
 // Where the budget is spent, the rest says so.

@@ -29,6 +29,7 @@ func stages() []stage {
 		{[]string{rowNative}, time.Minute, checkNative},
 		{[]string{rowSingle}, time.Minute, checkSingleLaunches},
 		{[]string{rowLaunch}, time.Minute, checkLaunches},
+		{[]string{rowFind}, time.Minute, checkAlgorithms},
 		{[]string{rowPyTorch}, 3 * time.Minute, checkPyTorch},
 		{[]string{rowJAX}, 90 * time.Second, checkJAX},
 		{[]string{rowTests}, 3 * time.Minute, checkTests},

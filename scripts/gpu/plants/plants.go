@@ -21,8 +21,8 @@ func plants() []plant {
 		{"the stream destroyed before the handles", "device.go", "\t\tif g.blas != nil {\n\t\t\tall = append(all, called(\"cublasDestroy\"",
 			"\t\tif g.stream != (cu.Stream{}) {\n\t\t\tall = append(all, called(\"cuStreamDestroy\", g.stream.Destroy()))\n\t\t\tg.stream = cu.Stream{}\n\t\t}\n\t\tif g.blas != nil {\n\t\t\tall = append(all, called(\"cublasDestroy\""},
 
-		{"a copy that is not waited for", "memory.go", "\t\terr = waitFor(g.stream)\n", "\t\terr = nil\n"},
-		{"memory freed under work", "session.go", "all := []error{waitFor(s.gpu.stream)}", "var all []error"},
+		{"a copy that is not waited for", "memory.go", "\t\terr = g.wait()\n", "\t\terr = nil\n"},
+		{"memory freed under work", "session.go", "all := []error{s.gpu.wait()}", "var all []error"},
 		{"a context of its own beside the libraries'", "device.go", "context, err := g.device.RetainPrimaryCtx()", "context, err := g.device.MakeContext(cu.SchedAuto)"},
 		{"a module that is never unloaded", "device.go", "if g.functions != nil {", "if g.functions == nil {"},
 		{"cuBLAS without a workspace", "device.go", "return setBLASWorkspace(g.blas, workspace)", "_ = workspace\n\treturn nil"},
@@ -33,11 +33,35 @@ func plants() []plant {
 		{"TF32 for cuDNN and not for cuBLAS", "machine_layers.go", "in := m.options.Products", "in := float32s"},
 		{"TF32 and plans in float32", "machine_plan.go", "\t\tproducts: m.options.Products,\n", ""},
 		{"TF32 that leaks into products of float32", "native.c", "    if (tf32)\n", "    if (1)\n"},
-		{"TF32 that a session does not hear of", "pass.go", "if s.job.TF32 {", "if false {"},
+		{"TF32 that a session does not hear of", "half_weights.go", "\tcase s.job.TF32:\n", "\tcase false:\n"},
 		{"an evaluation in TF32", "pass.go", "\t\tproducts = float32s // what", "\t\t// what"},
-		{"TF32 on a GPU that has none", "device.go", "number < tf32Capability", "number < 1"},
-		{"a gradient of weights by an algorithm with atomics", "machine_layers.go", "cudnn.ConvolutionBwdFilterAlgo1", "cudnn.ConvolutionBwdFilterAlgo0"},
-		{"a gradient of the input by an algorithm with atomics", "machine_layers.go", "cudnn.ConvolutionBwdDataAlgo1", "cudnn.ConvolutionBwdDataAlgo0"},
+		{"TF32 on a GPU that has none", "device.go", "g.needs(\"TF32\", tf32Capability)", "g.needs(\"TF32\", 1)"},
+		{"bf16 on a GPU that has none", "device.go", "g.needs(\"bf16\", bf16Capability)", "g.needs(\"bf16\", 1)"},
+		{"bf16 that cuts instead of rounding", "kernels/stored.cuh", "(bits + 0x7fffu + (bits >> 16 & 1u)) >> 16", "bits >> 16"},
+		{"bf16 that rounds the middle up", "kernels/stored.cuh", "(bits + 0x7fffu + (bits >> 16 & 1u)) >> 16", "(bits + 0x8000u) >> 16"},
+		{"bf16 that makes an infinity of a NaN", "kernels/stored.cuh", "    if (x != x) return (unsigned short)(bits >> 16 | 0x40u);\n", ""},
+		{"bf16 that kernels take for float32", "machine.go", "m.inBF16() && m.gpu.functions[half]", "false && m.gpu.functions[half]"},
+		{"bf16 images that are written as float32", "pass.go", "\t\tname += bf16Suffix\n", "\t\t_ = bf16Suffix\n"},
+		{"bf16 weights that are not rounded again", "program.go", "\tp.launches = append(p.launches, weights...)\n",
+			"\tif len(s.programs) == 0 && err == nil {\n\t\terr = runAll(s.gpu, weights)\n\t}\n"},
+		{"bf16 weights that are rounded by each batch but the first", "program.go", "if !first {", "if first {"},
+		{"bf16 weights that stay as they were loaded where they are frozen", "half_weights.go", "return runAll(s.gpu, launches)", "_ = launches\n\treturn nil"},
+		{"bf16 sums of statistics", "kernels/sums.cuh", "            first += d;\n            second += d * d;\n",
+			"            first = as_stored((float)(first + d));\n            second = as_stored((float)(second + d * d));\n"},
+		{"bf16 beside which a sum is of what was not rounded", "kernels/rectifiers.cuh", "g = as_stored(y[at] > 0 ? g * factor : 0);", "g = y[at] > 0 ? g * factor : 0;"},
+		{"bf16 products whose parts are rounded", "native_bf16.c", " | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION", ""},
+		{"bf16 products without tensor cores", "native_bf16.c", "CUDNN_TENSOR_OP_MATH", "CUDNN_DEFAULT_MATH"},
+		{"bf16 gradients of weights from a dense layer", "machine_layers.go", "wide := !m.halves.maps[node]", "wide := false && m.halves.maps[node]"},
+		{"bf16 logits", "machine_maps.go", "\t\treturn !m.fusion.onlyLosses(node)\n", "\t\treturn true\n"},
+		{"bf16 of weights in float32", "machine_maps.go", "\tinputs[1] = weights\n", "\tinputs[1] = o.inputs[1]\n\t_ = weights\n"},
+		{"bf16 that a session does not hear of", "half_weights.go", "\tcase s.job.BF16:\n", "\tcase false:\n"},
+		{"a gradient of weights by an algorithm with atomics", "algorithm_search.go", "C.CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1,", "C.CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0,"},
+		{"a gradient of the input by an algorithm with atomics", "algorithm_search.go", "C.CUDNN_CONVOLUTION_BWD_DATA_ALGO_1,", "C.CUDNN_CONVOLUTION_BWD_DATA_ALGO_0,"},
+		{"a measured algorithm that adds up in any order", "algorithm_search.go", "C.CUDNN_STATUS_SUCCESS && f.deterministic && permitted", "C.CUDNN_STATUS_SUCCESS && permitted"},
+		{"a measured algorithm in TF32 for float32", "algorithm_search.go", "products == tf32 && (f.math", "(f.math"},
+		{"a measured algorithm with another one's workspace", "algorithms.go", "chosen.bytes, err = c.workspace(found)", "chosen.bytes, err = c.workspace(algorithm{number: 1})"},
+		{"algorithms that are measured in each run", "algorithms.go", "\tif !known {\n\t\tif kept, err", "\tif true {\n\t\tif kept, err"},
+		{"a search whose memory is freed under work", "algorithm_search.go", "waitFor(memory.gpu.stream), ", ""},
 		{"a workspace that is too small", "machine_layers.go", "m.workspaceBytes = max(m.workspaceBytes, bytes)", "m.workspaceBytes = max(m.workspaceBytes, bytes/2)"},
 		{"a plan with tensor cores", "convolution_plan.go", " && tensorCores == (f.products == tf32)", " && (tensorCores || f.products != tf32)"},
 		{"a plan that sums in any order", "convolution_plan.go", "\t\tdefault:\n\t\t\treturn false\n", "\t\tdefault:\n"},
@@ -56,7 +80,7 @@ func plants() []plant {
 		{"a bias that replaces what it is added to", "machine_layers.go", "m.gpu.dnn.AddTensor(1, bd, b, 1, yd, y)", "m.gpu.dnn.AddTensor(1, bd, b, 0, yd, y)"},
 		{"a bias gradient that adds up", "machine_layers.go", "input, 0, descriptors[1], output))", "input, 1, descriptors[1], output))"},
 		{"a mean over the window without its padding", "machine_layers.go", "cudnn.NewPooling(cudnn.AverageCountIncludePadding", "cudnn.NewPooling(cudnn.AverageCountExcludePadding"},
-		{"a dense layer's gradient not transposed", "machine_layers.go", "m.appendProduct(plain, transposed, in, out, batch,", "m.appendProduct(transposed, transposed, in, out, batch,"},
+		{"a dense layer's gradient not transposed", "machine_layers.go", "m.appendProduct(wide, plain, transposed, in, out, batch,", "m.appendProduct(wide, transposed, transposed, in, out, batch,"},
 		{"sums of residual blocks without their third value", "machine_rectifier.go", "for _, term := range o.inputs[1:] {", "for _, term := range o.inputs[1:2] {"},
 		{"an activation's penalty not divided by the batch", "machine_penalty.go", "float32(o.Penalty.L1/batch)", "float32(o.Penalty.L1)"},
 		{"a penalty with another parameter's factor", "kernels/penalties.cuh", "float factor = factors[own.tensor];", "float factor = factors[0];"},
@@ -108,11 +132,24 @@ func plants() []plant {
 		{"groups that are not set again", "machine_layers.go", "if d.Groups > 1 {", "if d.Groups > 1<<30 {"},
 		{"dilation's height and width swapped", "machine_layers.go", "[]int{d.DilationHeight, d.DilationWidth}", "[]int{d.DilationWidth, d.DilationHeight}"},
 		{"a batch that is made where the one before is still copied from", "feeding.go",
-			"if err := s.copied.Synchronize(); err != nil {", "if err := error(nil); err != nil {"},
+			"if err := g.waitForEvent(s.copied); err != nil {", "if err := error(nil); err != nil {"},
 		{"a batch that is fed from memory that may be paged out", "native.c",
 			"{ return cuMemHostAlloc(memory, bytes, 0); }",
 			"{ return (*memory = __builtin_calloc(1, bytes)) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY; }"},
-		{"a batch that is copied beside the stream of the steps", "feeding.go",
+		{"a batch that is copied on the default stream", "feeding_stream.go",
+			"cu.MemcpyHtoDAsync(l.block.address, s.memory, to.bytes, l.stream)",
+			"cu.MemcpyHtoDAsync(l.block.address, s.memory, to.bytes, cu.Stream{})"},
+		{"a batch that is copied over the one before", "feeding_stream.go", "if l.filled {", "if false {"},
+		{"a step that does not wait for its batch", "feeding_stream.go",
+			"if err := g.stream.Wait(s.copied, 0); err != nil {", "if err := error(nil); err != nil {"},
+		{"a batch that is told to have been copied too soon", "feeding_stream.go",
+			"s.copied.Record(l.stream)", "s.copied.Record(g.stream)"},
+		{"a batch that is told to have been brought on too soon", "feeding_stream.go",
+			"called(\"cuEventRecord\", l.taken.Record(g.stream))", "called(\"cuEventRecord\", l.taken.Record(l.stream))"},
+		{"copies in the stream of the steps", "feeding_stream.go",
+			"l.stream, err = cu.MakeStream(cu.NonBlocking); err != nil", "l.stream = g.stream; err != nil"},
+		{"a stream of copies that a session leaves behind", "feeding.go", "all = append(all, f.landing.close())", "_ = all"},
+		{"a batch that is copied beside the one stream of the steps", "feeding.go",
 			"cu.MemcpyHtoDAsync(to.address, s.memory, to.bytes, f.gpu.stream)",
 			"cu.MemcpyHtoDAsync(to.address, s.memory, to.bytes, cu.Stream{})"},
 		{"stagings that a session leaves behind", "session.go", "s.feeding.close(), ", ""},
@@ -133,7 +170,7 @@ func plants() []plant {
 		{"the first group's rate for all", "kernels/step.cuh", "rates[places ? places[i / NEIGHBOURS] : 0]", "rates[0]"},
 		{"decay of what is spared", "update.go", "Decay: p.WeightDecay,", "Decay: job.Optimizer.WeightDecay,"},
 		{"Lion with decay in its gradient", "update.go", ` || job.Optimizer.Name == "lion"`, ""},
-		{"frozen parameters among those that are trained", "state.go", "return slices.Contains(graph.Trained, p)", "return false"},
+		{"frozen parameters among those that are trained", "half_weights.go", "return slices.Contains(graph.Trained, p)", "return false"},
 		{"a norm without its last block", "kernels/step.cuh", "b < gridDim.x; b += BLOCK) squares", "b + 1 < gridDim.x; b += BLOCK) squares"},
 		{"a norm that limits nothing", "kernels/step.cuh", "ledger->clip = (float)factor;", "ledger->clip = 1;"},
 		{"a norm that is not finite and is learned from", "kernels/step.cuh", "bounded = norm - norm == 0;", "bounded = true;"},
@@ -149,6 +186,55 @@ func plants() []plant {
 		{"the images of a step's first batch again", "kernels/step.cuh", "order[ledger->position + first + i / size]", "order[ledger->position + i / size]"},
 		{"a step whose batches are all fed the first", "feeding.go", "4*int64(part.at+batch.offset*part.every)", "4*int64(part.at)"},
 		{"second labels that no batch of a step is fed", "feeding.go", "{of.others, step.others, 1},", ""},
+		{"shards whose figures go on from the step before", "kernels/shards.cuh", "if (!begins) now = *shard;", "now = *shard;"},
+		{"a shard's statistics that go on from the shard before", "kernels/shards.cuh",
+			"begins ? (double)running[s] : (double)kept[s]", "(double)kept[s]"},
+		{"frozen statistics that are averaged over shards", "shards.go", "\t\tif momentum != 0 {\n\t\t\ttaken[i] = 1", "\t\tif momentum >= 0 {\n\t\t\ttaken[i] = 1"},
+		{"unequal shards that count alike", "shards.go", "weight, whole := float32(share), float32(taken)",
+			"weight, whole := 1/float32(s.job.Shards), float32(taken)"},
+		{"an empty shard that has the gradients of another", "shards.go", "[]*buffer{row, own} {", "[]*buffer{own} {"},
+		{"a rank without images that notes nothing of its step", "shards.go",
+			"\tp.launches = append(p.launches, begin)\n\tafter, even", "\t_ = begin\n\tafter, even"},
+		{"shards that are added one after the other", "shards.go",
+			`		if last && level == len(t.levels)-2 {
+			factor = after
+		}
+		sum, err := s.gpu.kernel("add_shards", d.length, 1, left, row, factor, d.length)
+		if err != nil {
+			return err
+		}
+		p.launches = append(p.launches, sum)
+		t.free = append([]*buffer{row}, t.free...)
+		t.levels[level], row = nil, left
+	}
+`, `		if last {
+			factor = after
+		}
+		sum, err := s.gpu.kernel("add_shards", d.length, 1, left, row, factor, d.length)
+		if err != nil {
+			return err
+		}
+		p.launches = append(p.launches, sum)
+		t.free = append([]*buffer{row}, t.free...)
+		t.levels[level], row = nil, left
+	}
+	if level = 0; last || d.each == 1 {
+		level = len(t.levels) - 1
+	}
+`},
+		{"halves of ranks the wrong way round", "exchange.go", "if rank&step != 0 {\n\t\t\tkeep, give", "if rank&step == 0 {\n\t\t\tkeep, give"},
+		{"a sum that is divided in each round", "exchange.go", "if 2*step == ranks {", "if 2*step > 0 {"},
+		{"half of what ranks exchange", "exchange.go", "Count: int(send.bytes / 4)}", "Count: int(send.bytes / 8)}"},
+		{"figures of the neighbour's shards in the place of one's own", "exchange.go",
+			"own, theirs := d.figuresOf(known*", "theirs, own := d.figuresOf(known*"},
+		{"gradients that are exchanged beside the stream of the steps", "peers.go",
+			"\treturn p.comm.Exchange(unsafe.Pointer(stream(s)), messages...)\n",
+			"\ts, _ = cu.MakeStream(cu.NonBlocking)\n\treturn p.comm.Exchange(unsafe.Pointer(stream(s)), messages...)\n"},
+		{"a group of exchanges that does not end", "../nccl/shim.c", "int ended = nccl.GroupEnd();", "int ended = 0;"},
+		{"exchanges that are no group", "../nccl/shim.c", "int result = nccl.GroupStart();\n    if (result) return result;", "int result = nccl.GroupStart();\n    nccl.GroupEnd();\n    if (result) return result;"},
+		{"ranks that all take the first GPU", "device.go", "cu.GetDevice(g.ordinal)", "cu.GetDevice(0)"},
+		{"ranks that never leave each other", "device.go", "all := []error{g.peers.leave()}", "var all []error"},
+		{"a rank that is waited for without end", "peers.go", "\tif g.peers == nil {\n\t\treturn waitFor(g.stream)", "\tif g.peers == nil || true {\n\t\treturn waitFor(g.stream)"},
 		{"a fed evaluation by weights that are not averaged", "feeding.go", "evaluated{batch, averaged}", "evaluated{batch, false}"},
 	}
 }

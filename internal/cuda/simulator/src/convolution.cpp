@@ -8,12 +8,12 @@ bool reads(const char *call, const char *what, const void *values, size_t count)
 }
 bool writes(const char *call, const char *what, void *values, size_t count, float beta) {
     return vectors(call, what, values) && (!beta || readable(call, what, (float *)values, count)) &&
-           reachable(call, what, values, count * 4, written);
+           of_format(call, what, values, floats) && reachable(call, what, values, count * 4, written);
 }
 int output_size(int in, int pad, int window, int stride, int dilation) { return 1 + (in + 2 * pad - ((window - 1) * dilation + 1)) / stride; }
 
-size_t workspace_bytes(Pass pass, const cudnnTensorStruct &x, const cudnnFilterStruct &w) {
-    return (pass + 1) * 4 * (size_t)x.c * w.h * w.w + 512;
+size_t workspace_bytes(Pass pass, const cudnnTensorStruct &x, const cudnnFilterStruct &w, int algorithm) {
+    return (pass + 1) * 4 * (size_t)x.c * w.h * w.w + (algorithm == 1 ? 512 : 4096 * (algorithm + 1));
 }
 
 /* y = x * w of one image as a matrix product: row p of columns has what output position p multiplies. */

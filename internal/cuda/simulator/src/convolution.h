@@ -11,10 +11,12 @@ struct cudnnContext {
 };
 struct cudnnTensorStruct {
     int n, c, h, w;
+    cudnnDataType_t type = CUDNN_DATA_FLOAT;
     size_t size() const { return (size_t)n * c * h * w; }
 };
 struct cudnnFilterStruct {
     int k, c, h, w;
+    cudnnDataType_t type = CUDNN_DATA_FLOAT;
     size_t size() const { return (size_t)k * c * h * w; }
 };
 struct cudnnConvolutionStruct {
@@ -37,8 +39,14 @@ int output_size(int in, int pad, int window, int stride, int dilation);
 
 enum Pass { forward, filter_gradient, data_gradient };
 
-/* The bytes that a pass asks for here: some, so that a workspace must be there. */
-size_t workspace_bytes(Pass pass, const cudnnTensorStruct &x, const cudnnFilterStruct &w);
+/* The bytes that a pass asks for here: some, so that a workspace must be there. Algorithm 1 is what plans have, too. */
+size_t workspace_bytes(Pass pass, const cudnnTensorStruct &x, const cudnnFilterStruct &w, int algorithm = 1);
+
+/* How many times as long as the first choice an algorithm takes, 0 where it is not supported. */
+double slowness(Pass pass, int algorithm);
+
+/* Whether an algorithm adds up in any order, with other bits each time. */
+bool in_any_order(Pass pass, int algorithm);
 
 /* Whether the shapes of a convolution agree: a violation says which do not. */
 bool agree(const char *call, cudnnTensorStruct x, cudnnFilterStruct w, cudnnConvolutionStruct c, cudnnTensorStruct y);

@@ -1,5 +1,6 @@
-/* cuDNN, as "NVIDIA cuDNN, API reference", 9.x, describes the legacy calls. Float tensors N x C x H x W, packed. */
-#include "convolution.h"
+/* cuDNN, as "NVIDIA cuDNN, API reference", 9.x, describes the legacy calls. Tensors N x C x H x W, packed, of float32, and of bfloat16 in
+ * convolutions alone. */
+#include "bf16.h"
 
 #include <cmath>
 #include <cstring>
@@ -44,6 +45,7 @@ int simulator::cudnn_enters(const char *call) {
         return CUDNN_STATUS_SUCCESS;                                                       \
     }
 
+static bool known(cudnnDataType_t type) { return type == CUDNN_DATA_FLOAT || type == CUDNN_DATA_BFLOAT16; }
 static float scale(const void *factor) { return *(const float *)factor; }
 
 /* What cudnnConvolutionForward and the two gradients have in common: the shapes agree, the workspace is there, and what is
@@ -53,16 +55,31 @@ static cudnnStatus_t convolution(const char *call, Pass pass, int algorithm, cud
                                  const void *y_values, float alpha, float beta) {
     if (c.groups < 1 || c.mode != CUDNN_CROSS_CORRELATION) return CUDNN_STATUS_NOT_SUPPORTED;
     if (!c.math_is_set) violate("%s: its math type was not set behind the rest of its descriptor", call);
-    bool reduced = c.math != CUDNN_FMA_MATH && grants_tf32(call);
+    /* "PSEUDO_BFLOAT16_CONFIG": all three of bfloat16, computed in float32. */
+    bool halves = x.type == CUDNN_DATA_BFLOAT16;
+    if (x.type != w.type || x.type != y.type) {
+        violate("%s: tensors of bfloat16 beside others of float32", call);
+        return CUDNN_STATUS_NOT_SUPPORTED;
+    }
+    if (halves && !grants_bf16(call)) return CUDNN_STATUS_NOT_SUPPORTED;
+    if (halves && (c.math != CUDNN_TENSOR_OP_MATH || alpha != 1 || beta != 0)) violate("%s: bfloat16 without tensor cores, or scaled", call);
+    bool reduced = !halves && c.math != CUDNN_FMA_MATH && grants_tf32(call);
     if (!reduced) c.math = CUDNN_FMA_MATH;
     if (!agree(call, x, w, c, y)) return CUDNN_STATUS_BAD_PARAM;
-    if (bytes < workspace_bytes(pass, x, w)) {
+    if (!slowness(pass, algorithm)) return CUDNN_STATUS_NOT_SUPPORTED;
+    if (in_any_order(pass, algorithm)) violate("%s: its algorithm is not deterministic", call);
+    if (bytes < workspace_bytes(pass, x, w, algorithm)) {
         violate("%s: a workspace of %zu bytes, less than it asked for", call, bytes);
         return CUDNN_STATUS_BAD_PARAM;
     }
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
+        spend();
         note("convolution %d %d %d %d %d %d %d %d %d %d %d %d", pass, algorithm, x.n, x.c, x.h, x.w, w.k, w.h, w.w, y.h, y.w, c.groups);
         bool ok = reachable(call, "workspace", workspace, bytes, written);
+        if (ok && halves) {
+            memset(workspace, 0xff, bytes);
+            return convolve_bf16(call, pass, x, y, w, c, x_values, w_values, y_values);
+        }
         ok = ok && (pass == data_gradient ? writes(call, "dx", (void *)x_values, x.size(), beta) : reads(call, "x", x_values, x.size()));
         ok = ok && (pass == filter_gradient ? writes(call, "dw", (void *)w_values, w.size(), beta) : reads(call, "w", w_values, w.size()));
         ok = ok && (pass == forward ? writes(call, "y", (void *)y_values, y.size(), beta) : reads(call, "dy", y_values, y.size()));
@@ -140,14 +157,14 @@ LIFE(Activation, "activation descriptor")
 
 cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorFormat_t format, cudnnDataType_t type, int n, int c, int h, int w) {
     ENTER;
-    NEEDS(format == CUDNN_TENSOR_NCHW && type == CUDNN_DATA_FLOAT && n > 0 && c > 0 && h > 0 && w > 0);
-    *d = {n, c, h, w};
+    NEEDS(format == CUDNN_TENSOR_NCHW && known(type) && n > 0 && c > 0 && h > 0 && w > 0);
+    *d = {n, c, h, w, type};
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t d, cudnnDataType_t type, cudnnTensorFormat_t format, int k, int c, int h, int w) {
     ENTER;
-    NEEDS(format == CUDNN_TENSOR_NCHW && type == CUDNN_DATA_FLOAT && k > 0 && c > 0 && h > 0 && w > 0);
-    *d = {k, c, h, w};
+    NEEDS(format == CUDNN_TENSOR_NCHW && known(type) && k > 0 && c > 0 && h > 0 && w > 0);
+    *d = {k, c, h, w, type};
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t d, cudnnMathType_t math) {
@@ -185,24 +202,27 @@ cudnnStatus_t cudnnSetActivationDescriptor(cudnnActivationDescriptor_t d, cudnnA
 }
 
 cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t, const cudnnTensorDescriptor_t x, const cudnnFilterDescriptor_t w,
-                                                      const cudnnConvolutionDescriptor_t, const cudnnTensorDescriptor_t, cudnnConvolutionFwdAlgo_t,
-                                                      size_t *bytes) {
+                                                      const cudnnConvolutionDescriptor_t, const cudnnTensorDescriptor_t,
+                                                      cudnnConvolutionFwdAlgo_t algorithm, size_t *bytes) {
     ENTER;
-    *bytes = workspace_bytes(forward, *x, *w);
+    if (!slowness(forward, algorithm)) return CUDNN_STATUS_NOT_SUPPORTED;
+    *bytes = workspace_bytes(forward, *x, *w, algorithm);
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(cudnnHandle_t, const cudnnTensorDescriptor_t x, const cudnnTensorDescriptor_t,
                                                              const cudnnConvolutionDescriptor_t, const cudnnFilterDescriptor_t w,
-                                                             cudnnConvolutionBwdFilterAlgo_t, size_t *bytes) {
+                                                             cudnnConvolutionBwdFilterAlgo_t algorithm, size_t *bytes) {
     ENTER;
-    *bytes = workspace_bytes(filter_gradient, *x, *w);
+    if (!slowness(filter_gradient, algorithm)) return CUDNN_STATUS_NOT_SUPPORTED;
+    *bytes = workspace_bytes(filter_gradient, *x, *w, algorithm);
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(cudnnHandle_t, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t,
                                                            const cudnnConvolutionDescriptor_t, const cudnnTensorDescriptor_t x,
-                                                           cudnnConvolutionBwdDataAlgo_t, size_t *bytes) {
+                                                           cudnnConvolutionBwdDataAlgo_t algorithm, size_t *bytes) {
     ENTER;
-    *bytes = workspace_bytes(data_gradient, *x, *w);
+    if (!slowness(data_gradient, algorithm)) return CUDNN_STATUS_NOT_SUPPORTED;
+    *bytes = workspace_bytes(data_gradient, *x, *w, algorithm);
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -217,8 +237,6 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
                                              cudnnConvolutionBwdFilterAlgo_t algorithm, void *workspace, size_t bytes, const void *beta,
                                              const cudnnFilterDescriptor_t dwd, void *dw) {
     ENTER;
-    if (algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0 || algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3)
-        violate("cudnnConvolutionBackwardFilter: its algorithm is not deterministic");
     return convolution("cudnnConvolutionBackwardFilter", filter_gradient, algorithm, handle, *xd, x, *dwd, dw, *cd, workspace, bytes, *dyd, dy, scale(alpha),
                        scale(beta));
 }
@@ -227,14 +245,13 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
                                            cudnnConvolutionBwdDataAlgo_t algorithm, void *workspace, size_t bytes, const void *beta,
                                            const cudnnTensorDescriptor_t dxd, void *dx) {
     ENTER;
-    if (algorithm == CUDNN_CONVOLUTION_BWD_DATA_ALGO_0) violate("cudnnConvolutionBackwardData: its algorithm is not deterministic");
     return convolution("cudnnConvolutionBackwardData", data_gradient, algorithm, handle, *dxd, dx, *wd, w, *cd, workspace, bytes, *dyd, dy, scale(alpha),
                        scale(beta));
 }
 cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void *alpha, const cudnnTensorDescriptor_t dyd, const void *dy, const void *beta,
                                            const cudnnTensorDescriptor_t dbd, void *db) {
     ENTER;
-    NEEDS(dbd->n == 1 && dbd->h == 1 && dbd->w == 1 && dbd->c == dyd->c);
+    NEEDS(dbd->n == 1 && dbd->h == 1 && dbd->w == 1 && dbd->c == dyd->c && dyd->type == CUDNN_DATA_FLOAT && dbd->type == CUDNN_DATA_FLOAT);
     cudnnTensorStruct y = *dyd;
     float a = scale(alpha), b = scale(beta);
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
@@ -249,7 +266,7 @@ cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void *alp
 cudnnStatus_t cudnnAddTensor(cudnnHandle_t handle, const void *alpha, const cudnnTensorDescriptor_t ad, const void *a, const void *beta,
                              const cudnnTensorDescriptor_t cd, void *c) {
     ENTER;
-    NEEDS(ad->n == 1 && ad->h == 1 && ad->w == 1 && ad->c == cd->c);
+    NEEDS(ad->n == 1 && ad->h == 1 && ad->w == 1 && ad->c == cd->c && ad->type == CUDNN_DATA_FLOAT && cd->type == CUDNN_DATA_FLOAT);
     cudnnTensorStruct shape = *cd;
     float factor = scale(alpha), keep = scale(beta);
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
@@ -293,7 +310,7 @@ cudnnStatus_t cudnnActivationBackward(cudnnHandle_t handle, cudnnActivationDescr
 cudnnStatus_t cudnnPoolingForward(cudnnHandle_t handle, const cudnnPoolingDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t xd, const void *x,
                                   const void *beta, const cudnnTensorDescriptor_t yd, void *y) {
     ENTER;
-    NEEDS(pools(*d, *xd, *yd));
+    NEEDS(pools(*d, *xd, *yd) && xd->type == CUDNN_DATA_FLOAT && yd->type == CUDNN_DATA_FLOAT);
     cudnnPoolingStruct p = *d;
     cudnnTensorStruct xs = *xd, ys = *yd;
     float a = scale(alpha), b = scale(beta);
@@ -315,7 +332,7 @@ cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t handle, const cudnnPoolingDescr
                                    const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnTensorDescriptor_t xd, const void *x,
                                    const void *beta, const cudnnTensorDescriptor_t dxd, void *dx) {
     ENTER;
-    NEEDS(pools(*d, *xd, *yd) && dyd->size() == yd->size() && dxd->size() == xd->size() && d->mode != CUDNN_POOLING_MAX);
+    NEEDS(pools(*d, *xd, *yd) && dyd->size() == yd->size() && dxd->size() == xd->size() && d->mode != CUDNN_POOLING_MAX && xd->type == CUDNN_DATA_FLOAT);
     cudnnPoolingStruct p = *d;
     cudnnTensorStruct xs = *xd, ys = *yd;
     float a = scale(alpha), b = scale(beta);

@@ -25,10 +25,12 @@ struct CUstream_st {
     long number;
     simulator::Clock clock;
     bool capturing = false;
+    double time = 0; /* when its work is done, in microseconds */
 };
 struct CUevent_st {
     simulator::Clock clock;
     bool recorded = false, captured = false;
+    double time = 0;
 };
 struct CUgraph_st {
     std::vector<simulator::Work> work;
@@ -150,6 +152,16 @@ bool reachable(const char *call, const char *what, const void *address, size_t b
     return false;
 }
 
+bool of_format(const char *call, const char *what, const void *address, Format format) {
+    auto found = allocation_of(address);
+    if (!found || format == any_format) return true;
+    Format &own = found->second.format;
+    if (own == any_format) own = format;
+    if (own == format) return true;
+    violate("%s: %s: is taken for %s, and its memory has %s", call, what, format == floats ? "float32" : "bfloat16", own == floats ? "float32" : "bfloat16");
+    return false;
+}
+
 size_t bytes_behind(const void *address) {
     auto found = allocation_of(address);
     return found ? found->second.bytes - ((CUdeviceptr)address - found->first) : 0;
@@ -162,6 +174,10 @@ bool vectors(const char *call, const char *what, const void *address) {
 }
 
 bool readable(const char *call, const char *what, const float *values, size_t count) {
+    return of_format(call, what, values, floats) && written_before(call, what, values, count);
+}
+
+bool written_before(const char *call, const char *what, const float *values, size_t count) {
     if (!reachable(call, what, values, count * 4, read)) return false;
     for (size_t i = 0; i < count; i++) {
         uint32_t word;
@@ -216,6 +232,7 @@ static int do_work(const Work &work) {
     if (!needs_stream("work", work.stream)) return CUDA_ERROR_INVALID_HANDLE;
     Clock &clock = work.stream->clock;
     clock[work.stream->number]++;
+    work.stream->time = std::max(work.stream->time, state().time);
     state().working = work.stream;
     int failed = work.run();
     state().working = nullptr;
@@ -225,6 +242,8 @@ static int do_work(const Work &work) {
 int submit(void *to, std::function<int()> run) {
     Work work = {(CUstream)to, run};
     if (!needs_stream("work", to)) return CUDA_ERROR_INVALID_HANDLE;
+    if (group_is_open()) violate("work is launched while a group of NCCL's calls is open, of which nothing is in the stream yet");
+    if (state().stuck) return 0; /* it waits behind what does not end */
     if (work.stream->capturing) {
         state().captured.push_back(work);
         return 0;
@@ -233,11 +252,43 @@ int submit(void *to, std::function<int()> run) {
     return do_work(work);
 }
 
+void spend(size_t copied) {
+    State &s = state();
+    if (s.working) s.working->time += copied ? (double)copied * s.copied_byte : s.launch;
+}
+
+/* The host has waited until then. */
+static void waited(const Clock &clock, double time) {
+    join(state().host, clock);
+    state().time = std::max(state().time, time);
+    deliver();
+}
+
 static thread_local CUcontext current;
-static CUctx_st primary; /* one, made for the first that retains it and gone with the last that releases it */
+/* Of each device one, made for the first that retains it and gone with the last that releases it. */
+enum { most_devices = 16 };
+static CUctx_st primaries[most_devices];
+static bool is_primary(CUcontext context) { return context >= primaries && context < primaries + most_devices; }
+
+int current_device() { return is_primary(current) ? (int)(current - primaries) : -1; }
+
+/* The devices that the process is shown: as many as SLIPWAY_SIMULATOR_DEVICES says, or those of them that CUDA_VISIBLE_DEVICES lists. */
+static std::vector<int> shown() {
+    const char *number = getenv("SLIPWAY_SIMULATOR_DEVICES"), *list = getenv("CUDA_VISIBLE_DEVICES");
+    int there = std::min(number ? atoi(number) : 1, (int)most_devices);
+    std::vector<int> all;
+    if (!list)
+        for (int i = 0; i < there; i++) all.push_back(i);
+    for (; list && *list; list += strcspn(list, ","), list += *list == ',') {
+        int device = atoi(list);
+        if (device < 0 || device >= there) break; /* "devices after the invalid one are hidden" */
+        all.push_back(device);
+    }
+    return all;
+}
 
 void needs_primary(const char *call) {
-    if (current != &primary) violate("%s: the current context is not the device's primary one, which the runtime API has", call);
+    if (!is_primary(current)) violate("%s: the current context is not the device's primary one, which the runtime API has", call);
 }
 
 } // namespace simulator
@@ -250,7 +301,7 @@ using namespace simulator;
 #define IN_CONTEXT \
     ENTER;         \
     if (!current) return violate("%s: no context is current on this thread", __func__), CUDA_ERROR_INVALID_CONTEXT; \
-    if (current == &primary && !live("primary context", 0)) return violate("%s: the context was released", __func__), CUDA_ERROR_CONTEXT_IS_DESTROYED
+    if (is_primary(current) && !live("primary context", 0)) return violate("%s: the context was released", __func__), CUDA_ERROR_CONTEXT_IS_DESTROYED
 /* "Potentially unsafe API calls" may not be made by a thread that captures (cuStreamBeginCapture, thread-local mode). */
 #define NOT_CAPTURING                                                                             \
     if (state().capturing) {                                                                      \
@@ -284,13 +335,21 @@ CUresult cuGetErrorName(CUresult error, const char **name) {
 }
 CUresult cuDeviceGetCount(int *count) {
     ENTER;
-    *count = 1;
+    *count = (int)shown().size();
     return CUDA_SUCCESS;
 }
 CUresult cuDeviceGet(CUdevice *device, int ordinal) {
     ENTER;
-    *device = 0;
-    return ordinal ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+    std::vector<int> all = shown();
+    if (ordinal < 0 || ordinal >= (int)all.size()) return CUDA_ERROR_INVALID_DEVICE;
+    *device = all[ordinal];
+    return CUDA_SUCCESS;
+}
+CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice device) {
+    ENTER;
+    memset(uuid, 0, sizeof *uuid);
+    uuid->bytes[15] = (char)(device + 1);
+    return CUDA_SUCCESS;
 }
 CUresult cuDeviceGetName(char *name, int size, CUdevice) {
     ENTER;
@@ -322,9 +381,10 @@ CUresult cuCtxDestroy_v2(CUcontext context) {
     live("context", -1);
     return CUDA_SUCCESS;
 }
-CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
+CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
     ENTER;
-    *context = &primary;
+    if (device < 0 || device >= most_devices) return CUDA_ERROR_INVALID_DEVICE;
+    *context = primaries + device;
     live("primary context", 1);
     return CUDA_SUCCESS;
 }
@@ -342,7 +402,7 @@ CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
     IN_CONTEXT;
     static long numbers = 0;
     if (flags != CU_STREAM_NON_BLOCKING) violate("cuStreamCreate: a stream that waits for the default one, and is waited for");
-    *stream = new CUstream_st{++numbers, {}, false};
+    *stream = new CUstream_st{++numbers, {}, false, 0};
     streams.insert(*stream);
     live("stream", 1);
     return CUDA_SUCCESS;
@@ -357,8 +417,16 @@ CUresult cuStreamSynchronize(CUstream stream) {
     IN_CONTEXT;
     NOT_CAPTURING;
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
-    join(state().host, stream->clock);
-    deliver();
+    if (state().stuck) return violate("cuStreamSynchronize: the stream waits for another rank for ever, and so does the host"), CUDA_ERROR_LAUNCH_TIMEOUT;
+    waited(stream->clock, stream->time);
+    return CUDA_SUCCESS;
+}
+CUresult cuStreamQuery(CUstream stream) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
+    if (state().stuck) return CUDA_ERROR_NOT_READY;
+    waited(stream->clock, stream->time);
     return CUDA_SUCCESS;
 }
 
@@ -379,22 +447,32 @@ CUresult cuEventRecord(CUevent event, CUstream stream) {
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
     event->recorded = true;
     event->captured = stream->capturing;
-    return (CUresult)submit(stream, [=]() -> int { return event->clock = stream->clock, 0; });
+    return (CUresult)submit(stream, [=]() -> int { return event->clock = stream->clock, event->time = stream->time, 0; });
 }
 CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
     IN_CONTEXT;
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
     if (!event->recorded) violate("cuStreamWaitEvent: the event was never recorded, so that nothing is waited for");
     if (event->captured) stream->capturing = true;
-    return (CUresult)submit(stream, [=]() -> int { return join(stream->clock, event->clock), 0; });
+    return (CUresult)submit(stream, [=]() -> int {
+        stream->time = std::max(stream->time, event->time);
+        return join(stream->clock, event->clock), 0;
+    });
 }
 
 CUresult cuEventSynchronize(CUevent event) {
     IN_CONTEXT;
     NOT_CAPTURING;
     if (!event->recorded) violate("cuEventSynchronize: the event was never recorded, so that nothing is waited for");
-    join(state().host, event->clock);
-    deliver();
+    if (state().stuck) return violate("cuEventSynchronize: the stream waits for another rank for ever, and so does the host"), CUDA_ERROR_LAUNCH_TIMEOUT;
+    waited(event->clock, event->time);
+    return CUDA_SUCCESS;
+}
+CUresult cuEventQuery(CUevent event) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    if (state().stuck) return CUDA_ERROR_NOT_READY;
+    waited(event->clock, event->time);
     return CUDA_SUCCESS;
 }
 
@@ -485,6 +563,7 @@ CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CU
     return (CUresult)submit(stream, [=]() -> int {
         if (!reachable("cuMemcpyHtoDAsync", "destination", (void *)to, bytes, written)) return CUDA_ERROR_INVALID_VALUE;
         memcpy((void *)to, from, bytes);
+        spend(bytes);
         auto sent = std::make_shared<std::vector<char>>((const char *)from, (const char *)from + bytes);
         arrives(from, bytes, [=] {
             if (memcmp(from, sent->data(), bytes)) violate("cuMemcpyHtoDAsync: the host changed what was being copied");
@@ -497,7 +576,7 @@ CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream
     NOT_CAPTURING;
     return (CUresult)submit(stream, [=]() -> int {
         const char *call = "cuMemcpyDtoHAsync";
-        if (bytes % 4 ? !reachable(call, "source", (void *)from, bytes, read) : !readable(call, "source", (float *)from, bytes / 4))
+        if (bytes % 4 ? !reachable(call, "source", (void *)from, bytes, read) : !written_before(call, "source", (float *)from, bytes / 4))
             return CUDA_ERROR_INVALID_VALUE;
         auto sent = std::make_shared<std::vector<char>>((char *)from, (char *)from + bytes);
         arrives(to, bytes, [=] { memcpy(to, sent->data(), bytes); });
@@ -509,8 +588,10 @@ CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CU
     return (CUresult)submit(stream, [=]() -> int {
         const char *call = "cuMemcpyDtoDAsync";
         note("copy %zu", bytes);
+        spend();
         if (!reachable(call, "source", (void *)from, bytes, read) || !reachable(call, "destination", (void *)to, bytes, written))
             return CUDA_ERROR_INVALID_VALUE;
+        if (!of_format(call, "destination", (void *)to, allocation_of((void *)from)->second.format)) return CUDA_ERROR_INVALID_VALUE;
         memmove((void *)to, (void *)from, bytes);
         return 0;
     });
@@ -584,6 +665,7 @@ CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned 
     return (CUresult)submit(stream, [=]() -> int {
         int fault = enter(running.c_str());
         note("kernel %s %u %u %u", kernel->name.c_str(), gx, gy, bx);
+        spend();
         if (!fault && !kernel->run(gx, gy, gz, bx, by, bz, values)) fault = CUDA_ERROR_ILLEGAL_ADDRESS;
         if (fault) state().lost = fault;
         return 0;
@@ -636,22 +718,40 @@ CUresult cuGraphExecDestroy(CUgraphExec executable) {
 CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
     IN_CONTEXT;
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_VALUE;
+    if (group_is_open()) violate("cuGraphLaunch: a group of NCCL's calls is open, of which nothing is in the stream yet");
+    if (state().stuck) return CUDA_SUCCESS;
     /* All of the graph comes after what is in the stream, and before what comes there. */
     join(stream->clock, state().host);
     for (auto &work : executable->work)
-        if (streams.count(work.stream)) join(work.stream->clock, stream->clock);
+        if (streams.count(work.stream)) {
+            join(work.stream->clock, stream->clock);
+            work.stream->time = std::max(work.stream->time, stream->time);
+        }
     /* What fails inside shows at a later call, as on a device. */
     for (auto &work : executable->work)
         if (int failed = do_work(work)) {
             state().lost = failed;
             break;
-        }
+        } else if (state().stuck) break;
     for (auto &work : executable->work)
-        if (streams.count(work.stream)) join(stream->clock, work.stream->clock);
+        if (streams.count(work.stream)) {
+            join(stream->clock, work.stream->clock);
+            stream->time = std::max(stream->time, work.stream->time);
+        }
     return CUDA_SUCCESS;
 }
 
 /* What the tests ask of the simulator. */
+void simulator_speed(double launch, double copied_byte) {
+    State &s = state();
+    s.launch = launch, s.copied_byte = copied_byte, s.time = 0;
+    for (CUstream stream : streams) stream->time = 0;
+}
+double simulator_time(void) {
+    double last = state().time;
+    for (CUstream stream : streams) last = std::max(last, stream->time);
+    return last;
+}
 void simulator_reset(void) {
     State &s = state();
     s.calls.clear();
@@ -660,7 +760,9 @@ void simulator_reset(void) {
     s.lost = 0;
     s.driver_version = s.cudnn_release = CUDA_VERSION;
     s.capability = 80;
-    s.tf32 = false;
+    s.tf32 = s.bf16 = s.stuck = false;
+    s.algorithms.clear();
+    simulator_speed(0, 0);
 }
 void simulator_fill(unsigned pattern) { state().fill = pattern; }
 void simulator_memory(size_t bytes) { state().memory = bytes; }
@@ -668,6 +770,7 @@ void simulator_driver(int version) { state().driver_version = version; }
 void simulator_cudnn(int release) { state().cudnn_release = release; }
 void simulator_capability(int capability) { state().capability = capability; }
 void simulator_tf32(int on) { state().tf32 = on; }
+void simulator_bf16(int on) { state().bf16 = on; }
 void simulator_fail(const char *call, long after, int code, int loses_device) {
     State &s = state();
     s.fault_call = call;

@@ -168,6 +168,7 @@ cudnnStatus_t run_plan(cudnnHandle_t handle, const Backend &plan, const Backend 
     long number = plan.engine->number;
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
         note("convolution %d %ld %d %d %d %d %d %d %d %d %d %d", forward, number, f.x.n, f.x.c, f.x.h, f.x.w, f.w.k, f.w.h, f.w.w, f.y.h, f.y.w, f.c.groups);
+        spend();
         bool ok = !bytes || reachable(call, "workspace", workspace, bytes, written);
         ok = ok && reads(call, "x", x, f.x.size()) && reads(call, "w", w, f.w.size()) && reads(call, "the bias", bias, f.y.c) && writes(call, "y", y, f.y.size(), 0);
         if (!ok) return CUDNN_STATUS_EXECUTION_FAILED;

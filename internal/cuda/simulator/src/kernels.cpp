@@ -35,9 +35,24 @@ static unsigned atomicAdd(unsigned *at, unsigned more) {
 /* Products that no compiler fuses with a sum; this one fuses none. */
 static double __dmul_rn(double a, double b) { return a * b; }
 static float __fmul_rn(float a, float b) { return a * b; }
+static unsigned __float_as_uint(float x) {
+    unsigned bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+static float __uint_as_float(unsigned bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
 using std::max;
 using std::min;
 #include "../../kernels/kernels.cu"
+/* The kernels again that have maps of bfloat16. */
+namespace bf16_maps {
+#define BF16_MAPS
+#include "../../kernels/kernels.cu"
+} // namespace bf16_maps
 
 namespace simulator {
 
@@ -61,7 +76,10 @@ struct Writable {
 template <class T> static bool sound(const std::string &name, T value, std::vector<Writable> &writable) {
     if constexpr (std::is_pointer_v<T>) {
         if (!value) return true;
+        using Pointed = std::remove_const_t<std::remove_pointer_t<T>>;
         constexpr bool constant = std::is_const_v<std::remove_pointer_t<T>>;
+        constexpr Format format = std::is_same_v<Pointed, float> ? floats : std::is_same_v<Pointed, bf16_maps::stored> ? bfloats : any_format;
+        if (!of_format(("kernel " + name).c_str(), "argument", (const void *)value, format)) return false;
         size_t bytes = std::max(bytes_behind((const void *)value), sizeof *value);
         if (!reachable(("kernel " + name).c_str(), "argument", (const void *)value, bytes, constant ? read : written)) return false;
         if constexpr (!constant) writable.push_back({(char *)value, {(char *)value, (char *)value + bytes}});
@@ -150,6 +168,8 @@ template <class... A> static Kernel make(const char *name, bool barriers, void (
 
 #define KERNEL(name) make(#name, false, name)
 #define WITH_BARRIERS(name) make(#name, true, name)
+#define BF16(name) make(#name "_bf16", false, bf16_maps::name##_bf16)
+#define BF16_WITH_BARRIERS(name) make(#name "_bf16", true, bf16_maps::name##_bf16)
 
 const Kernel *find_kernel(const std::string &name) {
     static const std::vector<Kernel> kernels = {
@@ -161,6 +181,15 @@ const Kernel *find_kernel(const std::string &name) {
         KERNEL(drop_sets), KERNEL(copy_rows), KERNEL(pad_forward), KERNEL(pad_gradient), KERNEL(window_max_forward),
         WITH_BARRIERS(window_max_gradient), KERNEL(window_mean_forward), KERNEL(window_mean_gradient), KERNEL(depthwise_forward),
         KERNEL(depthwise_input_gradient), WITH_BARRIERS(depthwise_weight_gradient),
+        BF16(begin_step), BF16_WITH_BARRIERS(softmax_loss), BF16_WITH_BARRIERS(binary_loss), BF16(add), BF16(dropout), BF16(bias_relu),
+        BF16_WITH_BARRIERS(relu_gradient), BF16_WITH_BARRIERS(narrow_gradient), BF16_WITH_BARRIERS(moment_sums), BF16_WITH_BARRIERS(product_sums),
+        BF16(finish_sums), BF16_WITH_BARRIERS(set_means), BF16(spread), BF16_WITH_BARRIERS(batch_norm_forward), BF16_WITH_BARRIERS(batch_norm_gradient),
+        BF16_WITH_BARRIERS(set_norm_forward), BF16_WITH_BARRIERS(set_norm_gradient), BF16(activation_forward), BF16(activation_gradient), BF16(scale),
+        BF16(prelu), BF16(drop_sets), BF16(copy_rows), BF16(pad_forward), BF16(pad_gradient), BF16(window_max_forward),
+        BF16_WITH_BARRIERS(window_max_gradient), BF16(window_mean_forward), BF16(window_mean_gradient), BF16(depthwise_forward),
+        BF16(depthwise_input_gradient), BF16_WITH_BARRIERS(depthwise_weight_gradient), BF16(narrow), BF16(widen), BF16(add_bias),
+        BF16_WITH_BARRIERS(bias_gradient), BF16(scale_channels),
+        KERNEL(take_shard), KERNEL(add_shards), KERNEL(book_shards),
     };
     for (auto &kernel : kernels)
         if (kernel.name == name) return &kernel;

@@ -9,7 +9,10 @@
  * that touch the same bytes, one of them writing, and of which neither knows of the other, are a violation, and so is
  * freeing what work uses that no one has waited for. What is copied to the host arrives there when it is waited for, and what is
  * copied from there has to be the same until then. Copies from memory that is not page-locked, which the host may have to wait
- * for, are counted under "pageable" before the call's name. */
+ * for, are counted under "pageable" before the call's name.
+ *
+ * Streams also have a time, which a test may set going: each launch and each copied byte takes so long, work begins when its
+ * stream has come to it, and events, graphs and the host's waiting hold it up. The host itself takes none. */
 #ifndef SLIPWAY_SIMULATOR_H
 #define SLIPWAY_SIMULATOR_H
 
@@ -30,6 +33,9 @@ void join(Clock &to, const Clock &from);
 
 enum Access { looked_up, read, written };
 
+/* What the values of an allocation are: what first touches it as numbers says. */
+enum Format { any_format, floats, bfloats };
+
 /* Bytes from begin to before end that the work of a stream has touched. */
 struct Touch {
     size_t begin, end;
@@ -42,6 +48,7 @@ struct Allocation {
     void *pages;
     size_t page_bytes;
     std::vector<Touch> touches; /* those that nothing later covers */
+    Format format = any_format;
 };
 
 /* Page-locked memory of the host. */
@@ -72,7 +79,9 @@ struct State {
     int driver_version = CUDA_VERSION; /* what the driver serves */
     int cudnn_release = CUDA_VERSION;  /* what cuDNN is built with */
     int capability = 80;               /* compute capability: 80 is 8.0, the first with TF32 */
+    std::map<std::pair<int, int>, double> algorithms; /* how slow a convolution's are, by pass: search.cpp */
     bool tf32 = false;                 /* what asks for TF32 has been told to: else it is a violation */
+    bool bf16 = false;                 /* and what takes bfloat16 */
     std::map<std::string, long> calls;   /* by name */
     std::map<std::string, long> objects; /* live ones, by kind */
     std::string violations;
@@ -84,6 +93,8 @@ struct State {
     int lost = 0;
     CUstream working = nullptr; /* the stream whose work is being done */
     Clock host;                 /* what the host has waited for */
+    /* What a launch takes, and each byte that is copied from the host, and when the host has waited; in microseconds. */
+    double launch = 0, copied_byte = 0, time = 0;
     std::vector<Arrival> arriving; /* copies between host and device that no one has waited for */
     std::map<const char *, Locked> locked;
     /* While a stream is captured its work is kept here. */
@@ -94,6 +105,8 @@ struct State {
     std::string trace;
     /* Saves time: convolutions and products of matrices write some finite numbers, and kernels run in one order alone. */
     bool shallow = false;
+    /* Work waits for another rank that does not come: the device does nothing more until NCCL's communicator is aborted. */
+    bool stuck = false;
 };
 
 State &state();
@@ -127,6 +140,9 @@ long live(const char *kind, long change);
  * how it touches them. */
 bool reachable(const char *call, const char *what, const void *address, size_t bytes, Access access = looked_up);
 
+/* Whether what lies at the address is of that format: float32 that is taken for bfloat16 is a violation, and so is the other way round. */
+bool of_format(const char *call, const char *what, const void *address, Format format);
+
 /* The bytes from address to the end of its allocation, 0 if it is in none. */
 size_t bytes_behind(const void *address);
 
@@ -136,6 +152,9 @@ bool vectors(const char *call, const char *what, const void *address);
 /* reachable and read, and none of the floats still has the pattern that fresh memory is filled with. */
 bool readable(const char *call, const char *what, const float *values, size_t count);
 
+/* The same of words that are no float32, or nobody knows what. */
+bool written_before(const char *call, const char *what, const float *values, size_t count);
+
 /* What a library that is made of the runtime API expects: it works in the context that cuDevicePrimaryCtxRetain answers. */
 void needs_primary(const char *call);
 
@@ -144,6 +163,14 @@ bool needs_stream(const char *call, void *stream);
 
 /* What a handle works on, if it was given one, is live until the handle is gone. */
 void outlives(const char *call, void *stream);
+
+/* Has the work at hand take its time: that of a launch, or of a copy of so many bytes from the host. */
+void spend(size_t copied = 0);
+/* Which of the machine's devices the current context is of. */
+int current_device();
+
+/* Whether the thread is within a group of NCCL's calls, of which nothing is in a stream yet. */
+bool group_is_open();
 
 /* Does the work now, or keeps it for the graph that is being captured. */
 int submit(void *stream, std::function<int()> work);
