@@ -41,6 +41,7 @@ type winogradConv2D struct {
 	normal []float32 // normalised images of the batch, by panels
 	kept   []float32 // the transformed weights, where they are held from one call to the next
 	held   uint64    // of which held weights they are
+	ready  bool      // whether they are the constant weights
 
 	inputTask, weightsTask, normaliseTask, forwardTask func(worker, item int)
 }
@@ -227,11 +228,7 @@ func (w *winogradConv2D) forward() (finite bool) {
 		pool.Run(c.columns.count(), w.forwardTask)
 		c.finishAll()
 	} else {
-		if f.ConstantWeights {
-			w.keep()
-		} else if !w.keeps() || !c.engine.held(&w.held) {
-			pool.Run(c.columns.count()*w.blocks(), w.weightsTask)
-		}
+		w.prepare()
 		if w.shared {
 			pool.Run(ceil(w.chunk, winogradInputTiles), w.inputTask)
 		}
@@ -253,6 +250,17 @@ func (w *winogradConv2D) forget() {
 	}
 }
 
+// prepare transforms the weights of a call, unless they are there of one before.
+func (w *winogradConv2D) prepare() {
+	c := w.conv
+	constant := c.config.ConstantWeights
+	if constant && w.ready || !constant && w.keeps() && c.engine.held(&w.held) {
+		return
+	}
+	c.engine.Pool.Run(c.columns.count()*w.blocks(), w.weightsTask)
+	w.ready = constant
+}
+
 // keeps reports whether the transformed weights of a call are there at the next.
 func (w *winogradConv2D) keeps() bool {
 	return w.conv.config.ConstantWeights ||
@@ -272,7 +280,7 @@ func (w *winogradConv2D) take() []float32 {
 		inputs, copies = copies, inputs
 	case w.keeps():
 		copies = 0
-		if w.kept == nil && !c.config.ConstantWeights {
+		if w.kept == nil {
 			w.kept = aligned(weights)
 		}
 	}

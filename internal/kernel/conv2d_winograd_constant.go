@@ -122,23 +122,6 @@ func (w *winogradConv2D) partItem(worker, item int) {
 	w.transformOutput(worker, 0, first, panel, end-first)
 }
 
-// keep makes the transformed weights be there during a call.
-func (w *winogradConv2D) keep() {
-	if w.kept == nil {
-		w.kept = aligned(line(winogradElements * w.plane()))
-		w.give()
-		w.conv.engine.Pool.Run(w.conv.columns.count()*w.blocks(), w.weightsTask)
-	}
-	w.give()
-}
-
-// give tells the threads where the transformed weights are.
-func (w *winogradConv2D) give() {
-	for i := range w.work {
-		w.work[i].own.weights = w.kept
-	}
-}
-
 // transform transforms the constant weights before the first call.
 func (w *winogradConv2D) transform() {
 	pool := w.conv.engine.Pool
@@ -147,7 +130,7 @@ func (w *winogradConv2D) transform() {
 		pool.scratch.give(memory)
 		w.forget()
 	}()
-	w.keep()
+	w.prepare()
 }
 
 // forwardImages computes each image by itself: a result was not finite, and whose is nobody
@@ -183,7 +166,7 @@ func (c *Conv2D) forOneImage() (*Conv2D, error) {
 	if err != nil {
 		return nil, err
 	}
-	one.finish, one.winograd.kept = c.finish, c.winograd.kept
+	one.finish, one.winograd.kept, one.winograd.ready = c.finish, c.winograd.kept, true
 	one.finish.add = nil // of each call
 	if one.among != c.among {
 		if err := one.Among(c.among); err != nil {

@@ -41,7 +41,7 @@ func (c *Conv2D) Share(p *Packed) bool {
 		return false
 	}
 	if filtered {
-		c.winograd.kept = p.values
+		c.winograd.kept, c.winograd.ready = p.values, true
 	} else {
 		c.packed, c.kept = p.values, true
 	}
