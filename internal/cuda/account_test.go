@@ -27,17 +27,8 @@ func TestASteadyStepAllocatesAndCopiesNothing(t *testing.T) {
 			g := openDevice(t)
 			network, config := experiment(t, test.name)
 			config.BatchSize = 8
-			var steps []counters
-			var launched []string
-			config.Device = recorder{g, func(s *session, images int) error {
-				steps = append(steps, g.count)
-				if launched == nil {
-					for _, l := range s.programs[images].launches {
-						launched = append(launched, l.name)
-					}
-				}
-				return nil
-			}}
+			var n noted
+			config.Device = n.by(g)
 			trainer, err := train.New(network, datasettest.Digits(t, 50*8), config, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -68,7 +59,7 @@ func TestASteadyStepAllocatesAndCopiesNothing(t *testing.T) {
 			// step 16 shows in step 17.
 			copies := 0
 			for i := 3; i < 48; i++ {
-				before, now := steps[i-1], steps[i]
+				before, now := n.steps[i-1], n.steps[i]
 				if now.Allocations != before.Allocations || now.Copies-before.Copies > 1 || now.Launches != before.Launches || now.Graphs != before.Graphs+1 {
 					t.Errorf("step %d: %+v after %+v; want no allocation, one copy at most and one graph", i+1, now, before)
 				}
@@ -77,11 +68,11 @@ func TestASteadyStepAllocatesAndCopiesNothing(t *testing.T) {
 			if simulated != nil && (calls[0] != 0 || calls[1] != 3) {
 				t.Errorf("the simulator saw %d allocations and %d copies in steps 4 to 48, want 0 and 3", calls[0], calls[1])
 			}
-			if len(launched) > test.launches {
-				t.Errorf("a step is %d launches, more than %d: %v", len(launched), test.launches, launched)
+			if len(n.launched) > test.launches {
+				t.Errorf("a step is %d launches, more than %d: %v", len(n.launched), test.launches, n.launched)
 			}
-			t.Logf("%s: a steady step is 1 graph of %d launches, 0 allocations, %.3f copies (%d in %d steps)", test.name, len(launched), float64(copies)/45, copies, 45)
-			t.Logf("%s: %v", test.name, launched)
+			t.Logf("%s: a steady step is 1 graph of %d launches, 0 allocations, %.3f copies (%d in %d steps)", test.name, len(n.launched), float64(copies)/45, copies, 45)
+			t.Logf("%s: %v", test.name, n.launched)
 		})
 	}
 }

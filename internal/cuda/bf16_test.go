@@ -281,17 +281,8 @@ func TestASteadyStepInBF16(t *testing.T) {
 			g := openForBF16(t)
 			network, config := experiment(t, name)
 			config.BatchSize, config.Precision = 8, train.PrecisionBF16
-			var steps []counters
-			var launched []string
-			config.Device = recorder{g, func(s *session, images int) error {
-				steps = append(steps, g.count)
-				if launched == nil {
-					for _, l := range s.programs[images].launches {
-						launched = append(launched, l.name)
-					}
-				}
-				return nil
-			}}
+			var n noted
+			config.Device = n.by(g)
 			trainer, err := train.New(network, datasettest.Digits(t, 8*8), config, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -300,17 +291,17 @@ func TestASteadyStepInBF16(t *testing.T) {
 			if err := trainer.Fit(t.Context(), train.Callbacks{}); err != nil {
 				t.Fatal(err)
 			}
-			for i := 3; i < len(steps); i++ {
-				want := steps[i-1]
+			for i := 3; i < len(n.steps); i++ {
+				want := n.steps[i-1]
 				want.Graphs++
-				if steps[i] != want {
-					t.Errorf("step %d: %+v, want %+v", i+1, steps[i], want)
+				if n.steps[i] != want {
+					t.Errorf("step %d: %+v, want %+v", i+1, n.steps[i], want)
 				}
 			}
-			if len(launched) > most {
-				t.Errorf("a step is %d launches, more than %d: %v", len(launched), most, launched)
+			if len(n.launched) > most {
+				t.Errorf("a step is %d launches, more than %d: %v", len(n.launched), most, n.launched)
 			}
-			t.Logf("%d launches: %v", len(launched), launched)
+			t.Logf("%d launches: %v", len(n.launched), n.launched)
 		})
 	}
 }

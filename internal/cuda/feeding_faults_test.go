@@ -141,6 +141,22 @@ func TestALabelOfNoClassIsNotFed(t *testing.T) {
 	}
 }
 
+// fedRunThatFails returns the error of a run whose batches are fed, and of which the call of that
+// name fails the after-th time.
+func fedRunThatFails(t *testing.T, call string, after, code int) error {
+	t.Helper()
+	config := smallConfig()
+	config.Device = openDevice(t)
+	config.Augmentation = augment.Record{augment.Shift{Pixels: 1}}
+	trainer, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { trainer.Close() })
+	simulated.Fail(call, after, code, false)
+	return trainer.Fit(t.Context(), train.Callbacks{})
+}
+
 // Faults of what feeding calls end a run in an error that names the call, and leave nothing behind.
 func TestFaultsOfFeeding(t *testing.T) {
 	needSimulator(t)
@@ -161,18 +177,9 @@ func TestFaultsOfFeeding(t *testing.T) {
 			"cuMemcpyHtoDAsync: CUDA_ERROR_LAUNCH_FAILED (719)"},
 	} {
 		t.Run(test.call, func(t *testing.T) {
-			g := openDevice(t)
-			config := smallConfig()
-			config.Device = g
-			config.Augmentation = augment.Record{augment.Shift{Pixels: 1}}
-			trainer, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer trainer.Close()
-			simulated.Fail(test.call, test.after, test.code, false)
-			if err := trainer.Fit(t.Context(), train.Callbacks{}); err == nil ||
-				!strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "device cuda:0") {
+			err := fedRunThatFails(t, test.call, test.after, test.code)
+			if err == nil || !strings.Contains(err.Error(), test.want) ||
+				!strings.Contains(err.Error(), "device cuda:0") {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 			simulated.Reset()

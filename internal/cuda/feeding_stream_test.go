@@ -6,9 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway/dataset/augment"
 	"slipway/internal/datasettest"
-	"slipway/train"
 )
 
 // fedTime is what so many fed steps of E1 take in the simulator's time, where each launch and each
@@ -92,18 +90,8 @@ func TestFaultsOfTheStreamOfCopies(t *testing.T) {
 		{"cuEventRecord", 2, errorLaunchFailed, "cuEventRecord: CUDA_ERROR_LAUNCH_FAILED (719)"},
 	} {
 		t.Run(test.call, func(t *testing.T) {
-			g := openDevice(t)
-			config := smallConfig()
-			config.Device = g
-			config.Augmentation = augment.Record{augment.Shift{Pixels: 1}}
-			trainer, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer trainer.Close()
-			simulated.Fail(test.call, test.after, test.code, false)
-			if err := trainer.Fit(t.Context(), train.Callbacks{}); err == nil ||
-				!strings.Contains(err.Error(), test.want) {
+			err := fedRunThatFails(t, test.call, test.after, test.code)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 			if broken := simulated.Violations(); broken != "" {

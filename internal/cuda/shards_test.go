@@ -83,39 +83,16 @@ func TestTenStepsInShardsAreThoseOfTheNativeEngine(t *testing.T) {
 func TestASteadyStepOfShardsAllocatesNothing(t *testing.T) {
 	g := openDevice(t)
 	r := dealtRecipe("even shards")
-	var steps []counters
-	var launched []string
-	trainer := r.begin(t, recorder{g, func(s *session, images int) error {
-		steps = append(steps, g.count)
-		if launched == nil {
-			for _, l := range s.programs[images].launches {
-				launched = append(launched, l.name)
-			}
-		}
-		return nil
-	}})
+	var n noted
+	trainer := r.begin(t, n.by(g))
 	if err := trainer.Fit(t.Context(), train.Callbacks{}); err != nil {
 		t.Fatal(err)
 	}
-	for i := 2; i < 5; i++ { // the sixth of an epoch is short
-		before, now := steps[i-1], steps[i]
-		if now.Allocations != before.Allocations || now.Copies != before.Copies ||
-			now.Launches != before.Launches || now.Graphs != before.Graphs+1 {
-			t.Errorf("step %d: %+v after %+v; want one graph and nothing else", i+1, now, before)
-		}
+	n.areGraphs(t, 2, 5) // the sixth of an epoch is short
+	if n.count("take_shard") != 4 || n.count("add_shards") != 3 || n.count("book_shards") != 1 {
+		t.Errorf("a step of 4 shards is %v", n.launched)
 	}
-	count := func(name string) (n int) {
-		for _, l := range launched {
-			if l == name {
-				n++
-			}
-		}
-		return n
-	}
-	if count("take_shard") != 4 || count("add_shards") != 3 || count("book_shards") != 1 {
-		t.Errorf("a step of 4 shards is %v", launched)
-	}
-	t.Logf("a step of 4 shards is 1 graph of %d launches", len(launched))
+	t.Logf("a step of 4 shards is 1 graph of %d launches", len(n.launched))
 }
 
 // Statistics that are frozen stay to the bit beside others that are learned, also where shards have

@@ -272,41 +272,18 @@ func TestASteadyStepOfARecipeAllocatesNothing(t *testing.T) {
 	r := all[len(all)-1]
 	g := openDevice(t)
 	r.config.FineTune.FreezeUntil, r.config.BatchSize, r.config.Epochs = 0, 2, 2
-	var steps []counters
-	var launched []string
-	trainer := r.begin(t, recorder{g, func(s *session, images int) error {
-		steps = append(steps, g.count)
-		if launched == nil {
-			for _, l := range s.programs[images].launches {
-				launched = append(launched, l.name)
-			}
-		}
-		return nil
-	}})
+	var n noted
+	trainer := r.begin(t, n.by(g))
 	if err := trainer.Fit(t.Context(), train.Callbacks{}); err != nil {
 		t.Fatal(err)
 	}
-	for i := 3; i < 11; i++ { // the twelfth of an epoch is short
-		before, now := steps[i-1], steps[i]
-		if now.Allocations != before.Allocations || now.Copies != before.Copies ||
-			now.Launches != before.Launches || now.Graphs != before.Graphs+1 {
-			t.Errorf("step %d: %+v after %+v; want one graph and nothing else", i+1, now, before)
-		}
-	}
+	n.areGraphs(t, 3, 11) // the twelfth of an epoch is short
 	want := []string{"accumulate", "gradient_norm", "adam", "average_weights"}
-	if got := launched[len(launched)-4:]; !slices.Equal(got, want) {
+	if got := n.launched[len(n.launched)-4:]; !slices.Equal(got, want) {
 		t.Errorf("a step ends with %v, want %v", got, want)
 	}
-	count := func(name string) (n int) {
-		for _, l := range launched {
-			if l == name {
-				n++
-			}
-		}
-		return n
+	if n.count("begin_step") != 2 || n.count("accumulate") != 2 || n.count("adam") != 1 {
+		t.Errorf("a step of two batches is %v", n.launched)
 	}
-	if count("begin_step") != 2 || count("accumulate") != 2 || count("adam") != 1 {
-		t.Errorf("a step of two batches is %v", launched)
-	}
-	t.Logf("a step of two batches is 1 graph of %d launches: %v", len(launched), launched)
+	t.Logf("a step of two batches is 1 graph of %d launches: %v", len(n.launched), n.launched)
 }
