@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -240,6 +241,88 @@ func TestLionTakesTheSignOfEverything(t *testing.T) {
 			}
 		}
 	})
+}
+
+func filled(n int, value float32) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = value
+	}
+	return x
+}
+
+// vanished are numbers whose means shrink without an end: below 2⁻¹²⁶, rounding keeps them.
+func vanished(n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = math.SmallestNonzeroFloat32 * float32(1+i%4)
+	}
+	return x
+}
+
+// The means of what has no gradient any more become 0, and do not stay where a core takes hundreds
+// of cycles to compute with them. What they move meanwhile is no number's last bit.
+func TestMeansVanish(t *testing.T) {
+	const n = 3*64 + 5
+	update := map[string]func(e *Elementwise, p, g, mean, square []float32) error{
+		"Adam": func(e *Elementwise, p, g, mean, square []float32) error {
+			return e.Adam(p, g, mean, square, AdamConfig{LearningRate: 0.1, Beta1: 0.9, Beta2: 0.999,
+				Epsilon: 1e-8, Step: 9})
+		},
+		"SGD": func(e *Elementwise, p, g, mean, _ []float32) error {
+			return e.SGD(p, g, mean, SGDConfig{LearningRate: 0.1, Momentum: 0.9})
+		},
+		"RMSProp": func(e *Elementwise, p, g, mean, square []float32) error {
+			return e.RMSProp(p, g, square, make([]float32, n), mean, RMSPropConfig{LearningRate: 0.1,
+				Alpha: 0.99, Epsilon: 1e-8, Momentum: 0.9, Centered: true})
+		},
+	}
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		e, err := NewElementwise(engine)
+		must(t, err)
+		for name, update := range update {
+			p, g, mean, square := filled(n, 1), make([]float32, n), vanished(n), vanished(n)
+			g[n-1] = 1
+			for step := range 2 {
+				must(t, update(e, p, g, mean, square))
+				for i := range n - 1 {
+					if p[i] != 1 || mean[i] != 0 || name != "SGD" && square[i] != 0 {
+						t.Fatalf("%s, step %d, element %d: %g, of means %g and %g", name, step, i, p[i], mean[i],
+							square[i])
+					}
+				}
+			}
+			if p[n-1] >= 1 || mean[n-1] == 0 {
+				t.Errorf("%s: %g, of the mean %g, where there is a gradient", name, p[n-1], mean[n-1])
+			}
+		}
+	})
+}
+
+// BenchmarkAdam is a step of as many parameters as E1 has, whose gradients are numbers, or have been
+// 0 for long.
+func BenchmarkAdam(b *testing.B) {
+	const n = 184_586
+	for _, gradient := range []float32{1, 0} {
+		b.Run(fmt.Sprintf("gradient=%g", gradient), func(b *testing.B) {
+			engine, err := NewEngine("", 1)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer engine.Pool.Close()
+			e, err := NewElementwise(engine)
+			if err != nil {
+				b.Fatal(err)
+			}
+			p, g, mean, square := filled(n, 1), filled(n, gradient), vanished(n), vanished(n)
+			for step := 1; b.Loop(); step++ {
+				if err := e.Adam(p, g, mean, square, AdamConfig{LearningRate: 1e-3, Beta1: 0.9, Beta2: 0.999,
+					Epsilon: 1e-8, Step: step}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
 
 func TestElementwiseAllocatesNothing(t *testing.T) {

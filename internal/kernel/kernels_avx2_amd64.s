@@ -11397,8 +11397,8 @@ loop:
 	RET
 
 // func adamAVX2(p *float32, dp *float32, m *float32, v *float32, n int, c *byte)
-// Requires: AVX, FMA3
-TEXT ·adamAVX2(SB), NOSPLIT, $0-48
+// Requires: AVX, FMA3, SSE
+TEXT ·adamAVX2(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         dp+8(FP), CX
 	MOVQ         m+16(FP), DX
@@ -11413,6 +11413,11 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-48
 	VBROADCASTSS 20(DI), Y5
 	VBROADCASTSS 24(DI), Y6
 	VBROADCASTSS 28(DI), Y7
+	STMXCSR      (SP)
+	MOVL         (SP), R8
+	ORL          $0x00008040, R8
+	MOVL         R8, 4(SP)
+	LDMXCSR      4(SP)
 	XORQ         R8, R8
 	SHLQ         $0x02, SI
 
@@ -11441,6 +11446,7 @@ decayed:
 	ADDQ        $0x20, R8
 	CMPQ        R8, SI
 	JLT         loop
+	LDMXCSR     (SP)
 	VZEROUPPER
 	RET
 
@@ -11484,8 +11490,8 @@ loop:
 	RET
 
 // func sgdAVX2(p *float32, dp *float32, b *float32, n int, c *byte)
-// Requires: AVX, FMA3
-TEXT ·sgdAVX2(SB), NOSPLIT, $0-40
+// Requires: AVX, FMA3, SSE
+TEXT ·sgdAVX2(SB), NOSPLIT, $8-40
 	MOVQ         b+16(FP), AX
 	MOVQ         p+0(FP), CX
 	MOVQ         dp+8(FP), DX
@@ -11495,6 +11501,11 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-40
 	VBROADCASTSS 4(SI), Y1
 	VBROADCASTSS 8(SI), Y2
 	VBROADCASTSS 12(SI), Y3
+	STMXCSR      (SP)
+	MOVL         (SP), DI
+	ORL          $0x00008040, DI
+	MOVL         DI, 4(SP)
+	LDMXCSR      4(SP)
 	XORQ         DI, DI
 	SHLQ         $0x02, BX
 
@@ -11530,12 +11541,13 @@ momentum:
 	ADDQ         $0x20, DI
 	CMPQ         DI, BX
 	JLT          loop
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
 // func rmspropAVX2(p *float32, dp *float32, s *float32, a *float32, b *float32, n int, c *byte)
-// Requires: AVX, FMA3
-TEXT ·rmspropAVX2(SB), NOSPLIT, $0-56
+// Requires: AVX, FMA3, SSE
+TEXT ·rmspropAVX2(SB), NOSPLIT, $8-56
 	MOVQ         p+0(FP), AX
 	MOVQ         dp+8(FP), CX
 	MOVQ         s+16(FP), DX
@@ -11549,6 +11561,11 @@ TEXT ·rmspropAVX2(SB), NOSPLIT, $0-56
 	VBROADCASTSS 12(SI), Y3
 	VBROADCASTSS 16(SI), Y4
 	VBROADCASTSS 20(SI), Y5
+	STMXCSR      (SP)
+	MOVL         (SP), R9
+	ORL          $0x00008040, R9
+	MOVL         R9, 4(SP)
+	LDMXCSR      4(SP)
 	XORQ         R9, R9
 	SHLQ         $0x02, BX
 
@@ -11587,6 +11604,7 @@ momentum:
 	ADDQ         $0x20, R9
 	CMPQ         R9, BX
 	JLT          loop
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 

@@ -15833,8 +15833,8 @@ loop:
 	RET
 
 // func adamAVX512(p *float32, dp *float32, m *float32, v *float32, n int, c *byte)
-// Requires: AVX, AVX512F
-TEXT ·adamAVX512(SB), NOSPLIT, $0-48
+// Requires: AVX, AVX512F, SSE
+TEXT ·adamAVX512(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         dp+8(FP), CX
 	MOVQ         m+16(FP), DX
@@ -15849,6 +15849,11 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS 20(DI), Z5
 	VBROADCASTSS 24(DI), Z6
 	VBROADCASTSS 28(DI), Z7
+	STMXCSR      (SP)
+	MOVL         (SP), R8
+	ORL          $0x00008040, R8
+	MOVL         R8, 4(SP)
+	LDMXCSR      4(SP)
 	XORQ         R8, R8
 	SHLQ         $0x02, SI
 
@@ -15877,6 +15882,7 @@ decayed:
 	ADDQ        $0x40, R8
 	CMPQ        R8, SI
 	JLT         loop
+	LDMXCSR     (SP)
 	VZEROUPPER
 	RET
 
@@ -15920,8 +15926,8 @@ loop:
 	RET
 
 // func sgdAVX512(p *float32, dp *float32, b *float32, n int, c *byte)
-// Requires: AVX, AVX512F
-TEXT ·sgdAVX512(SB), NOSPLIT, $0-40
+// Requires: AVX, AVX512F, SSE
+TEXT ·sgdAVX512(SB), NOSPLIT, $8-40
 	MOVQ         b+16(FP), AX
 	MOVQ         p+0(FP), CX
 	MOVQ         dp+8(FP), DX
@@ -15931,6 +15937,11 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-40
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
 	VBROADCASTSS 12(SI), Z3
+	STMXCSR      (SP)
+	MOVL         (SP), DI
+	ORL          $0x00008040, DI
+	MOVL         DI, 4(SP)
+	LDMXCSR      4(SP)
 	XORQ         DI, DI
 	SHLQ         $0x02, BX
 
@@ -15966,12 +15977,13 @@ momentum:
 	ADDQ         $0x40, DI
 	CMPQ         DI, BX
 	JLT          loop
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 
 // func rmspropAVX512(p *float32, dp *float32, s *float32, a *float32, b *float32, n int, c *byte)
-// Requires: AVX, AVX512F
-TEXT ·rmspropAVX512(SB), NOSPLIT, $0-56
+// Requires: AVX, AVX512F, SSE
+TEXT ·rmspropAVX512(SB), NOSPLIT, $8-56
 	MOVQ         p+0(FP), AX
 	MOVQ         dp+8(FP), CX
 	MOVQ         s+16(FP), DX
@@ -15985,6 +15997,11 @@ TEXT ·rmspropAVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSS 12(SI), Z3
 	VBROADCASTSS 16(SI), Z4
 	VBROADCASTSS 20(SI), Z5
+	STMXCSR      (SP)
+	MOVL         (SP), R9
+	ORL          $0x00008040, R9
+	MOVL         R9, 4(SP)
+	LDMXCSR      4(SP)
 	XORQ         R9, R9
 	SHLQ         $0x02, BX
 
@@ -16023,6 +16040,7 @@ momentum:
 	ADDQ         $0x40, R9
 	CMPQ         R9, BX
 	JLT          loop
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 

@@ -61,6 +61,9 @@ type AdamConfig struct {
 //	Decoupled: p ← p·(1 − lr·decay), otherwise g ← g + decay·p
 //	m ← m + (g − m)·(1 − β₁)    v ← β₂·v + (1 − β₂)·g²
 //	p ← p − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε)
+//
+// Numbers below 2⁻¹²⁶ are 0 here, as in SGD and RMSProp: moments of a gradient that stays 0 would
+// come down to these and no further.
 func (e *Elementwise) Adam(p, g, m, v []float32, c AdamConfig) error {
 	if err := lengths("Adam", size{"g", len(g), len(p)}, size{"m", len(m), len(p)},
 		size{"v", len(v), len(p)}); err != nil {

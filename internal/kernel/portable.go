@@ -360,6 +360,16 @@ func portablePenalty(g, p *float32, n int, l1, scale float32) {
 
 func root(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 
+// flushed is 0 for what is nearer to it than 2⁻¹²⁶. The means of a gradient that stays 0 shrink to
+// such numbers and remain there, and many cores compute with them in hundreds of cycles.
+func flushed(x float32) float32 {
+	const smallestNormal = 0x1p-126
+	if x > -smallestNormal && x < smallestNormal {
+		return 0
+	}
+	return x
+}
+
 func portableAdam(p, g, m, v *float32, n int, args *byte) {
 	c := (*adamConstants)(unsafe.Pointer(args))
 	ps, gs, ms, vs := floats(p, n), floats(g, n), floats(m, n), floats(v, n)
@@ -368,8 +378,8 @@ func portableAdam(p, g, m, v *float32, n int, args *byte) {
 		if c.decayed != 0 {
 			dw += c.decay * w
 		}
-		ms[i] += (dw - ms[i]) * c.rate1
-		vs[i] = vs[i]*c.beta2 + dw*c.rate2*dw
+		ms[i] = flushed(ms[i] + (dw-ms[i])*c.rate1)
+		vs[i] = flushed(vs[i]*c.beta2 + dw*c.rate2*dw)
 		ps[i] = w - ms[i]*c.step/(root(vs[i])*c.correction+c.epsilon)
 	}
 }
@@ -409,6 +419,7 @@ func portableSGD(p, g, b *float32, n int, args *byte) {
 			if c.first == 0 {
 				buffer = bs[i]*c.momentum + c.fresh*dw
 			}
+			buffer = flushed(buffer)
 			bs[i] = buffer
 			if c.nesterov != 0 {
 				dw += c.momentum * buffer
@@ -435,15 +446,15 @@ func portableRMSProp(p, g, s, a, b *float32, n int, args *byte) {
 		if c.decayed != 0 {
 			dw += c.decay * ps[i]
 		}
-		ss[i] = ss[i]*c.alpha + dw*c.rest*dw
+		ss[i] = flushed(ss[i]*c.alpha + dw*c.rest*dw)
 		square := ss[i]
 		if c.centred != 0 {
-			as[i] += (dw - as[i]) * c.rest
+			as[i] = flushed(as[i] + (dw-as[i])*c.rest)
 			square -= as[i] * as[i]
 		}
 		dw /= root(square) + c.epsilon
 		if c.buffered != 0 {
-			bs[i] = bs[i]*c.momentum + dw
+			bs[i] = flushed(bs[i]*c.momentum + dw)
 			dw = bs[i]
 		}
 		ps[i] -= c.rate * dw

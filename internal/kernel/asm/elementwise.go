@@ -12,6 +12,12 @@ const notEqual = 0x04
 // loop emits body once a vector for n elements, n a positive multiple of the vector's lanes; index
 // counts bytes.
 func (v *vector) loop(n reg.Register, body func(index reg.Register)) {
+	v.repeat(n, body)
+	leave()
+}
+
+// repeat is a loop behind which the function goes on.
+func (v *vector) repeat(n reg.Register, body func(index reg.Register)) {
 	index := GP64()
 	XORQ(index, index)
 	SHLQ(Imm(2), n)
@@ -20,7 +26,6 @@ func (v *vector) loop(n reg.Register, body func(index reg.Register)) {
 	ADDQ(Imm(uint64(v.bytes)), index)
 	CMPQ(index, n)
 	JLT(LabelRef("loop"))
-	leave()
 }
 
 func (v *vector) pointer(name string) reg.Register { return Load(Param(name), GP64()) }

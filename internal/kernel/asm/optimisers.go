@@ -23,6 +23,22 @@ func when(m Mem, label string, body func()) {
 	Label(label)
 }
 
+// flushing emits a loop within which numbers below 2⁻¹²⁶ are 0, operands as well as results. The
+// means of a gradient that stays 0 shrink until they are as small as that, and stay there: a core
+// that computes such numbers by microcode then takes hundreds of cycles for each vector of them.
+func (v *vector) flushing(n reg.Register, body func(index reg.Register)) {
+	const flushToZero, denormalsAreZero = 1 << 15, 1 << 6
+	control, before := GP32(), AllocLocal(8)
+	STMXCSR(before)
+	MOVL(before, control)
+	ORL(U32(flushToZero|denormalsAreZero), control)
+	MOVL(control, before.Offset(4))
+	LDMXCSR(before.Offset(4))
+	v.repeat(n, body)
+	LDMXCSR(before)
+	leave()
+}
+
 func (v *vector) optimisers() {
 	v.text("adam", "func(p, dp, m, v *float32, n int, c *byte)",
 		"updates parameters by Adam or AdamW.")
@@ -31,7 +47,7 @@ func (v *vector) optimisers() {
 	k := v.scalars(c, 8)
 	keep, decay, rate1, beta2, rate2, step, correction, epsilon := k[0], k[1], k[2], k[3], k[4], k[5],
 		k[6], k[7]
-	v.loop(n, func(i reg.Register) {
+	v.flushing(n, func(i reg.Register) {
 		w, dw, mean, square := v.register(), v.register(), v.register(), v.register()
 		VMULPS(at(p, i), keep, w)
 		VMOVUPS(at(g, i), dw)
@@ -54,6 +70,7 @@ func (v *vector) optimisers() {
 	})
 
 	v.text("lion", "func(p, dp, m *float32, n int, c *byte)", "updates parameters by Lion.")
+	// Its steps are by a mean's sign, which the smallest have, too.
 	p, g, m, n, c = v.pointer("p"), v.pointer("dp"), v.pointer("m"), v.pointer("n"), v.pointer("c")
 	k = v.scalars(c, 7)
 	keep, rate1, rate2, step = k[0], k[1], k[2], k[3]
@@ -84,7 +101,7 @@ func (v *vector) optimisers() {
 	p, g, n, c = v.pointer("p"), v.pointer("dp"), v.pointer("n"), v.pointer("c")
 	k = v.scalars(c, 4)
 	decay, momentum, fresh, rate := k[0], k[1], k[2], k[3]
-	v.loop(n, func(i reg.Register) {
+	v.flushing(n, func(i reg.Register) {
 		w, dw, buffer := v.register(), v.register(), v.register()
 		VMOVUPS(at(p, i), w)
 		VMOVUPS(at(g, i), dw)
@@ -114,7 +131,7 @@ func (v *vector) optimisers() {
 	a, b := v.pointer("a"), v.pointer("b")
 	k = v.scalars(c, 6)
 	decay, alpha, rest, momentum, rate, epsilon := k[0], k[1], k[2], k[3], k[4], k[5]
-	v.loop(n, func(i reg.Register) {
+	v.flushing(n, func(i reg.Register) {
 		w, dw, square, t, mean := v.register(), v.register(), v.register(), v.register(), v.register()
 		VMOVUPS(at(p, i), w)
 		VMOVUPS(at(g, i), dw)
