@@ -40,9 +40,9 @@ type gradientTree struct {
 	free    [][]float32 // what of it is no node now
 }
 
-// newGradientTree returns the tree of so many leaves, a power of two, of so many values each.
-func newGradientTree(engine *builder.Engine, leaves, values int) (*gradientTree, error) {
-	t := &gradientTree{sum: plainTreeSum, total: make([]float32, values), pair: make([][]float32, 2)}
+// newGradientTree returns the tree of so many leaves, a power of two, whose sum lies in total.
+func newGradientTree(engine *builder.Engine, leaves int, total []float32) (*gradientTree, error) {
+	t := &gradientTree{sum: plainTreeSum, total: total, pair: make([][]float32, 2)}
 	if kernels, native := engine.Kernels(); native {
 		plan, err := kernel.NewTreeSum(kernels)
 		if err != nil {
@@ -51,10 +51,10 @@ func newGradientTree(engine *builder.Engine, leaves, values int) (*gradientTree,
 		t.sum = plan.Run
 	}
 	t.leaves, t.group = leaves, min(leaves, treeGroup)
-	for t.group > 2 && 4*t.group*values > treeGroupBytes {
+	for t.group > 2 && 4*t.group*len(total) > treeGroupBytes {
 		t.group /= 2
 	}
-	t.whole = values
+	t.whole = len(total)
 	t.levels = make([][]float32, bits.Len(uint(leaves/t.group))-1)
 	t.reserve(t.group + len(t.levels))
 	return t, nil

@@ -96,7 +96,7 @@ func (t *Trainer) meet(ctx context.Context, failure error) error {
 	if failed {
 		return r.failed(ctx, failure)
 	}
-	return collective.Sum(ctx, r, s.tree.total, s.other, s.addPart)
+	return s.neighbours.sum(ctx, r, s.addPart)
 }
 
 // addPart adds what other ranks' shards came to, and divides what is the sum over all.

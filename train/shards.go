@@ -8,7 +8,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"slipway/builder"
-	"slipway/internal/collective"
 	"slipway/internal/kernel"
 )
 
@@ -99,19 +98,19 @@ type shards struct {
 	statistics []statistic
 	model      []gorgonia.ValueGrad // each parameter with its part of total
 
-	tree    *gradientTree
-	after   float32   // what is left to divide the sum by, once all ranks have added theirs
-	other   []float32 // what is received of other ranks' nodes, a piece at a time
-	report  *report   // of other ranks; nil if there are none
-	single  bool      // whether each of the shards goes forward and back by itself, in all steps
-	oneSpan bool      // whether no shard of the step has several spans
-	even    bool      // whether all shards of the step are one span, of one size
-	leaf    leaf
-	leaves  []leaf      // by the rank's shard, where several batches go into each
-	sums    []figures   // of all shards
-	sync    *batchSync  // nil unless shards have statistics together
-	parts   []shardPart // by the rank's shard: of the batch under way, with sync
-	live    []int       // the rank's shards that have images of it
+	tree       *gradientTree
+	after      float32     // what is left to divide the sum by, once all ranks have added theirs
+	neighbours *neighbours // nil if there are no other ranks
+	report     *report     // of other ranks; nil if there are none
+	single     bool        // whether each of the shards goes forward and back by itself, in all steps
+	oneSpan    bool        // whether no shard of the step has several spans
+	even       bool        // whether all shards of the step are one span, of one size
+	leaf       leaf
+	leaves     []leaf      // by the rank's shard, where several batches go into each
+	sums       []figures   // of all shards
+	sync       *batchSync  // nil unless shards have statistics together
+	parts      []shardPart // by the rank's shard: of the batch under way, with sync
+	live       []int       // the rank's shards that have images of it
 }
 
 // shardPart is what a shard has of a batch.
@@ -216,7 +215,15 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	}
 	var err error
 	size = ceil(size, lanes*s.count) * lanes * s.count
-	if s.tree, err = newGradientTree(engine, s.each, size); err != nil {
+	var total []float32
+	if ranks > 1 {
+		s.report = newReport(s.each, ranks)
+		s.neighbours = newNeighbours(size)
+		total = s.neighbours.own
+	} else {
+		total = make([]float32, size)
+	}
+	if s.tree, err = newGradientTree(engine, s.each, total); err != nil {
 		return nil, err
 	}
 	for k, i := range trained {
@@ -233,10 +240,6 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 			tensor.WithShape(parameter.Shape()...), tensor.WithBacking(part))})
 	}
 	s.sums = make([]figures, s.count)
-	if ranks > 1 {
-		s.other = make([]float32, collective.Room(size, ranks))
-		s.report = newReport(s.each, ranks)
-	}
 	return s, nil
 }
 
