@@ -219,19 +219,13 @@ static int lent_give(lent *l, void *options, char *message, size_t message_size)
 // lent_drop has the system forget which pages of the file were looked at. They are read again where
 // that is needed, most often from its cache.
 static void lent_drop(lent *l) { madvise(l->base, l->size, MADV_DONTNEED); }
-
-// lent_at is the address of the file.
-static uintptr_t lent_at(lent *l) { return (uintptr_t)l->base; }
 */
 import "C"
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -251,8 +245,8 @@ var lending sync.Mutex
 // loan is the weights of a model that a session of onnxruntime takes from the model's file, without
 // a copy of this process's. Those that it packs for its kernels, the factors of products, it reads in
 // place, and uses the packed ones from then on; as much of the file is in memory as it looked at in
-// some milliseconds. Of others it makes its own copy. Should it go on reading the file, check sees
-// to it.
+// some milliseconds. Of others it makes its own copy. Should it go on reading the file, as it does
+// where it does not pack, check sees to it.
 //
 // A file may be cut meanwhile. Then what is missing is read as zeros, which settle and check notice,
 // and is no signal that ends the process.
@@ -348,40 +342,9 @@ func (l *loan) stopDropping() {
 	<-l.done
 }
 
-// check is onnx.ErrChanged where the session has read something of the file since it was made, and
-// the file was written to.
-func (l *loan) check() error {
-	err := l.file.Unwritten()
-	if err == nil {
-		return nil
-	}
-	if read, known := wasRead(uintptr(C.lent_at(l.lent)), l.file.Size()); known && !read {
-		return nil
-	}
-	return err
-}
-
-// wasRead reports whether pages of that memory are there (proc_pid_pagemap(5)), and whether the
-// system tells.
-func wasRead(begin uintptr, size int64) (read, known bool) {
-	pages, err := os.Open("/proc/self/pagemap")
-	if err != nil {
-		return false, false
-	}
-	defer pages.Close()
-	const entryBytes, present = 8, 1 << 63
-	pageBytes := int64(os.Getpagesize())
-	entries := make([]byte, (size+pageBytes-1)/pageBytes*entryBytes)
-	if _, err := pages.ReadAt(entries, int64(begin)/pageBytes*entryBytes); err != nil {
-		return false, false
-	}
-	for entry := range slices.Chunk(entries, entryBytes) {
-		if binary.NativeEndian.Uint64(entry)&present != 0 {
-			return true, true
-		}
-	}
-	return false, true
-}
+// check is onnx.ErrChanged where the file was written to since it was read first. Nothing tells
+// whether the session looked at it after that.
+func (l *loan) check() error { return l.file.Unwritten() }
 
 // Close gives the memory back, once the session and its options are destroyed.
 func (l *loan) Close() {

@@ -7,9 +7,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -58,4 +60,37 @@ func ortFunctions(header string) []string {
 		}
 	}
 	return names
+}
+
+// TestSignalsOfOthers: faults that no lent file has are Go's, as they were.
+func TestSignalsOfOthers(t *testing.T) {
+	r, err := OpenONNXRuntime(t.Context(), openLeft(t, leftFile(t)),
+		ONNXRuntimeOptions{Device: DeviceCPU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "cut"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := file.Truncate(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	data, err := syscall.Mmap(int(file.Fd()), 0, 1<<20, syscall.PROT_READ, syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Munmap(data)
+	if err := file.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if fault, ok := recover().(interface{ Addr() uintptr }); !ok || fault.Addr() == 0 {
+			t.Errorf("the fault is %v", fault)
+		}
+	}()
+	t.Errorf("read %d behind the end of a file", data[1<<19])
 }

@@ -3,7 +3,6 @@ package onnx
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"runtime/debug"
 	"strconv"
 
@@ -66,8 +65,12 @@ func (f *File) model(path string) (m *Model, err error) {
 	// What lies behind the end of a file that was cut meanwhile is a fault.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		if fault, ok := recover().(interface{ Addr() uintptr }); ok {
-			err = fmt.Errorf("at %#x: %w", fault.Addr(), changed(path))
+		switch fault := recover().(type) {
+		case nil:
+		case interface{ Addr() uintptr }:
+			m, err = nil, changed(path)
+		default:
+			panic(fault)
 		}
 	}()
 	if m, err = decode(data); err != nil {
