@@ -109,6 +109,7 @@ static int guard(uintptr_t begin, size_t size) {
 			return i;
 		}
 	}
+	errno = EBUSY;
 	return -1;
 }
 
