@@ -37,6 +37,9 @@ func OpenNative(ctx context.Context, model *onnx.Model, options NativeOptions) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
+	if err := model.Load(); err != nil {
+		return nil, err
+	}
 	evaluator, err := native.New(ctx, model, native.Options{Outputs: []string{ports.Output},
 		Threads: options.Threads, Kernels: options.Kernels, Direct: options.Direct})
 	if err != nil {

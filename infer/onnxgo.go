@@ -55,6 +55,9 @@ func OpenONNXGo(ctx context.Context, model *onnx.Model, options ONNXGoOptions) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
+	if err := model.Load(); err != nil {
+		return nil, err
+	}
 	r, err := startOnnxGo(ctx, model, ports, options)
 	if err != nil {
 		return nil, err

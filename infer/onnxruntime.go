@@ -78,14 +78,35 @@ func OpenONNXRuntime(ctx context.Context, model *onnx.Model,
 			Notes:   port.NotesOf(model),
 		}, timeLimit: options.TimeLimit, memoryLimit: cmp.Or(options.MemoryLimit, DefaultMemoryLimit)}
 	r.imageBytes, r.fixed = port.ImageBytes(model)
-	from, err := modelToRun(model, options.Detach)
-	if err == nil {
-		err = errors.Join(r.open(ctx, from, device, tryCUDA), from.close())
-	}
+	err = r.openModel(ctx, model, device, tryCUDA)
 	if err := errors.Join(err, releaseEnvironment()); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// openModel makes the session of a model, and of one that onnxruntime does not take without its
+// weights, with them.
+func (r *onnxRuntime) openModel(ctx context.Context, model *onnx.Model, device Device,
+	tryCUDA bool) error {
+	from, err := modelToRun(model)
+	if err != nil {
+		return err
+	}
+	notes := slices.Clone(r.info.Notes)
+	err = r.open(ctx, from, device, tryCUDA)
+	if err == nil || from.left == nil || limitReached(ctx, err) ||
+		errors.Is(err, onnx.ErrChanged) {
+		return err
+	}
+	r.info.Notes = notes
+	if err := model.Load(); err != nil {
+		return err
+	}
+	if from, err = modelToRun(model); err != nil {
+		return err
+	}
+	return r.open(ctx, from, device, tryCUDA)
 }
 
 const (
@@ -124,7 +145,7 @@ func (r *onnxRuntime) open(ctx context.Context, model runnable, device Device,
 	outputs := []string{r.ports.Output}
 	if tryCUDA {
 		var err error
-		r.session, err = r.newSession(ctx, model, outputs, r.appendCUDA)
+		r.session, err = r.newSession(ctx, model.copying(), outputs, r.appendCUDA)
 		if err == nil {
 			r.info.Provider, r.info.Device = cudaProvider, "cuda:0"
 			return nil
@@ -146,6 +167,9 @@ func (r *onnxRuntime) open(ctx context.Context, model runnable, device Device,
 	if limitReached(ctx, err) {
 		return fmt.Errorf("%s: %w", r.model, err)
 	}
+	if errors.Is(err, onnx.ErrChanged) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%s: onnxruntime refuses the model: %w", r.model, plainError(err))
 	}
@@ -155,33 +179,41 @@ func (r *onnxRuntime) open(ctx context.Context, model runnable, device Device,
 
 // makeSession is newSession without its limits.
 func (r *onnxRuntime) makeSession(model runnable, outputs []string,
-	more func(*ort.SessionOptions) error) (*ort.DynamicAdvancedSession, error) {
+	more func(*ort.SessionOptions) error) (*session, error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
 		return nil, fmt.Errorf("session options: %w", err)
 	}
-	defer options.Destroy()
+	if err := r.setOptions(options, more); err != nil {
+		return nil, errors.Join(err, options.Destroy())
+	}
+	return model.session([]string{r.ports.Input}, outputs, options, r.library)
+}
+
+// setOptions says how a session is to compute.
+func (r *onnxRuntime) setOptions(options *ort.SessionOptions,
+	more func(*ort.SessionOptions) error) error {
 	if err := options.SetIntraOpNumThreads(r.info.Threads); err != nil {
-		return nil, fmt.Errorf("threads: %w", err)
+		return fmt.Errorf("threads: %w", err)
 	}
 	if err := options.SetInterOpNumThreads(1); err != nil {
-		return nil, fmt.Errorf("threads: %w", err)
+		return fmt.Errorf("threads: %w", err)
 	}
 	// Errors come back as values; without this they are printed, too.
 	if err := options.SetLogSeverityLevel(ort.LoggingLevelFatal); err != nil {
-		return nil, fmt.Errorf("log level: %w", err)
+		return fmt.Errorf("log level: %w", err)
 	}
 	if more != nil {
 		if err := more(options); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if r.unoptimized {
 		if err := options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
-			return nil, fmt.Errorf("graph optimization: %w", err)
+			return fmt.Errorf("graph optimization: %w", err)
 		}
 	}
-	return model.session([]string{r.ports.Input}, outputs, options)
+	return nil
 }
 
 // appendCUDA adds the CUDA provider. Even when it returns nil, making the
@@ -322,6 +354,9 @@ func (r *onnxRuntime) runSession(ctx context.Context, session *session, input or
 	}
 	if err != nil {
 		return fmt.Errorf("%s: onnxruntime: %w", r.model, plainError(err))
+	}
+	if session.loan != nil {
+		return session.loan.check()
 	}
 	return nil
 }

@@ -4,64 +4,131 @@ package infer
 
 import (
 	"errors"
-	"runtime/debug"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 
 	ort "github.com/yalue/onnxruntime_go"
 
 	"slipway/onnx"
+	"slipway/onnx/onnxpb"
 )
+
+// externalFolder is the option for where external data lies of a model that is no file.
+const externalFolder = "session.model_external_initializers_file_folder_path"
 
 // runnable is what onnxruntime is given of a model. What was checked is what runs: these are the
 // bytes that were, not the file, which may have changed, nor external data, which onnx.Read has
-// moved into the model; and where it reads the file, that is seen to have had the same bytes.
+// moved into the model; and weights that were left in the file are seen to have been the same all
+// along.
 type runnable struct {
 	content []byte
-	file    *onnx.File // nil where there are bytes
+	left    *onnx.File // nil where all weights are in the content
+	// inPlace are those of the weights left that onnxruntime reads where they are.
+	inPlace map[string]bool
 }
 
-// modelToRun returns a model for onnxruntime to read, by its file, and without its weights, if
-// detach says so and it can be.
-func modelToRun(model *onnx.Model, detach bool) (runnable, error) {
-	if detach {
-		file, err := model.Detach()
-		if err != nil {
-			return runnable{}, err
+func modelToRun(model *onnx.Model) (runnable, error) {
+	if model.Left() == nil {
+		content, err := model.Content()
+		return runnable{content: content}, err
+	}
+	// onnxruntime asks for a file of that name, and is lent the weights. If it looked into the file for
+	// one of them, to compute another from it, it would find nothing there and say so.
+	content, err := model.EncodeReferring(filepath.Base(os.DevNull))
+	return runnable{content: content, left: model.Left(),
+		inPlace: factorsOf(model.Proto.GetGraph())}, err
+}
+
+// copying returns the model for a session that copies all weights to where it computes.
+func (m runnable) copying() runnable {
+	m.inPlace = nil
+	return m
+}
+
+// factorsOf returns the initializers that are used as the second factor of products, by their names,
+// and as nothing else: onnxruntime packs them, and uses the packed ones alone.
+func factorsOf(graph *onnxpb.GraphProto) map[string]bool {
+	factors, others := make(map[string]bool), make(map[string]bool)
+	for _, node := range graph.GetNode() {
+		product := node.GetDomain() == "" && slices.Contains([]string{"MatMul", "Gemm"}, node.GetOpType())
+		for i, input := range node.GetInput() {
+			if product && i == 1 {
+				factors[input] = true
+			} else {
+				others[input] = true
+			}
 		}
-		if file != nil {
-			debug.FreeOSMemory() // before onnxruntime takes as much
-			return runnable{file: file}, nil
+		for _, attribute := range node.GetAttribute() {
+			noteInputs(attribute, others)
 		}
 	}
-	content, err := model.Content()
-	return runnable{content: content}, err
+	for _, values := range [][]*onnxpb.ValueInfoProto{graph.GetInput(), graph.GetOutput()} {
+		for _, value := range values {
+			others[value.GetName()] = true
+		}
+	}
+	matrices := make(map[string]bool)
+	for _, tensor := range graph.GetInitializer() {
+		if name := tensor.GetName(); len(tensor.GetDims()) == 2 && factors[name] && !others[name] {
+			matrices[name] = true
+		}
+	}
+	return matrices
+}
+
+// noteInputs notes what nodes of an attribute's graphs take.
+func noteInputs(attribute *onnxpb.AttributeProto, names map[string]bool) {
+	graphs := slices.Concat(attribute.GetGraphs(), []*onnxpb.GraphProto{attribute.GetG()})
+	for _, graph := range graphs {
+		for _, node := range graph.GetNode() {
+			for _, input := range node.GetInput() {
+				names[input] = true
+			}
+			for _, inner := range node.GetAttribute() {
+				noteInputs(inner, names)
+			}
+		}
+		for _, output := range graph.GetOutput() {
+			names[output.GetName()] = true
+		}
+	}
 }
 
 func (m runnable) size() int64 {
-	if m.file != nil {
-		return m.file.Size()
+	if m.left != nil {
+		return m.left.Size()
 	}
 	return int64(len(m.content))
 }
 
-// session makes a session.
-func (m runnable) session(inputs, outputs []string,
-	options *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
-	if m.file == nil {
-		return ort.NewDynamicAdvancedSessionWithONNXData(m.content, inputs, outputs, options)
-	}
-	session, err := ort.NewDynamicAdvancedSession(m.file.Path(), inputs, outputs, options)
-	if changed := m.file.Unchanged(); changed != nil {
+// session makes a session, and destroys the options.
+func (m runnable) session(inputs, outputs []string, options *ort.SessionOptions,
+	library Library) (*session, error) {
+	var weights *loan
+	if m.left != nil {
+		err := options.AddSessionConfigEntry(externalFolder, filepath.Dir(os.DevNull))
 		if err == nil {
-			err = session.Destroy()
+			weights, err = lend(m.left, m.inPlace, library, options)
 		}
-		return nil, errors.Join(changed, err)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("lend the weights: %w", err), options.Destroy())
+		}
 	}
-	return session, err
-}
-
-func (m runnable) close() error {
-	if m.file == nil {
-		return nil
+	made, err := ort.NewDynamicAdvancedSessionWithONNXData(m.content, inputs, outputs, options)
+	err = errors.Join(err, options.Destroy())
+	s := &session{DynamicAdvancedSession: made, loan: weights}
+	if err == nil && weights != nil {
+		err = weights.settle()
 	}
-	return m.file.Close()
+	switch {
+	case err == nil:
+		return s, nil
+	case made != nil:
+		return nil, errors.Join(err, s.end())
+	case weights != nil:
+		weights.Close()
+	}
+	return nil, err
 }

@@ -17,10 +17,6 @@ type ONNXRuntimeOptions struct {
 	// Unoptimized runs the nodes one by one as the file has them, without the graph
 	// optimizations that merge them and choose other kernels: the same function, rounded otherwise.
 	Unoptimized bool
-	// Detach says that nobody else needs the model's weights: of a large model they are given up, as
-	// onnx.Model.Detach does, and onnxruntime reads the file. It holds them twice while it makes a
-	// session. Trace needs the weights, and fails then.
-	Detach bool
 	// TimeLimit bounds the time of a batch, and that of making the session, which is ErrTimeLimit
 	// where it takes longer; DefaultTimeLimit if 0.
 	TimeLimit time.Duration

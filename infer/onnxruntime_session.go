@@ -15,6 +15,7 @@ import (
 // it, so that the last of its users destroys it, where that comes after Close.
 type session struct {
 	*ort.DynamicAdvancedSession
+	loan *loan // of weights that it uses; nil for one that has all
 
 	mu     sync.Mutex
 	users  int
@@ -56,7 +57,18 @@ func (s *session) Close() error {
 	return s.destroy()
 }
 
-func (s *session) destroy() error { return errors.Join(s.Destroy(), releaseEnvironment()) }
+func (s *session) destroy() error {
+	return errors.Join(s.end(), releaseEnvironment())
+}
+
+// end destroys what onnxruntime has, and then what it used.
+func (s *session) end() error {
+	err := s.Destroy()
+	if s.loan != nil {
+		s.loan.Close()
+	}
+	return err
+}
 
 // newSession makes a session with options of its own: options that failed with one provider are not
 // used again. more, if not nil, adds to them. onnxruntime computes then what depends on no input,
@@ -75,7 +87,7 @@ func (r *onnxRuntime) newSession(ctx context.Context, model runnable, outputs []
 			if err != nil {
 				return nil, errors.Join(err, releaseEnvironment())
 			}
-			return &session{DynamicAdvancedSession: made}, nil
+			return made, nil
 		}, func(s *session) {
 			// Nobody is left to hear of it.
 			_ = s.Close()

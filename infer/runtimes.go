@@ -38,8 +38,6 @@ type RuntimeOptions struct {
 	// Plain asks for the same function rounded otherwise: onnxruntime without its graph
 	// optimizations, native on the portable kernels. onnx-go has one way alone and is refused.
 	Plain bool
-	// Detach is as in ONNXRuntimeOptions; the other runtimes keep the model.
-	Detach bool
 }
 
 // RuntimeNames lists the runtimes that OpenRuntime opens, in the order of comparison.
@@ -63,7 +61,6 @@ func OpenRuntime(ctx context.Context, name string, model *onnx.Model,
 		return OpenONNXRuntime(ctx, model, ONNXRuntimeOptions{
 			Device: options.Device, Threads: options.Threads, Library: options.Library,
 			Output: options.Output, TF32: options.TF32, Unoptimized: options.Plain,
-			Detach: options.Detach,
 		})
 	case RuntimeNative:
 		kernels := ""

@@ -27,8 +27,8 @@ func (m *Model) Check() error {
 	if m == nil || m.Proto == nil {
 		return errors.New("check: there is no model")
 	}
-	if m.detached {
-		return fmt.Errorf("check %s: %w", m.label(), errDetached)
+	if m.left != nil {
+		return fmt.Errorf("check %s: %w", m.label(), errLeft)
 	}
 	if _, err := analyze(m.Proto); err != nil {
 		return fmt.Errorf("%s: %w", m.label(), err)

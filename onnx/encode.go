@@ -15,8 +15,8 @@ func Encode(m *Model) ([]byte, error) {
 	if m == nil || m.Proto == nil {
 		return nil, errors.New("encode: there is no model")
 	}
-	if m.detached {
-		return nil, fmt.Errorf("encode %s: %w", m.label(), errDetached)
+	if m.left != nil {
+		return nil, fmt.Errorf("encode %s: %w", m.label(), errLeft)
 	}
 	if size := proto.Size(m.Proto); size > maxBytes {
 		return nil, fmt.Errorf("%s: the model takes %d bytes; protobuf allows less than 2 GiB", m.label(),

@@ -21,8 +21,8 @@ func Extract(m *Model, outputs []string) (*Model, error) {
 	if m == nil || m.Proto == nil {
 		return nil, errors.New("extract: there is no model")
 	}
-	if m.detached {
-		return nil, fmt.Errorf("extract from %s: %w", m.label(), errDetached)
+	if m.left != nil {
+		return nil, fmt.Errorf("extract from %s: %w", m.label(), errLeft)
 	}
 	known, err := analyze(m.Proto)
 	if err != nil {

@@ -18,7 +18,7 @@ type Model struct {
 	fileBytes     int64
 	externalBytes int64
 	notes         []string
-	detached      bool // see Detach
+	left          *File // in which Open has left the weights
 }
 
 // Notes says what Read or Decode changed to make the model what its file means, such

@@ -67,7 +67,7 @@ func (s *source) logits(ctx context.Context, name string) (infer.Logits, error) 
 	if err != nil {
 		return infer.Logits{}, err
 	}
-	runtime, err := flags.open(ctx, name, model, flags.batch, s.tf32, false)
+	runtime, err := flags.open(ctx, name, model, flags.batch, s.tf32)
 	if err != nil {
 		return infer.Logits{}, err
 	}

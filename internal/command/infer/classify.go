@@ -48,10 +48,11 @@ func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr i
 	if err := o.readLabels(); err != nil {
 		return err
 	}
-	model, err := loadModel(o.model, o.output, o.pixels)
+	model, err := loadModel(o.model, o.output, o.pixels, o.reader())
 	if err != nil {
 		return err
 	}
+	defer model.model.Close()
 	several, err := o.givesLabels(model)
 	if err != nil {
 		return err

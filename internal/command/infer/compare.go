@@ -58,10 +58,11 @@ func runCompare(ctx context.Context, args []string, stdout, stderr, progress io.
 func compareSides(ctx context.Context, o *compareOptions, stdout, stderr,
 	progress io.Writer) (err error) {
 	c := &comparison{options: o, a: &side{name: o.runtimes[0]}, b: &side{name: o.runtimes[1]}}
-	if c.a.loaded, err = loadModel(o.models[0], o.output, o.pixels); err != nil {
+	if c.a.loaded, err = loadModel(o.models[0], o.output, o.pixels, infer.LoadModel); err != nil {
 		return err
 	}
-	if c.b.loaded, err = loadModel(o.models[len(o.models)-1], o.output, o.pixels); err != nil {
+	if c.b.loaded, err = loadModel(o.models[len(o.models)-1], o.output, o.pixels,
+		infer.LoadModel); err != nil {
 		return err
 	}
 	if c.set, err = o.loadData(ctx, []*loaded{c.a.loaded, c.b.loaded}, stderr); err != nil {
@@ -98,7 +99,7 @@ func compareSides(ctx context.Context, o *compareOptions, stdout, stderr,
 
 func (s *side) run(ctx context.Context, o *compareOptions, set *dataset.Set,
 	progress io.Writer) (err error) {
-	if s.runtime, err = o.open(ctx, s.name, s.model, 0, false, false); err != nil {
+	if s.runtime, err = o.open(ctx, s.name, s.model, 0, false); err != nil {
 		return err
 	}
 	s.result, err = runOn(ctx, s.runtime, set, s.loaded, o.batch, progress)

@@ -92,6 +92,7 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 	if err != nil {
 		return err
 	}
+	defer s.loaded.model.Close()
 	if err := sparesTheSet(o.predictions, s.set.Info().Place); err != nil {
 		return err
 	}
@@ -213,7 +214,7 @@ func newSession(ctx context.Context, o *options, stderr, progress io.Writer) (*s
 	if err := o.readLabels(); err != nil {
 		return nil, err
 	}
-	model, err := loadModel(o.model, o.output, o.pixels)
+	model, err := loadModel(o.model, o.output, o.pixels, o.reader())
 	if err != nil {
 		return nil, err
 	}
@@ -251,15 +252,16 @@ type loaded struct {
 	threshold float64 // above which a label is told; 0 for the usual
 }
 
-// loadModel reads a model with the scores of that output. What the flags say of pixels goes before
-// its record.
-func loadModel(name, output string, pixels *feeding) (*loaded, error) {
+// loadModel reads a model by read, with the scores of that output. What the flags say of pixels goes
+// before its record.
+func loadModel(name, output string, pixels *feeding,
+	read func(path string) (*onnx.Model, error)) (*loaded, error) {
 	l := &loaded{}
 	var err error
 	if l.modelPath, err = cli.FindModel(name); err != nil {
 		return nil, err
 	}
-	if l.model, err = infer.LoadModel(l.modelPath); err != nil {
+	if l.model, err = read(l.modelPath); err != nil {
 		return nil, err
 	}
 	record, ok, err := l.model.TrainingRecord()
@@ -276,6 +278,14 @@ func loadModel(name, output string, pixels *feeding) (*loaded, error) {
 	return l, nil
 }
 
+// reader is how the model is read: without its weights where onnxruntime alone is to use them.
+func (o *options) reader() func(path string) (*onnx.Model, error) {
+	if o.runtime == infer.RuntimeONNXRuntime && !o.crossValidate {
+		return infer.OpenModel
+	}
+	return infer.LoadModel
+}
+
 // openData opens the data set, the test part of a folder that has two; that there is none of the
 // name is wrong usage.
 func openData(ctx context.Context, data string, options dataset.Options) (dataset.Source, error) {
@@ -290,7 +300,7 @@ func openData(ctx context.Context, data string, options dataset.Options) (datase
 
 // open opens the model in the runtime of that name.
 func (s *session) open(ctx context.Context, name string, batch int) (infer.Runtime, error) {
-	return s.runFlags.open(ctx, name, s.loaded.model, batch, s.tf32, !s.crossValidate)
+	return s.runFlags.open(ctx, name, s.loaded.model, batch, s.tf32)
 }
 
 func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*infer.Result,

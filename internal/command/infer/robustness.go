@@ -43,7 +43,7 @@ func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr
 	r := &robustness{options: o}
 	var models []*loaded
 	for _, name := range o.models {
-		model, err := loadModel(name, o.output, o.pixels)
+		model, err := loadModel(name, o.output, o.pixels, infer.LoadModel)
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (r *robustness) open(ctx context.Context, stderr io.Writer) ([]infer.Subjec
 	var subjects []infer.Subject
 	for i, model := range r.models {
 		open := func(name string) (infer.Runtime, error) {
-			return o.open(ctx, name, model.model, o.batch, false, false)
+			return o.open(ctx, name, model.model, o.batch, false)
 		}
 		if i > 0 {
 			runtime, err := open(o.runtime)

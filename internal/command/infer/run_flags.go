@@ -164,15 +164,13 @@ func (f *runFlags) ownLibrary() bool {
 	return f.library != "" || os.Getenv(infer.LibraryVariable) != ""
 }
 
-// open opens a model in the runtime of that name, for batches of that size at most. Alone is a
-// model that nothing else needs, whose weights may be given up.
+// open opens a model in the runtime of that name, for batches of that size at most.
 func (f *runFlags) open(ctx context.Context, runtime string, model *onnx.Model, batch int,
-	tf32, alone bool) (infer.Runtime, error) {
+	tf32 bool) (infer.Runtime, error) {
 	options, err := f.runtimeOptions(runtime, batch, tf32)
 	if err != nil {
 		return nil, err
 	}
-	options.Detach = alone
 	return infer.OpenRuntime(ctx, runtime, model, options)
 }
 
