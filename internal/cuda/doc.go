@@ -12,8 +12,9 @@
 // state and a ledger of losses on the device. A step takes its images by their places in the
 // epoch's order, and books its loss in the ledger, so that one step needs no copy
 // in either direction and the same step can be captured once as a CUDA graph and
-// launched again and again. Batches that the host makes are copied in a second stream, while the
-// step before computes.
+// launched again and again. Batches that the host makes are copied in a stream of their own, while the
+// step before computes. Gradients of parameters are computed in another one, while the gradient goes
+// on to the layers before (second_stream.go, machine_beside.go); in the graph it is a branch.
 //
 // Where a run asks for bf16, what goes from layer to layer is kept as bfloat16 (machine_maps.go),
 // by the same kernels in a second module, kernels/bf16.ptx; weights are float32, and multiplied as
