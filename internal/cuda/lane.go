@@ -39,7 +39,8 @@ func (l *lane) openLibraries(memory *pool) error {
 	}
 	blas := new(cublas.Standard)
 	if err := blas.Init(); err != nil {
-		return fmt.Errorf("%w; cuBLAS needs a driver as new as its own release", called("cublasCreate", err))
+		return fmt.Errorf("%w; cuBLAS needs a driver as new as its own release",
+			called("cublasCreate", err))
 	}
 	l.blas = blas
 	if err := setBLASStream(l.blas, l.stream); err != nil {

@@ -305,19 +305,6 @@ func (m *Machine) append(name string, run func() error) {
 		launch{name: name, fixed: true, run: func(*lane) error { return run() }})
 }
 
-// appendOn appends a library's call that works in either stream.
-func (m *Machine) appendOn(name string, run func(on *lane) error) {
-	m.launches = append(m.launches, launch{name: name, run: run})
-}
-
-// appendConvolution appends a convolution of cuDNN's that works in either stream, with so many bytes
-// of the workspace that it shares with the others there.
-func (m *Machine) appendConvolution(name string, bytes int64,
-	run func(on *lane, workspace *buffer) error) {
-	m.launches = append(m.launches, launch{name: name, workspace: bytes,
-		run: func(on *lane) error { return run(on, m.workspaceIn(on)) }})
-}
-
 // tickets returns so many counters that launches begin and end with at 0.
 func (m *Machine) tickets(n int) (*buffer, error) {
 	b, err := m.memory.allocate("tickets", int64(n)*4)

@@ -8,13 +8,14 @@ import (
 	"slipway/internal/ops"
 )
 
-// In the backward pass the gradients of a layer's parameters are needed by nothing that comes before
-// the end of the pass, while the gradient of its input is what all layers before it wait for. So
-// those have a launch of their own go to the second stream as soon as what they read is there.
+// In the backward pass the gradients of a layer's parameters are needed by nothing that comes
+// before the end of the pass, while the gradient of its input is what all layers before it wait
+// for. So the launches that make those alone go to the second stream, as soon as what they read is
+// there.
 //
-// What is left when no gradient goes on any more, such as the gradients of the first layer's weights,
-// stays in the stream of the steps: there is nothing to be beside, but for the gradients that are in
-// the second stream still.
+// What is left when no gradient goes on any more, such as the gradients of the first layer's
+// weights, stays in the stream of the steps: there is nothing to be beside, but for the gradients
+// that are in the second stream still.
 
 // compiled notes of the launches from a place on, which a node appended, whose they are, and of
 // what these have written that it is there.
@@ -139,6 +140,19 @@ func (m *Machine) arrange() error {
 // goesBeside reports whether a launch has something to be beside, where that is the last launch for
 // which the layers before wait.
 func (l launch) goesBeside(last int) bool { return l.gradient && l.behind <= last }
+
+// appendOn appends a library's call that works in either stream.
+func (m *Machine) appendOn(name string, run func(on *lane) error) {
+	m.launches = append(m.launches, launch{name: name, run: run})
+}
+
+// appendConvolution appends a convolution of cuDNN's that works in either stream, with so many
+// bytes of the workspace that it shares with the others there.
+func (m *Machine) appendConvolution(name string, bytes int64,
+	run func(on *lane, workspace *buffer) error) {
+	m.launches = append(m.launches, launch{name: name, workspace: bytes,
+		run: func(on *lane) error { return run(on, m.workspaceIn(on)) }})
+}
 
 // allocateWorkspaces gives cuDNN's calls of each stream memory that they share.
 func (m *Machine) allocateWorkspaces() error {

@@ -100,7 +100,8 @@ func TestTheSimulatorSeesBranchesOutOfOrder(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			if (ended == nil) != (test.err == "") || ended != nil && !strings.Contains(ended.Error(), test.err) {
+			if (ended == nil) != (test.err == "") ||
+				ended != nil && !strings.Contains(ended.Error(), test.err) {
 				t.Errorf("the capture ended in %v, want %q", ended, test.err)
 			}
 			if seen := strings.Contains(simulated.Violations(), "work of another stream"); seen != test.seen {
@@ -120,7 +121,7 @@ func TestTheSimulatorSeesAWorkspaceOfTwoStreams(t *testing.T) {
 			if err := g.thread.do(func() error { return productsInTwoStreams(g, shared) }); err != nil {
 				t.Fatal(err)
 			}
-			const want = "cublasSgemm: its handle's workspace: its bytes are written by work of another stream"
+			const want = "its handle's workspace: its bytes are written by work of another stream"
 			if seen := strings.Contains(simulated.Violations(), want); seen != shared {
 				t.Errorf("seen: %v:\n%s", seen, simulated.Violations())
 			}

@@ -105,7 +105,8 @@ func (s *secondStream) fork(steps cu.Stream) error {
 	return nil
 }
 
-// join has the stream of the steps wait for all that is in the second one; nothing if there is none.
+// join has the stream of the steps wait for all that is in the second one; nothing if there is
+// none.
 func (s *secondStream) join(steps cu.Stream) error {
 	if s == nil || !s.forked {
 		return nil

@@ -17,8 +17,8 @@ import (
 	"slipway/train"
 )
 
-// besides returns the launches that are in the second stream, and how often that waits for the one of
-// the steps.
+// besides returns the launches that are in the second stream, and how often that waits for the one
+// of the steps.
 func besides(launches []launch) (names []string, forks int) {
 	behind := true
 	for _, l := range launches {
@@ -34,8 +34,8 @@ func besides(launches []launch) (names []string, forks int) {
 	return names, forks
 }
 
-// computedIn runs the graph in one stream or two, and returns the values of the nodes that are asked
-// for, and the launches.
+// computedIn runs the graph in one stream or two, and returns the values of the nodes that are
+// asked for, and the launches.
 func computedIn(t *testing.T, g *gpu, graph *train.LossGraph, oneStream bool) (values [][]float32,
 	launches []launch) {
 	t.Helper()
@@ -64,8 +64,8 @@ func computedIn(t *testing.T, g *gpu, graph *train.LossGraph, oneStream bool) (v
 	return values, launches
 }
 
-// sameInTwoStreams holds what the graph comes to in two streams to the bits that it comes to in one,
-// by the same launches, and returns which of these are in the second.
+// sameInTwoStreams holds what the graph comes to in two streams to the bits that it comes to in
+// one, by the same launches, and returns which of these are in the second.
 func sameInTwoStreams(t *testing.T, graph *train.LossGraph) []string {
 	t.Helper()
 	g := openDevice(t)
@@ -184,8 +184,8 @@ func stepsOf(t *testing.T, name string) (step func(), launches []launch) {
 	return func() { next() }, s.programs[batch].launches
 }
 
-// Two streams are two branches of a step's graph, which begin and end in one; and a step takes so much
-// less time, where each launch takes the same, as there are launches in the second.
+// Two streams are two branches of a step's graph, which begin and end in one; and a step takes so
+// much less time, where each launch takes the same, as there are launches in the second.
 func TestGradientsOverlap(t *testing.T) {
 	needSimulator(t)
 	for _, test := range []struct {
@@ -261,7 +261,8 @@ func TestFaultsOfTheSecondStream(t *testing.T) {
 		want        string
 	}
 	faults := []fault{
-		{"cuStreamCreate", 1, errorOutOfMemory, of + "cuStreamCreate: CUDA_ERROR_OUT_OF_MEMORY (2)" + remedy},
+		{"cuStreamCreate", 1, errorOutOfMemory,
+			of + "cuStreamCreate: CUDA_ERROR_OUT_OF_MEMORY (2)" + remedy},
 		{"cudnnCreate", 1, errorDNNExecution, of + "cudnnCreate"},
 		{"cudnnSetStream", 1, errorDNNExecution, of + "cudnnSetStream"},
 		{"cublasCreate_v2", 1, errorBLASExecution, of + "cublasCreate"},

@@ -22,7 +22,7 @@ import (
 const usage = `plants puts one bug at a time into the CUDA code and runs its tests on the simulator.
 
   plants                                 all of them; make gpu-plants sets what the build needs
-  plants -only stream                    those whose name has this text
+  plants -only 'stream|fork'             those whose name matches
   plants -only stream -run TwoStreams    with the tests of these names alone, as go test -run has them
 
 Exit status: 0 all are caught; 1 one is not, or the tests fail without any; 2 wrong usage.
@@ -36,7 +36,7 @@ func main() {
 		fmt.Fprint(flags.Output(), usage)
 		flags.PrintDefaults()
 	}
-	only := flags.String("only", "", "plant only those whose name has this `text`")
+	only := flags.String("only", "", "plant only those whose name matches this `pattern`")
 	tests := flags.String("run", "", "run only the tests whose name matches this `pattern`")
 	switch err := flags.Parse(os.Args[1:]); {
 	case errors.Is(err, flag.ErrHelp):
@@ -53,6 +53,10 @@ func main() {
 }
 
 func run(ctx context.Context, only, tests string, out io.Writer) (err error) {
+	wanted, err := regexp.Compile(only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
 	garden, err := newGarden(tests)
 	if err != nil {
 		return err
@@ -65,7 +69,7 @@ func run(ctx context.Context, only, tests string, out io.Writer) (err error) {
 	fmt.Fprintln(out, "| --- | --- | --- | ---: |")
 	var tried, missed int
 	for _, p := range plants() {
-		if !strings.Contains(p.name, only) {
+		if !wanted.MatchString(p.name) {
 			continue
 		}
 		began := time.Now()
