@@ -319,3 +319,21 @@ func TestFaultsOfTheSecondStream(t *testing.T) {
 		})
 	}
 }
+
+// Where the stream of the steps cannot be told to wait for the second one, the host waits for both
+// before memory is freed.
+func TestFaultsOfTheLastJoin(t *testing.T) {
+	needSimulator(t)
+	for _, call := range []string{"cuEventRecord", "cuStreamWaitEvent"} {
+		t.Run(call, func(t *testing.T) {
+			graph := plainGraph(t, branching(t), train.Config{Seed: 4}, 3)
+			machine := compiled(t, openDevice(t), graph)
+			_, forks := besides(machine.launches)
+			simulated.Fail(call, forks+1, errorLaunchFailed, false)
+			want := "the second stream: " + call + ": CUDA_ERROR_LAUNCH_FAILED (719)"
+			if err := machine.RunAll(); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v, want %q", err, want)
+			}
+		})
+	}
+}
