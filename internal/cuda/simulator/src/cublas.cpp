@@ -36,7 +36,6 @@ static cublasStatus_t multiply(const char *call, bool reduced, Format in, Format
     void *workspace = handle->workspace;
     size_t workspace_bytes = handle->workspace_bytes;
     int failed = submit(handle->stream, [=]() -> int {
-        if (workspace && !occupied(call, workspace, workspace_bytes)) return CUBLAS_STATUS_EXECUTION_FAILED;
         size_t a_size = (size_t)lda * ((at ? m : k) - 1) + (at ? k : m), b_size = (size_t)ldb * ((bt ? k : n) - 1) + (bt ? n : k);
         size_t c_size = (size_t)ldc * (n - 1) + m;
         spend();
@@ -45,6 +44,7 @@ static cublasStatus_t multiply(const char *call, bool reduced, Format in, Format
         if (!load(call, "A", a_values, a_size, in, a) || !load(call, "B", b_values, b_size, in, b) ||
             (beta && !readable(call, "C", (const float *)c_values, c_size)) || !room(call, "C", c_values, c_size, out))
             return CUBLAS_STATUS_EXECUTION_FAILED;
+        if (workspace && !occupied(call, workspace, workspace_bytes)) return CUBLAS_STATUS_EXECUTION_FAILED;
         if (in == bfloats) count((std::string("bf16 ") + call).c_str());
         if (state().shallow) {
             std::vector<float> some(c_size);
