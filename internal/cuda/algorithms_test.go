@@ -32,11 +32,24 @@ var convolutionNote = regexp.MustCompile(`(?m)^convolution (\d+ \d+) `)
 // number, and the weights.
 func computedBy(t *testing.T, g *gpu, precision string) (algorithms []string, learned builder.Weights) {
 	t.Helper()
+	return computedFor(t, g, smallNetwork(t), precision)
+}
+
+// computedFor is computedBy of another network.
+func computedFor(t *testing.T, g *gpu, network *builder.Network, precision string) (
+	algorithms []string, learned builder.Weights) {
+	t.Helper()
 	config := smallConfig()
 	config.Device, config.Precision = g, precision
 	simulated.Trace(true)
-	trainer := fit(t, config)
+	trainer, err := train.New(network, datasettest.Bars(t, 60), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer trainer.Close()
+	if err := trainer.Fit(t.Context(), train.Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
 	for _, found := range convolutionNote.FindAllStringSubmatch(simulated.Traced(), -1) {
 		algorithms = append(algorithms, found[1])
 	}
@@ -93,13 +106,17 @@ func TestMeasuredAlgorithmsAreKept(t *testing.T) {
 	compareBits(t, "by the same file", weights, want)
 }
 
-// Without the file nothing is measured, and the first choice computes.
+// Without the file nothing is measured, and the first choice computes each of the three passes.
 func TestNothingIsMeasuredUnasked(t *testing.T) {
 	needSimulator(t)
 	g := openDevice(t)
 	simulated.Algorithm(simulator.Forward, 0, 0.5)
-	by, _ := computedBy(t, g, "")
-	if fmt.Sprint(by) != "[0 1 1 1]" || searches() != 0 {
+	network := mustNew(t, "passes", builder.Shape{1, 6, 6},
+		builder.Conv2D{Filters: 3, Kernel: builder.Square(2), NoBias: true}, builder.ReLU{},
+		builder.Conv2D{Filters: 4, Kernel: builder.Square(2), NoBias: true}, builder.Flatten{},
+		builder.Dense{Units: 3})
+	by, _ := computedFor(t, g, network, "")
+	if fmt.Sprint(by) != "[0 1 1 1 2 1]" || searches() != 0 {
 		t.Errorf("convolutions were computed by %q, after %d searches", by, searches())
 	}
 }
@@ -177,16 +194,18 @@ func TestMeasuredAlgorithmsInTF32(t *testing.T) {
 func TestFilesOfAlgorithmsThatAreRefused(t *testing.T) {
 	needSimulator(t)
 	const dw = "dw of 8×1×6×6 by 3×1×3×3 in float32"
-	whole := func(device, algorithm string) string {
-		return fmt.Sprintf(`{"device":%q,"cudnn":%q,"convolutions":{%q:{"algorithm":%q,"math":"FMA",`+
-			`"microseconds":1}}}`, device, dnnVersion(), dw, algorithm)
+	by := func(device, algorithm, math string) string {
+		return fmt.Sprintf(`{"device":%q,"cudnn":%q,"convolutions":{%q:{"algorithm":%q,"math":%q,`+
+			`"microseconds":1}}}`, device, dnnVersion(), dw, algorithm, math)
 	}
+	whole := func(device, algorithm string) string { return by(device, algorithm, "FMA") }
 	const here = "simulated, compute capability 8.0"
 	for name, test := range map[string]struct{ text, want string }{
 		"empty":         {"", "is no file of measured algorithms"},
 		"something":     {`{"epochs": 3}`, "is no file of measured algorithms"},
 		"other device":  {whole("X", "ALGO_1"), "was measured on X with cuDNN"},
 		"in any order":  {whole(here, "ALGO_0"), "ALGO_0 FMA for " + dw + ", which is no algorithm that a run"},
+		"in TF32":       {by(here, "ALGO_1", "DEFAULT"), "ALGO_1 DEFAULT for " + dw + ", which is no algorithm that a run"},
 		"unknown":       {whole(here, "MAGIC"), "MAGIC FMA for " + dw + ", which is no algorithm that a run"},
 		"not supported": {whole(here, "WINOGRAD"), "cudnnGetConvolutionBackwardFilterWorkspaceSize: CUDNN_STATUS_NOT_SUPPORTED"},
 	} {

@@ -263,6 +263,8 @@ func TestRecipesInBF16(t *testing.T) {
 			sameBits(t, "resumed", r.resumed(t, g, g), want)
 			t.Setenv(GraphsVariable, "0")
 			sameBits(t, "launch by launch", r.whole(t, g), want)
+			t.Setenv(StreamsVariable, "1")
+			sameBits(t, "launch by launch in one stream", r.whole(t, g), want)
 			for i, epoch := range want.Progress.History {
 				beside := exact.Progress.History[i].MeanLoss
 				off := math.Abs(epoch.MeanLoss-beside) / beside

@@ -11,8 +11,6 @@ import (
 	"strings"
 
 	"gorgonia.org/cu"
-	cublas "gorgonia.org/cu/blas"
-	cudnn "gorgonia.org/cu/dnn"
 
 	"slipway/dataset"
 	"slipway/internal/device"
@@ -25,15 +23,14 @@ type counters struct {
 	Allocations, Copies, Launches, Graphs int
 }
 
-// gpu is a GPU, with its context, a stream and the two libraries.
+// gpu is a GPU, with its context, its streams and the two libraries.
 type gpu struct {
 	thread    *thread
 	device    cu.Device
-	ordinal   int  // of those that the driver shows
-	retained  bool // the device's primary context
-	stream    cu.Stream
-	dnn       *cudnn.Context
-	blas      *cublas.Standard
+	ordinal   int           // of those that the driver shows
+	retained  bool          // the device's primary context
+	lane                    // of the steps
+	second    *secondStream // nil until work is put beside that of the steps
 	module    cu.Module
 	functions map[string]cu.Function
 	halves    cu.Module // the kernels of maps in bf16, the zero Module until they are needed
@@ -116,37 +113,15 @@ func (g *gpu) start() error {
 	if err := cu.SetCurrentContext(context); err != nil {
 		return called("cuCtxSetCurrent", err)
 	}
-	// A stream of our own: the default one cannot be captured.
-	if g.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
-		return called("cuStreamCreate", err)
+	if err := g.openStream(); err != nil {
+		return err
 	}
 	if err := g.loadKernels(); err != nil {
 		return &MissingError{Piece: PieceKernels, Reason: err.Error(),
 			Remedy: fmt.Sprintf("the GPU must be of compute capability 7.5 or newer, and the driver of CUDA %d or newer", release())}
 	}
-	if err := guarded(func() error { g.dnn = cudnn.NewContext(); return nil }); err != nil {
-		return fmt.Errorf("cudnnCreate: %w; cuDNN needs a driver as new as its own release", err)
-	}
-	if err := setDNNStream(g.dnn, g.stream); err != nil {
-		return err
-	}
-	blas := new(cublas.Standard)
-	if err := blas.Init(); err != nil {
-		return fmt.Errorf("%w; cuBLAS needs a driver as new as its own release", called("cublasCreate", err))
-	}
-	g.blas = blas
-	if err := setBLASStream(g.blas, g.stream); err != nil {
-		return err
-	}
-	workspace, err := g.memory.allocate("cuBLAS's workspace", blasWorkspace)
-	if err != nil {
-		return err
-	}
-	return setBLASWorkspace(g.blas, workspace)
+	return g.openLibraries(&g.memory)
 }
-
-// blasWorkspace is what cuBLAS's documentation asks for on the newest GPUs.
-const blasWorkspace = 32 << 20
 
 // String names the device and the libraries.
 func (g *gpu) String() string { return g.name }
@@ -180,12 +155,8 @@ func (g *gpu) SetBytes() int64 { return g.setBytes }
 func (g *gpu) Close() error {
 	err := g.thread.do(func() error {
 		all := []error{g.peers.leave()}
-		if g.blas != nil {
-			all = append(all, called("cublasDestroy", g.blas.Close()))
-		}
-		if g.dnn != nil {
-			all = append(all, called("cudnnDestroy", g.dnn.Close()))
-		}
+		all = append(all, g.second.close())
+		all = append(all, g.closeLibraries()...)
 		all = append(all, g.memory.free())
 		if g.functions != nil {
 			all = append(all, called("cuModuleUnload", g.module.Unload()))
@@ -193,9 +164,7 @@ func (g *gpu) Close() error {
 				all = append(all, called("cuModuleUnload", g.halves.Unload()))
 			}
 		}
-		if g.stream != (cu.Stream{}) {
-			all = append(all, called("cuStreamDestroy", g.stream.Destroy()))
-		}
+		all = append(all, g.closeStream())
 		if g.retained {
 			all = append(all, called("cuDevicePrimaryCtxRelease", g.device.ReleasePrimaryCtx()))
 		}

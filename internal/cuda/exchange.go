@@ -59,8 +59,7 @@ func (s *session) swap(p *program, peer int, send, receive *buffer, others ...nc
 	for i := range messages {
 		messages[i].Peer = peer
 	}
-	g := s.gpu
-	p.launches = append(p.launches, launch{name: "ncclSend and ncclRecv", run: func() error {
-		return g.peers.exchange(g.stream, messages)
+	p.launches = append(p.launches, launch{name: "ncclSend and ncclRecv", run: func(on *lane) error {
+		return s.gpu.peers.exchange(on.stream, messages)
 	}})
 }

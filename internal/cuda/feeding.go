@@ -268,8 +268,8 @@ func (s *session) feedBatch(p *program, of *pass, images int, batch span) []laun
 		{of.shares, step.shares, 1}} {
 		values := 4 * int64(batch.length*part.every)
 		from := p.fed.part(4*int64(part.at+batch.offset*part.every), values)
-		all = append(all, launch{name: "cuMemcpyDtoDAsync", run: func() error {
-			return copyAsync(part.to.address, from.address, values, s.gpu.stream)
+		all = append(all, launch{name: "cuMemcpyDtoDAsync", run: func(on *lane) error {
+			return copyAsync(part.to.address, from.address, values, on.stream)
 		}})
 	}
 	return all

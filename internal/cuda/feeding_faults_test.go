@@ -170,7 +170,7 @@ func TestFaultsOfFeeding(t *testing.T) {
 			"host's memory that stay in their place: cuMemHostAlloc: CUDA_ERROR_OUT_OF_MEMORY (2); " +
 			"end other programs or train with a smaller -batch"},
 		{"cuEventCreate", 1, errorOutOfMemory, "cuEventCreate: CUDA_ERROR_OUT_OF_MEMORY (2)"},
-		{"cuEventRecord", 3, errorLaunchFailed, "cuEventRecord: CUDA_ERROR_LAUNCH_FAILED (719)"},
+		{"cuEventRecord", 5, errorLaunchFailed, "cuEventRecord: CUDA_ERROR_LAUNCH_FAILED (719)"},
 		{"cuEventSynchronize", 2, errorLaunchFailed,
 			"cuEventSynchronize: CUDA_ERROR_LAUNCH_FAILED (719)"},
 		{"cuMemcpyHtoDAsync_v2", 14, errorLaunchFailed,

@@ -10,7 +10,8 @@ import (
 )
 
 // StreamsVariable is the environment variable that has all work in one stream when it is "1": a
-// batch that is fed is then copied between two steps, and not during one.
+// batch that is fed is then copied between two steps, and not during one, and gradients of
+// parameters are computed between those that go on to the layers before, and not beside them.
 const StreamsVariable = "SLIPWAY_CUDA_STREAMS"
 
 // landing is where batches that are fed arrive on the device, in a stream of their own: while a step

@@ -68,24 +68,39 @@ type launch struct {
 	how string
 	// blocks and rows are the grid of a kernel of Slipway's, 0 of a library's call.
 	blocks, rows int
-	run          func() error
+	// run puts it into a stream: into that of the steps, whatever it is told, if it is fixed.
+	run   func(on *lane) error
+	fixed bool
+	place place
+	// workspace is what a call of cuDNN's needs, in bytes.
+	workspace int64
+	// gradient says that it makes gradients of parameters alone, of what is there behind so many
+	// launches of its machine's, and reads that it reads such (machine_beside.go).
+	gradient, reads bool
+	behind          int
 }
 
-// runAll puts the launches into the stream.
+// runAll puts the launches into their streams. What comes into that of the steps from then on is
+// behind all of them, also where one has failed.
 func runAll(g *gpu, launches []launch) error {
 	for _, l := range launches {
 		g.count.Launches++
-		if err := l.run(); err != nil {
-			switch {
-			case l.how != "":
-				return fmt.Errorf("%s (%s): %w", l.of, l.how, err)
-			case l.of != "":
-				return fmt.Errorf("%s: %w", l.of, err)
-			}
-			return err
+		if err := g.put(l); err != nil {
+			return errors.Join(l.failed(err), g.second.join(g.stream))
 		}
 	}
-	return nil
+	return g.second.join(g.stream)
+}
+
+// failed says which launch it was.
+func (l launch) failed(err error) error {
+	switch {
+	case l.how != "":
+		return fmt.Errorf("%s (%s): %w", l.of, l.how, err)
+	case l.of != "":
+		return fmt.Errorf("%s: %w", l.of, err)
+	}
+	return err
 }
 
 // kernel is a launch of one of Slipway's kernels on that many threads by that many
@@ -125,8 +140,8 @@ func (g *gpu) kernel(name string, threads, rows int, arguments ...any) (launch, 
 		return launch{}, fmt.Errorf("kernel %s: %d threads by %d rows are more than one launch has, or none", name, threads, rows)
 	}
 	call := "cuLaunchKernel " + name
-	return launch{name: name, blocks: blocks, rows: rows, run: func() error {
-		return launchKernel(call, function, blocks, rows, g.stream, slots)
+	return launch{name: name, blocks: blocks, rows: rows, run: func(on *lane) error {
+		return launchKernel(call, function, blocks, rows, on.stream, slots)
 	}}, nil
 }
 

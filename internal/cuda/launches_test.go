@@ -104,7 +104,7 @@ func tracedStep(t *testing.T, name string, batch int) trace.Step {
 		for _, l := range program.launches {
 			seen := trace.Launch{Name: l.name, Node: l.of}
 			simulated.Trace(true)
-			err := l.run()
+			err := runAll(g, []launch{l})
 			noted := simulated.Traced()
 			simulated.Trace(false)
 			if err == nil {

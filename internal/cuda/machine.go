@@ -44,6 +44,8 @@ type machineOptions struct {
 	// bf16, of which the machine makes those that are missing. Both are of bf16 alone.
 	Images  *gorgonia.Node
 	Rounded map[*gorgonia.Node]*buffer
+	// OneStream has all launches in one stream, in the order in which they are compiled.
+	OneStream bool
 }
 
 // Machine is a gorgonia.VM that runs a graph of builder.EnginePlain on the GPU.
@@ -59,12 +61,15 @@ type Machine struct {
 	masks    *ops.Masks // nil without dropout
 	mixed    mixed      // second labels whose values are on the host
 
-	// workspace is shared by all convolutions, which run one after another.
-	workspace      *buffer
-	workspaceBytes int64
-	fusion         fusion
-	penalties      map[*gorgonia.Node]*penalised // by penalty of parameters
-	correct        *buffer                       // how many images are classified right, uint64
+	workspaces [2]buffer // of cuDNN's calls, by lane
+	fusion     fusion
+	penalties  map[*gorgonia.Node]*penalised // by penalty of parameters
+	correct    *buffer                       // how many images are classified right, uint64
+
+	// there says of nodes behind how many launches their values are there, and written are those of
+	// the node that is being compiled.
+	there   map[*gorgonia.Node]int
+	written gorgonia.Nodes
 
 	handed     map[*gorgonia.Node]gorgonia.Nodes // by gradient: those that hand on what it computes beside its value
 	saved      map[*gorgonia.Node]*buffer        // by operator: what its gradient needs beside the graph's values
@@ -94,6 +99,7 @@ func newMachine(g *gpu, options machineOptions) (*Machine, error) {
 		handed: make(map[*gorgonia.Node]gorgonia.Nodes), saved: make(map[*gorgonia.Node]*buffer),
 		geometries: make(map[geometry]*buffer), padded: make(map[paddedInput]*buffer),
 		planned: make(map[*gorgonia.Node]bool), unplanned: make(map[*gorgonia.Node]string),
+		there: make(map[*gorgonia.Node]int),
 	}
 	if err := m.compile(); err != nil {
 		return nil, errors.Join(err, m.close())
@@ -136,16 +142,13 @@ func (m *Machine) compile() error {
 		if err := m.add(node); err != nil {
 			return fmt.Errorf("node %s: %w", nodeName(node), err)
 		}
-		for i := before; i < len(m.launches); i++ {
-			m.launches[i].of = nodeName(node)
-		}
+		m.compiled(node, before)
 	}
-	if m.workspaceBytes > 0 {
-		b, err := m.memory.allocate("cuDNN's workspace", m.workspaceBytes)
-		if err != nil {
-			return err
-		}
-		*m.workspace = *b
+	if err := m.arrange(); err != nil {
+		return err
+	}
+	if err := m.allocateWorkspaces(); err != nil {
+		return err
 	}
 	if err := m.bindPlans(); err != nil {
 		return err
@@ -241,6 +244,7 @@ func (m *Machine) add(node *gorgonia.Node) error {
 
 // output returns the node's memory: the caller's, or newly allocated.
 func (m *Machine) output(node *gorgonia.Node) (*buffer, error) {
+	m.written = append(m.written, node)
 	if b := m.values[node]; b != nil {
 		return b, nil
 	}
@@ -271,6 +275,7 @@ func (m *Machine) addView(node *gorgonia.Node, input *buffer) error {
 		return nil
 	}
 	bytes := int64(node.Shape().TotalSize()) * m.valueBytes(node)
+	m.written = append(m.written, node)
 	m.append("cuMemcpyDtoDAsync", func() error { return copyAsync(own.address, input.address, bytes, m.gpu.stream) })
 	return nil
 }
@@ -294,9 +299,10 @@ func (m *Machine) launchFloats(name string, threads, rows int, arguments ...any)
 	return nil
 }
 
-// append appends a library's call.
+// append appends a library's call, which works in the stream of the steps.
 func (m *Machine) append(name string, run func() error) {
-	m.launches = append(m.launches, launch{name: name, run: run})
+	m.launches = append(m.launches,
+		launch{name: name, fixed: true, run: func(*lane) error { return run() }})
 }
 
 // tickets returns so many counters that launches begin and end with at 0.
@@ -348,7 +354,7 @@ func (m *Machine) RunAll() error {
 		if err := m.uploadInputs(); err != nil {
 			return err
 		}
-		return errors.Join(runAll(m.gpu, m.launches), waitFor(m.gpu.stream))
+		return errors.Join(runAll(m.gpu, m.launches), m.gpu.wait())
 	})
 }
 

@@ -63,6 +63,7 @@ func (m *Machine) addPReLUGradient(o operation) error {
 	if err != nil {
 		return err
 	}
+	behind := len(m.launches)
 	if gradients[0] != nil {
 		if err := m.addPReLU(dy, x, slopes, gradients[0], o.nodes[2], o.nodes[3]); err != nil {
 			return err
@@ -73,20 +74,25 @@ func (m *Machine) addPReLUGradient(o operation) error {
 	if o.nodes[3].Shape().TotalSize() == 1 {
 		s = mapsOf(shape.TotalSize(), shape.TotalSize())
 	}
-	return m.addSums(dy, x, s, true, gradients[1])
+	return m.addSums(dy, x, s, true, gradients[1], behind)
 }
 
 // addSums appends Σ dy·x of each set, with negative only where x is not above 0; nothing if
-// nobody asks for it.
-func (m *Machine) addSums(dy, x *buffer, s sets, negative bool, output *buffer) error {
+// nobody asks for it. They are gradients of parameters, and dy is there behind so many launches.
+func (m *Machine) addSums(dy, x *buffer, s sets, negative bool, output *buffer, behind int) error {
 	if output == nil {
 		return nil
 	}
+	from := len(m.launches)
 	partials, err := m.addProducts(incoming{dy: dy}, x, s, standard{}, negative)
 	if err != nil {
 		return err
 	}
-	return m.addFinish(partials, s, sumOfProducts, output)
+	if err := m.addFinish(partials, s, sumOfProducts, output); err != nil {
+		return err
+	}
+	m.forParameters(from, behind)
+	return nil
 }
 
 // addSumsOfMaps is addSums where what comes out is a map, too, of a value each.
@@ -115,13 +121,14 @@ func (m *Machine) addScaleGradient(o operation) error {
 	if err != nil {
 		return err
 	}
+	behind := len(m.launches)
 	if gradients[0] != nil {
 		n := o.nodes[2].Shape().TotalSize()
 		if err := m.launch(m.scaleOfChannels(), n, 1, dy, s, gradients[0], channels.area, channels.count, n); err != nil {
 			return err
 		}
 	}
-	return m.addSums(dy, x, channels, false, gradients[1])
+	return m.addSums(dy, x, channels, false, gradients[1], behind)
 }
 
 // addProduct appends a∘b, of which one may have a number for each map of the other.

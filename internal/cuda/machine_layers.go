@@ -72,16 +72,6 @@ func (m *Machine) tensorDescriptors(shapes ...tensor.Shape) ([]*cudnn.TensorDesc
 	return all, nil
 }
 
-// needWorkspace returns the workspace that all convolutions share; it is allocated
-// when all have said how much they need.
-func (m *Machine) needWorkspace(bytes int64) *buffer {
-	if m.workspace == nil {
-		m.workspace = &buffer{}
-	}
-	m.workspaceBytes = max(m.workspaceBytes, bytes)
-	return m.workspace
-}
-
 // addConvolution appends a convolution, or one of its gradients. cuDNN has the same padding on both sides: other maps are
 // padded before, in a copy.
 func (m *Machine) addConvolution(o operation) error {
@@ -186,18 +176,16 @@ func (m *Machine) convolve(x, w, y tensor.Shape, inputs []*buffer, output *buffe
 			return err
 		}
 	}
-	dnn := m.gpu.dnn
-	chosen, err := m.chooseAlgorithm(newLegacyConvolution(dnn, d, xd, yd, wd, conv, x, w, y, inputs, output))
+	chosen, err := m.chooseAlgorithm(newLegacyConvolution(m.gpu.dnn, d, xd, yd, wd, conv, x, w, y, inputs, output))
 	if err != nil {
 		return err
 	}
 	bytes := chosen.bytes
-	workspace := m.needWorkspace(bytes)
 	switch d.Kind {
 	case ops.Conv2DForward:
 		by := cudnn.ConvolutionFwdAlgo(chosen.number)
-		m.append("cudnnConvolutionForward", func() error {
-			return called("cudnnConvolutionForward", dnn.ConvolutionForward(1, xd, inputs[0], wd, inputs[1], conv, by,
+		m.appendConvolution("cudnnConvolutionForward", bytes, func(on *lane, workspace *buffer) error {
+			return called("cudnnConvolutionForward", on.dnn.ConvolutionForward(1, xd, inputs[0], wd, inputs[1], conv, by,
 				workspace, uintptr(bytes), 0, yd, output))
 		})
 		if len(inputs) > 2 {
@@ -205,14 +193,14 @@ func (m *Machine) convolve(x, w, y tensor.Shape, inputs []*buffer, output *buffe
 		}
 	case ops.Conv2DWeightGradient:
 		by := cudnn.ConvolutionBwdFilterAlgo(chosen.number)
-		m.append("cudnnConvolutionBackwardFilter", func() error {
-			return called("cudnnConvolutionBackwardFilter", dnn.ConvolutionBackwardFilter(1, xd, inputs[1], yd, inputs[0], conv, by,
+		m.appendConvolution("cudnnConvolutionBackwardFilter", bytes, func(on *lane, workspace *buffer) error {
+			return called("cudnnConvolutionBackwardFilter", on.dnn.ConvolutionBackwardFilter(1, xd, inputs[1], yd, inputs[0], conv, by,
 				workspace, uintptr(bytes), 0, wd, output))
 		})
 	default:
 		by := cudnn.ConvolutionBwdDataAlgo(chosen.number)
-		m.append("cudnnConvolutionBackwardData", func() error {
-			return called("cudnnConvolutionBackwardData", dnn.ConvolutionBackwardData(1, wd, inputs[1], yd, inputs[0], conv, by,
+		m.appendConvolution("cudnnConvolutionBackwardData", bytes, func(on *lane, workspace *buffer) error {
+			return called("cudnnConvolutionBackwardData", on.dnn.ConvolutionBackwardData(1, wd, inputs[1], yd, inputs[0], conv, by,
 				workspace, uintptr(bytes), 0, xd, output))
 		})
 	}
@@ -235,8 +223,8 @@ func (m *Machine) addBiasGradient(dy tensor.Shape, input, output *buffer) error 
 	if err != nil {
 		return err
 	}
-	m.append("cudnnConvolutionBackwardBias", func() error {
-		return called("cudnnConvolutionBackwardBias", m.gpu.dnn.ConvolutionBackwardBias(1, descriptors[0], input, 0, descriptors[1], output))
+	m.appendOn("cudnnConvolutionBackwardBias", func(on *lane) error {
+		return called("cudnnConvolutionBackwardBias", on.dnn.ConvolutionBackwardBias(1, descriptors[0], input, 0, descriptors[1], output))
 	})
 	return nil
 }
@@ -282,11 +270,11 @@ func (m *Machine) addDense(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*
 // length of the sums. In bf16 it is wide if C is float32.
 func (m *Machine) appendProduct(wide bool, ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) {
 	in := m.options.Products
-	m.append(productCall(in), func() error {
+	m.appendOn(productCall(in), func(on *lane) error {
 		if in == bf16 {
-			return halfProduct(m.gpu.blas, wide, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
+			return halfProduct(on.blas, wide, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
 		}
-		return product(m.gpu.blas, in, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
+		return product(on.blas, in, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
 	})
 }
 

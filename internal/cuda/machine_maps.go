@@ -168,7 +168,6 @@ func (m *Machine) convolveHalves(x, w, y tensor.Shape, inputs []*buffer, output 
 	if err != nil {
 		return fmt.Errorf("a convolution in %v: %w; train with -precision tf32", bf16, err)
 	}
-	workspace := m.needWorkspace(c.workspaceBytes())
 	var xs, ws, ys *buffer
 	switch d.Kind {
 	case ops.Conv2DForward:
@@ -181,7 +180,9 @@ func (m *Machine) convolveHalves(x, w, y tensor.Shape, inputs []*buffer, output 
 	default:
 		xs, ws, ys = output, inputs[1], inputs[0]
 	}
-	m.append(c.call(), func() error { return c.run(xs, ws, ys, workspace) })
+	m.appendConvolution(c.call(), c.workspaceBytes(), func(on *lane, workspace *buffer) error {
+		return c.run(on, xs, ws, ys, workspace)
+	})
 	switch {
 	case d.Kind == ops.Conv2DWeightGradient:
 		return m.launch("widen", w.TotalSize(), 1, ws, output, w.TotalSize())

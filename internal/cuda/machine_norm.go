@@ -198,6 +198,7 @@ func (m *Machine) addSetNormGradient(o operation) error {
 	if err != nil {
 		return err
 	}
+	behind := len(m.launches)
 	if gradients[0] != nil {
 		arguments := append([]any{dy, x, weight, statistics, gradients[0]}, s.arguments()...)
 		if err := m.launch("set_norm_gradient", s.normalised().threads(), 1, arguments...); err != nil {
@@ -208,6 +209,7 @@ func (m *Machine) addSetNormGradient(o operation) error {
 	if o.Norm.Groups > 0 {
 		by = standard{statistics: statistics, byRun: o.Norm.Groups, per: channels.count / o.Norm.Groups}
 	}
+	from := len(m.launches)
 	partials, err := m.addProducts(incoming{dy: dy}, x, channels, by, false)
 	if err != nil {
 		return err
@@ -215,5 +217,9 @@ func (m *Machine) addSetNormGradient(o operation) error {
 	if err := m.addFinish(partials, channels, sumOfProducts, gradients[1]); err != nil {
 		return err
 	}
-	return m.addFinish(partials, channels, sumOfGradients, gradients[2])
+	if err := m.addFinish(partials, channels, sumOfGradients, gradients[2]); err != nil {
+		return err
+	}
+	m.forParameters(from, behind)
+	return nil
 }

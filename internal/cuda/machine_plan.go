@@ -72,9 +72,9 @@ func (m *Machine) addPlanned(o operation) (bool, error) {
 		return false, err
 	}
 	m.planned[written] = true
-	m.needWorkspace(plan.workspace)
 	m.launches = append(m.launches, launch{
-		name: "cudnnBackendExecute", how: fmt.Sprintf("cuDNN's engine %d", plan.engine), run: plan.run,
+		name: "cudnnBackendExecute", how: fmt.Sprintf("cuDNN's engine %d", plan.engine),
+		run: func(*lane) error { return plan.run() }, fixed: true, workspace: plan.workspace,
 	})
 	return true, nil
 }
@@ -82,7 +82,7 @@ func (m *Machine) addPlanned(o operation) (bool, error) {
 // bindPlans tells the plans where their tensors are, when all memory is there.
 func (m *Machine) bindPlans() error {
 	for _, b := range m.plans {
-		if err := b.bind(b.inputs[0], b.inputs[1], b.inputs[2], b.output, m.workspace); err != nil {
+		if err := b.bind(b.inputs[0], b.inputs[1], b.inputs[2], b.output, m.workspaceIn(&m.gpu.lane)); err != nil {
 			return err
 		}
 	}

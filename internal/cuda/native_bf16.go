@@ -103,9 +103,10 @@ func (c *halfConvolution) call() string {
 	return "cudnnConvolutionBackwardData"
 }
 
-// run puts the convolution into the stream of its handle: x, w and y are what it reads and writes.
-func (c *halfConvolution) run(x, w, y, workspace *buffer) error {
+// run puts the convolution into a stream: x, w and y are what it reads and writes.
+func (c *halfConvolution) run(on *lane, x, w, y, workspace *buffer) error {
 	p := c.parts
+	p.handle = dnnHandle(on.dnn)
 	p.x_values, p.w_values = C.CUdeviceptr(x.address), C.CUdeviceptr(w.address)
 	p.y_values, p.workspace = C.CUdeviceptr(y.address), C.CUdeviceptr(workspace.address)
 	var status C.int

@@ -85,7 +85,7 @@ func (s *session) compile(p *pass, of *evaluation, averaged bool) (err error) {
 	if p.machine, err = newMachine(s.gpu, machineOptions{
 		Wanted: wanted, Resident: resident, Ledger: at, Batch: s.statistics.batchOf(graph.Statistics),
 		Products: products, Images: graph.Input, Rounded: s.rounded(graph), Several: s.job.Batch > 0 || s.deals(),
-		Others: p.others, Shares: p.shares, Combinations: combinations,
+		Others: p.others, Shares: p.shares, Combinations: combinations, OneStream: s.oneStream,
 	}); err != nil {
 		return err
 	}

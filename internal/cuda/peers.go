@@ -157,10 +157,13 @@ func (p *peers) abort(why error) error {
 	return errors.Join(why, comm.Abort())
 }
 
-// wait waits for the stream. Where it may wait for other ranks, it looks for what has failed of an
-// exchange meanwhile, and gives up after the ranks' patience: a rank that is gone leaves a kernel
-// of NCCL's behind that never ends, and nobody but Abort ends it.
-func (g *gpu) wait() error {
+// wait waits for all that was launched.
+func (g *gpu) wait() error { return errors.Join(g.waitForSteps(), g.second.wait()) }
+
+// waitForSteps waits for the stream of the steps. Where it may wait for other ranks, it looks for
+// what has failed of an exchange meanwhile, and gives up after the ranks' patience: a rank that is
+// gone leaves a kernel of NCCL's behind that never ends, and nobody but Abort ends it.
+func (g *gpu) waitForSteps() error {
 	if g.peers == nil {
 		return waitFor(g.stream)
 	}

@@ -24,7 +24,7 @@ type program struct {
 	captured *executable
 }
 
-// run puts the program into the stream. It does not wait.
+// run puts the program into the streams. It does not wait.
 func (p *program) run() error {
 	if !p.ran || !p.capture {
 		p.ran = true
@@ -47,8 +47,9 @@ func (p *program) capturing() error {
 	before := p.gpu.count.Launches
 	runErr := runAll(p.gpu, p.launches)
 	p.gpu.count.Launches = before // nothing was launched
-	// A capture has to end, also one that failed.
+	// A capture has to end, also one that failed; and what it has not joined then is dropped with it.
 	captured, err := endCapture(p.gpu.stream)
+	p.gpu.second.forget()
 	if runErr != nil {
 		if err == nil {
 			err = captured.destroy()

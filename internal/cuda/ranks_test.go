@@ -293,14 +293,17 @@ func TestRanksDoNotChangeTheBits(t *testing.T) {
 	}
 }
 
-// The bits are the same launch by launch, whatever fresh memory holds.
+// The bits are the same launch by launch, in two streams and in one.
 func TestRanksWithoutGraphs(t *testing.T) {
 	needGPUs(t, 2)
 	const name = "uneven shards"
 	want := digest(rankedRecipe(t, name).whole(t, openDevice(t)))
-	for rank, got := range (ranked{Recipe: name, Size: 2}).digests(t, GraphsVariable+"=0") {
-		if got != want {
-			t.Errorf("rank %d: %s, want %s", rank, got, want)
+	for _, streams := range []string{"2", "1"} {
+		r := ranked{Recipe: name, Size: 2}
+		for rank, got := range r.digests(t, GraphsVariable+"=0", StreamsVariable+"="+streams) {
+			if got != want {
+				t.Errorf("rank %d, streams %s: %s, want %s", rank, streams, got, want)
+			}
 		}
 	}
 }

@@ -152,12 +152,18 @@ func near(t *testing.T, what string, got, want *train.Checkpoint) {
 }
 
 // check holds what the recipe comes to on a device near to what the native engine comes to; it is
-// the same bits each time, and where it was interrupted and went on there. On the CPU it goes on near
-// to them.
+// the same bits each time, in one stream, launch by launch, and where it was interrupted and went on
+// there. On the CPU it goes on near to them.
 func (r recipe) check(t *testing.T) {
 	g := r.open(t)
 	onCPU, there := r.whole(t, nil), r.whole(t, g)
 	sameBits(t, "a second time", r.whole(t, g), there)
+	t.Run("otherwise", func(t *testing.T) {
+		t.Setenv(GraphsVariable, "0")
+		sameBits(t, "launch by launch", r.whole(t, g), there)
+		t.Setenv(StreamsVariable, "1")
+		sameBits(t, "launch by launch in one stream", r.whole(t, g), there)
+	})
 	sameBits(t, "resumed on the device", r.resumed(t, g, g), there)
 	near(t, "resumed on the CPU", r.resumed(t, g, nil), onCPU)
 	near(t, "resumed on the device from the CPU", r.resumed(t, nil, g), onCPU)

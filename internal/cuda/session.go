@@ -21,6 +21,8 @@ type session struct {
 	job    device.Job
 	memory pool
 	graphs bool
+	// oneStream has all work in the stream of the steps.
+	oneStream bool
 
 	roles []role // of the network's tensors
 	// weights, gradients and each slot of the optimizer hold the parameters that are trained.
@@ -63,7 +65,7 @@ func newSession(g *gpu, job device.Job) (*session, error) {
 		feeding: feeding{gpu: g, size: job.Network.Input().Elements()},
 		passes:  make(map[int]*pass), programs: make(map[int]*program),
 	}
-	if os.Getenv(StreamsVariable) != "1" {
+	if s.oneStream = os.Getenv(StreamsVariable) == "1"; !s.oneStream {
 		s.feeding.landing = new(landing)
 	}
 	if err := s.prepare(); err != nil {

@@ -206,8 +206,8 @@ func (s *session) shard(p *program, d *dealt, shard, images int, even bool,
 	spans, own := s.job.Deal(images, shard), d.figuresOf(shard, 1)
 	if len(spans) == 0 {
 		for _, b := range []*buffer{row, own} {
-			p.launches = append(p.launches, launch{name: "cuMemsetD32Async", run: func() error {
-				return zeroAsync(b.address, b.bytes, s.gpu.stream)
+			p.launches = append(p.launches, launch{name: "cuMemsetD32Async", run: func(on *lane) error {
+				return zeroAsync(b.address, b.bytes, on.stream)
 			}})
 		}
 		return nil

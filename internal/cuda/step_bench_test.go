@@ -16,9 +16,9 @@ import (
 )
 
 // BenchmarkStep is a steady training step: E1 and E2 over the batch size, the loss read once in 16
-// steps, and of E1 also after each, in TF32, in bf16, and of batches that are fed, which the host
-// copies into the stagings and does not make. host-ns/op is the host's time in the calls of the steps
-// alone. gpu-check reads its output.
+// steps, and of E1 also after each, in TF32, in bf16, in one stream, and of batches that are fed,
+// which the host copies into the stagings and does not make. host-ns/op is the host's time in the
+// calls of the steps alone. gpu-check reads its output.
 func BenchmarkStep(b *testing.B) {
 	for _, name := range []string{"e1", "e2"} {
 		for _, batch := range []int{32, 128, 512} {
@@ -39,6 +39,10 @@ func BenchmarkStep(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("e1/batch=%d/fed", batch), func(b *testing.B) {
 			benchmarkSteps(b, timed{name: "e1", batch: batch, read: 16, fed: true})
+		})
+		b.Run(fmt.Sprintf("e1/batch=%d/one-stream", batch), func(b *testing.B) {
+			b.Setenv(StreamsVariable, "1")
+			benchmarkSteps(b, timed{name: "e1", batch: batch, read: 16})
 		})
 	}
 }

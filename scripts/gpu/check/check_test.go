@@ -103,7 +103,8 @@ echo "[{\"mean_loss\":0.2,\"seconds\":2},{\"mean_loss\":$loss,\"test_accuracy\":
   echo "BenchmarkStep/e1/batch=32/loss=each-16  500  30000 ns/op  9000 host-ns/op  1 images/s"
   echo "BenchmarkStep/e1/batch=32/tf32-16  500  20000 ns/op  2000 host-ns/op  1 images/s"
   echo "BenchmarkStep/e1/batch=32/bf16-16  500  15000 ns/op  2000 host-ns/op  1 images/s"
-  echo "BenchmarkStep/e1/batch=32/fed-16  500  25000 ns/op  8000 host-ns/op  1 images/s";;
+  echo "BenchmarkStep/e1/batch=32/fed-16  500  25000 ns/op  8000 host-ns/op  1 images/s"
+  echo "BenchmarkStep/e1/batch=32/one-stream-16  500  22000 ns/op  3000 host-ns/op  1 images/s";;
 *TenSteps*) printf '    training_test.go:1: e1, 10 steps: losses at most 1e-07 off\n--- PASS: TestTenStepsAreThoseOfTheNativeEngine (0.1s)\nPASS\n';;
 *FirstContact*) printf '    step_bench_test.go:1: first contact: device opened 10.0 ms, first step 20.0 ms\n--- PASS: TestFirstContact (0.1s)\nPASS\n';;
 *EachAlgorithm*) printf '    algorithms_test.go:1: found: forward of 32×1×28×28 by 32×1×5×5 (E1): GEMM FMA 9.10 µs, 64 bytes, in a fixed order\n'
@@ -163,7 +164,7 @@ echo '{"mode":"eager","batch":32,"torch":"2.15","microseconds":700.5}'; echo '{"
 	holds(t, text,
 		"| machine | passed | driver of CUDA 13.0; cuda:0 NVIDIA X |",
 		"| first contact | passed | device opened 10.0 ms, first step 20.0 ms |",
-		"| µs a step, a step one graph | passed | e1 batch 32: 21.5 (host 2.5); e1 batch 32, its loss read each step: 30.0 (host 9.0); e1 batch 32 in TF32: 20.0 (host 2.0); e1 batch 32 in bf16: 15.0 (host 2.0); e1 batch 32, fed: 25.0 (host 8.0) (medians",
+		"| µs a step, a step one graph | passed | e1 batch 32: 21.5 (host 2.5); e1 batch 32, its loss read each step: 30.0 (host 9.0); e1 batch 32 in TF32: 20.0 (host 2.0); e1 batch 32 in bf16: 15.0 (host 2.0); e1 batch 32, fed: 25.0 (host 8.0); e1 batch 32, in one stream: 22.0 (host 3.0) (medians",
 		"| µs a step, launch by launch | passed | e1 batch 32: 21.5",
 		"| µs a launch, 200 of it in one graph | passed | e1 batch 32: launches 2, 4.5 together: "+
 			"cublasSgemm of Dense (32, 128) 2.50, begin_step in 98×1 blocks 2.00; "+

@@ -21,7 +21,7 @@ const contactTest = "TestFirstContact"
 var (
 	contactPattern = regexp.MustCompile(`first contact: (.*)`)
 	benchPattern   = regexp.MustCompile(
-		`^BenchmarkStep/(e[12])/batch=(\d+)(/loss=each|/tf32|/bf16|/fed)?-?\d*\s+\d+\s+([\d.]+) ns/op(?:.*?([\d.]+) host-ns/op)?`)
+		`^BenchmarkStep/(e[12])/batch=(\d+)(/loss=each|/tf32|/bf16|/fed|/one-stream)?-?\d*\s+\d+\s+([\d.]+) ns/op(?:.*?([\d.]+) host-ns/op)?`)
 )
 
 // checkSteps times the first steps of a process, and then steady ones: E1 and E2 at three batch
@@ -81,6 +81,8 @@ func (c *checker) bench(ctx context.Context, row, which string, environment []st
 			key += " in bf16"
 		case "/fed":
 			key += ", fed"
+		case "/one-stream":
+			key += ", in one stream"
 		}
 		if times[key] == nil {
 			order = append(order, key)

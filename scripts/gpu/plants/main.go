@@ -21,8 +21,9 @@ import (
 
 const usage = `plants puts one bug at a time into the CUDA code and runs its tests on the simulator.
 
-  plants                 all of them; make gpu-plants sets what the build needs
-  plants -only stream    those whose name has this text
+  plants                                 all of them; make gpu-plants sets what the build needs
+  plants -only 'stream|fork'             those whose name matches
+  plants -only stream -run TwoStreams    with the tests of these names alone, as go test -run has them
 
 Exit status: 0 all are caught; 1 one is not, or the tests fail without any; 2 wrong usage.
 
@@ -35,7 +36,8 @@ func main() {
 		fmt.Fprint(flags.Output(), usage)
 		flags.PrintDefaults()
 	}
-	only := flags.String("only", "", "plant only those whose name has this `text`")
+	only := flags.String("only", "", "plant only those whose name matches this `pattern`")
+	tests := flags.String("run", "", "run only the tests whose name matches this `pattern`")
 	switch err := flags.Parse(os.Args[1:]); {
 	case errors.Is(err, flag.ErrHelp):
 		return
@@ -44,14 +46,18 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *only, os.Stdout); err != nil {
+	if err := run(ctx, *only, *tests, os.Stdout); err != nil {
 		fmt.Fprintf(os.Stderr, "plants: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string, out io.Writer) (err error) {
-	garden, err := newGarden()
+func run(ctx context.Context, only, tests string, out io.Writer) (err error) {
+	wanted, err := regexp.Compile(only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	garden, err := newGarden(tests)
 	if err != nil {
 		return err
 	}
@@ -63,7 +69,7 @@ func run(ctx context.Context, only string, out io.Writer) (err error) {
 	fmt.Fprintln(out, "| --- | --- | --- | ---: |")
 	var tried, missed int
 	for _, p := range plants() {
-		if !strings.Contains(p.name, only) {
+		if !wanted.MatchString(p.name) {
 			continue
 		}
 		began := time.Now()
@@ -90,11 +96,12 @@ func run(ctx context.Context, only string, out io.Writer) (err error) {
 	return nil
 }
 
-// garden is a copy of the sources, in which bugs are planted.
-type garden struct{ root string }
+// garden is a copy of the sources, in which bugs are planted, and which tests look for them: all if
+// there is no pattern.
+type garden struct{ root, tests string }
 
 // newGarden copies what git tracks, and leads the copy to the headers that are there.
-func newGarden() (*garden, error) {
+func newGarden(tests string) (*garden, error) {
 	if os.Getenv("CGO_CFLAGS") == "" {
 		return nil, errors.New("CGO_CFLAGS is not set: run make gpu-plants, which asks scripts/build-cuda-shim for it")
 	}
@@ -106,7 +113,7 @@ func newGarden() (*garden, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &garden{root}
+	g := &garden{root, tests}
 	list, err := exec.Command("git", "ls-files", "-z").Output()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("git ls-files: %w", err), os.RemoveAll(root))
@@ -168,7 +175,7 @@ func (g *garden) test(ctx context.Context) (failed string, err error) {
 		return "", fmt.Errorf("scripts/build-cuda-simulator: %w", err)
 	}
 	command := g.command(ctx, "go", "test", "-count=1", "-failfast", "-tags", "gpu",
-		"-timeout", "10m", "./internal/cuda")
+		"-timeout", "10m", "-run", g.tests, "./internal/cuda")
 	command.Env = append(os.Environ(), "GOFLAGS=-trimpath", "SLIPWAY_CUDA_SIMULATOR="+strings.TrimSpace(string(simulator)))
 	output, err := command.CombinedOutput()
 	var exit *exec.ExitError

@@ -5,7 +5,8 @@
 
 struct cublasContext {
     cudaStream_t stream = nullptr;
-    size_t workspace = 0;
+    void *workspace = nullptr; /* of the caller's */
+    size_t workspace_bytes = 0;
     cublasMath_t math = CUBLAS_DEFAULT_MATH;
 };
 
@@ -32,6 +33,8 @@ static cublasStatus_t multiply(const char *call, bool reduced, Format in, Format
     if (wide != (in == bfloats)) violate("%s: a math mode of the handle's that is not this product's", call);
     float alpha = *alpha_address, beta = *beta_address;
     if (in == bfloats && (alpha != 1 || beta != 0)) violate("%s: of bfloat16, and scaled", call);
+    void *workspace = handle->workspace;
+    size_t workspace_bytes = handle->workspace_bytes;
     int failed = submit(handle->stream, [=]() -> int {
         size_t a_size = (size_t)lda * ((at ? m : k) - 1) + (at ? k : m), b_size = (size_t)ldb * ((bt ? k : n) - 1) + (bt ? n : k);
         size_t c_size = (size_t)ldc * (n - 1) + m;
@@ -41,6 +44,7 @@ static cublasStatus_t multiply(const char *call, bool reduced, Format in, Format
         if (!load(call, "A", a_values, a_size, in, a) || !load(call, "B", b_values, b_size, in, b) ||
             (beta && !readable(call, "C", (const float *)c_values, c_size)) || !room(call, "C", c_values, c_size, out))
             return CUBLAS_STATUS_EXECUTION_FAILED;
+        if (workspace && !occupied(call, workspace, workspace_bytes)) return CUBLAS_STATUS_EXECUTION_FAILED;
         if (in == bfloats) count((std::string("bf16 ") + call).c_str());
         if (state().shallow) {
             std::vector<float> some(c_size);
@@ -105,13 +109,13 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
     ENTER;
     /* "unconditionally resets the cuBLAS library workspace back to the default workspace pool" */
     handle->stream = stream;
-    handle->workspace = 0;
+    handle->workspace = nullptr;
     return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void *workspace, size_t bytes) {
     ENTER;
     if (!reachable(__func__, "workspace", workspace, bytes)) return CUBLAS_STATUS_INVALID_VALUE;
-    handle->workspace = bytes;
+    handle->workspace = workspace, handle->workspace_bytes = bytes;
     return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -255,6 +255,7 @@ cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void *alp
     cudnnTensorStruct y = *dyd;
     float a = scale(alpha), b = scale(beta);
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
+        spend();
         if (!reads("cudnnConvolutionBackwardBias", "dy", dy, y.size()) || !writes("cudnnConvolutionBackwardBias", "db", db, y.c, b)) return CUDNN_STATUS_EXECUTION_FAILED;
         std::vector<double> sums(y.c);
         for (size_t i = 0; i < y.size(); i++) sums[i / ((size_t)y.h * y.w) % y.c] += ((const float *)dy)[i];
@@ -270,6 +271,7 @@ cudnnStatus_t cudnnAddTensor(cudnnHandle_t handle, const void *alpha, const cudn
     cudnnTensorStruct shape = *cd;
     float factor = scale(alpha), keep = scale(beta);
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
+        spend();
         if (!reads("cudnnAddTensor", "A", a, shape.c) || !writes("cudnnAddTensor", "C", c, shape.size(), keep)) return CUDNN_STATUS_EXECUTION_FAILED;
         for (size_t i = 0; i < shape.size(); i++) blend((float *)c + i, factor, ((const float *)a)[i / ((size_t)shape.h * shape.w) % shape.c], keep);
         return 0;
@@ -283,6 +285,7 @@ cudnnStatus_t cudnnActivationForward(cudnnHandle_t handle, cudnnActivationDescri
     size_t size = xd->size();
     float a = scale(alpha), b = scale(beta);
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
+        spend();
         if (!reads("cudnnActivationForward", "x", x, size) || !writes("cudnnActivationForward", "y", y, size, b)) return CUDNN_STATUS_EXECUTION_FAILED;
         for (size_t i = 0; i < size; i++) {
             float v = ((const float *)x)[i];
@@ -300,6 +303,7 @@ cudnnStatus_t cudnnActivationBackward(cudnnHandle_t handle, cudnnActivationDescr
     float a = scale(alpha), b = scale(beta);
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
         const char *call = "cudnnActivationBackward";
+        spend();
         if (!reads(call, "y", y, size) || !reads(call, "dy", dy, size) || !reads(call, "x", x, size) || !writes(call, "dx", dx, size, b))
             return CUDNN_STATUS_EXECUTION_FAILED;
         for (size_t i = 0; i < size; i++) blend((float *)dx + i, a, ((const float *)x)[i] <= 0 ? 0 : ((const float *)dy)[i], b);
@@ -315,6 +319,7 @@ cudnnStatus_t cudnnPoolingForward(cudnnHandle_t handle, const cudnnPoolingDescri
     cudnnTensorStruct xs = *xd, ys = *yd;
     float a = scale(alpha), b = scale(beta);
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
+        spend();
         if (!reads("cudnnPoolingForward", "x", x, xs.size()) || !writes("cudnnPoolingForward", "y", y, ys.size(), b)) return CUDNN_STATUS_EXECUTION_FAILED;
         std::vector<double> out(ys.size(), is_max(p) ? -INFINITY : 0), by = divisors(p, xs, ys);
         windows(p, xs, ys, [&](size_t o, size_t i) {
@@ -338,6 +343,7 @@ cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t handle, const cudnnPoolingDescr
     float a = scale(alpha), b = scale(beta);
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
         const char *call = "cudnnPoolingBackward";
+        spend();
         if (!reads(call, "y", y, ys.size()) || !reads(call, "dy", dy, ys.size()) || !reads(call, "x", x, xs.size()) || !writes(call, "dx", dx, xs.size(), b))
             return CUDNN_STATUS_EXECUTION_FAILED;
         std::vector<double> out(xs.size()), by = divisors(p, xs, ys);

@@ -26,17 +26,22 @@ struct CUstream_st {
     simulator::Clock clock;
     bool capturing = false;
     double time = 0; /* when its work is done, in microseconds */
+    simulator::Clock before = {}; /* what of the capture comes before what is captured next */
 };
 struct CUevent_st {
     simulator::Clock clock;
-    bool recorded = false, captured = false;
+    bool recorded = false;
     double time = 0;
+    long capture = 0; /* the one that it was recorded in last; 0 if in none */
+    simulator::Clock before = {};
 };
 struct CUgraph_st {
     std::vector<simulator::Work> work;
+    CUstream origin;
 };
 struct CUgraphExec_st {
     std::vector<simulator::Work> work;
+    std::vector<CUstream> branches; /* beside the first, in the place of the streams that were captured */
 };
 
 namespace simulator {
@@ -152,6 +157,14 @@ bool reachable(const char *call, const char *what, const void *address, size_t b
     return false;
 }
 
+bool occupied(const char *call, const void *address, size_t bytes) {
+    auto found = allocation_of(address);
+    if (!found || bytes > found->second.bytes - ((CUdeviceptr)address - found->first))
+        return violate("%s: its handle's workspace is not device memory that is live", call), false;
+    size_t begin = (CUdeviceptr)address - found->first;
+    return touch(call, "its handle's workspace", found->second, begin, begin + bytes, written), true;
+}
+
 bool of_format(const char *call, const char *what, const void *address, Format format) {
     auto found = allocation_of(address);
     if (!found || format == any_format) return true;
@@ -217,6 +230,11 @@ static std::pair<const char *const, Locked> *locked_memory(const void *address) 
 
 static std::set<CUstream> streams;
 
+static CUstream new_stream() {
+    static long numbers = 0;
+    return *streams.insert(new CUstream_st{++numbers, {}, false, 0}).first;
+}
+
 bool needs_stream(const char *call, void *stream) {
     if (!stream) violate("%s: the default stream", call);
     else if (!streams.count((CUstream)stream)) violate("%s: its stream was destroyed before", call);
@@ -239,17 +257,27 @@ static int do_work(const Work &work) {
     return failed;
 }
 
-int submit(void *to, std::function<int()> run) {
-    Work work = {(CUstream)to, run};
-    if (!needs_stream("work", to)) return CUDA_ERROR_INVALID_HANDLE;
+/* Does what belongs into a stream, work or a place in it, or keeps it for the graph. */
+static int place(CUstream stream, std::function<int()> run) {
+    Work work = {stream, run};
     if (group_is_open()) violate("work is launched while a group of NCCL's calls is open, of which nothing is in the stream yet");
     if (state().stuck) return 0; /* it waits behind what does not end */
-    if (work.stream->capturing) {
+    if (stream->capturing) {
         state().captured.push_back(work);
         return 0;
     }
-    join(work.stream->clock, state().host);
+    join(stream->clock, state().host);
     return do_work(work);
+}
+
+int submit(void *to, std::function<int()> run) {
+    if (!needs_stream("work", to)) return CUDA_ERROR_INVALID_HANDLE;
+    CUstream stream = (CUstream)to;
+    if (stream->capturing) {
+        stream->before[stream->number]++;
+        if (stream != state().origin) count("captured beside");
+    }
+    return place(stream, run);
 }
 
 void spend(size_t copied) {
@@ -329,6 +357,8 @@ CUresult cuGetErrorName(CUresult error, const char **name) {
     case CUDA_ERROR_ECC_UNCORRECTABLE: *name = "CUDA_ERROR_ECC_UNCORRECTABLE"; break;
     case CUDA_ERROR_ILLEGAL_ADDRESS: *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; break;
     case CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED: *name = "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"; break;
+    case CUDA_ERROR_STREAM_CAPTURE_INVALIDATED: *name = "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"; break;
+    case CUDA_ERROR_STREAM_CAPTURE_UNJOINED: *name = "CUDA_ERROR_STREAM_CAPTURE_UNJOINED"; break;
     default: *name = "a CUDA error that the simulator has no name for";
     }
     return CUDA_SUCCESS;
@@ -400,10 +430,8 @@ CUresult cuCtxSetCurrent(CUcontext context) {
 }
 CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
     IN_CONTEXT;
-    static long numbers = 0;
     if (flags != CU_STREAM_NON_BLOCKING) violate("cuStreamCreate: a stream that waits for the default one, and is waited for");
-    *stream = new CUstream_st{++numbers, {}, false, 0};
-    streams.insert(*stream);
+    *stream = new_stream();
     live("stream", 1);
     return CUDA_SUCCESS;
 }
@@ -446,17 +474,29 @@ CUresult cuEventRecord(CUevent event, CUstream stream) {
     IN_CONTEXT;
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
     event->recorded = true;
-    event->captured = stream->capturing;
-    return (CUresult)submit(stream, [=]() -> int { return event->clock = stream->clock, event->time = stream->time, 0; });
+    event->capture = stream->capturing ? state().capture : 0;
+    event->before = stream->before;
+    return (CUresult)place(stream, [=]() -> int {
+        CUstream at = state().working;
+        return event->clock = at->clock, event->time = at->time, 0;
+    });
 }
 CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
     IN_CONTEXT;
     if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
     if (!event->recorded) violate("cuStreamWaitEvent: the event was never recorded, so that nothing is waited for");
-    if (event->captured) stream->capturing = true;
-    return (CUresult)submit(stream, [=]() -> int {
-        stream->time = std::max(stream->time, event->time);
-        return join(stream->clock, event->clock), 0;
+    bool ended = event->capture && !(state().capturing && event->capture == state().capture);
+    if (ended) return violate("cuStreamWaitEvent: the event is a place in a capture that has ended"), CUDA_ERROR_CAPTURED_EVENT;
+    if (stream->capturing && !event->capture) {
+        state().capture_broken = true;
+        return violate("cuStreamWaitEvent: a captured stream waits for work outside of its capture"), CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
+    }
+    if (event->capture && !stream->capturing) stream->capturing = true, stream->before.clear();
+    join(stream->before, event->before);
+    return (CUresult)place(stream, [=]() -> int {
+        CUstream at = state().working;
+        at->time = std::max(at->time, event->time);
+        return join(at->clock, event->clock), 0;
     });
 }
 
@@ -682,21 +722,39 @@ CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode) {
     state().capturing = stream->capturing = true;
     state().capture_broken = false;
     state().captured.clear();
+    state().origin = stream, state().capture++;
+    stream->before.clear();
     return CUDA_SUCCESS;
 }
-CUresult cuStreamEndCapture(CUstream, CUgraph *graph) {
+/* "the capture sequence contains a fork that was not joined to the primary stream" */
+static bool unjoined(CUstream origin) {
+    bool left = false;
+    for (CUstream stream : streams) left |= stream->capturing && origin->before[stream->number] < stream->before[stream->number];
+    return left;
+}
+CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph) {
+    bool left = streams.count(stream) && unjoined(stream);
+    bool other = stream != state().origin;
     state().capturing = false;
     for (CUstream stream : streams) stream->capturing = false;
     IN_CONTEXT;
+    if (other) return violate("cuStreamEndCapture: of another stream than the capture began with"), CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
     if (state().capture_broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-    *graph = new CUgraph_st{state().captured};
+    if (left) return CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
+    *graph = new CUgraph_st{state().captured, stream};
     state().captured.clear();
     live("graph", 1);
     return CUDA_SUCCESS;
 }
 CUresult cuGraphInstantiateWithFlags(CUgraphExec *executable, CUgraph graph, unsigned long long) {
     IN_CONTEXT;
-    *executable = new CUgraphExec_st{graph->work};
+    *executable = new CUgraphExec_st{graph->work, {}};
+    std::map<CUstream, CUstream> branches = {{graph->origin, nullptr}};
+    for (auto &work : (*executable)->work) {
+        auto [found, fresh] = branches.insert({work.stream, nullptr});
+        if (fresh) (*executable)->branches.push_back(found->second = new_stream());
+        work.stream = found->second;
+    }
     executables.insert(*executable);
     live("graph executable", 1);
     return CUDA_SUCCESS;
@@ -710,6 +768,10 @@ CUresult cuGraphDestroy(CUgraph graph) {
 }
 CUresult cuGraphExecDestroy(CUgraphExec executable) {
     if (!executables.erase(executable)) return violate("cuGraphExecDestroy: %p is not live", (void *)executable), CUDA_ERROR_INVALID_VALUE;
+    for (CUstream branch : executable->branches) {
+        streams.erase(branch);
+        delete branch;
+    }
     delete executable;
     live("graph executable", -1);
     ENTER;
@@ -722,22 +784,21 @@ CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
     if (state().stuck) return CUDA_SUCCESS;
     /* All of the graph comes after what is in the stream, and before what comes there. */
     join(stream->clock, state().host);
-    for (auto &work : executable->work)
-        if (streams.count(work.stream)) {
-            join(work.stream->clock, stream->clock);
-            work.stream->time = std::max(work.stream->time, stream->time);
-        }
+    stream->time = std::max(stream->time, state().time);
+    for (CUstream branch : executable->branches) {
+        join(branch->clock, stream->clock);
+        branch->time = std::max(branch->time, stream->time);
+    }
     /* What fails inside shows at a later call, as on a device. */
     for (auto &work : executable->work)
-        if (int failed = do_work(work)) {
+        if (int failed = do_work({work.stream ? work.stream : stream, work.run})) {
             state().lost = failed;
             break;
         } else if (state().stuck) break;
-    for (auto &work : executable->work)
-        if (streams.count(work.stream)) {
-            join(stream->clock, work.stream->clock);
-            stream->time = std::max(stream->time, work.stream->time);
-        }
+    for (CUstream branch : executable->branches) {
+        join(stream->clock, branch->clock);
+        stream->time = std::max(stream->time, branch->time);
+    }
     return CUDA_SUCCESS;
 }
 

@@ -65,15 +65,45 @@ template <class T> static T value_of(const std::vector<char> &bytes) {
     return value;
 }
 
-/* Bytes that a kernel may write. */
+/* Bytes that a kernel may write, and how many of them: what is behind those stays as it was. */
 struct Writable {
     char *begin;
     std::vector<char> before;
+    size_t own;
 };
 
-/* A pointer may be null; else it leads to live device memory, of which the kernel may touch all that is behind it. What it
- * may write is noted. */
-template <class T> static bool sound(const std::string &name, T value, std::vector<Writable> &writable) {
+/* Pointers of kernels to gradients of parameters, and the arguments whose product is how many there are. All parameters' gradients are one
+ * allocation, and while a kernel writes some, work in another stream writes others. */
+struct Extent {
+    const char *kernel;
+    size_t argument;
+    std::vector<size_t> factors;
+};
+static const std::vector<Extent> extents = {
+    {"relu_gradient", 5, {9}}, {"window_max_gradient", 5, {9}}, {"narrow_gradient", 5, {9, 10}}, {"narrow_gradient", 6, {9}},
+    {"softmax_loss", 12, {18}}, {"batch_norm_gradient", 7, {10}}, {"batch_norm_gradient", 8, {10}}, {"finish_sums", 4, {5}},
+    {"widen", 1, {2}}, {"bias_gradient", 1, {5}},
+};
+
+static size_t number_of(const std::vector<char> &bytes) {
+    return bytes.size() == 8 ? (size_t)value_of<unsigned long>(bytes) : (size_t)value_of<unsigned>(bytes);
+}
+
+/* How many values a kernel writes behind a pointer, 0 if it may write all that is there. */
+static size_t values_behind(const std::string &name, size_t argument, const std::vector<std::vector<char>> &values) {
+    for (const Extent &e : extents) {
+        if (e.argument != argument || (name != e.kernel && name != std::string(e.kernel) + "_bf16")) continue;
+        size_t all = 1;
+        for (size_t factor : e.factors) all *= number_of(values[factor]);
+        return all;
+    }
+    return 0;
+}
+
+/* A pointer may be null; else it leads to live device memory, of which the kernel may touch all that is behind it, unless an extent says
+ * less. What it may write is noted. */
+template <class T>
+static bool sound(const std::string &name, T value, size_t argument, const std::vector<std::vector<char>> &values, std::vector<Writable> &writable) {
     if constexpr (std::is_pointer_v<T>) {
         if (!value) return true;
         using Pointed = std::remove_const_t<std::remove_pointer_t<T>>;
@@ -81,8 +111,21 @@ template <class T> static bool sound(const std::string &name, T value, std::vect
         constexpr Format format = std::is_same_v<Pointed, float> ? floats : std::is_same_v<Pointed, bf16_maps::stored> ? bfloats : any_format;
         if (!of_format(("kernel " + name).c_str(), "argument", (const void *)value, format)) return false;
         size_t bytes = std::max(bytes_behind((const void *)value), sizeof *value);
-        if (!reachable(("kernel " + name).c_str(), "argument", (const void *)value, bytes, constant ? read : written)) return false;
-        if constexpr (!constant) writable.push_back({(char *)value, {(char *)value, (char *)value + bytes}});
+        size_t count = values_behind(name, argument, values), own = count ? count * sizeof *value : bytes;
+        if (!reachable(("kernel " + name).c_str(), "argument", (const void *)value, own, constant ? read : written)) return false;
+        if constexpr (!constant) writable.push_back({(char *)value, {(char *)value, (char *)value + bytes}, own});
+    }
+    return true;
+}
+
+/* Whether what is behind a pointer's own bytes is as it was, but for what is behind other pointers. */
+static bool stays(const Writable &w, const std::vector<Writable> &all) {
+    for (size_t i = w.own; i < w.before.size(); i++) {
+        char *at = w.begin + i;
+        if (*at == w.before[i]) continue;
+        bool owned = false;
+        for (const Writable &other : all) owned |= at >= other.begin && at < other.begin + other.own;
+        if (!owned) return false;
     }
     return true;
 }
@@ -94,7 +137,7 @@ static bool sound_chunks(const std::string &name, const Chunk *chunks, size_t bl
         if (!reachable(("kernel " + name).c_str(), "a chunk's values", c->values, bytes, read)) return false;
         if (!c->gradient) continue;
         if (!reachable(("kernel " + name).c_str(), "a chunk's gradient", c->gradient, bytes, written)) return false;
-        writable.push_back({(char *)c->gradient, {(char *)c->gradient, (char *)c->gradient + bytes}});
+        writable.push_back({(char *)c->gradient, {(char *)c->gradient, (char *)c->gradient + bytes}, bytes});
     }
     return true;
 }
@@ -122,7 +165,7 @@ template <class... A, size_t... I>
 static bool run_all(const std::string &name, bool barriers, void (*function)(A...), Place grid, Place block,
                     const std::vector<std::vector<char>> &values, std::index_sequence<I...>) {
     std::vector<Writable> writable;
-    if (!(sound<A>(name, value_of<A>(values[I]), writable) && ...)) return false;
+    if (!(sound<A>(name, value_of<A>(values[I]), I, values, writable) && ...)) return false;
     if (!(sound_behind<A>(name, value_of<A>(values[I]), grid.x, writable) && ...)) return false;
     gridDim = grid;
     blockDim = block;
@@ -146,6 +189,8 @@ static bool run_all(const std::string &name, bool barriers, void (*function)(A..
     begin_accesses();
     for (size_t i = 0; i < whole.all; i++) barriers ? run_whole(i, first) : run(i);
     end_accesses();
+    for (auto &w : writable)
+        if (!stays(w, writable)) violate("kernel %s: it writes behind the %zu bytes that are its own", name.c_str(), w.own);
     if (state().shallow) return true;
     std::vector<std::vector<char>> after;
     for (auto &w : writable) after.emplace_back(w.begin, w.begin + w.before.size());

@@ -11,6 +11,10 @@
  * copied from there has to be the same until then. Copies from memory that is not page-locked, which the host may have to wait
  * for, are counted under "pageable" before the call's name.
  *
+ * A captured graph is what was put into the stream that the capture began with, and into those that came to wait for that: each of
+ * these is a branch, which works beside the others but for what events order, and must have been waited for by the first when the
+ * capture ends. A graph's branches are no streams of the program's.
+ *
  * Streams also have a time, which a test may set going: each launch and each copied byte takes so long, work begins when its
  * stream has come to it, and events, graphs and the host's waiting hold it up. The host itself takes none. */
 #ifndef SLIPWAY_SIMULATOR_H
@@ -68,7 +72,7 @@ struct Arrival {
 };
 
 struct Work {
-    CUstream stream;
+    CUstream stream; /* in a graph null stands for the stream that the graph is launched into */
     std::function<int()> run;
 };
 
@@ -97,8 +101,10 @@ struct State {
     double launch = 0, copied_byte = 0, time = 0;
     std::vector<Arrival> arriving; /* copies between host and device that no one has waited for */
     std::map<const char *, Locked> locked;
-    /* While a stream is captured its work is kept here. */
+    /* While a stream is captured, its work is kept here, and that of streams that wait for it. Captures have numbers from 1 on. */
     bool capturing = false, capture_broken = false;
+    CUstream origin = nullptr;
+    long capture = 0;
     std::vector<Work> captured;
     /* What the work that is done calls and touches, a line each, while somebody wants to know. */
     bool tracing = false;
@@ -139,6 +145,9 @@ long live(const char *kind, long change);
 /* Whether bytes from address on lie in one live allocation. what names the argument in a violation. A piece of work says
  * how it touches them. */
 bool reachable(const char *call, const char *what, const void *address, size_t bytes, Access access = looked_up);
+
+/* Books that a call uses a workspace of its handle's, of which no trace says how much of it. */
+bool occupied(const char *call, const void *address, size_t bytes);
 
 /* Whether what lies at the address is of that format: float32 that is taken for bfloat16 is a violation, and so is the other way round. */
 bool of_format(const char *call, const char *what, const void *address, Format format);
