@@ -145,6 +145,11 @@ func Start(options Options) (*Tracker, error) {
 	if err != nil {
 		return nil, err
 	}
+	return startIn(s, options), nil
+}
+
+// startIn begins to track in a store.
+func startIn(s store, options Options) *Tracker {
 	if options.Patience == 0 {
 		options.Patience = 10 * time.Second
 	}
@@ -152,6 +157,7 @@ func Start(options Options) (*Tracker, error) {
 	t := &Tracker{options: options, store: s, cancel: cancel,
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
 	uri := withoutSecrets(options.URI)
+	var err error
 	if t.known, err = readState(options.StateFile); err != nil || t.known.URI != uri {
 		// A file that cannot be read is one of another URI: a run of its own begins.
 		t.known = state{URI: uri}
@@ -159,7 +165,7 @@ func Start(options Options) (*Tracker, error) {
 	t.told = t.known.Step
 	t.poke()
 	go t.work(ctx)
-	return t, nil
+	return t
 }
 
 // Told returns the last step whose metrics this run's MLflow run has, 0 for a new one: those

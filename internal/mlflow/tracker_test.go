@@ -109,14 +109,15 @@ func serve(t *testing.T) (*fake, Options) {
 
 func start(t *testing.T, options Options) *Tracker {
 	t.Helper()
-	tracker, err := Start(options)
+	s, err := newStore(options.URI)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, ok := tracker.store.(*server); ok {
+	// Before the tracker begins, which reads them.
+	if s, ok := s.(*server); ok {
 		s.waits = []time.Duration{time.Millisecond, time.Millisecond}
 	}
-	return tracker
+	return startIn(s, options)
 }
 
 func TestARunIsToldAndGoesOn(t *testing.T) {
