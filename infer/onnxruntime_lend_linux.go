@@ -68,7 +68,8 @@ static void on_bus_error(int number, siginfo_t *info, void *context) {
 	uintptr_t at = (uintptr_t)info->si_addr;
 	for (int i = 0; i < GUARDS; i++) {
 		uintptr_t begin = atomic_load(&guarded[i].begin), end = atomic_load(&guarded[i].end);
-		if (at < begin || at >= end) {
+		// Another thread may be putting a file there: the two are of one only if begin stays.
+		if (begin == 0 || at < begin || at >= end || begin != atomic_load(&guarded[i].begin)) {
 			continue;
 		}
 		char *page = (char *)(at - at % page_bytes);

@@ -219,6 +219,25 @@ func TestNativeLoadsWeights(t *testing.T) {
 	}
 }
 
+// TestRuntimesOfAModel: one that loads the weights leaves the file to one that takes them from there.
+func TestRuntimesOfAModel(t *testing.T) {
+	model := openLeft(t, leftFile(t))
+	lent, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lent.Close()
+	want := scoresOf(t, lent)
+	native, err := OpenNative(t.Context(), model, NativeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer native.Close()
+	if got := scoresOf(t, lent); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 // TestWeightsThatChange: a file that is not what it was when the model was checked is refused. One
 // that was cut has no bytes where weights were, and ends no process.
 func TestWeightsThatChange(t *testing.T) {

@@ -19,6 +19,7 @@ type Model struct {
 	externalBytes int64
 	notes         []string
 	left          *File // in which Open has left the weights
+	opened        *File // left, and also once Load has brought them
 }
 
 // Notes says what Read or Decode changed to make the model what its file means, such

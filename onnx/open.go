@@ -84,7 +84,7 @@ func (f *File) model(path string) (m *Model, err error) {
 		return nil, err
 	}
 	f.leave(m.Proto.GetGraph().GetInitializer(), data)
-	m.content, m.left = nil, f
+	m.content, m.left, m.opened = nil, f, f
 	return m, nil
 }
 
@@ -141,7 +141,7 @@ func isNumber(elementType onnxpb.TensorProto_DataType) bool {
 func (m *Model) Left() *File { return m.left }
 
 // Load brings the weights that Open has left in the file, which must not have changed. Nothing is
-// left then.
+// left then. The file stays open until Close, for who takes weights from it already.
 func (m *Model) Load() error {
 	if m.left == nil {
 		return nil
@@ -158,17 +158,16 @@ func (m *Model) Load() error {
 	if len(m.notes) == 0 {
 		m.content = content
 	}
-	file := m.left
 	m.left = nil
-	return file.Close()
+	return nil
 }
 
 // Close closes the file that Open has left the model's weights in. Other models need no Close.
 func (m *Model) Close() error {
-	if m.left == nil {
+	if m.opened == nil {
 		return nil
 	}
-	return m.left.Close()
+	return m.opened.Close()
 }
 
 // EncodeReferring returns the model's bytes as Encode does, but those of the weights that were left

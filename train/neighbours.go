@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"os"
+	"runtime"
 	"slices"
 
 	"slipway/internal/collective"
@@ -10,8 +11,8 @@ import (
 )
 
 // SharedMemoryVariable names the environment variable that, set to 0 on any rank, has the ranks of
-// its machine send each other their gradients instead of reading them where they lie. A run has the
-// same bits either way.
+// all machines send each other their gradients instead of reading them where they lie. A run has
+// the same bits either way.
 const SharedMemoryVariable = "SLIPWAY_SHARED_MEMORY"
 
 // neighbours are ranks of a machine that read each other's gradients.
@@ -42,6 +43,7 @@ func (n *neighbours) sum(ctx context.Context, r *together,
 			return err
 		}
 	}
+	defer runtime.KeepAlive(n) // the memory is there as long as its segments are
 	return collective.SumNear(ctx, r, n.own, n.block, n.other, add)
 }
 

@@ -369,3 +369,44 @@ func TestCrossEntropy(t *testing.T) {
 		}
 	})
 }
+
+// Weights and gradients below 2⁻¹²⁶ are 0, too, wherever in a tensor they lie: a tensor's last
+// elements, which are less than a vector, and those of any kernel set have the same bits.
+func TestSubnormalWeightsAndGradients(t *testing.T) {
+	const n = 3*64 + 5
+	tiny := float32(math.SmallestNonzeroFloat32)
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		e, err := NewElementwise(engine)
+		must(t, err)
+		for name, update := range map[string]func(p, g, mean, square []float32) error{
+			"Adam": func(p, g, mean, square []float32) error {
+				return e.Adam(p, g, mean, square, AdamConfig{LearningRate: 1e-3, Beta1: 0.9, Beta2: 0.999,
+					Epsilon: 1e-37, Step: 1})
+			},
+			"AdamW": func(p, g, mean, square []float32) error {
+				return e.Adam(p, g, mean, square, AdamConfig{LearningRate: 1e-3, Beta1: 0.9, Beta2: 0.999,
+					Epsilon: 1e-37, Step: 1, WeightDecay: 0.1, Decoupled: true})
+			},
+			"SGD": func(p, g, _, _ []float32) error {
+				return e.SGD(p, g, nil, SGDConfig{LearningRate: 1e10, WeightDecay: 0.1})
+			},
+			"SGD with momentum": func(p, g, mean, _ []float32) error {
+				return e.SGD(p, g, mean, SGDConfig{LearningRate: 1e10, Momentum: 0.9, Nesterov: true})
+			},
+			"RMSProp": func(p, g, _, square []float32) error {
+				return e.RMSProp(p, g, square, nil, nil, RMSPropConfig{LearningRate: 1e-3, Alpha: 0.99,
+					Epsilon: 1e-37})
+			},
+		} {
+			for _, weight := range []float32{0, 1e5 * tiny, -1e5 * tiny} {
+				p, g := filled(n, weight), filled(n, 1e5*tiny)
+				must(t, update(p, g, make([]float32, n), make([]float32, n)))
+				for i, w := range p {
+					if w != 0 {
+						t.Fatalf("%s: weight %g becomes %g as element %d of %d, want 0", name, weight, w, i, n)
+					}
+				}
+			}
+		}
+	})
+}

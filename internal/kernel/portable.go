@@ -361,7 +361,9 @@ func portablePenalty(g, p *float32, n int, l1, scale float32) {
 func root(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 
 // flushed is 0 for what is nearer to it than 2⁻¹²⁶. The means of a gradient that stays 0 shrink to
-// such numbers and remain there, and many cores compute with them in hundreds of cycles.
+// such numbers and remain there, and many cores compute with them in hundreds of cycles. Weights and
+// gradients are taken so, too, as other sets' instructions do: a tensor's last elements, of which
+// there is no whole vector, are computed here with those sets as well.
 func flushed(x float32) float32 {
 	const smallestNormal = 0x1p-126
 	if x > -smallestNormal && x < smallestNormal {
@@ -374,13 +376,13 @@ func portableAdam(p, g, m, v *float32, n int, args *byte) {
 	c := (*adamConstants)(unsafe.Pointer(args))
 	ps, gs, ms, vs := floats(p, n), floats(g, n), floats(m, n), floats(v, n)
 	for i := range ps {
-		w, dw := ps[i]*c.keep, gs[i]
+		w, dw := flushed(flushed(ps[i])*c.keep), flushed(gs[i])
 		if c.decayed != 0 {
-			dw += c.decay * w
+			dw = flushed(dw + c.decay*w)
 		}
 		ms[i] = flushed(ms[i] + (dw-ms[i])*c.rate1)
 		vs[i] = flushed(vs[i]*c.beta2 + dw*c.rate2*dw)
-		ps[i] = w - ms[i]*c.step/(root(vs[i])*c.correction+c.epsilon)
+		ps[i] = flushed(w - ms[i]*c.step/(root(vs[i])*c.correction+c.epsilon))
 	}
 }
 
@@ -410,9 +412,9 @@ func portableSGD(p, g, b *float32, n int, args *byte) {
 		bs = floats(b, n)
 	}
 	for i := range ps {
-		dw := gs[i]
+		w, dw := flushed(ps[i]), flushed(gs[i])
 		if c.decayed != 0 {
-			dw += c.decay * ps[i]
+			dw = flushed(dw + c.decay*w)
 		}
 		if c.buffered != 0 {
 			buffer := dw
@@ -422,12 +424,12 @@ func portableSGD(p, g, b *float32, n int, args *byte) {
 			buffer = flushed(buffer)
 			bs[i] = buffer
 			if c.nesterov != 0 {
-				dw += c.momentum * buffer
+				dw = flushed(dw + c.momentum*buffer)
 			} else {
 				dw = buffer
 			}
 		}
-		ps[i] -= c.rate * dw
+		ps[i] = flushed(w - c.rate*dw)
 	}
 }
 
@@ -442,9 +444,9 @@ func portableRMSProp(p, g, s, a, b *float32, n int, args *byte) {
 		bs = floats(b, n)
 	}
 	for i := range ps {
-		dw := gs[i]
+		w, dw := flushed(ps[i]), flushed(gs[i])
 		if c.decayed != 0 {
-			dw += c.decay * ps[i]
+			dw = flushed(dw + c.decay*w)
 		}
 		ss[i] = flushed(ss[i]*c.alpha + dw*c.rest*dw)
 		square := ss[i]
@@ -452,11 +454,11 @@ func portableRMSProp(p, g, s, a, b *float32, n int, args *byte) {
 			as[i] = flushed(as[i] + (dw-as[i])*c.rest)
 			square -= as[i] * as[i]
 		}
-		dw /= root(square) + c.epsilon
+		dw = flushed(dw / (root(square) + c.epsilon))
 		if c.buffered != 0 {
 			bs[i] = flushed(bs[i]*c.momentum + dw)
 			dw = bs[i]
 		}
-		ps[i] -= c.rate * dw
+		ps[i] = flushed(w - c.rate*dw)
 	}
 }

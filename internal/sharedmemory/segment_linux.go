@@ -22,7 +22,8 @@ const (
 
 // Segment is numbers that other processes can read.
 type Segment struct {
-	file    int // -1 once nobody else is to find it
+	file    int             // -1 once nobody else is to find it
+	close   runtime.Cleanup // of the file, where nobody hides it
 	mapping []byte
 	address string
 }
@@ -45,7 +46,9 @@ func New(n int) (*Segment, error) {
 	rand.Read(mapping[:nameBytes])
 	name := hex.EncodeToString(mapping[:nameBytes])
 	address := fmt.Sprintf("%s %d %d %s", machine, os.Getpid(), file, name)
-	return newSegment(&Segment{file: file, mapping: mapping, address: address}), nil
+	s := newSegment(&Segment{file: file, mapping: mapping, address: address})
+	s.close = runtime.AddCleanup(s, func(file int) { _ = unix.Close(file) }, file)
+	return s, nil
 }
 
 // reserve gives the file its size for good, so that nobody finds less than was mapped, and maps it.
@@ -96,6 +99,7 @@ func (s *Segment) Floats() []float32 {
 // Hide ends that others find the segment: those that have opened it keep it.
 func (s *Segment) Hide() {
 	if s.file >= 0 {
+		s.close.Stop()
 		unix.Close(s.file)
 	}
 	s.file = -1

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway/internal/sharedmemory"
 )
@@ -108,4 +109,34 @@ func TestOpenRejects(t *testing.T) {
 	}
 	runtime.KeepAlive(segment)
 	runtime.KeepAlive(other)
+}
+
+// A segment that nobody has any more leaves no file open, be it hidden or not.
+func TestNoFileIsLeft(t *testing.T) {
+	open := func() int {
+		t.Helper()
+		files, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	before := open()
+	for range 30 {
+		if _, err := sharedmemory.New(3); err != nil {
+			t.Fatal(err)
+		}
+		hidden, err := sharedmemory.New(3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hidden.Hide()
+		hidden.Hide()
+	}
+	for begin := time.Now(); open() > before; time.Sleep(time.Millisecond) {
+		if time.Since(begin) > 10*time.Second {
+			t.Fatalf("%d files are open, and %d were", open(), before)
+		}
+		runtime.GC()
+	}
 }
