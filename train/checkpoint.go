@@ -36,6 +36,7 @@ type Checkpoint struct {
 	Sets Sets
 	// KernelSet is the Trainer.KernelSet of the last step, empty likewise.
 	KernelSet string
+	torn      error // why it is of no step, if not nil
 }
 
 // Ends reports whether a run that goes on from here with a configuration has nothing left to train.
@@ -193,7 +194,12 @@ func slotPrefix(slot string) string { return "optimizer." + slot + "." }
 
 // WriteCheckpoint writes the checkpoint atomically: the file is the old one or
 // the new one, whole, whatever happens.
+//
+// It refuses one that was taken after ranks had lost each other in the midst of a step.
 func WriteCheckpoint(path string, c *Checkpoint) error {
+	if c.torn != nil {
+		return fmt.Errorf("write checkpoint %s: %w", path, c.torn)
+	}
 	network, err := json.Marshal(c.Network)
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)

@@ -31,13 +31,19 @@ func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights floa
 		return result, err
 	}
 	s.finish()
+	result = s.result()
+	result.model, result.statistics, result.updated = s.model, s, s.updated
+	return result, nil
+}
+
+// result is what the step's shards came to.
+func (s *shards) result() (result batchResult) {
 	for _, sums := range s.sums {
 		result.total += sums.total
 		result.data += sums.data
 		result.correct += int(sums.correct)
 	}
-	result.model, result.statistics = s.model, s
-	return result, nil
+	return result
 }
 
 // inTurn runs the rank's shards one after the other, or several of them at a time.

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -137,7 +138,8 @@ func (t *Trainer) enter() error {
 			parameters[i].rows = parameter.spec.Shape.Elements() / parameter.rows
 		}
 	}
-	if t.optimizer, err = newOptimizer(t.config.Optimizer, parameters, t.engine); err != nil {
+	if t.optimizer, err = newOptimizer(t.config.Optimizer, parameters, t.engine,
+		t.shards.keeper()); err != nil {
 		return err
 	}
 	t.features, err = newFeatures(t)
@@ -151,11 +153,13 @@ func (t *Trainer) thaw() error {
 		return nil
 	}
 	t.progress.ThawStep = t.progress.Step
-	before := t.optimizer
+	before, shards := t.optimizer, t.shards
+	defer runtime.KeepAlive(shards) // which the state may lie with
 	if err := t.enter(); err != nil {
 		return fmt.Errorf("train all parameters from epoch %d on: %w",
 			t.config.FineTune.FreezeUntil, err)
 	}
+	shards.fetch()
 	t.optimizer.takeOver(before)
 	return t.leaveDevice()
 }

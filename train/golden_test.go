@@ -73,7 +73,7 @@ func checkOptimizer(t *testing.T, config OptimizerConfig, engine *builder.Engine
 	if config.Name == "muon" { // the first is a matrix
 		updates[0].rows = parameters[0].value.Shape()[0]
 	}
-	optimizer, err := newOptimizer(config, updates, engine)
+	optimizer, err := newOptimizer(config, updates, engine, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func (t *Trainer) meet(ctx context.Context, failure error) error {
 	if failed {
 		return r.failed(ctx, failure)
 	}
-	return s.neighbours.sum(ctx, r, s.addPart)
+	return t.sumUp(ctx)
 }
 
 // addPart adds what other ranks' shards came to, and divides what is the sum over all.

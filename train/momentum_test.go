@@ -22,14 +22,14 @@ func TestMomentumBeginsWithTheFirstDirection(t *testing.T) {
 		}
 		gradient := []float32{1, -2, 4, 8, 16, -32, 64, 128, 1}
 		for step, want := range map[int]float32{1: 1, 2: 1.5} { // of the gradient, with as much in the buffer
-			optimizer, err := newOptimizer(config, ofSizes(len(gradient)), engine)
+			optimizer, err := newOptimizer(config, ofSizes(len(gradient)), engine, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			copy(optimizer.state[0][0], gradient)
 			optimizer.steps = step
 			parameter := make([]float32, len(gradient))
-			if err := optimizer.updateParameter(0, parameter, gradient); err != nil {
+			if err := optimizer.updatePart(0, 0, parameter, gradient); err != nil {
 				t.Fatal(err)
 			}
 			var buffer, moved []float32

@@ -11,40 +11,71 @@ import (
 )
 
 // SharedMemoryVariable names the environment variable that, set to 0 on any rank, has the ranks of
-// all machines send each other their gradients instead of reading them where they lie. A run has
-// the same bits either way.
+// all machines send each other their gradients instead of reading them where they lie, and update
+// all weights each. A run has the same bits either way.
 const SharedMemoryVariable = "SLIPWAY_SHARED_MEMORY"
 
-// neighbours are ranks of a machine that read each other's gradients.
+// neighbours are ranks of a machine that read each other's gradients, and what an optimizer keeps
+// beside the weights: rows of as many numbers.
 type neighbours struct {
-	own    []float32             // what this rank adds up
-	memory *sharedmemory.Segment // of own, nil if others cannot read it
-	// block is all ranks' that read each other's, by their place in it; nil before the first sum.
-	block [][]float32
-	held  []*sharedmemory.Segment // the others' memory in it
-	other []float32               // what is received of ranks elsewhere, a piece at a time
+	rows   [][]float32           // this rank's: of the gradients it adds up, and the optimizer's
+	memory *sharedmemory.Segment // of rows, nil if others cannot read it
+	near   *collective.Near      // nil before the first sum
+	block  [][][]float32         // all ranks' rows that read each other's, by their place in the block
+	inside int                   // this rank's place
+	held   []*sharedmemory.Segment // the others' memory in it
 }
 
-// newNeighbours returns memory for so many numbers, which others may read if the system has such.
-func newNeighbours(numbers int) *neighbours {
+// newNeighbours returns memory for a row of gradients, and so many of an optimizer's, which others
+// may read if the system has such; if not, there is none of the optimizer's.
+func newNeighbours(numbers, slots int) *neighbours {
 	if os.Getenv(SharedMemoryVariable) != "0" {
-		if memory, err := sharedmemory.New(numbers); err == nil {
-			return &neighbours{own: memory.Floats(), memory: memory}
+		if memory, err := sharedmemory.New((1 + slots) * numbers); err == nil {
+			return &neighbours{rows: cutRows(memory.Floats(), 1+slots), memory: memory}
 		}
 	}
-	return &neighbours{own: make([]float32, numbers)}
+	return &neighbours{rows: [][]float32{make([]float32, numbers)}}
 }
 
-// sum makes of what each rank has added up the sum over all. They have exchanged messages since.
-func (n *neighbours) sum(ctx context.Context, r *together,
-	add func(total, part []float32, all bool) error) error {
-	if n.block == nil {
+// cutRows cuts memory into rows.
+func cutRows(memory []float32, rows int) [][]float32 {
+	cut := make([][]float32, rows)
+	size := len(memory) / rows
+	for i := range cut {
+		cut[i] = memory[i*size : (i+1)*size : (i+1)*size]
+	}
+	return cut
+}
+
+// sum makes of what each rank has added up the sum over all, or has done with it what of says. They
+// have exchanged messages since.
+func (n *neighbours) sum(ctx context.Context, r *together, of collective.Near) error {
+	if n.near == nil {
 		if err := n.meet(ctx, r); err != nil {
 			return err
 		}
 	}
 	defer runtime.KeepAlive(n) // the memory is there as long as its segments are
-	return collective.SumNear(ctx, r, n.own, n.block, n.other, add)
+	of.Block, of.Other = n.near.Block, n.near.Other
+	return collective.SumNear(ctx, r, n.rows[0], &of)
+}
+
+// fetch copies from the others of the block what they alone keep of the rows behind the gradients.
+// None of them writes that before this rank has joined their next sum.
+func (n *neighbours) fetch() {
+	if n.near == nil {
+		return
+	}
+	defer runtime.KeepAlive(n)
+	for i, rows := range n.block {
+		if i == n.inside {
+			continue
+		}
+		first, end := n.near.Owns(i, len(n.rows[0]))
+		for k := 1; k < len(rows); k++ {
+			copy(n.rows[k][first:end], rows[k][first:end])
+		}
+	}
 }
 
 // meet finds the block, of as many ranks everywhere.
@@ -64,12 +95,14 @@ func (n *neighbours) meet(ctx context.Context, r *together) error {
 	}
 	size := 1 << slices.Min(sizes)
 	first := r.Rank() / size * size
-	block := make([][]float32, size)
-	for i := range block {
-		block[i] = n.own
-		if first+i != r.Rank() {
-			block[i] = n.held[first+i].Floats()
+	near := &collective.Near{Block: make([][]float32, size)}
+	n.block, n.inside = make([][][]float32, size), r.Rank()-first
+	for i := range n.block {
+		n.block[i] = n.rows
+		if i != n.inside {
+			n.block[i] = cutRows(n.held[first+i].Floats(), len(n.rows))
 		}
+		near.Block[i] = n.block[i][0]
 	}
 	for rank := range n.held {
 		if rank < first || rank >= first+size {
@@ -77,12 +110,12 @@ func (n *neighbours) meet(ctx context.Context, r *together) error {
 		}
 	}
 	if size < r.Size() {
-		n.other = make([]float32, collective.Room(len(n.own)/size, r.Size()/size))
+		near.Other = make([]float32, collective.Room(len(n.rows[0])/size, r.Size()/size))
 	}
 	if n.memory != nil {
 		n.memory.Hide() // all who could have opened it
 	}
-	n.block = block
+	n.near = near
 	return nil
 }
 
@@ -97,7 +130,7 @@ func (n *neighbours) open(addresses [][]byte, rank int) byte {
 			if other == rank || n.held[other] != nil {
 				continue
 			}
-			memory, err := sharedmemory.Open(string(addresses[other]), len(n.own))
+			memory, err := sharedmemory.Open(string(addresses[other]), len(n.rows)*len(n.rows[0]))
 			if n.memory == nil || err != nil {
 				return doubled // they are sent to, and nothing is lost
 			}

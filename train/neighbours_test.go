@@ -37,31 +37,32 @@ func TestNeighbours(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for rank, err := range onRanks(8, func(rank *LocalRank) error {
-				n := newNeighbours(numbers)
+				n := newNeighbours(numbers, 0)
 				if slices.Contains(test.alone, rank.Rank()) {
-					n = &neighbours{own: make([]float32, numbers)}
+					n = &neighbours{rows: [][]float32{make([]float32, numbers)}}
 				}
+				own := n.rows[0]
 				r := &together{Communicator: rank, timeout: DefaultExchangeTimeout}
 				for range 20 {
-					for i := range n.own {
-						n.own[i] = value(rank.Rank(), i)
+					for i := range own {
+						own[i] = value(rank.Rank(), i)
 					}
 					if err := collective.Share(t.Context(), r, make([]byte, 8)); err != nil {
 						return err
 					}
-					err := n.sum(t.Context(), r, func(total, part []float32, _ bool) error {
+					err := n.sum(t.Context(), r, collective.Near{Add: func(total, part []float32, _ bool) error {
 						for i, x := range part {
 							total[i] += x
 						}
 						return nil
-					})
+					}})
 					switch {
 					case err != nil:
 						return err
-					case len(n.block) != test.block:
-						return fmt.Errorf("it reads %d ranks' memory, want %d", len(n.block), test.block)
-					case !slices.Equal(n.own, want):
-						return fmt.Errorf("the sum is %v, want %v", n.own, want)
+					case len(n.near.Block) != test.block:
+						return fmt.Errorf("it reads %d ranks' memory, want %d", len(n.near.Block), test.block)
+					case !slices.Equal(own, want):
+						return fmt.Errorf("the sum is %v, want %v", own, want)
 					}
 				}
 				return nil
@@ -89,7 +90,7 @@ func TestNeighboursOfMachines(t *testing.T) {
 	}
 	for machine := 1; machine <= 8; machine *= 2 {
 		for rank := range memory {
-			n := &neighbours{own: memory[rank].Floats(), memory: memory[rank]}
+			n := &neighbours{rows: cutRows(memory[rank].Floats(), 1), memory: memory[rank]}
 			addresses := make([][]byte, len(memory))
 			for other, memory := range memory {
 				addresses[other] = []byte(memory.Address())

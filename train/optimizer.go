@@ -169,7 +169,7 @@ func (o *optimizer) Step(model []gorgonia.ValueGrad) error {
 			return fmt.Errorf("optimizer %s: parameter %d is a %T with a %T gradient, want dense tensors",
 				o.config.Name, i, parameter.Value(), gradient)
 		}
-		if err := o.updateParameter(i, p.Float32s(), g.Float32s()); err != nil {
+		if err := o.updatePart(i, 0, p.Float32s(), g.Float32s()); err != nil {
 			return fmt.Errorf("optimizer %s: parameter %d: %w", o.config.Name, i, err)
 		}
 	}
@@ -197,10 +197,11 @@ func (c OptimizerConfig) keeps(slot string, parameter updated) bool {
 	return c.Name != "muon" || (slot == "momentum_buffer") == (parameter.rows > 0)
 }
 
-// newOptimizer returns an optimizer for the parameters, with
-// zero state. The configuration must have its defaults filled in.
-func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.Engine) (*optimizer,
-	error) {
+// newOptimizer returns an optimizer for the parameters, with zero state, which lies in the rows
+// that keep returns for a slot and a parameter; nil has it made. The configuration must have its
+// defaults filled in.
+func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.Engine,
+	keep func(slot, parameter int) []float32) (*optimizer, error) {
 	o := &optimizer{config: config, factor: 1, parameters: parameters, update: plainUpdater{}}
 	if kernels, native := engine.Kernels(); native {
 		pass, err := kernel.NewElementwise(kernels)
@@ -209,10 +210,14 @@ func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.
 		}
 		o.update = kernelUpdater{pass: pass, engine: kernels, matrices: make(map[[2]int]*kernel.Muon)}
 	}
-	for _, name := range config.slots() {
+	for s, name := range config.slots() {
 		slot := make([][]float32, len(parameters))
 		for i, parameter := range parameters {
-			if config.keeps(name, parameter) {
+			switch {
+			case !config.keeps(name, parameter):
+			case keep != nil:
+				slot[i] = keep(s, i)
+			default:
 				slot[i] = make([]float32, parameter.spec.Shape.Elements())
 			}
 		}
@@ -221,17 +226,21 @@ func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.
 	return o, nil
 }
 
-// slot returns the state of parameter i in that slot, nil if the optimizer does
-// not have it.
-func (o *optimizer) slot(s, i int) []float32 {
-	if s >= len(o.state) {
+// slot returns the state of so many numbers of parameter i from first on in that slot, nil if the
+// optimizer does not have it.
+func (o *optimizer) slot(s, i, first, numbers int) []float32 {
+	if s >= len(o.state) || o.state[s][i] == nil {
 		return nil
 	}
-	return o.state[s][i]
+	return o.state[s][i][first : first+numbers]
 }
 
-// updateParameter applies the rule to parameter i.
-func (o *optimizer) updateParameter(i int, p, g []float32) error {
+// separable reports whether each number of a parameter is updated by its own gradient alone.
+func (c OptimizerConfig) separable() bool { return c.Name != "muon" }
+
+// updatePart applies the rule to the numbers p of parameter i, from first on: all of it where the
+// rule is not separable.
+func (o *optimizer) updatePart(i, first int, p, g []float32) error {
 	config, parameter := o.config, o.parameters[i]
 	if !parameter.decays {
 		config.WeightDecay = 0
@@ -240,21 +249,22 @@ func (o *optimizer) updateParameter(i int, p, g []float32) error {
 		config.LearningRate = parameter.rate * o.factor
 	}
 	steps := o.steps - parameter.since
+	slot := func(s int) []float32 { return o.slot(s, i, first, len(p)) }
 	switch config.Name {
 	case "adam", "adamw":
-		return o.update.adam(p, g, o.slot(0, i), o.slot(1, i), config, steps)
+		return o.update.adam(p, g, slot(0), slot(1), config, steps)
 	case "sgd":
-		return o.update.sgd(p, g, o.slot(0, i), config, steps)
+		return o.update.sgd(p, g, slot(0), config, steps)
 	case "lion":
-		return o.update.lion(p, g, o.slot(0, i), config)
+		return o.update.lion(p, g, slot(0), config)
 	case "muon":
 		if parameter.rows > 0 {
-			return o.update.muon(p, g, o.slot(0, i), config, parameter.rows)
+			return o.update.muon(p, g, slot(0), config, parameter.rows)
 		}
 		config.Name = "adamw"
-		return o.update.adam(p, g, o.slot(1, i), o.slot(2, i), config, steps)
+		return o.update.adam(p, g, slot(1), slot(2), config, steps)
 	default:
-		return o.update.rmsprop(p, g, o.slot(0, i), o.slot(1, i), config)
+		return o.update.rmsprop(p, g, slot(0), slot(1), config)
 	}
 }
 
@@ -300,7 +310,7 @@ func (o *optimizer) takeOver(other *optimizer) {
 				continue
 			}
 			for s := range o.state {
-				o.state[s][i] = other.state[s][j]
+				copy(o.state[s][i], other.state[s][j])
 			}
 		}
 	}

@@ -60,13 +60,13 @@ func checkGroups(t *testing.T, config OptimizerConfig, engine *builder.Engine, c
 	}
 	config.LearningRate, all[1].rate = c.Rates[1], 0 // that of all others
 	all[2].since = c.Joins
-	optimizer, err := newOptimizer(config, all[:2], engine)
+	optimizer, err := newOptimizer(config, all[:2], engine, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for step, factor := range c.Factors {
 		if step == c.Joins {
-			joined, err := newOptimizer(config, all, engine)
+			joined, err := newOptimizer(config, all, engine, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

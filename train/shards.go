@@ -103,6 +103,7 @@ type shards struct {
 	neighbours *neighbours // nil if there are no other ranks
 	report     *report     // of other ranks; nil if there are none
 	single     bool        // whether each of the shards goes forward and back by itself, in all steps
+	updated    bool        // whether the weights are, by the sum of the ranks' gradients
 	oneSpan    bool        // whether no shard of the step has several spans
 	even       bool        // whether all shards of the step are one span, of one size
 	leaf       leaf
@@ -175,10 +176,14 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 		s.sync = newBatchSync(s.each, others)
 		s.parts = make([]shardPart, s.each)
 	}
+	// Each place begins a vector, and so does every half of a half of the row: what is cut there has
+	// no other rest than the whole, which kernels round in another way.
+	const lanes = 16
 	size := 0
 	next := func(values int) place {
-		size += values
-		return place{first: size - values, end: size}
+		first := size
+		size += ceil(values, lanes) * lanes
+		return place{first: first, end: first + values}
 	}
 	values, learned := variables.Values(), variables.Learned()
 	trained := config.trained(network)
@@ -205,9 +210,7 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 			i++
 		}
 	}
-	const lanes = 16 // so that every half of a half begins a vector
-	rows := ceil(size, lanes) * lanes
-	size = rows
+	rows := size
 	for k, i := range trained {
 		if dense[learned[i]] {
 			s.places[k] = next(values[learned[i]].Shape().TotalSize())
@@ -218,8 +221,8 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	var total []float32
 	if ranks > 1 {
 		s.report = newReport(s.each, ranks)
-		s.neighbours = newNeighbours(size)
-		total = s.neighbours.own
+		s.neighbours = newNeighbours(size, config.sharedSlots())
+		total = s.neighbours.rows[0]
 	} else {
 		total = make([]float32, size)
 	}

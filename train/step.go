@@ -73,9 +73,11 @@ func (t *Trainer) learn(result batchResult, indices []int) error {
 			Loss: result.total, Indices: indices, Gradients: true}
 	}
 	t.progress.GradientNorm = max(t.progress.GradientNorm, norm)
-	t.optimizer.config.LearningRate, t.optimizer.factor = t.learningRate(), t.rateFactor()
-	if err := t.optimizer.Step(result.model); err != nil {
-		return err
+	if !result.updated {
+		t.setRates()
+		if err := t.optimizer.Step(result.model); err != nil {
+			return err
+		}
 	}
 	if result.statistics != nil {
 		result.statistics.Update()
@@ -103,6 +105,8 @@ type batchResult struct {
 	// statistics brings those of layers up to date, where the step has not yet: the graph of a batch
 	// that was not in parts, since layers with statistics are of such alone, or the shards.
 	statistics interface{ Update() }
+	// updated says that the optimizer's step is taken.
+	updated bool
 }
 
 // gradients runs a step's images forward and back, by spans. A context
@@ -222,6 +226,11 @@ func (t *Trainer) runInto(p *program, leaf *leaf) error {
 		return err
 	}
 	return p.rest(leaf, t.shards)
+}
+
+// setRates gives the optimizer those of the next step.
+func (t *Trainer) setRates() {
+	t.optimizer.config.LearningRate, t.optimizer.factor = t.learningRate(), t.rateFactor()
 }
 
 // learningRate is that of the next step.

@@ -56,7 +56,7 @@ func TestOptimizerWantsTensors(t *testing.T) {
 	number := gorgonia.NewF32(1)
 	for _, parameter := range []pair{{dense, number}, {number, dense}, {number, number}} {
 		optimizer, err := newOptimizer(OptimizerConfig{Name: "sgd", LearningRate: 1}, ofSizes(2),
-			testEngine(t))
+			testEngine(t), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

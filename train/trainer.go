@@ -42,6 +42,8 @@ type Trainer struct {
 	progress     Progress
 	average      *average // nil without Config.EMA
 	best         builder.Weights
+	// torn, if not nil, is why the state is of no step.
+	torn error
 	// last holds the weights of the last step once the variables hold those that the run
 	// came to.
 	last builder.Weights
@@ -83,6 +85,9 @@ func New(network *builder.Network, source dataset.Source, config Config,
 // differ between the checkpoint's Config and config, and the length of a schedule that is
 // shorter than Epochs; the set must have the same content.
 func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trainer, error) {
+	if checkpoint.torn != nil {
+		return nil, fmt.Errorf("cannot resume: %w", checkpoint.torn)
+	}
 	config, err := config.For(source)
 	if err != nil {
 		return nil, err
@@ -236,8 +241,10 @@ func (t *Trainer) Weights() builder.Weights {
 // those of the last step.
 func (t *Trainer) averages() bool { return t.average != nil && t.last == nil }
 
-// Checkpoint returns a copy of the whole state.
+// Checkpoint returns a copy of the whole state. There is none to be written, or to go on from, where
+// Fit has ended because an exchange failed while ranks updated the weights together.
 func (t *Trainer) Checkpoint() *Checkpoint {
+	t.shards.fetch()
 	progress := t.progress
 	progress.History = slices.Clone(progress.History)
 	weights := t.variables.Weights()
@@ -248,6 +255,6 @@ func (t *Trainer) Checkpoint() *Checkpoint {
 		Network: t.network, Config: t.config, Weights: weights, Average: t.average.weights(t.variables),
 		OptimizerState: t.optimizer.State(t.variables),
 		Best:           t.best.Clone(), Progress: progress,
-		Data: t.sets().Training.SHA256, Sets: t.sets(), KernelSet: t.KernelSet(),
+		Data: t.sets().Training.SHA256, Sets: t.sets(), KernelSet: t.KernelSet(), torn: t.torn,
 	}
 }
