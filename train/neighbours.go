@@ -18,11 +18,11 @@ const SharedMemoryVariable = "SLIPWAY_SHARED_MEMORY"
 // neighbours are ranks of a machine that read each other's gradients, and what an optimizer keeps
 // beside the weights: rows of as many numbers.
 type neighbours struct {
-	rows   [][]float32           // this rank's: of the gradients it adds up, and the optimizer's
-	memory *sharedmemory.Segment // of rows, nil if others cannot read it
-	near   *collective.Near      // nil before the first sum
-	block  [][][]float32         // all ranks' rows that read each other's, by their place in the block
-	inside int                   // this rank's place
+	rows   [][]float32             // this rank's: of the gradients it adds up, and the optimizer's
+	memory *sharedmemory.Segment   // of rows, nil if others cannot read it
+	near   *collective.Near        // nil before the first sum
+	block  [][][]float32           // all ranks' rows that read each other's, by their place in the block
+	inside int                     // this rank's place
 	held   []*sharedmemory.Segment // the others' memory in it
 }
 
