@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
 // thread is an operating system thread of its own: a CUDA context belongs to the
@@ -14,10 +15,15 @@ import (
 type thread struct {
 	work    chan func() error
 	results chan error
+	lost    bool // in a call that did not come back in time
 }
 
+// errLost says that nothing can be done on a device any more, nor be given back. It ends with the
+// process.
+var errLost = errors.New("the device waits for a call that did not come back")
+
 func newThread() *thread {
-	t := &thread{work: make(chan func() error), results: make(chan error)}
+	t := &thread{work: make(chan func() error), results: make(chan error, 1)}
 	go func() {
 		runtime.LockOSThread()
 		for f := range t.work {
@@ -33,8 +39,28 @@ func (t *thread) do(f func() error) error {
 	if t.work == nil {
 		return errors.New("the device is closed")
 	}
+	if t.lost {
+		return errLost
+	}
 	t.work <- f
 	return <-t.results
+}
+
+// doWithin runs f as do does, and returns errLost if it takes longer. The thread is lost then.
+func (t *thread) doWithin(longest time.Duration, f func() error) error {
+	if t.work == nil || t.lost {
+		return t.do(f)
+	}
+	t.work <- f
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	select {
+	case err := <-t.results:
+		return err
+	case <-timer.C:
+		t.lost = true
+		return errLost
+	}
 }
 
 // end ends the thread, and with it what is current on it.
