@@ -58,6 +58,8 @@ type Inspection struct {
 	Devices []DeviceInfo
 	// CUDNN and CUBLAS are the libraries' versions and files.
 	CUDNN, CUBLAS string
+	// CUBLASLT is that of cuBLASLt, or why there is none, which training goes without.
+	CUBLASLT string
 	// Missing is the first piece that is not there, nil if all are.
 	Missing *MissingError
 }

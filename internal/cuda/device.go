@@ -30,6 +30,8 @@ type gpu struct {
 	ordinal   int           // of those that the driver shows
 	retained  bool          // the device's primary context
 	lane                    // of the steps
+	light     *lightBLAS    // for all lanes; nil without cuBLASLt
+	unlit     error         // why it is
 	second    *secondStream // nil until work is put beside that of the steps
 	module    cu.Module
 	functions map[string]cu.Function
@@ -74,8 +76,8 @@ func open(local int) (Device, error) {
 	if g.algorithms, err = openAlgorithms(os.Getenv(AlgorithmsVariable), own, dnnVersion()); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
-	g.name = fmt.Sprintf("cuda:%d (%s, compute capability %s, cuDNN %s, cuBLAS %s%s)", ordinal, own.Name, own.Capability, dnnVersion(), version,
-		g.algorithms)
+	g.name = fmt.Sprintf("cuda:%d (%s, compute capability %s, cuDNN %s, cuBLAS %s, %s%s)", ordinal, own.Name, own.Capability, dnnVersion(), version,
+		g.lightName(), g.algorithms)
 	return g, nil
 }
 
@@ -120,7 +122,11 @@ func (g *gpu) start() error {
 		return &MissingError{Piece: PieceKernels, Reason: err.Error(),
 			Remedy: fmt.Sprintf("the GPU must be of compute capability 7.5 or newer, and the driver of CUDA %d or newer", release())}
 	}
-	return g.openLibraries(&g.memory)
+	if err := g.openLibraries(&g.memory); err != nil {
+		return err
+	}
+	g.light, g.unlit = openLightBLAS(g)
+	return nil
 }
 
 // String names the device and the libraries.
@@ -156,6 +162,7 @@ func (g *gpu) Close() error {
 	err := g.thread.do(func() error {
 		all := []error{g.peers.leave()}
 		all = append(all, g.second.close())
+		all = append(all, g.light.close())
 		all = append(all, g.closeLibraries()...)
 		all = append(all, g.memory.free())
 		if g.functions != nil {

@@ -4,8 +4,9 @@
 // that package builder makes for builder.EnginePlain, with its loss and its
 // gradients, into a list of launches whose values all stay on the device.
 // Convolution and mean pooling are cuDNN's, through gorgonia.org/cu/dnn;
-// the products of dense layers are cuBLAS's, by a call of our own (native.c); what
-// neither has, or not as the CPU engines define it, or what costs a launch less beside its
+// the products of dense layers are cuBLAS's, by a call of our own (native.c), or cuBLASLt's, with
+// the bias and the ReLU behind them in one launch (machine_light.go, light_plan.go); what
+// none of them has, or not as the CPU engines define it, or what costs a launch less beside its
 // neighbours (machine_fusion.go), is in kernels/kernels.cu and what it includes.
 //
 // A session keeps the training set, the weights, running statistics, the optimizer's state and a

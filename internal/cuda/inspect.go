@@ -88,6 +88,9 @@ func (i *Inspection) look() *MissingError {
 		return missing(PieceCUBLAS, reason, fmt.Sprintf(libraryRemedy, "cuBLAS", "SLIPWAY_CUBLAS"))
 	}
 	i.CUBLAS = path
+	if i.CUBLASLT, reason = libraryCUBLASLT.load(); i.CUBLASLT == "" {
+		i.CUBLASLT = fmt.Sprintf("none (%s)", reason)
+	}
 	return nil
 }
 

@@ -18,6 +18,8 @@ type lane struct {
 	stream cu.Stream // not there yet if it is the zero value
 	dnn    *cudnn.Context
 	blas   *cublas.Standard
+	// workspace is that of cuBLAS and of cuBLASLt, whose calls here come one after another.
+	workspace *buffer
 }
 
 // blasWorkspace is what cuBLAS's documentation asks for on the newest GPUs.
@@ -50,6 +52,7 @@ func (l *lane) openLibraries(memory *pool) error {
 	if err != nil {
 		return err
 	}
+	l.workspace = workspace
 	return setBLASWorkspace(l.blas, workspace)
 }
 

@@ -79,9 +79,10 @@ type Machine struct {
 
 	plans     []*boundPlan              // of cuDNN's graph API
 	planned   map[*gorgonia.Node]bool   // those whose values a plan writes
-	unplanned map[*gorgonia.Node]string // why a convolution that could have a plan has none
+	unplanned map[*gorgonia.Node]string // why a node that could have a plan has none
 
-	halves       halves // in bf16
+	lights       []*lightPlan // of cuBLASLt
+	halves       halves       // in bf16
 	convolutions []*legacyConvolution
 
 	filters     []*cudnn.Filter
@@ -386,7 +387,7 @@ func (m *Machine) close() error {
 		all = append(all, plan.close())
 	}
 	m.plans = nil
-	all = append(all, m.closeHalves()...)
+	all = append(append(all, m.closeLights()...), m.closeHalves()...)
 	for _, filter := range m.filters {
 		all = append(all, destroyFilter(filter))
 	}

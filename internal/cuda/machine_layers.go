@@ -244,7 +244,7 @@ func (m *Machine) addDense(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*
 	switch kind {
 	case ops.DenseForward: // yᵀ = w·xᵀ
 		batch, in, out := first[0], first[1], second[0]
-		m.appendProduct(wide, transposed, plain, out, batch, in, inputs[1], in, inputs[0], in, output, out)
+		m.appendProduct(m.unplanned[node], wide, transposed, plain, out, batch, in, inputs[1], in, inputs[0], in, output, out)
 		if len(inputs) < 3 || m.fusion.biasOfLogits(node) || m.biasBehind(node) != nil {
 			return nil
 		}
@@ -258,17 +258,17 @@ func (m *Machine) addDense(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*
 		m.appendBias(descriptors[0], inputs[2], descriptors[1], output)
 	case ops.DenseWeightGradient: // dwᵀ = xᵀ·dy
 		batch, out, in := first[0], first[1], second[1]
-		m.appendProduct(wide, plain, transposed, in, out, batch, inputs[1], in, inputs[0], out, output, in)
+		m.appendProduct(m.unplanned[node], wide, plain, transposed, in, out, batch, inputs[1], in, inputs[0], out, output, in)
 	default: // dxᵀ = wᵀ·dyᵀ
 		batch, out, in := first[0], first[1], second[1]
-		m.appendProduct(wide, plain, plain, in, batch, out, inputs[1], in, inputs[0], out, output, in)
+		m.appendProduct(m.unplanned[node], wide, plain, plain, in, batch, out, inputs[1], in, inputs[0], out, output, in)
 	}
 	return nil
 }
 
 // appendProduct appends C = op(A)·op(B), columns first, C rows×columns and inner the
-// length of the sums. In bf16 it is wide if C is float32.
-func (m *Machine) appendProduct(wide bool, ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) {
+// length of the sums. In bf16 it is wide if C is float32. how says why it is no plan of cuBLASLt's.
+func (m *Machine) appendProduct(how string, wide bool, ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) {
 	in := m.options.Products
 	m.appendOn(productCall(in), func(on *lane) error {
 		if in == bf16 {
@@ -276,6 +276,7 @@ func (m *Machine) appendProduct(wide bool, ta, tb form, rows, columns, inner int
 		}
 		return product(on.blas, in, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
 	})
+	m.launches[len(m.launches)-1].how = how
 }
 
 // addPool appends a mean pooling whose padding counts, or its gradient.

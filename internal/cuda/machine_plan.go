@@ -34,11 +34,24 @@ func (f fusion) rectifierBehind(convolution *gorgonia.Node) *gorgonia.Node {
 	return reader
 }
 
-// addPlanned has cuDNN's graph API compute a convolution with its bias, and with the ReLU behind
-// it, and reports whether it does. Where it does not, the legacy calls do, and why is noted.
+// addPlanned has one call of a library compute what would be several launches, and reports whether
+// it does.
 func (m *Machine) addPlanned(o operation) (bool, error) {
+	switch o.Kind {
+	case ops.Conv2DForward:
+		return m.addPlannedConvolution(o)
+	case ops.DenseForward:
+		return m.addEpilogue(o)
+	}
+	return false, nil
+}
+
+// addPlannedConvolution has cuDNN's graph API compute a convolution with its bias, and with the
+// ReLU behind it, and reports whether it does. Where it does not, the legacy calls do, and why is
+// noted.
+func (m *Machine) addPlannedConvolution(o operation) (bool, error) {
 	relu := m.fusion.rectifierBehind(o.node)
-	if o.Kind != ops.Conv2DForward || !hasBias(o.node) || m.fusion.hidden[o.node] && relu == nil {
+	if !hasBias(o.node) || m.fusion.hidden[o.node] && relu == nil {
 		return false, nil
 	}
 	if !m.gpu.plans {

@@ -282,9 +282,10 @@ func destroyFilter(filter *cudnn.Filter) error {
 type library int
 
 const (
-	libraryDriver library = C.CUDA_SHIM_DRIVER
-	libraryCUDNN  library = C.CUDA_SHIM_CUDNN
-	libraryCUBLAS library = C.CUDA_SHIM_CUBLAS
+	libraryDriver   library = C.CUDA_SHIM_DRIVER
+	libraryCUDNN    library = C.CUDA_SHIM_CUDNN
+	libraryCUBLAS   library = C.CUDA_SHIM_CUBLAS
+	libraryCUBLASLT library = C.CUDA_SHIM_CUBLASLT
 )
 
 // load returns the library's file, or why there is none.

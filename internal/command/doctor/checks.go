@@ -250,6 +250,9 @@ func checkTraining(found cuda.Inspection) check {
 	if found.CUBLAS != "" {
 		parts = append(parts, "cuBLAS "+found.CUBLAS)
 	}
+	if found.CUBLASLT != "" {
+		parts = append(parts, "cuBLASLt "+found.CUBLASLT)
+	}
 	if found.Missing == nil {
 		c.State = stateOK
 		parts = append(parts, "train -device auto uses it")

@@ -65,10 +65,12 @@ func TestEverythingNeededIsHere(t *testing.T) {
 func TestCUDATrainingIsDownToTheFirstMissingPiece(t *testing.T) {
 	all := cuda.Inspection{Built: true, Driver: "13.0",
 		Devices: []cuda.DeviceInfo{{Name: "NVIDIA X", Capability: "9.0", Memory: 80 << 30}},
-		CUDNN:   "9.28.1 (libcudnn.so.9)", CUBLAS: "libcublas.so.13"}
+		CUDNN:   "9.28.1 (libcudnn.so.9)", CUBLAS: "libcublas.so.13",
+		CUBLASLT: "none (libcublasLt.so.13: no such file)"}
 	c := checkTraining(all)
 	for _, want := range []string{"CUDA 13.0", "cuda:0 NVIDIA X, compute capability 9.0, 80.0 GiB",
-		"cuDNN 9.28.1 (libcudnn.so.9)", "cuBLAS libcublas.so.13"} {
+		"cuDNN 9.28.1 (libcudnn.so.9)", "cuBLAS libcublas.so.13",
+		"cuBLASLt none (libcublasLt.so.13: no such file)"} {
 		if c.State != stateOK || !strings.Contains(c.Found, want) || c.Remedy != "" {
 			t.Errorf("%+v, want %q", c, want)
 		}

@@ -28,7 +28,8 @@ func simulated(t *testing.T) func(args ...string) (code int, output string) {
 		t.Helper()
 		process := exec.CommandContext(t.Context(), os.Args[0], args...)
 		process.Env = append(os.Environ(), actAsTrain+"=1", "SLIPWAY_CUDA_DRIVER="+library,
-			"SLIPWAY_CUDNN="+library, "SLIPWAY_CUBLAS="+library, "SLIPWAY_NCCL="+library)
+			"SLIPWAY_CUDNN="+library, "SLIPWAY_CUBLAS="+library,
+			"SLIPWAY_CUBLASLT="+library, "SLIPWAY_NCCL="+library)
 		output, err := process.CombinedOutput()
 		var exit *exec.ExitError
 		if err != nil && !errors.As(err, &exit) {

@@ -21,7 +21,7 @@ func onSimulatedGPUs(t *testing.T, number string) {
 	t.Helper()
 	library := os.Getenv(simulator.Variable)
 	for _, variable := range []string{"SLIPWAY_CUDA_DRIVER", "SLIPWAY_CUDNN", "SLIPWAY_CUBLAS",
-		"SLIPWAY_NCCL"} {
+		"SLIPWAY_CUBLASLT", "SLIPWAY_NCCL"} {
 		t.Setenv(variable, library)
 	}
 	t.Setenv(simulator.DevicesVariable, number)

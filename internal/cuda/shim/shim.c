@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { driver = CUDA_SHIM_DRIVER, cudnn = CUDA_SHIM_CUDNN, cublas = CUDA_SHIM_CUBLAS };
+enum { driver = CUDA_SHIM_DRIVER, cudnn = CUDA_SHIM_CUDNN, cublas = CUDA_SHIM_CUBLAS, cublasLt = CUDA_SHIM_CUBLASLT };
 
 static const struct {
     unsigned char library;
@@ -37,6 +37,7 @@ static const struct {
     [driver] = {"SLIPWAY_CUDA_DRIVER", "libcuda.so.1"},
     [cudnn] = {"SLIPWAY_CUDNN", "libcudnn.so.9"},
     [cublas] = {"SLIPWAY_CUBLAS", VERSIONED("libcublas.so", SLIPWAY_CUBLAS_MAJOR)},
+    [cublasLt] = {"SLIPWAY_CUBLASLT", VERSIONED("libcublasLt.so", SLIPWAY_CUBLAS_MAJOR)},
 };
 static const char *const folders[] = {"/usr/local/cuda/lib64", "/usr/lib/wsl/lib"};
 
@@ -67,7 +68,7 @@ static struct {
 static int no_driver(void) { return CUDA_SHIM_NO_DRIVER; }
 static int no_cudnn(void) { return CUDA_SHIM_NO_CUDNN; }
 static int no_cublas(void) { return CUDA_SHIM_NO_CUBLAS; }
-static int (*const absent[CUDA_SHIM_LIBRARIES])(void) = {[driver] = no_driver, [cudnn] = no_cudnn, [cublas] = no_cublas};
+static int (*const absent[CUDA_SHIM_LIBRARIES])(void) = {[driver] = no_driver, [cudnn] = no_cudnn, [cublas] = no_cublas, [cublasLt] = no_cublas};
 /* Those that answer a text. */
 static const char *no_text(void) { return ""; }
 static int is_text(const char *name) { return strstr(name, "GetErrorString") || strstr(name, "GetStatusName"); }
@@ -140,6 +141,8 @@ static void *open_library(int library) {
         try_file(library, own); /* what was named is used, or nothing */
         return loaded[library].handle;
     }
+    /* cuBLAS brings the cuBLASLt of its own release, which the loader then knows by its name. */
+    if (library == cublasLt) open_library(cublas);
     if (try_file(library, libraries[library].file)) return loaded[library].handle;
     for (unsigned i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         char path[4096];

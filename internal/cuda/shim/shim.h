@@ -2,13 +2,13 @@
 #ifndef SLIPWAY_CUDA_SHIM_H
 #define SLIPWAY_CUDA_SHIM_H
 
-enum { CUDA_SHIM_DRIVER, CUDA_SHIM_CUDNN, CUDA_SHIM_CUBLAS, CUDA_SHIM_LIBRARIES };
+enum { CUDA_SHIM_DRIVER, CUDA_SHIM_CUDNN, CUDA_SHIM_CUBLAS, CUDA_SHIM_CUBLASLT, CUDA_SHIM_LIBRARIES };
 
 /* What an entry point answers that its library does not have, or whose library is not there. */
 enum {
     CUDA_SHIM_NO_DRIVER = 3,   /* CUDA_ERROR_NOT_INITIALIZED */
     CUDA_SHIM_NO_CUDNN = 1001, /* CUDNN_STATUS_NOT_INITIALIZED */
-    CUDA_SHIM_NO_CUBLAS = 1,   /* CUBLAS_STATUS_NOT_INITIALIZED */
+    CUDA_SHIM_NO_CUBLAS = 1,   /* CUBLAS_STATUS_NOT_INITIALIZED, which is cuBLASLt's as well */
 };
 
 /* The real cuInit(0): the one that package cu calls when the program starts answers 0 and does nothing, so that commands

@@ -1,6 +1,6 @@
 //go:build gpu && linux && amd64
 
-// Package simulator puts stand-ins for NVIDIA's driver, cuDNN and cuBLAS in their
+// Package simulator puts stand-ins for NVIDIA's driver, cuDNN, cuBLAS and cuBLASLt in their
 // place, for tests on a machine without a GPU.
 //
 // They are the C++ files in folder src, with Slipway's own kernels compiled for the
@@ -53,7 +53,7 @@ type Simulator struct{ handle unsafe.Pointer }
 // before the first call of any.
 func Load(path string) (*Simulator, error) {
 	for _, variable := range []string{"SLIPWAY_CUDA_DRIVER", "SLIPWAY_CUDNN", "SLIPWAY_CUBLAS",
-		"SLIPWAY_NCCL"} {
+		"SLIPWAY_CUBLASLT", "SLIPWAY_NCCL"} {
 		if err := os.Setenv(variable, path); err != nil {
 			return nil, fmt.Errorf("simulator: %w", err)
 		}
@@ -74,7 +74,7 @@ func (s *Simulator) function(name string) unsafe.Pointer {
 }
 
 // Reset forgets calls, violations, faults, the loss of the device, other versions, capabilities and
-// algorithms, and that TF32 and bfloat16 are wanted; what is live stays.
+// algorithms, that TF32 and bfloat16 are wanted, and that NaN is hidden; what is live stays.
 func (s *Simulator) Reset() { C.call_void(s.function("simulator_reset")) }
 
 // Fill chooses the pattern of memory that is allocated from now on.
@@ -112,6 +112,11 @@ func (s *Simulator) TF32(wanted bool) {
 // A device before compute capability 8.0 does not take them.
 func (s *Simulator) BF16(wanted bool) {
 	C.call_switch(s.function("simulator_bf16"), number(wanted))
+}
+
+// HidesNaN says whether all of cuBLASLt's ReLUs make a 0 of a NaN. One algorithm does in any case.
+func (s *Simulator) HidesNaN(all bool) {
+	C.call_switch(s.function("simulator_hides_nan"), number(all))
 }
 
 // Passes of a convolution whose algorithms Algorithm tells of.

@@ -23,6 +23,7 @@ var libraryCalls = map[string]func(trace.Launch) (library, error){
 	"cudnnConvolutionBackwardFilter": convolved("ALGO_1", span{1, 3}),
 	"cudnnConvolutionBackwardData":   convolved("ALGO_1", span{1, 2}),
 	"cublasSgemm":                    multiplied,
+	"cublasLtMatmul":                 multiplied,
 	"cudnnAddTensor":                 eachValue(span{1, 1}),
 	"cudnnActivationForward":         eachValue(span{1, 1}),
 	"cudnnActivationBackward":        eachValue(span{1, 1}),

@@ -821,7 +821,7 @@ void simulator_reset(void) {
     s.lost = 0;
     s.driver_version = s.cudnn_release = CUDA_VERSION;
     s.capability = 80;
-    s.tf32 = s.bf16 = s.stuck = false;
+    s.tf32 = s.bf16 = s.hides_nan = s.stuck = false;
     s.algorithms.clear();
     simulator_speed(0, 0);
 }
@@ -832,6 +832,7 @@ void simulator_cudnn(int release) { state().cudnn_release = release; }
 void simulator_capability(int capability) { state().capability = capability; }
 void simulator_tf32(int on) { state().tf32 = on; }
 void simulator_bf16(int on) { state().bf16 = on; }
+void simulator_hides_nan(int on) { state().hides_nan = on; }
 void simulator_fail(const char *call, long after, int code, int loses_device) {
     State &s = state();
     s.fault_call = call;

@@ -1,4 +1,4 @@
-/* A stand-in for NVIDIA's driver, cuDNN and cuBLAS on the host, for tests of the code that calls them.
+/* A stand-in for NVIDIA's driver, cuDNN, cuBLAS and cuBLASLt on the host, for tests of the code that calls them.
  *
  * Device memory is host memory between two pages that may not be touched, and is filled with a pattern that is a NaN and
  * an index out of range. Every address is looked up among the live allocations. A call whose documentation forbids what it
@@ -86,6 +86,7 @@ struct State {
     std::map<std::pair<int, int>, double> algorithms; /* how slow a convolution's are, by pass: search.cpp */
     bool tf32 = false;                 /* what asks for TF32 has been told to: else it is a violation */
     bool bf16 = false;                 /* and what takes bfloat16 */
+    bool hides_nan = false;            /* all of cuBLASLt's ReLUs make a 0 of a NaN, and not some alone */
     std::map<std::string, long> calls;   /* by name */
     std::map<std::string, long> objects; /* live ones, by kind */
     std::string violations;
