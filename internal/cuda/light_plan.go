@@ -18,6 +18,7 @@ type epilogue C.cublasLtEpilogue_t
 const (
 	biased    = epilogue(C.CUBLASLT_EPILOGUE_BIAS)      // adds a bias to the rows of D
 	rectified = epilogue(C.CUBLASLT_EPILOGUE_RELU_BIAS) // and applies ReLU to the sum
+	summed    = epilogue(C.CUBLASLT_EPILOGUE_BGRADB)    // writes the sums of op(B)'s columns as one
 )
 
 // factor is a matrix that is multiplied, as the product takes it. It is packed, columns first, so
@@ -35,7 +36,8 @@ type lightProduct struct {
 	d             *buffer
 	rows, columns int
 	epilogue      epilogue
-	bias          *buffer // of as many values as D has rows
+	// bias is of as many values as D has rows; or where the sums go, of as many as it has columns.
+	bias *buffer
 }
 
 // lightPlan is how cuBLASLt computes a product.

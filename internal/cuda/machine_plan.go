@@ -42,6 +42,8 @@ func (m *Machine) addPlanned(o operation) (bool, error) {
 		return m.addPlannedConvolution(o)
 	case ops.DenseForward:
 		return m.addEpilogue(o)
+	case ops.DenseWeightGradient:
+		return m.addGradientEpilogue(o)
 	}
 	return false, nil
 }

@@ -106,12 +106,16 @@ func TestTwoStreamsHaveTheBitsOfOne(t *testing.T) {
 			}
 		})
 	}
-	for _, want := range []string{
+	wanted := []string{
 		"Conv2D " + convolution, "Conv2D depthwise_weight_gradient", "Conv2D finish_sums",
-		"Conv2D cudnnConvolutionBackwardBias", "Dense " + product, "Dense cudnnConvolutionBackwardBias",
+		"Conv2D cudnnConvolutionBackwardBias", "Dense " + product,
 		"GroupNorm product_sums", "GroupNorm finish_sums", "LayerNorm product_sums",
 		"PReLU product_sums", "Scale product_sums",
-	} {
+	}
+	if simulated != nil { // another cuBLASLt may have no algorithm for both gradients
+		wanted = append(wanted, "Dense cublasLtMatmul")
+	}
+	for _, want := range wanted {
 		if !seen[want] {
 			t.Errorf("no launch of %s is in the second stream", want)
 		}

@@ -278,5 +278,13 @@ func plants() []plant {
 		{"an epilogue that adds to what was there", "native_light.c", "one = 1, zero = 0;", "one = 1, zero = 1;"},
 		{"epilogues that a machine leaves behind", "machine_light.go", "all = append(all, plan.close())", "_ = plan"},
 		{"a cuBLASLt that is left behind", "device.go", "\t\tall = append(all, g.light.close())\n", ""},
+		{"a gradient's epilogue that sums the other matrix", "light_plan.go", "C.CUBLASLT_EPILOGUE_BGRADB)", "C.CUBLASLT_EPILOGUE_BGRADA)"},
+		{"a gradient's epilogue of matrices in each other's place", "machine_light.go", "a: factor{plain, o.inputs[1], in, batch}, b: factor{transposed, o.inputs[0],", "a: factor{plain, o.inputs[0], in, batch}, b: factor{transposed, o.inputs[1],"},
+		{"a gradient's epilogue beside which the bias has a launch", "machine_light.go", "range m.written[before:] {", "range m.written[before : before+1] {"},
+		{"a gradient's epilogue of one bias for two layers", "machine_light.go", "ops.DenseBiasGradient && !there {", "ops.DenseBiasGradient && (there || !there) {"},
+		{"a gradient's epilogue whose sum is where the weights' gradient is", "machine_light.go", "p.bias, err = m.output(sum)", "p.bias, err = m.output(written)"},
+		{"a gradient's epilogue in the stream of the steps", "light_plan.go", "C.size_t(on.workspace.bytes), stream(on.stream))))", "C.size_t(on.workspace.bytes), stream(p.light.gpu.stream))))"},
+		{"a gradient's epilogue in the workspace of the steps", "light_plan.go", "C.CUdeviceptr(on.workspace.address),", "C.CUdeviceptr(p.light.gpu.workspace.address),"},
+		{"a gradient's epilogue that is in the stream of the steps alone", "machine_light.go", "plan.number), run: plan.run})", "plan.number), run: plan.run, fixed: true})"},
 	}
 }
