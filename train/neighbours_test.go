@@ -6,7 +6,9 @@ import (
 	"slices"
 	"testing"
 
+	"slipway/builder"
 	"slipway/internal/collective"
+	"slipway/internal/datasettest"
 	"slipway/internal/sharedmemory"
 )
 
@@ -120,5 +122,22 @@ func TestSharedMemoryKeepsTheBits(t *testing.T) {
 				t.Errorf("%s where they are read, %s where they are sent", digests[0], digests[1])
 			}
 		})
+	}
+}
+
+// The reference's sums do not write what they read of other ranks, either.
+func TestNeighboursOfTheReference(t *testing.T) {
+	config := smallConfig(builder.EngineGorgonia)
+	config.Shards, config.Epochs = 4, 1
+	start := func(config Config) (*Trainer, error) {
+		return New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
+	}
+	want := digestOfRun(t, fitOnRanks(t, 1, start, config)[0])
+	for _, ranks := range []int{2, 4} {
+		for rank, checkpoint := range fitOnRanks(t, ranks, start, config) {
+			if got := digestOfRun(t, checkpoint); got != want {
+				t.Errorf("rank %d of %d: %s, want %s", rank, ranks, got, want)
+			}
+		}
 	}
 }
