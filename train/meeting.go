@@ -89,6 +89,9 @@ func (t *Trainer) meet(ctx context.Context, failure error) error {
 	s, r := t.shards, t.together
 	s.report.write(s.rank, s.sums, ctx.Err() != nil, failure != nil)
 	if err := collective.Share(ctx, r, s.report.blocks); err != nil {
+		if s.neighbours.reads() {
+			t.tear(err) // others may know all, and change what they keep
+		}
 		return err
 	}
 	stop, failed := s.report.read(s.sums)

@@ -60,6 +60,11 @@ func (n *neighbours) sum(ctx context.Context, r *together, of collective.Near) e
 	return collective.SumNear(ctx, r, n.rows[0], &of)
 }
 
+// reads reports whether others keep some of what the optimizer does.
+func (n *neighbours) reads() bool {
+	return n.near != nil && len(n.block) > 1 && len(n.rows) > 1
+}
+
 // fetch copies from the others of the block what they alone keep of the rows behind the gradients.
 // None of them writes that before this rank has joined their next sum.
 func (n *neighbours) fetch() {

@@ -66,10 +66,15 @@ func (t *Trainer) sumUp(ctx context.Context) error {
 	}
 	err := s.neighbours.sum(ctx, t.together, sum)
 	if err != nil && shares {
-		t.torn = fmt.Errorf("the weights are between two steps: %w", err)
+		t.tear(err)
 	}
 	s.updated = shares
 	return err
+}
+
+// tear says that an exchange has failed when some ranks may have taken the step, and others not.
+func (t *Trainer) tear(err error) {
+	t.torn = fmt.Errorf("the weights are between two steps: %w", err)
 }
 
 // updatePart updates the weights whose gradients lie in the row from first on, and leaves them

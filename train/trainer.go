@@ -242,7 +242,8 @@ func (t *Trainer) Weights() builder.Weights {
 func (t *Trainer) averages() bool { return t.average != nil && t.last == nil }
 
 // Checkpoint returns a copy of the whole state. There is none to be written, or to go on from, where
-// Fit has ended because an exchange failed while ranks updated the weights together.
+// Fit has ended because an exchange failed while ranks, this one or others, may have updated the
+// weights together.
 func (t *Trainer) Checkpoint() *Checkpoint {
 	t.shards.fetch()
 	progress := t.progress
