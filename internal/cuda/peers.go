@@ -71,20 +71,23 @@ func (g *gpu) Join(ctx context.Context, ranks collective.Communicator,
 		return fmt.Errorf("rank 0 says an ID of %d bytes for NCCL, want %d", len(introductions[0].ID),
 			len(id))
 	}
-	err = g.thread.doWithin(patience, func() error {
-		comm, err := nccl.Join(id, ranks.Rank(), ranks.Size())
-		if err != nil {
-			return fmt.Errorf("join the GPUs of %d ranks: %w", ranks.Size(), err)
+	var comm *nccl.Comm
+	err = g.thread.doWithin(patience, func() (err error) {
+		if comm, err = nccl.Join(id, ranks.Rank(), ranks.Size()); err != nil {
+			err = fmt.Errorf("join the GPUs of %d ranks: %w", ranks.Size(), err)
 		}
-		g.peers = &peers{comm: comm, rank: ranks.Rank(), size: ranks.Size(), patience: patience}
-		return nil
+		return err
 	})
 	if errors.Is(err, errLost) {
 		return fmt.Errorf("the GPUs of %d ranks have not joined within %v (-mpi-timeout): a rank has "+
 			"ended, or NCCL takes a network by which not all reach each other (NCCL_SOCKET_IFNAME names "+
 			"another, and NCCL_DEBUG=INFO has it say which it takes)", ranks.Size(), patience)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	g.peers = &peers{comm: comm, rank: ranks.Rank(), size: ranks.Size(), patience: patience}
+	return nil
 }
 
 // introduce is what this rank tells the others.
