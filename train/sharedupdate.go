@@ -19,8 +19,8 @@ import (
 // that a core's second-level cache has them: 128 kB of each thread's.
 const updatePiece = 1 << 15
 
-// sharesUpdate reports whether a weight can be updated by whoever knows its gradient, and nothing of
-// the others'.
+// sharesUpdate reports whether a weight can be updated by whoever knows its gradient, and nothing
+// of the others'.
 func (c Config) sharesUpdate() bool { return c.ClipNorm == 0 && c.Optimizer.separable() }
 
 // sharedSlots is how many numbers the optimizer keeps beside a weight where others can read them.
