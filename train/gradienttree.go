@@ -165,8 +165,8 @@ func (t *gradientTree) reset() {
 	t.free = append(t.free[:0], t.nodes...)
 }
 
-// merge adds a node to the one on its left, and multiplies the sum by after. The node is not written:
-// it may be another rank's, whose memory can be read alone.
+// merge adds a node to the one on its left, and multiplies the sum by after. The node is not
+// written: it may be another rank's, whose memory can be read alone.
 func (t *gradientTree) merge(left, node []float32, after float32) error {
 	t.pair[0], t.pair[1] = left, node
 	return t.sum(t.pair, []float32{1, 1}, after)

@@ -21,7 +21,7 @@ type neighbours struct {
 	rows   [][]float32             // this rank's: of the gradients it adds up, and the optimizer's
 	memory *sharedmemory.Segment   // of rows, nil if others cannot read it
 	near   *collective.Near        // nil before the first sum
-	block  [][][]float32           // all ranks' rows that read each other's, by their place in the block
+	block  [][][]float32           // rows of ranks that read each other's, by place in the block
 	inside int                     // this rank's place
 	held   []*sharedmemory.Segment // the others' memory in it
 }

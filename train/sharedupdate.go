@@ -16,11 +16,11 @@ import (
 // others when the run is saved.
 
 // updatePiece is how many gradients are added up, and their weights updated, before the next, so
-// that a core's second-level cache has them: 128 kB.
+// that a core's second-level cache has them: 128 kB of each thread's.
 const updatePiece = 1 << 15
 
-// sharesUpdate reports whether a weight can be updated by whoever knows its gradient, and nothing of
-// the others'.
+// sharesUpdate reports whether a weight can be updated by whoever knows its gradient, and nothing
+// of the others'.
 func (c Config) sharesUpdate() bool { return c.ClipNorm == 0 && c.Optimizer.separable() }
 
 // sharedSlots is how many numbers the optimizer keeps beside a weight where others can read them.
@@ -62,7 +62,7 @@ func (t *Trainer) sumUp(ctx context.Context) error {
 	if shares {
 		t.setRates()
 		t.optimizer.steps++
-		sum.Done, sum.Take, sum.Piece = t.updatePart, t.takePart, updatePiece*t.config.Threads
+		sum.Done, sum.Take, sum.Piece = t.updatePart, t.takePart, updatePiece*t.threads()
 	}
 	err := s.neighbours.sum(ctx, t.together, sum)
 	if err != nil && shares {
@@ -75,6 +75,14 @@ func (t *Trainer) sumUp(ctx context.Context) error {
 // tear says that an exchange has failed when some ranks may have taken the step, and others not.
 func (t *Trainer) tear(err error) {
 	t.torn = fmt.Errorf("the weights are between two steps: %w", err)
+}
+
+// threads is how many update weights at the same time.
+func (t *Trainer) threads() int {
+	if kernels, native := t.engine.Kernels(); native {
+		return kernels.Pool.Threads()
+	}
+	return 1
 }
 
 // updatePart updates the weights whose gradients lie in the row from first on, and leaves them

@@ -213,3 +213,52 @@ func breakOnRanks(t *testing.T, ranks, left int, late bool, torn *atomic.Int32) 
 		return nil
 	})
 }
+
+// pieces notes how many numbers an optimizer is given at a time, at most.
+type pieces struct {
+	updater
+	most int
+}
+
+func (p *pieces) adam(w, g, m, v []float32, c OptimizerConfig, step int) error {
+	p.most = max(p.most, len(w))
+	return p.updater.adam(w, g, m, v, c, step)
+}
+
+// Weights are updated while their gradients are in the caches of the threads that there are, be
+// their number said or not.
+func TestSharedUpdateInPieces(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("processes share memory on Linux alone")
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	run := runs(t)["in pieces"]
+	for _, threads := range []int{0, 1, 2} {
+		for rank, err := range onRanks(2, func(rank *LocalRank) error {
+			config := run.config
+			config.Communicator, config.Threads, config.Epochs = rank, threads, 1
+			trainer, err := New(run.network, run.set, config, nil)
+			if err != nil {
+				return err
+			}
+			defer trainer.Close()
+			noted := &pieces{updater: trainer.optimizer.update}
+			trainer.optimizer.update = noted
+			if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+				return err
+			}
+			want := updatePiece * 2
+			if threads == 1 {
+				want = updatePiece
+			}
+			if noted.most != want {
+				return fmt.Errorf("%d weights are updated at a time, want %d", noted.most, want)
+			}
+			return nil
+		}) {
+			if err != nil {
+				t.Errorf("%d threads, rank %d: %v", threads, rank, err)
+			}
+		}
+	}
+}
