@@ -142,15 +142,22 @@ func TestLightProducts(t *testing.T) {
 func TestRealLightDescriptors(t *testing.T) {
 	needRealLibraries(t)
 	of := &buffer{address: 1 << 20, bytes: 1 << 20}
-	plan := &lightPlan{product: lightProduct{
+	forward := lightProduct{
 		a: factor{transposed, of, 5, 7}, b: factor{plain, of, 5, 3}, d: of, rows: 7, columns: 3,
 		epilogue: rectified, bias: of,
-	}}
-	_, err := plan.prepare() // as far as the heuristics, which have no handle
-	if err == nil || !strings.HasPrefix(err.Error(), "cublasLtMatmulAlgoGetHeuristic: ") {
-		t.Errorf("%v, want the heuristics to be the first to fail", err)
 	}
-	if err := plan.close(); err != nil {
-		t.Error(err)
+	back := lightProduct{
+		a: factor{plain, of, 5, 3}, b: factor{transposed, of, 7, 3}, d: of, rows: 5, columns: 7,
+		epilogue: summed, bias: of,
+	}
+	for _, product := range []lightProduct{forward, back} {
+		plan := &lightPlan{product: product}
+		_, err := plan.prepare() // as far as the heuristics, which have no handle
+		if err == nil || !strings.HasPrefix(err.Error(), "cublasLtMatmulAlgoGetHeuristic: ") {
+			t.Errorf("%v, want the heuristics to be the first to fail", err)
+		}
+		if err := plan.close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

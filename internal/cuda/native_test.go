@@ -49,7 +49,7 @@ func needRealLibraries(t *testing.T) {
 	}
 }
 
-// Every entry point of the two libraries that this program may call is in them.
+// Every entry point of the libraries that this program may call is in them.
 func TestRealLibrariesHaveEverySymbol(t *testing.T) {
 	needRealLibraries(t)
 	found, driver := map[library]int{}, 0
@@ -67,11 +67,14 @@ func TestRealLibrariesHaveEverySymbol(t *testing.T) {
 			found[s.library]++
 		}
 	}
-	for _, l := range []library{libraryCUDNN, libraryCUBLAS} {
-		path, reason := l.load()
-		t.Logf("%s: %d entry points found %s", path, found[l], reason)
-		if found[l] < 50 {
-			t.Errorf("library %d: only %d entry points", l, found[l])
+	for _, want := range []struct {
+		library library
+		least   int
+	}{{libraryCUDNN, 50}, {libraryCUBLAS, 50}, {libraryCUBLASLT, 15}} {
+		path, reason := want.library.load()
+		t.Logf("%s: %d entry points found %s", path, found[want.library], reason)
+		if found[want.library] < want.least {
+			t.Errorf("library %d: only %d entry points", want.library, found[want.library])
 		}
 	}
 	if dnnRelease() != release() {
