@@ -86,6 +86,20 @@ func TestSum(t *testing.T) {
 	}
 }
 
+// doubling returns add, which doubles what is the sum over all, and counts it.
+func doubling(doubled *int) func(total, part []float32, all bool) error {
+	return func(total, part []float32, all bool) error {
+		if err := add(total, part, all); err != nil || !all {
+			return err
+		}
+		*doubled += len(total)
+		for i := range total {
+			total[i] *= 2
+		}
+		return nil
+	}
+}
+
 // Where there is memory for less than half of the numbers, they are added up in pieces: the last is
 // shorter here. What is said of a sum over all ranks is said once of each number.
 func TestSumInPieces(t *testing.T) {
@@ -98,16 +112,7 @@ func TestSumInPieces(t *testing.T) {
 		on(t, ranks, func(c collective.Communicator) error {
 			x, other := numbers(c.Rank(), n), make([]float32, 2*ranks)
 			doubled := 0
-			err := collective.Sum(t.Context(), c, x, other, func(total, part []float32, all bool) error {
-				if err := add(total, part, all); err != nil || !all {
-					return err
-				}
-				doubled += len(total)
-				for i := range total {
-					total[i] *= 2
-				}
-				return nil
-			})
+			err := collective.Sum(t.Context(), c, x, other, doubling(&doubled))
 			if err == nil && doubled != n/ranks {
 				err = fmt.Errorf("%d of %d numbers are the sum over all, want %d", doubled, n, n/ranks)
 			}
