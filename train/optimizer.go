@@ -170,7 +170,7 @@ func (o *optimizer) Step(model []gorgonia.ValueGrad) error {
 				o.config.Name, i, parameter.Value(), gradient)
 		}
 		if err := o.updatePart(i, 0, p.Float32s(), g.Float32s()); err != nil {
-			return fmt.Errorf("optimizer %s: parameter %d: %w", o.config.Name, i, err)
+			return err
 		}
 	}
 	return nil
@@ -241,6 +241,13 @@ func (c OptimizerConfig) separable() bool { return c.Name != "muon" }
 // updatePart applies the rule to the numbers p of parameter i, from first on: all of it where the
 // rule is not separable.
 func (o *optimizer) updatePart(i, first int, p, g []float32) error {
+	if err := o.apply(i, first, p, g); err != nil {
+		return fmt.Errorf("optimizer %s: parameter %d: %w", o.config.Name, i, err)
+	}
+	return nil
+}
+
+func (o *optimizer) apply(i, first int, p, g []float32) error {
 	config, parameter := o.config, o.parameters[i]
 	if !parameter.decays {
 		config.WeightDecay = 0

@@ -129,6 +129,11 @@ type place struct {
 	tree *kernel.DenseTree
 }
 
+// within is what of first…end−1 the place has, nothing if from is not below until.
+func (p place) within(first, end int) (from, until int) {
+	return max(first, p.first), min(end, p.end)
+}
+
 // statistic is a tensor that layers keep beside what they learn.
 type statistic struct {
 	value, before []float32

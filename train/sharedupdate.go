@@ -89,13 +89,13 @@ func (t *Trainer) threads() int {
 // there for other ranks.
 func (t *Trainer) updatePart(first int, total []float32) error {
 	for i, at := range t.shards.places {
-		from, end := max(first, at.first), min(first+len(total), at.end)
+		from, end := at.within(first, first+len(total))
 		if from >= end {
 			continue
 		}
 		weights, gradients := t.shards.weights(i)[from-at.first:end-at.first], total[from-first:end-first]
 		if err := t.optimizer.updatePart(i, from-at.first, weights, gradients); err != nil {
-			return fmt.Errorf("optimizer %s: parameter %d: %w", t.optimizer.config.Name, i, err)
+			return err
 		}
 		if len(t.shards.neighbours.near.Block) > 1 {
 			copy(gradients, weights)
@@ -109,12 +109,12 @@ func (t *Trainer) updatePart(first int, total []float32) error {
 func (t *Trainer) takePart(first int, theirs []float32) error {
 	s := t.shards
 	for i, at := range s.places {
-		if from, end := max(first, at.first), min(first+len(theirs), at.end); from < end {
+		if from, end := at.within(first, first+len(theirs)); from < end {
 			copy(s.weights(i)[from-at.first:end-at.first], theirs[from-first:end-first])
 		}
 	}
 	for _, at := range s.statistics {
-		if from, end := max(first, at.first), min(first+len(theirs), at.end); from < end {
+		if from, end := at.within(first, first+len(theirs)); from < end {
 			copy(s.tree.total[from:end], theirs[from-first:end-first])
 		}
 	}
