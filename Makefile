@@ -190,7 +190,7 @@ bench-ranks: ## time two ranks on this machine beside two processes that know no
 kill-ranks: ## kill a rank at random moments, fifty times under each launcher, and resume: one digest (ten minutes, on busy cores forty)
 	@scripts/mpi/kill-ranks
 
-slurm-check: ## run deploy/slurm/train.sbatch under a real Slurm of two nodes on this machine (root, Debian; ten minutes)
+slurm-check: ## run deploy/slurm/train.sbatch under a real Slurm of two nodes on this machine (root, Debian; twenty minutes)
 	@scripts/mpi/slurm-check
 
 validate-manifests: ## hold deploy/kubernetes against the schemas of Kubernetes and the MPI operator (builds kubectl-validate once, minutes)
