@@ -74,6 +74,9 @@ type Conv2D struct {
 
 	filteredWeights *winogradWeights // nil where it does not apply
 
+	tiled, tiledInput *tiledConv2D // in bfloat16; nil where it does not apply
+	tiledWeights      *tiledWeights
+
 	share  *Conv2D // for one of the shares of the batch, nil where it has none
 	shares int
 
@@ -103,6 +106,7 @@ type convWork struct {
 	gradients []float32 // and of their gradients, where ReLU let them through
 	kept      int       // the first image of those, where they are not padded
 	scratch   []float32
+	row       []float32 // on its way to be rounded to bfloat16
 	lists     sparseLists
 }
 
@@ -193,12 +197,22 @@ func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) 
 	} else {
 		c.dense = newDenseConv2D(c)
 	}
-	if !f.Direct {
+	if engine.BF16 && shares == 1 && f.MaxPool == nil && !f.Direct && !f.ConstantWeights {
+		if f.multipliesInTiles() {
+			c.tiled, c.tiledInput = newTiledForward(c), newTiledInput(c)
+		}
+		if f.weightsInTiles() {
+			c.tiledWeights = newTiledWeights(c)
+		}
+	}
+	if !f.Direct && c.tiled == nil {
 		c.winograd = newWinogradConv2D(c)
 		c.config.Direct = f.ConstantWeights && c.winograd == nil
 	}
-	if f.FilteredGradients {
+	if f.FilteredGradients && c.tiledInput == nil {
 		c.filtered = newInputConv2D(c)
+	}
+	if f.FilteredGradients && c.tiledWeights == nil {
 		c.filteredWeights = newWinogradWeights(c)
 	}
 	if c.winograd != nil && f.MaxPool != nil {
@@ -254,6 +268,11 @@ func (c *Conv2D) Forward(y, x, w, b []float32) error {
 	c.x, c.y, c.w, c.b = x, y, w, b
 	defer c.release()
 	copy(c.bias, b)
+	if c.tiled != nil {
+		copy(c.tiled.bias, b)
+		c.tiled.compute(y)
+		return nil
+	}
 	if c.winograd != nil {
 		if c.winograd.forward() {
 			return nil

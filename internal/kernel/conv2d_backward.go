@@ -14,6 +14,10 @@ func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	}
 	c.dw, c.db, c.dy, c.y, c.x = dw, db, dy, y, x
 	defer c.release()
+	if c.tiledWeights != nil {
+		c.tiledWeights.backward()
+		return nil
+	}
 	if c.filteredWeights != nil && db == nil {
 		if c.filteredWeights.backward() {
 			return nil
@@ -39,6 +43,10 @@ func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
 	}
 	c.dx, c.dy, c.y, c.w = dx, dy, y, w
 	defer c.release()
+	if c.tiledInput != nil {
+		c.tiledInput.compute(dx)
+		return nil
+	}
 	if c.filtered != nil {
 		return c.filtered.backwardInput()
 	}

@@ -10,31 +10,35 @@ import (
 
 // BenchmarkConv2DPasses times the three passes of the 3×3 convolutions of residual networks on one
 // thread: of ResNet-20, of ResNet-18 for 32×32, and of ResNet-18 for 224×224. It reports the
-// shortest time, too. filtered says which gradients may use Winograd's minimal filtering.
+// shortest time, too. float32 is Winograd's minimal filtering of the gradients as well, where that
+// applies; direct has them without; bf16 is products in tiles, on a CPU with AMX.
 func BenchmarkConv2DPasses(b *testing.B) {
 	for _, shape := range [][3]int{ // images, channels, side
 		{32, 16, 32}, {32, 32, 16}, {32, 64, 8}, {128, 16, 32}, {128, 32, 16}, {128, 64, 8},
 		{32, 64, 32}, {32, 128, 16}, {32, 256, 8}, {32, 512, 4},
 		{8, 64, 56}, {8, 128, 28}, {8, 256, 14}, {8, 512, 7},
 	} {
-		for _, filtered := range []bool{false, true} {
+		for _, way := range []string{"direct", "float32", "bf16"} {
 			n, channels, side := shape[0], shape[1], shape[2]
-			name := fmt.Sprintf("%dx%d@%d/filtered=%t", n, channels, side, filtered)
+			name := fmt.Sprintf("%dx%d@%d/%s", n, channels, side, way)
 			b.Run(name, func(b *testing.B) {
-				benchmarkConv2DPasses(b, Conv2DConfig{
+				benchmarkConv2DPasses(b, way == "bf16", Conv2DConfig{
 					Batch: n, Height: side, Width: side, Channels: channels, Filters: channels,
 					KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1,
-					PaddingHeight: 1, PaddingWidth: 1, FilteredGradients: filtered,
+					PaddingHeight: 1, PaddingWidth: 1, FilteredGradients: way != "direct",
 				})
 			})
 		}
 	}
 }
 
-func benchmarkConv2DPasses(b *testing.B, f Conv2DConfig) {
+func benchmarkConv2DPasses(b *testing.B, bf16 bool, f Conv2DConfig) {
 	set, err := Select("")
 	must(b, err)
 	engine := newEngine(b, set.Name(), 1)
+	if engine.BF16 = bf16; bf16 && engine.CheckBF16() != nil {
+		b.Skip(engine.CheckBF16())
+	}
 	plan, err := NewConv2D(engine, f)
 	must(b, err)
 	r := rand.New(rand.NewPCG(1, 2))

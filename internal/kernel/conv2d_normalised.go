@@ -146,8 +146,8 @@ func (c *Conv2D) inputMeasured() {
 // backwardTogether computes all gradients of some images after the other's, where that is the
 // better way.
 func (c *Conv2D) backwardTogether(dx, dw, db, dy, y, x, w []float32) (done bool, err error) {
-	if dx == nil || dw == nil || c.sparse != nil || c.filtered != nil || c.filteredWeights != nil &&
-		db == nil {
+	if dx == nil || dw == nil || c.sparse != nil || c.filtered != nil || c.tiledInput != nil ||
+		c.tiledWeights != nil || c.filteredWeights != nil && db == nil {
 		return false, nil
 	}
 	if err := lengths("gradient of convolution", size{"dx", len(dx), c.sizeX()},
@@ -171,6 +171,9 @@ func (c *Conv2D) backwardTogether(dx, dw, db, dy, y, x, w []float32) (done bool,
 // readsGradientOnce reports whether each image's gradient is read by one item of the parameters'
 // gradient, as a whole.
 func (c *Conv2D) readsGradientOnce(db []float32) bool {
+	if c.tiledWeights != nil {
+		return false
+	}
 	if c.filteredWeights != nil && db == nil {
 		return c.filteredWeights.wholeImages()
 	}

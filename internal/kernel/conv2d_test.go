@@ -106,6 +106,12 @@ func runConvolution(t testing.TB, engine Engine, f Conv2DConfig, x, w, b []float
 	t.Helper()
 	c, err := NewConv2D(engine, f)
 	must(t, err)
+	return runConv2D(t, c, f, x, w, b, dy)
+}
+
+func runConv2D(t testing.TB, c *Conv2D, f Conv2DConfig, x, w, b []float32,
+	dy func(n int) []float32) convolutionTensors {
+	t.Helper()
 	oh, ow := c.Output()
 	r := convolutionTensors{y: make([]float32, f.Batch*oh*ow*f.Filters), dx: make([]float32, len(x)),
 		dw: make([]float32, len(w)), db: make([]float32, f.Filters)}

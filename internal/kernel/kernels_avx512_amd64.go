@@ -523,3 +523,18 @@ func sigmoidGradientAVX512(dx *float32, dy *float32, y *float32, n int)
 //
 //go:noescape
 func tanhGradientAVX512(dx *float32, dy *float32, y *float32, n int)
+
+// bfloat16AVX512 rounds count rows of n elements, whole vectors; steps are in bytes.
+//
+//go:noescape
+func bfloat16AVX512(dst *uint16, src *float32, n int, count int, dstStep int, srcStep int)
+
+// bfloat16PairsAVX512 pairs rows of n elements, whole vectors, of a and b; steps are in bytes.
+//
+//go:noescape
+func bfloat16PairsAVX512(dst *uint32, a *float32, b *float32, n int, count int, dstStep int, aStep int, bStep int)
+
+// bfloat16NeighboursAVX512 pairs rows with the next ones; see Set.neighbours. Steps are in bytes.
+//
+//go:noescape
+func bfloat16NeighboursAVX512(even *uint32, odd *uint32, src *float32, count int, groups int, srcStep int, groupStep int)

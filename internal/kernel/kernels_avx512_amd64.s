@@ -25349,3 +25349,183 @@ loop:
 	JLT          loop
 	VZEROUPPER
 	RET
+
+// func bfloat16AVX512(dst *uint16, src *float32, n int, count int, dstStep int, srcStep int)
+// Requires: AVX512F
+TEXT ·bfloat16AVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         count+24(FP), BX
+	MOVQ         dstStep+32(FP), SI
+	MOVQ         srcStep+40(FP), DI
+	MOVL         $0x00000001, R8
+	VPBROADCASTD R8, Z0
+	MOVL         $0x00007fff, R8
+	VPBROADCASTD R8, Z1
+	MOVL         $0x00000040, R8
+	VPBROADCASTD R8, Z2
+
+row:
+	XORQ R8, R8
+
+vector:
+	VMOVUPS (CX)(R8*4), Z3
+	VPSRLD  $0x10, Z3, Z4
+	VPANDD  Z0, Z4, Z5
+	VPADDD  Z1, Z5, Z5
+	VPADDD  Z3, Z5, Z5
+	VPSRLD  $0x10, Z5, Z5
+	VCMPPS  $0x03, Z3, Z3, K1
+	VPORD   Z2, Z4, K1, Z5
+	VPMOVDW Z5, (AX)(R8*2)
+	ADDQ    $0x10, R8
+	CMPQ    R8, DX
+	JLT     vector
+	ADDQ    SI, AX
+	ADDQ    DI, CX
+	DECQ    BX
+	JNZ     row
+	RET
+
+// func bfloat16PairsAVX512(dst *uint32, a *float32, b *float32, n int, count int, dstStep int, aStep int, bStep int)
+// Requires: AVX512F
+TEXT ·bfloat16PairsAVX512(SB), NOSPLIT, $0-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         count+32(FP), SI
+	MOVQ         dstStep+40(FP), DI
+	MOVQ         aStep+48(FP), R8
+	MOVQ         bStep+56(FP), R9
+	MOVL         $0x00000001, R10
+	VPBROADCASTD R10, Z0
+	MOVL         $0x00007fff, R10
+	VPBROADCASTD R10, Z1
+	MOVL         $0x00000040, R10
+	VPBROADCASTD R10, Z2
+
+row:
+	XORQ R10, R10
+
+pair:
+	VMOVUPS (CX)(R10*4), Z3
+	VPSRLD  $0x10, Z3, Z4
+	VPANDD  Z0, Z4, Z5
+	VPADDD  Z1, Z5, Z5
+	VPADDD  Z3, Z5, Z5
+	VPSRLD  $0x10, Z5, Z5
+	VCMPPS  $0x03, Z3, Z3, K1
+	VPORD   Z2, Z4, K1, Z5
+	VMOVUPS (DX)(R10*4), Z3
+	VPSRLD  $0x10, Z3, Z4
+	VPANDD  Z0, Z4, Z6
+	VPADDD  Z1, Z6, Z6
+	VPADDD  Z3, Z6, Z6
+	VPSRLD  $0x10, Z6, Z6
+	VCMPPS  $0x03, Z3, Z3, K1
+	VPORD   Z2, Z4, K1, Z6
+	VPSLLD  $0x10, Z6, Z6
+	VPORD   Z6, Z5, Z5
+	VMOVUPS Z5, (AX)(R10*4)
+	ADDQ    $0x10, R10
+	CMPQ    R10, BX
+	JLT     pair
+	ADDQ    DI, AX
+	ADDQ    R8, CX
+	ADDQ    R9, DX
+	DECQ    SI
+	JNZ     row
+	RET
+
+// func bfloat16NeighboursAVX512(even *uint32, odd *uint32, src *float32, count int, groups int, srcStep int, groupStep int)
+// Requires: AVX512F
+TEXT ·bfloat16NeighboursAVX512(SB), NOSPLIT, $0-56
+	MOVQ         even+0(FP), AX
+	MOVQ         odd+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         count+24(FP), BX
+	MOVQ         groups+32(FP), SI
+	MOVQ         srcStep+40(FP), DI
+	MOVQ         groupStep+48(FP), R8
+	MOVL         $0x00000001, R9
+	VPBROADCASTD R9, Z0
+	MOVL         $0x00007fff, R9
+	VPBROADCASTD R9, Z1
+	MOVL         $0x00000040, R9
+	VPBROADCASTD R9, Z2
+
+group:
+	MOVQ   AX, R9
+	MOVQ   CX, R10
+	MOVQ   DX, R11
+	MOVQ   BX, R12
+	VPXORD Z3, Z3, Z3
+
+both:
+	CMPQ    R12, $0x02
+	JLT     rest
+	VMOVUPS (R11), Z4
+	VPSRLD  $0x10, Z4, Z6
+	VPANDD  Z0, Z6, Z5
+	VPADDD  Z1, Z5, Z5
+	VPADDD  Z4, Z5, Z5
+	VPSRLD  $0x10, Z5, Z5
+	VCMPPS  $0x03, Z4, Z4, K1
+	VPORD   Z2, Z6, K1, Z5
+	VMOVUPS (R11)(DI*1), Z4
+	VPSRLD  $0x10, Z4, Z7
+	VPANDD  Z0, Z7, Z6
+	VPADDD  Z1, Z6, Z6
+	VPADDD  Z4, Z6, Z6
+	VPSRLD  $0x10, Z6, Z6
+	VCMPPS  $0x03, Z4, Z4, K1
+	VPORD   Z2, Z7, K1, Z6
+	VPSLLD  $0x10, Z6, Z4
+	VPORD   Z5, Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    $0x40, R9
+	TESTQ   CX, CX
+	JZ      alone
+	VPSLLD  $0x10, Z5, Z4
+	VPORD   Z3, Z4, Z4
+	VMOVUPS Z4, (R10)
+	ADDQ    $0x40, R10
+	VMOVAPS Z6, Z3
+
+alone:
+	LEAQ (R11)(DI*2), R11
+	SUBQ $0x02, R12
+	JMP  both
+
+rest:
+	VPXORD  Z5, Z5, Z5
+	TESTQ   R12, R12
+	JZ      end
+	VMOVUPS (R11), Z4
+	VPSRLD  $0x10, Z4, Z5
+	VPANDD  Z0, Z5, Z6
+	VPADDD  Z1, Z6, Z6
+	VPADDD  Z4, Z6, Z6
+	VPSRLD  $0x10, Z6, Z6
+	VCMPPS  $0x03, Z4, Z4, K1
+	VPORD   Z2, Z5, K1, Z6
+	VMOVAPS Z6, Z5
+	VMOVUPS Z5, (R9)
+
+end:
+	TESTQ   CX, CX
+	JZ      next
+	VPSLLD  $0x10, Z5, Z4
+	VPORD   Z3, Z4, Z4
+	VMOVUPS Z4, (R10)
+	ADDQ    $0x40, R10
+	ADDQ    R8, CX
+
+next:
+	ADDQ R8, AX
+	ADDQ $0x00000040, DX
+	DECQ SI
+	JNZ  group
+	RET

@@ -34,6 +34,10 @@ type Set struct {
 	normalise                  normalisePasses
 	depthwise                  func(args *byte)
 	depthwiseGradient          func(args *byte)
+	tiles                      func(args *byte) // products of bfloat16; nil where the CPU has none
+	bfloat16                   func(dst *uint16, src *float32, n, count, dstStep, srcStep int)
+	bfloat16Pairs              func(dst *uint32, a, b *float32, n, count, dstStep, aStep, bStep int)
+	bfloat16Neighbours         func(even, odd *uint32, src *float32, count, groups, srcStep, groupStep int)
 
 	functions functionLoops
 	tails     sync.Pool // of *functionTail

@@ -78,7 +78,9 @@ func avx2Set() *Set {
 func avx512Set() *Set {
 	return &Set{
 		name: "avx512", lanes: 16, half: avx2Set(),
-		productWide: productAVX512, productNarrow: productNarrowAVX512, productPair: productPairAVX512,
+		tiles: tilesOfCPU(), bfloat16: bfloat16AVX512, bfloat16Pairs: bfloat16PairsAVX512,
+		bfloat16Neighbours: bfloat16NeighboursAVX512,
+		productWide:        productAVX512, productNarrow: productNarrowAVX512, productPair: productPairAVX512,
 		rowsWide: rowsWideAVX512, rowsNarrow: rowsNarrowAVX512,
 		sparseBlocks: [6][13]func(args *byte){
 			1: {1: sparse1x1AVX512, sparse1x2AVX512, sparse1x3AVX512, sparse1x4AVX512, sparse1x5AVX512,

@@ -58,6 +58,9 @@ func main() {
 	v.evaluate()
 	v.interleave3()
 	v.functions()
+	if v.wide {
+		v.bfloat16()
+	}
 	if !v.wide {
 		transpose()
 		gather()

@@ -1,0 +1,27 @@
+package kernel
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/cpu"
+)
+
+// tilesAMX computes products of bfloat16; see tileArgs.
+//
+//go:noescape
+func tilesAMX(args *byte)
+
+// Linux lets a process use AMX that has asked for its registers, 8 KB a thread (arch_prctl(2)).
+const archRequestState, stateOfTiles = 0x1023, 18
+
+// tilesOfCPU returns the product of tiles, nil where the CPU or the operating system has none.
+func tilesOfCPU() func(args *byte) {
+	if !cpu.X86.HasAMXTile || !cpu.X86.HasAMXBF16 {
+		return nil
+	}
+	if _, _, failed := syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, archRequestState, stateOfTiles,
+		0); failed != 0 {
+		return nil
+	}
+	return tilesAMX
+}

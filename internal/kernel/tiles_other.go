@@ -1,0 +1,6 @@
+//go:build amd64 && !linux
+
+package kernel
+
+// tilesOfCPU returns nil: other systems are not asked for AMX.
+func tilesOfCPU() func(args *byte) { return nil }
