@@ -36,6 +36,7 @@ func EngineNames() []string { return []string{EngineNative, EngineGorgonia} }
 type Engine struct {
 	name    string
 	kernels kernel.Engine
+	bf16    bool
 }
 
 // NewEngine returns the engine of that name. The native engine computes on that
@@ -60,21 +61,52 @@ func NewEngine(name string, threads int) (*Engine, error) {
 // Name returns EngineNative, EngineGorgonia or EnginePlain.
 func (e *Engine) Name() string { return e.name }
 
-// Kernels returns what the native engine's operators compute with.
+// CheckBF16 reports why MultiplyBF16 is not for this engine, nil if it is: for the native engine,
+// on a CPU with AMX.
+func (e *Engine) CheckBF16() error {
+	if e.name != EngineNative {
+		return fmt.Errorf("engine %s multiplies float32 alone; engine %s has bf16", e.name, EngineNative)
+	}
+	if err := e.kernels.CheckBF16(); err != nil {
+		return fmt.Errorf("engine %s: %w", e.name, err)
+	}
+	return nil
+}
+
+// MultiplyBF16 has the graphs for training (LowerOptions.Training) that are lowered from now on
+// round what convolutions multiply to bfloat16, 8 bits of mantissa, and sum in float32, in the
+// passes that take less time so (docs/native-engine.md): those of 16 channels and filters, or a
+// multiple, that are neither grouped nor end in a max pooling. Dense layers, values between the
+// layers, gradients, weights and statistics stay float32. Other graphs multiply float32.
+func (e *Engine) MultiplyBF16() error {
+	if err := e.CheckBF16(); err != nil {
+		return err
+	}
+	e.bf16 = true
+	return nil
+}
+
+// Kernels returns what the native engine's operators compute with, those apart that MultiplyBF16 is
+// about.
 func (e *Engine) Kernels() (kernels kernel.Engine, native bool) {
 	return e.kernels, e.name == EngineNative
 }
 
-// String names the engine, its kernels and threads.
+// String names the engine, its kernels, what it multiplies in training unless that is float32, and
+// its threads.
 func (e *Engine) String() string {
 	if e.name != EngineNative {
 		return e.name
 	}
+	kernels := e.kernels.Set.Name()
+	if e.bf16 {
+		kernels += ", bf16"
+	}
 	threads := e.kernels.Pool.Threads()
 	if threads == 1 {
-		return fmt.Sprintf("%s (%s, 1 thread)", e.name, e.kernels.Set.Name())
+		return fmt.Sprintf("%s (%s, 1 thread)", e.name, kernels)
 	}
-	return fmt.Sprintf("%s (%s, %d threads)", e.name, e.kernels.Set.Name(), threads)
+	return fmt.Sprintf("%s (%s, %d threads)", e.name, kernels, threads)
 }
 
 // Close ends the engine's threads. Graphs lowered with it work on, on the

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"slipway/builder"
+	"slipway/internal/kernel"
 	"slipway/internal/ops"
 )
 
@@ -41,6 +42,40 @@ func TestEngineNamesWhatItComputesWith(t *testing.T) {
 	if _, err := builder.NewEngine("tape", 1); err == nil ||
 		!strings.Contains(err.Error(), "there are native, gorgonia") {
 		t.Errorf("an engine that is none: %v", err)
+	}
+}
+
+// Only an engine that can multiplies bfloat16, and says so.
+func TestEngineMultipliesBF16(t *testing.T) {
+	stock, err := builder.NewEngine(builder.EngineGorgonia, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stock.MultiplyBF16(); err == nil ||
+		err.Error() != "engine gorgonia multiplies float32 alone; engine native has bf16" {
+		t.Errorf("engine gorgonia: %v", err)
+	}
+	for _, set := range []string{"portable", ""} {
+		t.Setenv(kernel.EnvironmentVariable, set)
+		engine, err := builder.NewEngine(builder.EngineNative, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer engine.Close()
+		want := strings.Replace(engine.String(), ", 2 threads", ", bf16, 2 threads", 1)
+		cannot := engine.CheckBF16()
+		if set != "" && cannot == nil {
+			t.Errorf("the kernels %s multiply bfloat16", set)
+		}
+		if cannot != nil {
+			want = engine.String()
+		}
+		if err := engine.MultiplyBF16(); (err != nil) != (cannot != nil) || engine.String() != want {
+			t.Errorf("%v, then %s; want %v and %s", err, engine, cannot, want)
+		}
+		if kernels, _ := engine.Kernels(); kernels.BF16 {
+			t.Error("all that the engine computes is in bfloat16")
+		}
 	}
 }
 

@@ -187,7 +187,7 @@ func TestProtocolTellsOfTheOptimizer(t *testing.T) {
 			Optimizer: train.OptimizerConfig{Name: "adamw", LearningRate: 0.001, WeightDecay: 0.01}},
 		"products in TF32 on a GPU, sgd with learning rate 0.1, ": {Precision: train.PrecisionTF32,
 			Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1}},
-		"activations and products in bfloat16 on a GPU, sgd with learning rate 0.1, ": {
+		"products in bfloat16 (on a CPU those of some convolutions; on a GPU activations as well), sgd with learning rate 0.1, ": {
 			Precision: train.PrecisionBF16,
 			Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1}},
 		"sgd with learning rate 0.2, ": {Precision: train.PrecisionFloat32,

@@ -106,7 +106,8 @@ type Config struct {
 	// in another order. It needs the native engine.
 	Device device.Device `json:"-"`
 	// Precision is what the steps' products are computed in: PrecisionFloat32, used if empty,
-	// PrecisionTF32, or PrecisionBF16. The last two need a Device that has them.
+	// PrecisionTF32, which needs a Device that has it, or PrecisionBF16, which needs such a Device or
+	// a CPU that has it (CheckCPU).
 	Precision string `json:"precision,omitempty"`
 	// Communicator joins the ranks that train the run together; nil if one process does. Each rank
 	// has a trainer of its own with the same configuration, network and data, and computes its part of
@@ -301,6 +302,8 @@ func (c Config) CPUOnly() string {
 		return "a batch with class weights that is dealt to shards is"
 	case c.FineTune.Features == FeaturesOnce:
 		return "a feature that is computed once (-features once) is"
+	case c.Precision == PrecisionBF16 && len(c.ActivationPenalties) > 0:
+		return "a penalty on activations in bf16 is"
 	}
 	return ""
 }

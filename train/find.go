@@ -89,7 +89,7 @@ func FindRate(ctx context.Context, network *builder.Network, source dataset.Sour
 		return nil, err
 	}
 	config.Device, config.Communicator = nil, nil
-	if err := config.checkDevice(); err != nil {
+	if err := config.checkSteps(); err != nil {
 		return nil, fmt.Errorf("find the learning rate: %w", err)
 	}
 	config.Schedule, config.EMA = Schedule{}, EMA{}

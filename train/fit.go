@@ -42,7 +42,7 @@ func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 		if t.progress.Finished = t.StopRule(); t.progress.Finished != "" {
 			break
 		}
-		if err := t.config.checkDevice(); err != nil {
+		if err := t.config.checkSteps(); err != nil {
 			return err // before the first step: what is done can be reported anywhere
 		}
 		if err := t.epoch(ctx, callbacks); err != nil {

@@ -9,6 +9,7 @@ import (
 	"slipway/builder"
 	"slipway/internal/datasettest"
 	"slipway/internal/device"
+	"slipway/internal/kernel"
 )
 
 func TestPrecisionsThatThereAreNot(t *testing.T) {
@@ -16,15 +17,12 @@ func TestPrecisionsThatThereAreNot(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{func(c *Config) {
-			c.Precision, c.ActivationPenalties = PrecisionBF16, map[string]Penalty{"relu": {L1: 1}}
-		}, "bf16 has no penalties on activations; train with precision tf32 or float32, or without them"},
 		{func(c *Config) { c.Precision, c.Engine = PrecisionBF16, builder.EngineGorgonia },
-			"bf16 is for a GPU, and engine gorgonia computes on the CPU"},
+			"bf16 does not go with engine gorgonia, which computes in float32"},
 		{func(c *Config) { c.Precision = "TF32" },
 			`unknown precision "TF32"; there are float32, tf32, bf16`},
 		{func(c *Config) { c.Precision, c.Engine = PrecisionTF32, builder.EngineGorgonia },
-			"tf32 is for a GPU, and engine gorgonia computes on the CPU"},
+			"tf32 does not go with engine gorgonia, which computes in float32"},
 		{func(c *Config) { c.Precision, c.Shards = PrecisionTF32, 2 },
 			"tf32 does not go with batches that are dealt to shards, which are computed in float32"},
 		{func(c *Config) { c.Precision, c.Shards = PrecisionBF16, 2 },
@@ -82,8 +80,9 @@ func (a asked) NewSession(job device.Job) (device.Session, error) {
 	return a.borrowed.NewSession(job)
 }
 
-// A run in less than float32 is a device's: the steps say so to it, and without one there are none. What was
-// trained so is evaluated on the CPU all the same, and does not go on in float32.
+// A run in less than float32 is a device's, where the CPU has no bfloat16: the steps say so to it,
+// and without one there are none. What was trained so is evaluated on the CPU all the same, and
+// does not go on in float32.
 func TestARunInLessThanFloat32(t *testing.T) {
 	for _, precision := range []string{PrecisionTF32, PrecisionBF16} {
 		t.Run(precision, func(t *testing.T) { testARunIn(t, precision) })
@@ -91,6 +90,7 @@ func TestARunInLessThanFloat32(t *testing.T) {
 }
 
 func testARunIn(t *testing.T, precision string) {
+	t.Setenv(kernel.EnvironmentVariable, "portable") // which multiplies float32 alone
 	here, there := onBorrowed()
 	var job device.Job
 	there.Precision, there.Device = precision, asked{borrowed{config: here}, &job}
@@ -110,10 +110,16 @@ func testARunIn(t *testing.T, precision string) {
 	}
 
 	here.Precision = precision
-	want := "precision " + precision + " is for a GPU, and the steps would be computed on this CPU"
+	want := map[string]string{
+		PrecisionTF32: "precision tf32 is for a GPU, and the steps would be computed on this CPU",
+		PrecisionBF16: "precision bf16: engine native: kernel: bf16 takes a CPU with AMX",
+	}[precision]
+	if err := here.CheckCPU(); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("the CPU: %v, want %s", err, want)
+	}
 	alone := newSmallTrainer(t, here)
 	defer alone.Close()
-	if err := alone.Fit(t.Context(), Callbacks{}); err == nil || err.Error() != want {
+	if err := alone.Fit(t.Context(), Callbacks{}); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("Fit without a device: %v, want %s", err, want)
 	}
 	if _, err := alone.Evaluate(t.Context(), datasettest.Bars(t, 20)); err != nil {

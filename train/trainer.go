@@ -166,7 +166,7 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config,
 		return nil, err
 	}
 	t.augmented = t.asDrawn(t.augmented)
-	if t.engine, err = builder.NewEngine(config.Engine, config.Threads); err != nil {
+	if t.engine, err = config.newEngine(); err != nil {
 		return nil, err
 	}
 	t.feeder = newFeeder(t.engine, t.pixels)

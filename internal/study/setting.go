@@ -220,10 +220,16 @@ func completed(config train.Config, network *builder.Network) (train.Config, err
 		config.Epochs = train.UntilLossEpochs
 	}
 	config, err := config.WithDefaults(network)
-	if what := config.DeviceOnly(); err == nil && what != "" {
+	if err != nil {
+		return config, err
+	}
+	if what := config.DeviceOnly(); what != "" {
 		return config, fmt.Errorf("%s is for a GPU, and a study's runs are on the CPU", what)
 	}
-	return config, err
+	if err := config.CheckCPU(); err != nil {
+		return config, fmt.Errorf("%w, and a study's runs are on the CPU", err)
+	}
+	return config, nil
 }
 
 // culprit returns the line of the value without which the others would do, of the last

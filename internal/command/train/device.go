@@ -27,14 +27,17 @@ type chosenDevice struct {
 	why string
 }
 
-// chooseDevice opens the device that -device asks for, and reports a run that none but a GPU
-// computes where it comes to this CPU.
+// chooseDevice opens the device that -device asks for, and reports a run that comes to this CPU,
+// which does not compute it.
 func (o *options) chooseDevice(config train.Config, network *builder.Network) (chosenDevice,
 	error) {
 	chosen, err := o.openDevice(config, network)
-	what := config.DeviceOnly()
-	if err != nil || what == "" || chosen.device != nil {
+	if err != nil || chosen.device != nil {
 		return chosen, err
+	}
+	lacks := config.CheckCPU()
+	if lacks == nil {
+		return chosen, nil
 	}
 	why := chosen.why
 	if why == "" && o.device != deviceCPU { // which never touches the driver
@@ -45,8 +48,8 @@ func (o *options) chooseDevice(config train.Config, network *builder.Network) (c
 	if why != "" {
 		why = " (" + why + ")"
 	}
-	return chosen, fmt.Errorf("-%s is for a GPU, and this run would be on the CPU%s; a run of its "+
-		"own with -precision %s trains here", what, why, train.PrecisionFloat32)
+	return chosen, fmt.Errorf("-%w%s; a run of its own with -precision %s trains here", lacks, why,
+		train.PrecisionFloat32)
 }
 
 // openDevice opens the device that -device asks for. auto takes the GPU where one

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,8 @@ import (
 	"slipway/builder"
 	"slipway/internal/cli"
 	"slipway/internal/cuda"
+	"slipway/internal/datasettest"
+	"slipway/internal/kernel"
 	"slipway/train"
 )
 
@@ -163,6 +166,93 @@ func TestTF32IsForAGPU(t *testing.T) {
 	if code, out, errs := runTrain(t, arguments(dir, "-precision", "float32", "-epochs",
 		"1")...); code != cli.ExitOK || !strings.Contains(out, "device cpu") {
 		t.Errorf("in float32 exit %d: %s%s", code, out, errs)
+	}
+}
+
+// A run in bf16 begins on a CPU that multiplies it, and on none that does not.
+func TestBF16OnCPUs(t *testing.T) {
+	dir := fixture(t)
+	const cannot = "-precision bf16: engine native: kernel: bf16 takes a CPU with AMX"
+	bf16 := func(more ...string) []string {
+		return arguments(dir, append([]string{"-precision", "bf16", "-epochs", "1", "-device", "cpu"},
+			more...)...)
+	}
+	t.Run("without", func(t *testing.T) {
+		t.Setenv(kernel.EnvironmentVariable, "portable")
+		for want, args := range map[string][]string{
+			"; a run of its own with -precision float32 trains here":         bf16(),
+			"; -find-lr computes on the CPU alone: find the rate without it": bf16("-find-lr"),
+		} {
+			code, _, errs := runTrain(t, args...)
+			if code != cli.ExitFailure || !strings.Contains(errs, cannot) || !strings.Contains(errs, want) {
+				t.Errorf("exit %d, want 1, %q and %q: %s", code, cannot, want, errs)
+			}
+		}
+		if found := cuda.Inspect(); found.Missing != nil {
+			_, _, errs := runTrain(t, bf16("-device", "auto")...)
+			if !strings.Contains(errs, cannot) || !strings.Contains(errs, found.Missing.Reason) {
+				t.Errorf("auto: %s", errs)
+			}
+		}
+		if _, err := os.Stat(dir + "/runs"); err == nil {
+			t.Error("a run was begun all the same")
+		}
+	})
+	if err := (train.Config{Precision: train.PrecisionBF16}).CheckCPU(); err != nil {
+		t.Skip(err)
+	}
+	code, out, errs := runTrain(t, bf16()...)
+	if code != cli.ExitOK || !strings.Contains(out, ", bf16, ") ||
+		!strings.Contains(out, ", device cpu,") {
+		t.Fatalf("exit %d: %s%s", code, out, errs)
+	}
+	if config := string(read(t, dir+"/runs/tiny/config.json")); !strings.Contains(config,
+		`"precision": "bf16"`) {
+		t.Errorf("the run's record is %s", config)
+	}
+	if code, out, errs := runTrain(t, bf16("-find-lr", "-find-steps", "3")...); code != cli.ExitOK {
+		t.Errorf("-find-lr: exit %d: %s%s", code, out, errs)
+	}
+	resume := []string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-device",
+		"cpu"}
+	t.Run("resumed without", func(t *testing.T) {
+		t.Setenv(kernel.EnvironmentVariable, "portable")
+		before := read(t, dir+"/runs/tiny/config.json")
+		code, _, errs := runTrain(t, resume...)
+		if code != cli.ExitFailure || !strings.Contains(errs, cannot) {
+			t.Errorf("exit %d: %s", code, errs)
+		}
+		if !bytes.Equal(read(t, dir+"/runs/tiny/config.json"), before) {
+			t.Error("the run's record is another")
+		}
+	})
+	if code, out, errs := runTrain(t, resume...); code != cli.ExitOK ||
+		!strings.Contains(out, ", bf16, ") || strings.Contains(out, "not bit for bit") {
+		t.Errorf("resumed: exit %d: %s%s", code, out, errs)
+	}
+}
+
+// Where a run in bf16 goes on by other arithmetic, it is told so.
+func TestARunInBF16ThatMoves(t *testing.T) {
+	network, err := builder.E1(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := train.Config{Precision: train.PrecisionBF16, Epochs: 2}
+	trainer, err := train.New(network, datasettest.Digits(t, 20), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	for set, want := range map[string]string{trainer.KernelSet(): "", "": "computed on a GPU"} {
+		was := &train.Checkpoint{Config: trainer.Config(), KernelSet: set}
+		if note := movedInBF16(was, trainer); !strings.Contains(note, want) || (note == "") != (want == "") {
+			t.Errorf("from the kernels %q: %q, want %q", set, note, want)
+		}
+		was.Progress = train.Progress{Epochs: 2, History: train.History{{Epoch: 1}, {Epoch: 2}}}
+		if note := movedInBF16(was, trainer); note != "" {
+			t.Errorf("a run that is done: %q", note)
+		}
 	}
 }
 

@@ -53,6 +53,9 @@ func (o *options) checkFind() error {
 
 // findRate sweeps the learning rate, and writes and prints what it came to.
 func findRate(ctx context.Context, o *options, out io.Writer) error {
+	if err := o.config.CheckCPU(); err != nil {
+		return fmt.Errorf("-%w; -find-lr computes on the CPU alone: find the rate without it", err)
+	}
 	p, err := o.prepare(ctx, out)
 	if err != nil {
 		return err

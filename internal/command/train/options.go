@@ -207,8 +207,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	cli.Choice(flags, &o.device, "device", deviceAuto, []string{deviceAuto, deviceCPU, deviceCUDA},
 		"auto, cpu or cuda; auto takes the GPU where one can be used (a build of make gpu)")
 	cli.Suggest(flags, &c.Precision, "precision", "", cli.Words(train.PrecisionNames()),
-		fmt.Sprintf("what the steps multiply in on a GPU: %s; %s, with 10 bits of mantissa; or %s, "+
-			"which keeps activations in 16 bits, 8 of mantissa (%[1]s; docs/cuda.md)",
+		fmt.Sprintf("what the steps multiply: %s; %s, with 10 bits of mantissa, on a GPU; or %s, with 8, "+
+			"on a GPU, which keeps activations so as well, or a CPU with AMX (%[1]s; docs/cuda.md)",
 			train.PrecisionFloat32, train.PrecisionTF32, train.PrecisionBF16))
 	flags.StringVar(&o.init, "init", "",
 		"start from the weights in this `file`, told by its content: safetensors, one of torch.save (.pt, .pth; nothing in it is executed), or ONNX")
@@ -243,6 +243,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 
 // check rejects what is unknown or does not go together.
 func (o *options) check() error {
+	asked := o.settings()
 	switch {
 	case o.given["network"] && o.given["experiment"]:
 		return errors.New("-network and -experiment each name a network; give one of them")
@@ -277,14 +278,14 @@ func (o *options) check() error {
 	case o.device == deviceCUDA && o.config.Engine != builder.EngineNative:
 		return fmt.Errorf("-device cuda does not go with -engine %s, which runs on the CPU",
 			o.config.Engine)
-	case o.config.DeviceOnly() != "" && o.config.CPUOnly() != "":
+	case asked.DeviceOnly() != "" && asked.CPUOnly() != "":
 		return fmt.Errorf("-%s is for a GPU, and %s computed on the CPU alone; leave out one of them",
-			o.config.DeviceOnly(), o.config.CPUOnly())
-	case o.device == deviceCUDA && o.config.CPUOnly() != "":
+			asked.DeviceOnly(), asked.CPUOnly())
+	case o.device == deviceCUDA && asked.CPUOnly() != "":
 		return fmt.Errorf("-device cuda: %s computed on the CPU alone; train with -device cpu",
-			o.config.CPUOnly())
-	case o.device == deviceCPU && o.config.DeviceOnly() != "":
-		return fmt.Errorf("-%s is for a GPU; it does not go with -device cpu", o.config.DeviceOnly())
+			asked.CPUOnly())
+	case o.device == deviceCPU && asked.DeviceOnly() != "":
+		return fmt.Errorf("-%s is for a GPU; it does not go with -device cpu", asked.DeviceOnly())
 	case o.given["epochs"] && o.config.Epochs < 1:
 		return fmt.Errorf("-epochs %d; at least 1 is needed", o.config.Epochs)
 	case o.given["batch"] && o.config.BatchSize < 1:

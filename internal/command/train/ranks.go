@@ -41,6 +41,9 @@ func (o *options) checkRanks() error {
 	case o.ranks.on && o.device != deviceCUDA && o.config.DeviceOnly() != "":
 		return fmt.Errorf("-mpi trains on CPUs unless -device cuda says otherwise, and -%s is for a GPU",
 			o.config.DeviceOnly())
+	case o.ranks.on && o.device != deviceCUDA && o.config.Precision == train.PrecisionBF16:
+		return fmt.Errorf("-mpi does not go with -precision %s on CPUs, where one process computes it; "+
+			"leave out one of them", o.config.Precision)
 	case o.ranks.on && o.find.on:
 		return errors.New("-mpi does not go with -find-lr, which one process does")
 	}

@@ -49,6 +49,9 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 			"note: the run was computed with the kernels %s, and goes on with %s: not bit for bit; %s=%s takes the former where the CPU has them\n",
 			was, is, kernel.EnvironmentVariable, was)
 	}
+	if note := movedInBF16(checkpoint, s.trainer); note != "" {
+		fmt.Fprintln(out, note)
+	}
 	if note := testedOnAnother(checkpoint.Sets, s.trainer.Sets()); note != "" {
 		fmt.Fprintln(out, note)
 	}
@@ -56,6 +59,22 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 		fmt.Fprintln(out, note)
 	}
 	return s.dir.WriteConfig(s.trainer.Network(), s.trainer.Config(), s.trainer.Sets())
+}
+
+// movedInBF16 says that a run in bf16 goes on where that rounds otherwise, empty if it does not. That
+// kernels have computed the last step tells a CPU from a GPU.
+func movedInBF16(checkpoint *train.Checkpoint, trainer *train.Trainer) string {
+	was, is := checkpoint.KernelSet != "", trainer.KernelSet() != ""
+	if checkpoint.Config.Precision != train.PrecisionBF16 || was == is ||
+		checkpoint.Ends(trainer.Config()) {
+		return ""
+	}
+	if is {
+		return "note: the run was computed on a GPU, which keeps in bfloat16 what goes from layer to " +
+			"layer, and goes on on this CPU, which keeps that in float32: not bit for bit"
+	}
+	return "note: the run was computed on a CPU, which keeps in float32 what goes from layer to " +
+		"layer, and goes on on a GPU, which keeps that in bfloat16: not bit for bit"
 }
 
 // checkpoint returns the run's newest checkpoint, and opens its folder where this process leads it.

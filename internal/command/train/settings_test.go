@@ -54,11 +54,13 @@ func TestAWrongValueNamesItsFlag(t *testing.T) {
 		"-find-lr -find-steps 1":  "-find-steps", "-experiment e2 -dropout 1": "-dropout",
 		"-experiment e2 -dropout NaN": "-dropout",
 		"-checkpoint-every -1":        "-checkpoint-every", "-keep -1": "-keep",
-		"-precision half":             "there are float32, tf32, bf16",
-		"-precision bf16 -device cpu": "bf16 is for a GPU; it does not go with -device cpu",
-		"-precision bf16 -shards 2":   "leave out one of them",
-		"-precision bf16 -find-lr":    "bf16 is for a GPU, and -find-lr computes on the CPU",
-		"-precision tf32 -shards 2":   "leave out one of them",
+		"-precision half":           "there are float32, tf32, bf16",
+		"-precision bf16 -shards 2": "leave out one of them",
+		"-precision bf16 -mpi":      "-mpi does not go with -precision bf16 on CPUs",
+		"-precision bf16 -device cuda -activation-l1 relu1=1": "-device cuda: a penalty on activations in " +
+			"bf16 is computed on the CPU alone; train with -device cpu",
+		"-precision bf16 -engine gorgonia": "bf16 does not go with engine gorgonia",
+		"-precision tf32 -shards 2":        "leave out one of them",
 		"-precision tf32 -mpi": "-mpi trains on CPUs unless -device cuda says otherwise, and -precision " +
 			"tf32 is for a GPU",
 		"-precision tf32 -engine gorgonia": "-precision",
