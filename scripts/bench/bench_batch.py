@@ -67,7 +67,8 @@ def measure(options, config):
         workers = []
         for threads in options.threads:
             for batch in options.batch:
-                one = stack.enter_context(worker.slipway("e1", batch, threads, config["engine"], config.get("kernel")))
+                one = stack.enter_context(worker.slipway("e1", batch, threads, config["engine"], config.get("kernel"),
+                                                              config.get("precision", "float32")))
                 one.run(3)  # warms up
                 ms = one.milliseconds(2)
                 rows.append({"batch": batch, "threads": threads, "blocks": [], "steps": max(1, round(1000 * options.seconds / ms))})

@@ -115,7 +115,7 @@ class Group:
                     self.missing.append(["Slipway", one["name"], one["unavailable"]])
                 continue
             yield "Slipway", one["name"], lambda one=one: worker.slipway(
-                self.network, self.batch, self.threads, one["engine"], one.get("kernel"))
+                self.network, self.batch, self.threads, one["engine"], one.get("kernel"), one.get("precision", "float32"))
         described = self.described()
         layers = network.places(json.loads(described["network"]))
         convolves = any(place.kind == "Conv2D" for place in layers)

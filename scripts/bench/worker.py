@@ -68,9 +68,9 @@ class Worker:
         self.close()
 
 
-def slipway(network, batch, threads, engine, kernel):
+def slipway(network, batch, threads, engine, kernel, precision="float32"):
     more = {"SLIPWAY_KERNEL": kernel} if kernel else {}
-    command = [machine.SLIPWAY, "worker", "-network", network, "-batch", batch, "-threads", threads, "-engine", engine]
+    command = [machine.SLIPWAY, "worker", "-network", network, "-batch", batch, "-threads", threads, "-engine", engine, "-precision", precision]
     return Worker(command, machine.clean_environment(**more), threads, batch)
 
 

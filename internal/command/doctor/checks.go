@@ -335,6 +335,9 @@ func checkKernels() check {
 		return c
 	}
 	c.Found = set.Name()
+	if set.MultipliesBF16() {
+		c.Found += ", and bf16 in tiles (AMX)"
+	}
 	if asked := os.Getenv(kernel.EnvironmentVariable); asked != "" {
 		c.Found += ", as " + kernel.EnvironmentVariable + " says"
 	}

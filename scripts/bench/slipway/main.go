@@ -18,6 +18,7 @@ import (
 	"slipway/internal/atomicfile"
 	"slipway/internal/cli"
 	"slipway/internal/kernel"
+	"slipway/train"
 )
 
 const usage = "usage: slipway-bench describe | distance | peak | inputs | worker | accuracy | feed | memory | evaluate | graph | network | start | welch | plot [flags]"
@@ -56,6 +57,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("slipway-bench "+args[0], flag.ContinueOnError)
 	flags.StringVar(&o.network, "network", "e1", "network: "+strings.Join(networkNames(), ", "))
 	flags.StringVar(&o.engine, "engine", builder.DefaultEngine, "engine")
+	flags.StringVar(&o.precision, "precision", train.PrecisionFloat32, "precision of the steps (worker)")
 	flags.IntVar(&o.batch, "batch", 32, "images a step")
 	flags.IntVar(&o.threads, "threads", 1, "threads to compute on")
 	flags.IntVar(&o.epochs, "epochs", 10, "epochs to train for (accuracy)")
@@ -92,9 +94,9 @@ func run(ctx context.Context, args []string) error {
 }
 
 type options struct {
-	network, engine, csv, output, profile string
-	batch, threads, epochs                int
-	seed                                  uint64
+	network, engine, precision, csv, output, profile string
+	batch, threads, epochs                           int
+	seed                                             uint64
 }
 
 // configuration is one way for Slipway to train.
@@ -103,6 +105,8 @@ type configuration struct {
 	Engine string `json:"engine"`
 	// Kernel is the value for SLIPWAY_KERNEL, empty for the stock engine.
 	Kernel string `json:"kernel,omitempty"`
+	// Precision is that of train.Config, empty for float32.
+	Precision string `json:"precision,omitempty"`
 	// Unavailable says why it cannot run here, empty if it can.
 	Unavailable string `json:"unavailable,omitempty"`
 }
@@ -128,7 +132,12 @@ func describe(out io.Writer) error {
 		}
 		all = append(all, c)
 	}
-	all = append(all, configuration{Name: builder.EngineGorgonia, Engine: builder.EngineGorgonia})
+	rounded := configuration{Name: "bf16 native avx512", Engine: builder.EngineNative, Kernel: "avx512",
+		Precision: train.PrecisionBF16}
+	if err := (train.Config{Precision: train.PrecisionBF16}).CheckCPU(); err != nil {
+		rounded.Unavailable = err.Error()
+	}
+	all = append(all, rounded, configuration{Name: builder.EngineGorgonia, Engine: builder.EngineGorgonia})
 	var networks []described
 	for _, s := range subjects() {
 		networks = append(networks, described{s.name, s.set, s.batches})

@@ -56,7 +56,7 @@ func work(ctx context.Context, o options, in io.Reader, out io.Writer) error {
 	}
 	trainer, err := train.New(network, set, train.Config{
 		Data: set.Name, BatchSize: o.batch, Epochs: math.MaxInt32, Seed: o.seed, Engine: o.engine,
-		Threads:   o.threads,
+		Threads: o.threads, Precision: o.precision,
 		Optimizer: subject.optimizer,
 	}, nil)
 	if err != nil {
