@@ -65,15 +65,7 @@ func TestTheAverageIsTheRunsResult(t *testing.T) {
 		set := datasettest.Bars(t, 60)
 		fit := func(ema EMA) *Trainer {
 			config.EMA = ema
-			trainer, err := New(smallNormalised(t), set, config, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(trainer.Close)
-			if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
-				t.Fatal(err)
-			}
-			return trainer
+			return trained(t)(New(smallNormalised(t), set, config, nil))
 		}
 		plain, averaged := fit(EMA{}), fit(EMA{Decay: 0.9})
 		equalWeights(t, averaged.Checkpoint().Weights, plain.Checkpoint().Weights)

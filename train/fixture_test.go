@@ -130,3 +130,18 @@ func ofSizes(sizes ...int) []updated {
 	}
 	return parameters
 }
+
+// trained returns what trains a trainer that New or Resume returns to its end.
+func trained(t *testing.T) func(*Trainer, error) *Trainer {
+	return func(trainer *Trainer, err error) *Trainer {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(trainer.Close)
+		if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+			t.Fatal(err)
+		}
+		return trainer
+	}
+}

@@ -63,15 +63,7 @@ func TestEnginesAgreeOnSeveralLabels(t *testing.T) {
 				config := varyingConfig(engine)
 				config.ValidationFraction, config.Threads = 0.2, threads
 				change(&config)
-				trainer, err := New(smallNetwork(t), datasettest.Stripes(t, 60), config, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(trainer.Close)
-				if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
-					t.Fatal(err)
-				}
-				return trainer
+				return trained(t)(New(smallNetwork(t), datasettest.Stripes(t, 60), config, nil))
 			}
 			one := fit(builder.EngineNative, 1)
 			if !bytes.Equal(encoded(t, one.Checkpoint()), encoded(t, fit(builder.EngineNative, 3).

@@ -47,17 +47,7 @@ func TestRunsWithLayersOfOnesOwn(t *testing.T) {
 	config := smallConfig(builder.EngineNative)
 	config.ValidationFraction, config.Patience = 0.25, 1
 	set := datasettest.Bars(t, 60)
-	fit := func(trainer *Trainer, err error) *Trainer {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(trainer.Close)
-		if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
-			t.Fatal(err)
-		}
-		return trainer
-	}
+	fit := trained(t)
 	whole := fit(New(network, set, config, nil))
 	short := config
 	short.Epochs = 1

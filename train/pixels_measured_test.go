@@ -86,17 +86,7 @@ func TestMeasuredPixelsAreResumed(t *testing.T) {
 	set := colours(t, 60)
 	config := smallConfig(builder.DefaultEngine)
 	config.Pixels, config.Epochs = PixelsMeasured, 4
-	fit := func(trainer *Trainer, err error) *Trainer {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(trainer.Close)
-		if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
-			t.Fatal(err)
-		}
-		return trainer
-	}
+	fit := trained(t)
 	whole := fit(New(colourNetwork(t), set, config, nil))
 	config.Epochs = 2
 	checkpoint := fit(New(colourNetwork(t), set, config, nil)).Checkpoint()

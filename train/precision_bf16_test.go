@@ -40,15 +40,7 @@ func bf16Config(t *testing.T) Config {
 // trainedIn trains the network with the configuration.
 func trainedIn(t *testing.T, network *builder.Network, config Config) *Trainer {
 	t.Helper()
-	trainer, err := New(network, datasettest.Bars(t, 60), config, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(trainer.Close)
-	if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
-		t.Fatal(err)
-	}
-	return trainer
+	return trained(t)(New(network, datasettest.Bars(t, 60), config, nil))
 }
 
 // Steps in bf16 round, and learn almost what those in float32 do. Evaluations do not round.
