@@ -26,6 +26,11 @@ const (
 	tiledPaddedMost = 1.75 // positions, with those of padding and of strides, for each one without
 )
 
+// fitsTiles reports whether channels and filters are whole rows of tiles.
+func (f *Conv2DConfig) fitsTiles() bool {
+	return f.Channels%tileRowsMost == 0 && f.Filters%tileRowsMost == 0
+}
+
 // multipliesInTiles reports whether the forward pass and the input's gradient are computed in
 // tiles.
 func (f *Conv2DConfig) multipliesInTiles() bool {

@@ -316,7 +316,7 @@ func newTiledForward(c *Conv2D) *tiledConv2D {
 	f := &c.config
 	width := c.rowSize / f.Channels
 	height := c.imageSize / c.rowSize
-	if f.Channels%tileRowsMost != 0 || f.Filters%tileRowsMost != 0 {
+	if !f.fitsTiles() {
 		return nil
 	}
 	t := &tiledConv2D{
@@ -336,7 +336,7 @@ func newTiledForward(c *Conv2D) *tiledConv2D {
 // fit it.
 func newTiledInput(c *Conv2D) *tiledConv2D {
 	f := &c.config
-	if f.Channels%tileRowsMost != 0 || f.Filters%tileRowsMost != 0 ||
+	if !f.fitsTiles() ||
 		max(f.StrideHeight, f.StrideWidth) > 2 || f.PaddingHeight+f.ExtraHeight >= f.KernelHeight ||
 		f.PaddingWidth+f.ExtraWidth >= f.KernelWidth {
 		return nil

@@ -70,8 +70,7 @@ const (
 // newTiledWeights returns nil where tiles do not fit the plan.
 func newTiledWeights(c *Conv2D) *tiledWeights {
 	f := &c.config
-	if f.Channels%tileRowsMost != 0 || f.Filters%tileRowsMost != 0 ||
-		max(f.StrideHeight, f.StrideWidth) > 2 {
+	if !f.fitsTiles() || max(f.StrideHeight, f.StrideWidth) > 2 {
 		return nil
 	}
 	w := &tiledWeights{conv: c, set: c.whole.Set, wide: c.columns.padded()}
