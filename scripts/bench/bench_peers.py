@@ -149,20 +149,34 @@ class Group:
             for system, config, start in self.configurations(slipway):
                 if not self.wanted(system, config):
                     continue
-                try:
-                    self.workers[system, config] = started = stack.enter_context(start())
-                except worker.Unavailable as error:
-                    self.missing.append([system, config, str(error)])
-                    continue
-                self.gate(system, config, started.run(STEPS_IN_GATE, losses=True)["losses"], expected)
-                self.plan(system, config, started)
+                with self.listing(system, config):
+                    started = stack.enter_context(start())
+                    self.gate(system, config, started.run(STEPS_IN_GATE, losses=True)["losses"], expected)
+                    self.plan(system, config, started)
+                    self.workers[system, config] = started
             for number in range(self.options.rounds):
                 say(f"{self.name()}: round {number + 1} of {self.options.rounds}")
-                for key, one in self.workers.items():
-                    self.block(number, self.rows[key], one)
+                for key, one in list(self.workers.items()):
+                    with self.listing(*key):
+                        self.block(number, self.rows[key], one)
             for key, one in self.workers.items():
                 self.rows[key]["peak_mb"] = one.peak()
         return self.result()
+
+    @contextlib.contextmanager
+    def listing(self, system, config):
+        """Lists a configuration as missing that cannot run here, or a peer's that ends by itself. Slipway's must not end so."""
+        try:
+            yield
+        except worker.Unavailable as error:
+            self.missing.append([system, config, str(error)])
+        except worker.Ended as error:
+            if system == "Slipway":
+                sys.exit(f"bench-peers: {self.name()}: {error}")
+            say(f"{self.name()}: {system}, {config} is left out: {error}")
+            self.missing.append([system, config, error.reason])
+            self.workers.pop((system, config), None)
+            self.rows.pop((system, config), None)
 
     def peak(self):
         """What the CPUs multiply out and copy at most."""

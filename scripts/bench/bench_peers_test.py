@@ -4,7 +4,9 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import pathlib
+import sys
 import tempfile
 import unittest
 from unittest import mock
@@ -13,6 +15,7 @@ import bench_peers
 import machine
 import network
 import report
+import worker
 
 
 def group(name, threads=1, others=None):
@@ -92,6 +95,39 @@ class Destination(unittest.TestCase):
         one["work"] = {"multiply_adds": 10**9, "passed_bytes": 52 * 10**6, "peak": {"gflops": 100, "gbytes": 20}}
         self.assertEqual(report.bounds([one]).splitlines()[2],
                          "| resnet18 | 32 | 1 | 2.00 | 100 | 20.0 | 40.0 | 50 % | 4.0 | 20.0 | 2.600 |")
+
+
+class Configurations(unittest.TestCase):
+    def group(self):
+        return bench_peers.Group("e1", 32, 1, argparse.Namespace(set="peers"), None)
+
+    def child(self, script):
+        """A worker whose process is this script."""
+        started = worker.Worker([sys.executable, "-c", script], dict(os.environ), 1, 32)
+        self.addCleanup(started.close)
+        return started
+
+    def test_a_peer_that_ends_in_a_step_is_listed(self):
+        measured = self.group()
+        with contextlib.redirect_stderr(io.StringIO()) as said, measured.listing("PyTorch", "eager"):
+            measured.workers["PyTorch", "eager"] = self.child(
+                "import sys; print('{}', flush=True); input(); print('no memory', file=sys.stderr); sys.exit(9)")
+            measured.rows["PyTorch", "eager"] = {"blocks": []}
+            measured.workers["PyTorch", "eager"].run(1)
+        self.assertEqual(measured.missing, [["PyTorch", "eager", "its process ended with 9: no memory"]])
+        self.assertIn("ended with 9", said.getvalue())
+        self.assertFalse(measured.workers or measured.rows)
+
+    def test_a_peer_that_says_nothing_is_listed_with_its_status(self):
+        measured = self.group()
+        with contextlib.redirect_stderr(io.StringIO()), measured.listing("JAX", "jit"):
+            self.child("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+        self.assertEqual(measured.missing, [["JAX", "jit", "its process ended with -9"]])
+
+    def test_a_process_of_slipways_must_not_end(self):
+        measured = self.group()
+        with self.assertRaisesRegex(SystemExit, "(?s)e1, batch 32, 1 thread.*panic"), measured.listing("Slipway", "native"):
+            self.child("import sys; print('{}', flush=True); sys.exit('panic')").run(1)
 
 
 class Networks(unittest.TestCase):

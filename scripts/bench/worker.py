@@ -12,6 +12,14 @@ class Unavailable(Exception):
     """This configuration cannot run here; the text says why."""
 
 
+class Ended(Exception):
+    """The process ended before it answered; the text has how, and the last of what it said. reason has it in a line."""
+
+    def __init__(self, command, status, said):
+        super().__init__(f"{command} ended with {status}:\n{said[-3000:]}")
+        self.reason = ": ".join([f"its process ended with {status}", *said.splitlines()[-1:]])
+
+
 class Worker:
     """One configuration of one side, in a process of its own, pinned to as many CPUs as it may use."""
 
@@ -32,13 +40,16 @@ class Worker:
             self.process.wait()
             self.log.seek(0)
             said = self.log.read().strip()
-            raise RuntimeError(f"{' '.join(map(str, self.process.args))} ended with {self.process.returncode}:\n{said[-3000:]}")
+            raise Ended(" ".join(map(str, self.process.args)), self.process.returncode, said)
         return json.loads(line)
 
     def run(self, steps, losses=False, fed=False):
         """Trains; fed: from the bytes of the whole set, which Slipway always does."""
-        self.process.stdin.write(json.dumps({"steps": steps, "losses": losses, "fed": fed}) + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(json.dumps({"steps": steps, "losses": losses, "fed": fed}) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended, and read says how
         return self.read()
 
     def milliseconds(self, steps, fed=False):
