@@ -60,13 +60,18 @@ func benchmarkConv2DPasses(b *testing.B, bf16 bool, f Conv2DConfig) {
 		{"input", func(i int) error { return plan.BackwardInput(dx[i], dy[i], y[i], w) }},
 	} {
 		b.Run(pass.name, func(b *testing.B) {
-			shortest := time.Duration(math.MaxInt64)
-			for i := 0; b.Loop(); i++ {
-				start := time.Now()
-				must(b, pass.run(i%others))
-				shortest = min(shortest, time.Since(start))
-			}
-			b.ReportMetric(float64(shortest.Microseconds()), "shortest-µs")
+			reportShortest(b, func(i int) error { return pass.run(i % others) })
 		})
 	}
+}
+
+// reportShortest runs a benchmark's loop, and reports the shortest time beside the mean.
+func reportShortest(b *testing.B, run func(i int) error) {
+	shortest := time.Duration(math.MaxInt64)
+	for i := 0; b.Loop(); i++ {
+		start := time.Now()
+		must(b, run(i))
+		shortest = min(shortest, time.Since(start))
+	}
+	b.ReportMetric(float64(shortest.Microseconds()), "shortest-µs")
 }
