@@ -95,16 +95,41 @@ func TestARunInBF16OnACPUIsResumed(t *testing.T) {
 
 // What layers give that do not change is the same in any batch, in bf16 too.
 func TestFeaturesInBF16OnACPU(t *testing.T) {
-	config := bf16Config(t)
-	config.Freeze = []string{"conv1.*", "bn1.*", "conv2.*"}
-	network := bf16Network(t, builder.BatchNorm{Frozen: true})
-	kept := trainedIn(t, network, config)
-	if features := kept.Features(); !strings.Contains(features, "computed once for each image") {
-		t.Errorf("no features are kept: %s", features)
+	joined, err := builder.New("joined", builder.Shape{1, 6, 6},
+		builder.Conv2D{Filters: 256, Kernel: builder.Square(3)}, builder.ReLU{},
+		builder.Conv2D{Filters: 32, Kernel: builder.Square(1)}, builder.ReLU{},
+		builder.GlobalAvgPool{}, builder.Flatten{}, builder.Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
 	}
-	config.FineTune.Features = FeaturesNever
-	if !reflect.DeepEqual(kept.Weights(), trainedIn(t, network, config).Weights()) {
-		t.Error("features that are computed once are others")
+	for _, of := range []struct {
+		network *builder.Network
+		freeze  []string
+	}{
+		{bf16Network(t, builder.BatchNorm{Frozen: true}), []string{"conv*", "bn*"}},
+		{joined, []string{"conv*"}},
+	} {
+		network, weights := of.network, of.network.InitialWeights(3)
+		for _, w := range weights {
+			for i := range w.Data {
+				w.Data[i] += float32(i%7)/70 - 0.03 // biases as well
+			}
+		}
+		for _, batch := range []int{5, 8, 16} {
+			config := bf16Config(t)
+			config.Freeze, config.BatchSize = of.freeze, batch
+			run := func(features string) *Trainer {
+				config.FineTune.Features = features
+				return trained(t)(New(network, datasettest.Bars(t, 60), config, weights))
+			}
+			kept := run(FeaturesAuto)
+			if features := kept.Features(); !strings.Contains(features, "computed once for each image") {
+				t.Errorf("%s: no features are kept: %s", network.Name(), features)
+			}
+			if !reflect.DeepEqual(kept.Weights(), run(FeaturesNever).Weights()) {
+				t.Errorf("%s, batch %d: features that are computed once are others", network.Name(), batch)
+			}
+		}
 	}
 }
 

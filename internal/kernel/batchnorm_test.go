@@ -207,9 +207,7 @@ func TestBatchNormSum(t *testing.T) {
 	})
 }
 
-// TestMeasuredByConvolution holds the sums that a convolution takes of what it stores, and of its
-// input's gradient, to those that the normalisation takes by itself; also where the values lie far
-// from zero, and on any number of threads to the same bits.
+// TestMeasuredByConvolution is testMeasuredByConvolution of plans as they come.
 func TestMeasuredByConvolution(t *testing.T) {
 	for _, set := range Available() {
 		for i, f := range []Conv2DConfig{
@@ -221,66 +219,78 @@ func TestMeasuredByConvolution(t *testing.T) {
 			{257, 2, 3, 17, 16, 1, 1, 1, 1, 0, 0, false, nil, false, false, 0, 0, true}, // in bands
 			{5, 9, 9, 16, 16, 3, 3, 1, 1, 1, 1, true, window(2, 2, 2, 2, 0, 0), false, false, 0, 0, false},
 		} {
-			var first [][]float64
-			for _, threads := range []int{1, 2, 3, 7} {
+			testMeasuredByConvolution(t, i, f, func(threads int) (Engine, *Conv2D) {
 				engine := newEngine(t, set, threads)
-				r := rand.New(rand.NewPCG(uint64(i), 10))
 				c, err := NewConv2D(engine, f)
 				must(t, err)
-				normalisation := func(channels, size int) *BatchNorm {
-					n, err := NewBatchNorm(engine, BatchNormConfig{Rows: size / channels, Channels: channels,
-						Epsilon: 1e-5, Batch: true, Low: 0, High: nan32})
-					must(t, err)
-					return n
+				return engine, c
+			})
+		}
+	}
+}
+
+// testMeasuredByConvolution holds the sums that a plan takes of what it stores, and of its input's
+// gradient, to those that the normalisation takes by itself; also where the values lie far from
+// zero, and on any number of threads to the same bits.
+func testMeasuredByConvolution(t *testing.T, seed int, f Conv2DConfig,
+	plan func(threads int) (Engine, *Conv2D)) {
+	t.Helper()
+	var first [][]float64
+	for _, threads := range []int{1, 2, 3, 7} {
+		engine, c := plan(threads)
+		r := rand.New(rand.NewPCG(uint64(seed), 10))
+		normalisation := func(channels, size int) *BatchNorm {
+			n, err := NewBatchNorm(engine, BatchNormConfig{Rows: size / channels, Channels: channels,
+				Epsilon: 1e-5, Batch: true, Low: 0, High: nan32})
+			must(t, err)
+			return n
+		}
+		before, measured, alone := normalisation(f.Channels, c.sizeX()), normalisation(f.Filters,
+			c.sizeY()), normalisation(f.Filters, c.sizeY())
+		must(t, c.NormaliseBefore(before))
+		must(t, c.Measure(measured))
+		x, w, b, dy := random(r, c.sizeX()), random(r, f.Filters*c.depth), random(r,
+			f.Filters), random(r, c.sizeY())
+		for k := range b {
+			b[k] += 1000 // times the values' spread, or so
+		}
+		scale, shift, ones := random(r, f.Channels), random(r, f.Channels), make([]float32, f.Filters)
+		must(t, before.Prepare(x, scale, shift, shift, positive(r, f.Channels)))
+		y := make([]float32, c.sizeY())
+		must(t, c.Forward(y, x, w, b))
+		must(t, measured.Prepare(y, ones, ones, ones, ones))
+		must(t, alone.Prepare(y, ones, ones, ones, ones))
+		dx, dw := make([]float32, c.sizeX()), make([]float32, len(w))
+		must(t, c.Backward(dx, dw, nil, dy, nil, x, w))
+		gradients := [2][]float32{make([]float32, f.Channels), make([]float32, f.Channels)}
+		must(t, before.PrepareBackward(gradients[0], gradients[1], dx, x, scale)) // by what was measured,
+		sums := [2][]float64{slices.Clone(before.sums[0]), slices.Clone(before.sums[1])}
+		want := [2][]float32{make([]float32, f.Channels), make([]float32, f.Channels)}
+		must(t, before.PrepareBackward(want[0], want[1], dx, x, scale)) // and by itself
+		for k := range gradients {
+			for j, g := range gradients[k] {
+				if d := math.Abs(float64(g - want[k][j])); !(d <= 2e-6*math.Sqrt(float64(len(dx)))) {
+					t.Errorf("%+v: gradient %d of channel %d is %v, by itself %v", f, k, j, g,
+						want[k][j])
 				}
-				before, measured, alone := normalisation(f.Channels, c.sizeX()), normalisation(f.Filters,
-					c.sizeY()), normalisation(f.Filters, c.sizeY())
-				must(t, c.NormaliseBefore(before))
-				must(t, c.Measure(measured))
-				x, w, b, dy := random(r, c.sizeX()), random(r, f.Filters*c.depth), random(r,
-					f.Filters), random(r, c.sizeY())
-				for k := range b {
-					b[k] += 1000 // times the values' spread, or so
+			}
+		}
+		got := [][]float64{slices.Clone(measured.mean), slices.Clone(measured.variance), sums[0],
+			sums[1]}
+		for k, name := range []string{"mean", "variance"} {
+			for j, v := range got[k] {
+				of := [][]float64{alone.mean, alone.variance}[k][j]
+				if !(math.Abs(v-of) <= 1e-6*math.Abs(of)) {
+					t.Errorf("%+v: %s of channel %d is %v, by itself %v", f, name, j, v, of)
 				}
-				scale, shift, ones := random(r, f.Channels), random(r, f.Channels), make([]float32, f.Filters)
-				must(t, before.Prepare(x, scale, shift, shift, positive(r, f.Channels)))
-				y := make([]float32, c.sizeY())
-				must(t, c.Forward(y, x, w, b))
-				must(t, measured.Prepare(y, ones, ones, ones, ones))
-				must(t, alone.Prepare(y, ones, ones, ones, ones))
-				dx, dw := make([]float32, c.sizeX()), make([]float32, len(w))
-				must(t, c.Backward(dx, dw, nil, dy, nil, x, w))
-				gradients := [2][]float32{make([]float32, f.Channels), make([]float32, f.Channels)}
-				must(t, before.PrepareBackward(gradients[0], gradients[1], dx, x, scale)) // by what was measured,
-				sums := [2][]float64{slices.Clone(before.sums[0]), slices.Clone(before.sums[1])}
-				want := [2][]float32{make([]float32, f.Channels), make([]float32, f.Channels)}
-				must(t, before.PrepareBackward(want[0], want[1], dx, x, scale)) // and by itself
-				for k := range gradients {
-					for j, g := range gradients[k] {
-						if d := math.Abs(float64(g - want[k][j])); !(d <= 2e-6*math.Sqrt(float64(len(dx)))) {
-							t.Errorf("%s, %+v: gradient %d of channel %d is %v, by itself %v", set, f, k, j, g,
-								want[k][j])
-						}
-					}
-				}
-				got := [][]float64{slices.Clone(measured.mean), slices.Clone(measured.variance), sums[0],
-					sums[1]}
-				for k, name := range []string{"mean", "variance"} {
-					for j, v := range got[k] {
-						of := [][]float64{alone.mean, alone.variance}[k][j]
-						if !(math.Abs(v-of) <= 1e-6*math.Abs(of)) {
-							t.Errorf("%s, %+v: %s of channel %d is %v, by itself %v", set, f, name, j, v, of)
-						}
-					}
-				}
-				if first == nil {
-					first = got
-				}
-				for k := range got {
-					if !slices.Equal(got[k], first[k]) {
-						t.Errorf("%s, %+v: other sums on %d threads", set, f, threads)
-					}
-				}
+			}
+		}
+		if first == nil {
+			first = got
+		}
+		for k := range got {
+			if !slices.Equal(got[k], first[k]) {
+				t.Errorf("%+v: other sums on %d threads", f, threads)
 			}
 		}
 	}

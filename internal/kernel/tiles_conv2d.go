@@ -1,6 +1,9 @@
 package kernel
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // tiledConv2D is a convolution y = x∗w + b whose products are of bfloat16, in tiles: of the images
 // of a plan, or of the gradients of its output, which makes those of its input. An item copies some
@@ -25,7 +28,7 @@ type tiledConv2D struct {
 	chunks                  int      // of a row of taps
 	panels                  int
 	first, last             *tileConfig // of panels
-	ones, bias, zeros       []float32
+	ones, bias, nothing     []float32   // nothing is −0, to which any number can be added
 	low                     float32
 	fill                    func(worker int, to []uint16, image, row, rows int)
 	pack                    func(to, memory []uint32, panel int)
@@ -87,9 +90,9 @@ func (t *tiledConv2D) prepare() {
 	case t.outHeight%t.rows != 0:
 		t.rest = t.plan(1, t.outHeight%t.rows)
 	}
-	t.bias, t.zeros, t.ones = aligned(t.panels*tilePanel), aligned(tilePanel), aligned(tilePanel)
+	t.bias, t.nothing, t.ones = aligned(t.panels*tilePanel), aligned(tilePanel), aligned(tilePanel)
 	for i := range t.ones {
-		t.ones[i] = 1
+		t.ones[i], t.nothing[i] = 1, float32(math.Copysign(0, -1))
 	}
 	t.memory = make([]tiledMemory, t.conv.engine.Pool.Threads())
 	t.packTask, t.task = t.packItem, t.item
@@ -237,13 +240,14 @@ func (t *tiledConv2D) panel(m *tiledMemory, p *tilePlan, y []float32, panel int)
 		B:     unsafe.Pointer(&t.packed[panel*t.panelWords()]), Config: config,
 		BTile: 4 * t.panelWords() / 2,
 	}
+	// Both ways begin with the bias: which one it is hangs on the batch, and the sums must not.
+	m.product.Init = pointer(t.bias[column:])
 	if t.direct {
 		m.product.C, m.product.CRow = pointer(y[column:]), 4*t.filters
-		m.product.Init = pointer(t.bias[column:])
 		t.set.product16(&m.product)
 		return
 	}
-	m.product.C, m.product.CRow, m.product.Init = pointer(m.results), 4*tilePanel, pointer(t.zeros)
+	m.product.C, m.product.CRow = pointer(m.results), 4*tilePanel
 	t.set.product16(&m.product)
 	for i := range p.images * p.rows {
 		at := t.position(p, i/p.rows, i%p.rows) * tilePanel
@@ -251,20 +255,20 @@ func (t *tiledConv2D) panel(m *tiledMemory, p *tilePlan, y []float32, panel int)
 	}
 }
 
-// store writes a row of positions of a panel's results, with their bias, into y.
+// store writes a row of positions of a panel's results into y.
 func (t *tiledConv2D) store(m *tiledMemory, y, results []float32, column int) {
 	n, lanes := min(tilePanel, t.filters-column), t.set.lanes
 	if n >= lanes {
 		m.affine = affineArgs{
 			X: pointer(results), Y: pointer(y), XStep: 4 * tilePanel, YStep: 4 * t.filters,
-			Rows: t.outWidth, Vectors: n / lanes, Scale: pointer(t.ones), Shift: pointer(t.bias[column:]),
+			Rows: t.outWidth, Vectors: n / lanes, Scale: pointer(t.ones), Shift: pointer(t.nothing),
 			Low: t.low, High: nan32,
 		}
 		t.set.affine((*byte)(unsafe.Pointer(&m.affine)))
 	}
 	for k := n &^ (lanes - 1); k < n; k++ {
 		for j := range t.outWidth {
-			y[j*t.filters+k] = portableBound(results[j*tilePanel+k]+t.bias[column+k], t.low, nan32)
+			y[j*t.filters+k] = portableBound(results[j*tilePanel+k], t.low, nan32)
 		}
 	}
 }

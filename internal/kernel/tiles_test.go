@@ -113,18 +113,21 @@ func TestTiledConv2D(t *testing.T) {
 	})
 }
 
+// tilesEngine returns an engine that multiplies bfloat16, in Go where the CPU does not.
+func tilesEngine(t *testing.T, threads int) Engine {
+	t.Helper()
+	engine := newEngine(t, "", threads)
+	engine.BF16 = true
+	if err := engine.CheckBF16(); err != nil {
+		t.Log("products in Go:", err)
+		engine.Set.tiles = portableTiles
+	}
+	return engine
+}
+
 // TestTiledThreads: any number of threads gives the same bits.
 func TestTiledThreads(t *testing.T) {
-	one, many := newEngine(t, "", 1), newEngine(t, "", 5)
-	for i, engine := range []*Engine{&one, &many} {
-		engine.BF16 = true
-		if i == 0 && engine.CheckBF16() != nil {
-			t.Log("not run with AMX: this CPU, or its system, has none")
-		}
-		if engine.CheckBF16() != nil {
-			engine.Set.tiles = portableTiles
-		}
-	}
+	one, many := tilesEngine(t, 1), tilesEngine(t, 5)
 	for i, f := range tiledShapes() {
 		r := rand.New(rand.NewPCG(uint64(i), 22))
 		x := random(r, f.Batch*f.Height*f.Width*f.Channels)
@@ -141,6 +144,132 @@ func TestTiledThreads(t *testing.T) {
 		same(t, fmt.Sprintf("%+v: dx", f), second.dx, first.dx)
 		same(t, fmt.Sprintf("%+v: dw", f), second.dw, first.dw)
 		same(t, fmt.Sprintf("%+v: db", f), second.db, first.db)
+	}
+}
+
+// TestTilesNormaliseAsTheyRead: a plan in tiles takes up the normalisations next to it.
+func TestTilesNormaliseAsTheyRead(t *testing.T) {
+	engine := tilesEngine(t, 3)
+	for i, f := range tiledShapes() {
+		if f.ReLU || testing.Short() && f.Batch*f.Height*f.Width*f.Channels*f.Filters > 1<<20 {
+			continue
+		}
+		testNormalisesAsItReads(t, engine, i, f, func() *Conv2D { return inTiles(t, engine, f) })
+	}
+}
+
+// TestTilesMeasure: a plan in tiles takes the sums of what it stores, image by image and, where an
+// item is a part of one, at the end.
+func TestTilesMeasure(t *testing.T) {
+	parts := 0
+	for i, f := range tiledShapes() {
+		if f.ReLU || testing.Short() && f.Batch*f.Height*f.Width*f.Channels*f.Filters > 1<<20 {
+			continue
+		}
+		testMeasuredByConvolution(t, i, f, func(threads int) (Engine, *Conv2D) {
+			engine := tilesEngine(t, threads)
+			c := inTiles(t, engine, f)
+			if c.tiled.bands > 1 && c.tiledInput.bands > 1 {
+				parts++
+			}
+			return engine, c
+		})
+	}
+	if parts == 0 && !testing.Short() {
+		t.Error("no item is a part of an image")
+	}
+}
+
+// TestTilesThatShareSums: where there are many weights, threads share their sums, which groups of
+// images are added to.
+func TestTilesThatShareSums(t *testing.T) {
+	for i, f := range []Conv2DConfig{
+		{Batch: 40, Height: 4, Width: 5, Channels: 512, Filters: 512, KernelHeight: 3, KernelWidth: 3,
+			StrideHeight: 1, StrideWidth: 1, PaddingHeight: 1, PaddingWidth: 1},
+		{Batch: 9, Height: 29, Width: 28, Channels: 256, Filters: 288, KernelHeight: 3, KernelWidth: 3,
+			StrideHeight: 2, StrideWidth: 2, PaddingHeight: 1, PaddingWidth: 1},
+	} {
+		r := rand.New(rand.NewPCG(uint64(i), 26))
+		x := rounded(random(r, f.Batch*f.Height*f.Width*f.Channels))
+		w := make([]float32, f.Filters*f.KernelHeight*f.KernelWidth*f.Channels)
+		var first convolutionTensors
+		for _, threads := range []int{1, 2, 5} {
+			engine := tilesEngine(t, threads)
+			if engine.CheckBF16() != nil {
+				t.Skip("so many products take minutes in Go")
+			}
+			c := inTiles(t, engine, f)
+			if c.tiledWeights.parts > 0 || c.tiledWeights.units() <= c.tiledWeights.group {
+				t.Errorf("%+v: %d parts, %d units in groups of %d", f, c.tiledWeights.parts,
+					c.tiledWeights.units(), c.tiledWeights.group)
+			}
+			got := runConv2D(t, c, f, x, w, make([]float32, f.Filters), func(n int) []float32 {
+				return rounded(random(rand.New(rand.NewPCG(uint64(i), 27)), n))
+			})
+			if threads == 1 {
+				first = got
+				sampleWeightsGradient(t, c, f, x, got)
+				continue
+			}
+			same(t, fmt.Sprintf("%+v: dw on %d threads", f, threads), got.dw, first.dw)
+		}
+	}
+}
+
+// sampleWeightsGradient holds some of dw against their sums in float64: the reference takes minutes
+// for all.
+func sampleWeightsGradient(t *testing.T, c *Conv2D, f Conv2DConfig, x []float32,
+	got convolutionTensors) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 28))
+	for range 300 {
+		o, u, v, channel := r.IntN(f.Filters), r.IntN(f.KernelHeight), r.IntN(f.KernelWidth),
+			r.IntN(f.Channels)
+		sum := 0.0
+		for at := range f.Batch * c.convHeight * c.convWidth {
+			n, i, j := at/(c.convHeight*c.convWidth), at/c.convWidth%c.convHeight, at%c.convWidth
+			h, w := i*f.StrideHeight+u-f.PaddingHeight, j*f.StrideWidth+v-f.PaddingWidth
+			if h >= 0 && h < f.Height && w >= 0 && w < f.Width {
+				sum += float64(got.dy[at*f.Filters+o]) *
+					float64(x[((n*f.Height+h)*f.Width+w)*f.Channels+channel])
+			}
+		}
+		dw := got.dw[((o*f.KernelHeight+u)*f.KernelWidth+v)*f.Channels+channel]
+		near(t, fmt.Sprintf("%+v: dw[%d][%d][%d][%d]", f, o, u, v, channel), []float32{dw},
+			[]float32{float32(sum)}, f.Batch*c.convHeight*c.convWidth)
+	}
+}
+
+// TestTilesOfAnyBatch: what an image gives does not hang on how many are computed with it.
+func TestTilesOfAnyBatch(t *testing.T) {
+	batches := []int{1, 2, 3, 5, 8, 12, 16, 17, 32, 33}
+	most := batches[len(batches)-1]
+	for _, f := range []Conv2DConfig{
+		{Height: 4, Width: 4, Channels: 256, Filters: 64, KernelHeight: 1, KernelWidth: 1},
+		{Height: 3, Width: 5, Channels: 96, Filters: 48, KernelHeight: 1, KernelWidth: 1, ReLU: true},
+		{Height: 6, Width: 6, Channels: 64, Filters: 32, KernelHeight: 3, KernelWidth: 3,
+			PaddingHeight: 1, PaddingWidth: 1},
+	} {
+		f.StrideHeight, f.StrideWidth = 1, 1
+		f.FilteredGradients = !f.ReLU
+		r := rand.New(rand.NewPCG(uint64(f.Channels), 25))
+		x := random(r, most*f.Height*f.Width*f.Channels)
+		w := random(r, f.Filters*f.KernelHeight*f.KernelWidth*f.Channels)
+		b, dy := random(r, f.Filters), random(r, most*f.Height*f.Width*f.Filters)
+		eachTiles(t, func(t *testing.T, engine Engine) {
+			var first convolutionTensors
+			for _, f.Batch = range batches {
+				c := inTiles(t, engine, f)
+				got := runConv2D(t, c, f, x[:c.sizeX()], w, b,
+					func(n int) []float32 { return slices.Clone(dy[:n]) })
+				if f.Batch == 1 {
+					first = got
+					continue
+				}
+				same(t, fmt.Sprintf("%+v: y", f), got.y[:len(first.y)], first.y)
+				same(t, fmt.Sprintf("%+v: dx", f), got.dx[:len(first.dx)], first.dx)
+			}
+		})
 	}
 }
 
