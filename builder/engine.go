@@ -76,8 +76,9 @@ func (e *Engine) CheckBF16() error {
 // MultiplyBF16 has the graphs for training (LowerOptions.Training) that are lowered from now on
 // round what convolutions multiply to bfloat16, 8 bits of mantissa, and sum in float32, in the
 // passes that take less time so (docs/native-engine.md): those of 16 channels and filters, or a
-// multiple, that are neither grouped nor end in a max pooling. Dense layers, values between the
-// layers, gradients, weights and statistics stay float32. Other graphs multiply float32.
+// multiple, that are neither grouped nor dilated nor end in a max pooling; Lowered.BF16 counts them.
+// Dense layers, values between the layers, gradients, weights and statistics stay float32. Other
+// graphs multiply float32.
 func (e *Engine) MultiplyBF16() error {
 	if err := e.CheckBF16(); err != nil {
 		return err

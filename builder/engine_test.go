@@ -73,7 +73,7 @@ func TestEngineMultipliesBF16(t *testing.T) {
 		if err := engine.MultiplyBF16(); (err != nil) != (cannot != nil) || engine.String() != want {
 			t.Errorf("%v, then %s; want %v and %s", err, engine, cannot, want)
 		}
-		if kernels, _ := engine.Kernels(); kernels.BF16 {
+		if kernels, _ := engine.Kernels(); kernels.BF16 != nil {
 			t.Error("all that the engine computes is in bfloat16")
 		}
 	}

@@ -53,6 +53,8 @@ type Lowered struct {
 	// Statistics are what layers keep beside, in the order of Network.Tensors; those that are left out
 	// are nil.
 	Statistics gorgonia.Nodes
+	// BF16 is how many convolutions have passes that multiply bfloat16 (Engine.MultiplyBF16).
+	BF16 int
 
 	images  []float32
 	feed    func() // nil where Input holds the images themselves
@@ -186,6 +188,9 @@ func (n *Network) Lower(variables *Variables, options LowerOptions) (*Lowered, e
 	l := newLowering(n, variables, options, outside)
 	if err := l.lower(); err != nil {
 		return nil, fmt.Errorf("network %s, engine %s: %w", n.name, variables.engine.name, err)
+	}
+	if l.kernels.BF16 != nil {
+		l.graph.BF16 = l.kernels.BF16.Plans()
 	}
 	return l.graph, nil
 }

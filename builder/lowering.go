@@ -37,7 +37,9 @@ func newLowering(n *Network, variables *Variables, options LowerOptions, outside
 		graph:   &Lowered{Expr: gorgonia.NewGraph(), Activations: make(map[string]*gorgonia.Node)},
 		outside: outside,
 	}
-	l.kernels.BF16 = variables.engine.bf16 && options.Training
+	if variables.engine.bf16 && options.Training {
+		l.kernels.BF16 = new(kernel.BF16)
+	}
 	at := 0
 	for i, node := range n.nodes {
 		var tensors gorgonia.Nodes

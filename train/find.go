@@ -89,9 +89,6 @@ func FindRate(ctx context.Context, network *builder.Network, source dataset.Sour
 		return nil, err
 	}
 	config.Device, config.Communicator = nil, nil
-	if err := config.checkSteps(); err != nil {
-		return nil, fmt.Errorf("find the learning rate: %w", err)
-	}
 	config.Schedule, config.EMA = Schedule{}, EMA{}
 	config.Patience, config.Best = 0, ""
 	t, err := New(network, source, config, weights)
@@ -99,6 +96,9 @@ func FindRate(ctx context.Context, network *builder.Network, source dataset.Sour
 		return nil, err
 	}
 	defer t.Close()
+	if err := t.CheckSteps(); err != nil {
+		return nil, fmt.Errorf("find the learning rate: %w", err)
+	}
 	t.sweep = &sweep
 	return t.sweepRates(ctx)
 }

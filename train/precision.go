@@ -1,7 +1,10 @@
 package train
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"slipway/builder"
@@ -75,11 +78,24 @@ func (c Config) DeviceOnly() string {
 	return ""
 }
 
-// CheckCPU reports steps that this CPU does not compute: those that only a Device does, and those
-// in bfloat16 where the CPU does not multiply that.
+// PrecisionError says that what would compute a run's steps does not have their precision.
+type PrecisionError struct {
+	Precision string
+	Err       error
+}
+
+// Error names the precision, and why it is not had.
+func (e *PrecisionError) Error() string { return fmt.Sprintf("precision %s: %v", e.Precision, e.Err) }
+
+// Unwrap returns Err.
+func (e *PrecisionError) Unwrap() error { return e.Err }
+
+// CheckCPU reports steps that this CPU does not compute, by a *PrecisionError: those that only a
+// Device does, and those in bfloat16 where the CPU does not multiply that. A network may still have
+// nothing that is multiplied so, which Trainer.CheckSteps reports. Another error is of the engine.
 func (c Config) CheckCPU() error {
-	if what := c.DeviceOnly(); what != "" {
-		return fmt.Errorf("%s is for a GPU, and the steps would be computed on this CPU", what)
+	if c.DeviceOnly() != "" {
+		return &PrecisionError{c.Precision, errNoDevice}
 	}
 	if c.Precision != PrecisionBF16 {
 		return nil
@@ -91,26 +107,50 @@ func (c Config) CheckCPU() error {
 	}
 	defer engine.Close()
 	if err := engine.CheckBF16(); err != nil {
-		return fmt.Errorf("precision %s: %w", c.Precision, err)
+		return &PrecisionError{c.Precision, err}
 	}
 	return nil
 }
 
-// checkSteps is CheckCPU for steps that no Device computes.
-func (c Config) checkSteps() error {
-	if c.Device != nil {
-		return nil
+// errNoDevice is why a precision of GPUs is not had.
+var errNoDevice = errors.New("only a GPU has it, and the steps would be computed on this CPU")
+
+// takeEngine makes the trainer's engine. One that does not multiply bfloat16 evaluates all the
+// same: CheckSteps keeps it from training.
+func (t *Trainer) takeEngine() (err error) {
+	c := &t.config
+	if t.engine, err = builder.NewEngine(c.Engine, c.Threads); err != nil {
+		return err
 	}
-	return c.CheckCPU()
+	if c.Precision == PrecisionBF16 && c.Device == nil {
+		t.withoutBF16 = t.engine.MultiplyBF16()
+	}
+	return nil
 }
 
-// newEngine returns the engine of the configuration.
-func (c Config) newEngine() (*builder.Engine, error) {
-	engine, err := builder.NewEngine(c.Engine, c.Threads)
-	if err == nil && c.Precision == PrecisionBF16 && c.Device == nil {
-		// Where it cannot, it evaluates all the same, in float32: checkSteps keeps it from
-		// training.
-		_ = engine.MultiplyBF16()
+// CheckSteps reports by a *PrecisionError that the trainer can evaluate but not train: the precision
+// is a Device's and there is none, or the engine does not multiply bfloat16, or it would multiply
+// none in this network (builder.Engine.MultiplyBF16), which would be trained in float32 and said to
+// be in bf16. Fit asks it before its first step.
+func (t *Trainer) CheckSteps() error {
+	c := &t.config
+	switch {
+	case c.Device != nil:
+		return nil
+	case c.DeviceOnly() != "":
+		return &PrecisionError{c.Precision, errNoDevice}
+	case c.Precision != PrecisionBF16:
+		return nil
+	case t.withoutBF16 != nil:
+		return &PrecisionError{c.Precision, t.withoutBF16}
 	}
-	return engine, err
+	graph, err := t.network.Lower(t.variables, builder.LowerOptions{
+		Batch: 1, Training: true, Keep: slices.Sorted(maps.Keys(c.ActivationPenalties)),
+	})
+	if err == nil && graph.BF16 == 0 {
+		err = &PrecisionError{c.Precision, fmt.Errorf("nothing of the network %s is multiplied so on a "+
+			"CPU: it has no convolution of 16 channels and filters, or of multiples of that, which is "+
+			"neither grouped nor dilated and ends in no max pooling", t.network.Name())}
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"math"
 	"reflect"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"slipway/builder"
 	"slipway/internal/datasettest"
+	"slipway/internal/kernel"
 )
 
 // Of bfloat16 on this CPU, which it need not have.
@@ -74,6 +76,52 @@ func TestStepsInBF16OnACPU(t *testing.T) {
 	want, err := same.Evaluate(t.Context(), set)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("the evaluation is not float32's: %v", err)
+	}
+}
+
+// What a trainer's engine was made with decides, not what another one would be made with by now.
+func TestBF16IsOfTheTrainersEngine(t *testing.T) {
+	config := bf16Config(t)
+	for _, names := range [][2]string{{"portable", ""}, {"", "portable"}} {
+		t.Setenv(kernel.EnvironmentVariable, names[0])
+		trainer, err := New(bf16Network(t, builder.BatchNorm{}), datasettest.Bars(t, 60), config, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer trainer.Close()
+		t.Setenv(kernel.EnvironmentVariable, names[1])
+		err = trainer.Fit(t.Context(), Callbacks{})
+		if lacks := (*PrecisionError)(nil); errors.As(err, &lacks) != (names[0] != "") ||
+			err != nil && lacks == nil {
+			t.Errorf("made with the kernels %q: %v", names[0], err)
+		}
+		if _, err := trainer.Evaluate(t.Context(), datasettest.Bars(t, 20)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A network that has nothing to multiply so is not trained in float32 and said to be in bf16.
+func TestNothingIsInBF16(t *testing.T) {
+	grouped := builder.Conv2D{Filters: 32, Kernel: builder.Square(3), Groups: 2}
+	network, err := builder.New("without", builder.Shape{1, 6, 6},
+		builder.Conv2D{Filters: 32, Kernel: builder.Square(3)}, builder.ReLU{}, grouped, builder.ReLU{},
+		builder.Flatten{}, builder.Dense{Units: 32}, builder.ReLU{}, builder.Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := bf16Config(t)
+	trainer, err := New(network, datasettest.Bars(t, 60), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	_, findErr := FindRate(t.Context(), network, datasettest.Bars(t, 60), config, nil, RateSweep{})
+	for _, err := range []error{trainer.CheckSteps(), trainer.Fit(t.Context(), Callbacks{}), findErr} {
+		if lacks := (*PrecisionError)(nil); !errors.As(err, &lacks) || !strings.Contains(err.Error(),
+			"precision bf16: nothing of the network without is multiplied so on a CPU") {
+			t.Error(err)
+		}
 	}
 }
 

@@ -111,8 +111,8 @@ func testARunIn(t *testing.T, precision string) {
 
 	here.Precision = precision
 	want := map[string]string{
-		PrecisionTF32: "precision tf32 is for a GPU, and the steps would be computed on this CPU",
-		PrecisionBF16: "precision bf16: engine native: kernel: bf16 takes a CPU with AMX",
+		PrecisionTF32: "precision tf32: only a GPU has it, and the steps would be computed on this CPU",
+		PrecisionBF16: "precision bf16: engine native: kernel: bf16 takes AMX",
 	}[precision]
 	if err := here.CheckCPU(); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("the CPU: %v, want %s", err, want)

@@ -25,6 +25,7 @@ type Trainer struct {
 	trainingInfo dataset.Info
 	labels       []int32 // of training, where the loss or the sampling asks for them
 	engine       *builder.Engine
+	withoutBF16  error // why a run in bf16 has none on this CPU; nil where it has, and of other runs
 	feeder       *feeder
 	mixer        *mixer // nil if no images are mixed
 	variables    *builder.Variables
@@ -166,7 +167,7 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config,
 		return nil, err
 	}
 	t.augmented = t.asDrawn(t.augmented)
-	if t.engine, err = config.newEngine(); err != nil {
+	if err := t.takeEngine(); err != nil {
 		return nil, err
 	}
 	t.feeder = newFeeder(t.engine, t.pixels)

@@ -1,18 +1,38 @@
 package kernel
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
-// MultipliesBF16 reports whether the set multiplies bfloat16: on Linux, on a CPU with AMX.
-func (s *Set) MultipliesBF16() bool { return s.tiles != nil }
+// BF16 counts the plans that multiply bfloat16. Those of an engine are made one after another.
+type BF16 struct{ plans int }
+
+// Plans returns how many plans have a pass in bfloat16.
+func (b *BF16) Plans() int { return b.plans }
 
 // CheckBF16 reports why the engine's plans cannot multiply bfloat16 (Engine.BF16), nil if they can.
 func (e Engine) CheckBF16() error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	if !e.Set.MultipliesBF16() {
-		return errors.New("kernel: bf16 takes a CPU with AMX (AMX-TILE and AMX-BF16), Linux, and " +
-			"the kernel set avx512")
+	return e.Set.CheckBF16()
+}
+
+// CheckBF16 reports why plans cannot multiply bfloat16 by the set's loops, nil if they can.
+func (s *Set) CheckBF16() error {
+	switch best := sets()[0]; {
+	case s.tiles == nil && best.tiles != nil:
+		return fmt.Errorf("kernel: bf16 takes AMX, which the kernel set %s does without; %s has it (%s)",
+			s.name, best.name, EnvironmentVariable)
+	case s.tiles == nil:
+		return errors.New("kernel: bf16 takes AMX, and Linux: this CPU, or its system, has no AMX-TILE " +
+			"and AMX-BF16")
+	case s.permitTiles == nil:
+		return nil
+	}
+	if err := s.permitTiles(); err != nil {
+		return fmt.Errorf("kernel: bf16 takes AMX: %w", err)
 	}
 	return nil
 }

@@ -125,6 +125,11 @@ func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) 
 	if err := engine.check(); err != nil {
 		return nil, err
 	}
+	if engine.BF16 != nil {
+		if err := engine.CheckBF16(); err != nil {
+			return nil, err
+		}
+	}
 	f := config
 	if f.Batch < 1 || f.Height < 1 || f.Width < 1 || f.Channels < 1 || f.Filters < 1 ||
 		f.KernelHeight < 1 || f.KernelWidth < 1 || f.StrideHeight < 1 || f.StrideWidth < 1 ||
@@ -197,12 +202,15 @@ func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) 
 	} else {
 		c.dense = newDenseConv2D(c)
 	}
-	if engine.BF16 && shares == 1 && f.MaxPool == nil && !f.Direct && !f.ConstantWeights {
+	if engine.BF16 != nil && shares == 1 && f.MaxPool == nil && !f.Direct && !f.ConstantWeights {
 		if f.multipliesInTiles() {
 			c.tiled, c.tiledInput = newTiledForward(c), newTiledInput(c)
 		}
 		if f.weightsInTiles() {
 			c.tiledWeights = newTiledWeights(c)
+		}
+		if c.tiled != nil || c.tiledInput != nil || c.tiledWeights != nil {
+			engine.BF16.plans++
 		}
 	}
 	if !f.Direct && c.tiled == nil {

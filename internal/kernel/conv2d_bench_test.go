@@ -36,8 +36,11 @@ func benchmarkConv2DPasses(b *testing.B, bf16 bool, f Conv2DConfig) {
 	set, err := Select("")
 	must(b, err)
 	engine := newEngine(b, set.Name(), 1)
-	if engine.BF16 = bf16; bf16 && engine.CheckBF16() != nil {
-		b.Skip(engine.CheckBF16())
+	if bf16 {
+		if err := engine.CheckBF16(); err != nil {
+			b.Skip(err)
+		}
+		engine.BF16 = new(BF16)
 	}
 	plan, err := NewConv2D(engine, f)
 	must(b, err)

@@ -59,6 +59,7 @@ func newGroupedConv2D(engine Engine, config GroupedConv2DConfig, shares int) (*G
 		1, f.DilationWidth*(f.KernelWidth-1)+1
 	// Its images are copied one by one.
 	inner.FilteredGradients = inner.FilteredGradients && inner.KernelHeight*inner.KernelWidth > 1
+	engine.BF16 = nil // few channels, or taps that are zero
 	if f.Groups > 1 {
 		engine.Weights = nil // the plan is given another group's with each call
 	}

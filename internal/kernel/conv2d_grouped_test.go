@@ -66,6 +66,28 @@ func TestGroupedConv2D(t *testing.T) {
 	})
 }
 
+// TestGroupedConv2DStaysInFloat32: neither groups nor dilated kernels are multiplied in bfloat16.
+func TestGroupedConv2DStaysInFloat32(t *testing.T) {
+	engine := tilesEngine(t, 1)
+	for _, f := range []GroupedConv2DConfig{
+		{Groups: 2, DilationHeight: 1, DilationWidth: 1}, {Groups: 1, DilationHeight: 2, DilationWidth: 2},
+	} {
+		f.Conv2DConfig = Conv2DConfig{Batch: 2, Height: 8, Width: 8, Channels: 128, Filters: 128,
+			KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1}
+		g, err := NewGroupedConv2D(engine, f)
+		must(t, err)
+		if c := g.group; c.tiled != nil || c.tiledInput != nil || c.tiledWeights != nil ||
+			engine.BF16.Plans() > 0 {
+			t.Errorf("%+v is in tiles", f)
+		}
+	}
+	plain := inTiles(t, engine, Conv2DConfig{Batch: 2, Height: 8, Width: 8, Channels: 128, Filters: 128,
+		KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1})
+	if plain == nil || engine.BF16.Plans() != 1 {
+		t.Errorf("%d plans are in tiles, want 1", engine.BF16.Plans())
+	}
+}
+
 func TestGroupedConv2DRejects(t *testing.T) {
 	engine := newEngine(t, "portable", 1)
 	for name, change := range map[string]func(f *GroupedConv2DConfig){

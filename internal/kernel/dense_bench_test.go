@@ -20,7 +20,7 @@ func BenchmarkDenseInTiles(b *testing.B) {
 		must(b, err)
 		name := fmt.Sprintf("%dx%dx%d", f.Batch, f.In, f.Out)
 		benchmarkDensePasses(b, name+"/float32", dense, f)
-		engine.BF16 = true
+		engine.BF16 = new(BF16)
 		if engine.CheckBF16() != nil {
 			continue
 		}

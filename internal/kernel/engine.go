@@ -14,10 +14,10 @@ type Engine struct {
 	Pool *Pool
 	// Weights, unless nil, says when plans are given the weights of calls before.
 	Weights *Weights
-	// BF16 has the plans of convolutions round what they multiply to bfloat16, the nearest and of two
-	// the even one, and sum in float32, where that is the faster way (docs/native-engine.md). See
-	// CheckBF16.
-	BF16 bool
+	// BF16, unless nil, has the plans of convolutions round what they multiply to bfloat16, the
+	// nearest and of two the even one, and sum in float32, where that is the faster way
+	// (docs/native-engine.md). CheckBF16 has to have found nothing against it.
+	BF16 *BF16
 }
 
 // NewEngine returns an engine with the set of that name (see Select) and its own pool of threads

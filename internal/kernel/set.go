@@ -35,6 +35,7 @@ type Set struct {
 	depthwise                  func(args *byte)
 	depthwiseGradient          func(args *byte)
 	tiles                      func(args *byte) // products of bfloat16; nil where the CPU has none
+	permitTiles                func() error     // has to be called before tiles; nil where it need not
 	bfloat16                   func(dst *uint16, src *float32, n, count, dstStep, srcStep int)
 	bfloat16Pairs              func(dst *uint32, a, b *float32, n, count, dstStep, aStep, bStep int)
 	bfloat16Neighbours         func(even, odd *uint32, src *float32, count, groups, srcStep, groupStep int)

@@ -78,7 +78,7 @@ func avx2Set() *Set {
 func avx512Set() *Set {
 	return &Set{
 		name: "avx512", lanes: 16, half: avx2Set(),
-		tiles: tilesOfCPU(), bfloat16: bfloat16AVX512, bfloat16Pairs: bfloat16PairsAVX512,
+		tiles: tilesOfCPU(), permitTiles: permitTiles, bfloat16: bfloat16AVX512, bfloat16Pairs: bfloat16PairsAVX512,
 		bfloat16Neighbours: bfloat16NeighboursAVX512,
 		productWide:        productAVX512, productNarrow: productNarrowAVX512, productPair: productPairAVX512,
 		rowsWide: rowsWideAVX512, rowsNarrow: rowsNarrowAVX512,

@@ -17,7 +17,7 @@ func eachTiles(t *testing.T, test func(t *testing.T, engine Engine)) {
 	for _, name := range Available() {
 		for _, threads := range []int{1, 3} {
 			engine := newEngine(t, name, threads)
-			engine.BF16 = true
+			engine.BF16 = new(BF16)
 			if engine.CheckBF16() == nil {
 				cpu = true
 				t.Run(fmt.Sprintf("%s-%d", name, threads), func(t *testing.T) { test(t, engine) })
@@ -26,7 +26,7 @@ func eachTiles(t *testing.T, test func(t *testing.T, engine Engine)) {
 				continue
 			}
 			t.Run(name+"-in-go", func(t *testing.T) {
-				engine.Set.tiles = portableTiles
+				engine.Set.tiles, engine.Set.permitTiles = portableTiles, nil
 				test(t, engine)
 			})
 		}
@@ -117,10 +117,10 @@ func TestTiledConv2D(t *testing.T) {
 func tilesEngine(t *testing.T, threads int) Engine {
 	t.Helper()
 	engine := newEngine(t, "", threads)
-	engine.BF16 = true
+	engine.BF16 = new(BF16)
 	if err := engine.CheckBF16(); err != nil {
 		t.Log("products in Go:", err)
-		engine.Set.tiles = portableTiles
+		engine.Set.tiles, engine.Set.permitTiles = portableTiles, nil
 	}
 	return engine
 }

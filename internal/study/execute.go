@@ -95,7 +95,13 @@ func (t *task) begin(dir train.RunDir, sets data, threads int) (*train.Trainer, 
 	if err != nil {
 		return nil, err
 	}
-	if err = trainer.TestOn(sets.test); err == nil {
+	if trainer.StopRule() == "" { // otherwise there are no steps left
+		err = trainer.CheckSteps()
+	}
+	if err == nil {
+		err = trainer.TestOn(sets.test)
+	}
+	if err == nil {
 		err = dir.WriteConfig(trainer.Network(), trainer.Config(), trainer.Sets())
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/kernel"
 	"slipway/train"
 )
 
@@ -130,6 +131,47 @@ func TestParallelRunsAreThoseOneByOne(t *testing.T) {
 				t.Errorf("%s of %s, seed %d, differs", name, result.Setting, result.Seed)
 			}
 		}
+	}
+}
+
+// Runs in bf16 are trained where the CPU multiplies it, before others that would be trained for
+// nothing, and reported anywhere.
+func TestRunsInBF16(t *testing.T) {
+	text := strings.NewReplacer("filters: 2", "filters: 16",
+		"  - flatten", "  - conv2d: {filters: 16, kernel: 3}\n  - flatten").Replace(small)
+	root, path := t.TempDir(), filepath.Join(t.TempDir(), "s.yaml")
+	text += "list:\n- name: plain\n- name: rounded\n  set: {precision: bf16}\nfixed: {epochs: 1}\n"
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	read := func() *File {
+		t.Helper()
+		file, err := ReadFile(path)
+		if err == nil {
+			err = file.Load(t.Context(), nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	t.Run("elsewhere", func(t *testing.T) {
+		t.Setenv(kernel.EnvironmentVariable, "portable") // which multiplies float32 alone
+		count := new(counter)
+		_, err := Execute(t.Context(), read(), Options{Root: root, Progress: count})
+		const says = "(rounded, seed 0), which is on the CPU: precision bf16: "
+		if err == nil || !strings.Contains(err.Error(), says) || count.began > 0 {
+			t.Errorf("%d runs began, and %v; want %q", count.began, err, says)
+		}
+	})
+	if err := (train.Config{Precision: train.PrecisionBF16}).CheckCPU(); err != nil {
+		t.Skip(err)
+	}
+	trained, _ := execute(t, read(), root, 1)
+	t.Setenv(kernel.EnvironmentVariable, "portable")
+	there, count := execute(t, read(), root, 1)
+	if table(there) != table(trained) || count.began > 0 {
+		t.Errorf("%d runs began:\n%s\nwere\n%s", count.began, table(there), table(trained))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"slipway/internal/kernel"
 	"slipway/train"
 )
 
@@ -54,9 +53,7 @@ func TestTheFormOfRates(t *testing.T) {
 			t.Errorf("%s: %v, want %q on line 4", rates, err, says)
 		}
 	}
-	t.Setenv(kernel.EnvironmentVariable, "portable") // which multiplies float32 alone
 	for setting, says := range map[string]string{
-		"precision: bf16":        "precision bf16: engine native: kernel: bf16 takes a CPU with AMX",
 		"epochs: many":           `epochs: many is a text; it needs to be a whole number`,
 		"best: 3":                `it needs to be a text; put it in quotes: "3"`,
 		"freeze: trunk":          "freeze: trunk is a text; it needs to be a list of texts, such as [trunk]",

@@ -117,7 +117,24 @@ func (e *execution) all(ctx context.Context) error {
 	if err := e.plan(runs); err != nil {
 		return err
 	}
-	return e.runAll(ctx, e.own())
+	own := e.own()
+	for _, t := range own {
+		if err := e.trainable(t); err != nil {
+			return err // before hours of others
+		}
+	}
+	return e.runAll(ctx, own)
+}
+
+// trainable reports a run that is left, and that this CPU does not compute.
+func (e *execution) trainable(t *task) error {
+	if _, done := e.results[t.id]; done {
+		return nil
+	}
+	if err := t.Spec.Config.CheckCPU(); err != nil {
+		return fmt.Errorf("run %s (%s, seed %d), which is on the CPU: %w", t.id, t.Setting, t.Seed, err)
+	}
+	return nil
 }
 
 // searchAlone searches, if no other process does.

@@ -226,9 +226,6 @@ func completed(config train.Config, network *builder.Network) (train.Config, err
 	if what := config.DeviceOnly(); what != "" {
 		return config, fmt.Errorf("%s is for a GPU, and a study's runs are on the CPU", what)
 	}
-	if err := config.CheckCPU(); err != nil {
-		return config, fmt.Errorf("%w, and a study's runs are on the CPU", err)
-	}
 	return config, nil
 }
 

@@ -335,8 +335,11 @@ func checkKernels() check {
 		return c
 	}
 	c.Found = set.Name()
-	if set.MultipliesBF16() {
+	switch err := set.CheckBF16(); {
+	case err == nil:
 		c.Found += ", and bf16 in tiles (AMX)"
+	case cpu.X86.HasAMXTile: // which other CPUs lack is no news
+		c.Found += ", no bf16 (" + err.Error() + ")"
 	}
 	if asked := os.Getenv(kernel.EnvironmentVariable); asked != "" {
 		c.Found += ", as " + kernel.EnvironmentVariable + " says"

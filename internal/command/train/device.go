@@ -35,10 +35,16 @@ func (o *options) chooseDevice(config train.Config, network *builder.Network) (c
 	if err != nil || chosen.device != nil {
 		return chosen, err
 	}
-	lacks := config.CheckCPU()
-	if lacks == nil {
-		return chosen, nil
+	err = config.CheckCPU()
+	if lacks := (*train.PrecisionError)(nil); errors.As(err, &lacks) {
+		err = o.withoutPrecision(lacks, chosen)
 	}
+	return chosen, err
+}
+
+// withoutPrecision says what a run can do whose precision this CPU does not have, and why it is not
+// on a GPU.
+func (o *options) withoutPrecision(lacks *train.PrecisionError, chosen chosenDevice) error {
 	why := chosen.why
 	if why == "" && o.device != deviceCPU { // which never touches the driver
 		if missing := cuda.Inspect().Missing; missing != nil {
@@ -48,8 +54,20 @@ func (o *options) chooseDevice(config train.Config, network *builder.Network) (c
 	if why != "" {
 		why = " (" + why + ")"
 	}
-	return chosen, fmt.Errorf("-%w%s; a run of its own with -precision %s trains here", lacks, why,
-		train.PrecisionFloat32)
+	remedy := fmt.Sprintf("a run of its own with -precision %s trains here", train.PrecisionFloat32)
+	if o.resume {
+		remedy += ", and -init gives it the weights of this one"
+	}
+	return fmt.Errorf("-%w%s; %s", lacks, why, remedy)
+}
+
+// checkSteps reports a run that its trainer can evaluate alone.
+func (o *options) checkSteps(s *session) error {
+	err := s.trainer.CheckSteps()
+	if lacks := (*train.PrecisionError)(nil); errors.As(err, &lacks) {
+		return o.withoutPrecision(lacks, s.device)
+	}
+	return err
 }
 
 // openDevice opens the device that -device asks for. auto takes the GPU where one

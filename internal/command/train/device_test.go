@@ -154,7 +154,7 @@ func TestTF32IsForAGPU(t *testing.T) {
 	}
 	dir := fixture(t)
 	code, _, errs := runTrain(t, arguments(dir, "-precision", "tf32", "-epochs", "1")...)
-	for _, want := range []string{"-precision tf32 is for a GPU", found.Missing.Reason,
+	for _, want := range []string{"-precision tf32: only a GPU has it", found.Missing.Reason,
 		"-precision float32 trains here"} {
 		if code != cli.ExitFailure || !strings.Contains(errs, want) {
 			t.Errorf("exit %d, want 1 and %q: %s", code, want, errs)
@@ -172,7 +172,7 @@ func TestTF32IsForAGPU(t *testing.T) {
 // A run in bf16 begins on a CPU that multiplies it, and on none that does not.
 func TestBF16OnCPUs(t *testing.T) {
 	dir := fixture(t)
-	const cannot = "-precision bf16: engine native: kernel: bf16 takes a CPU with AMX"
+	const cannot = "-precision bf16: engine native: kernel: bf16 takes AMX"
 	bf16 := func(more ...string) []string {
 		return arguments(dir, append([]string{"-precision", "bf16", "-epochs", "1", "-device", "cpu"},
 			more...)...)
@@ -194,6 +194,12 @@ func TestBF16OnCPUs(t *testing.T) {
 				t.Errorf("auto: %s", errs)
 			}
 		}
+		t.Setenv(kernel.EnvironmentVariable, "sse9")
+		if code, _, errs := runTrain(t, bf16()...); code != cli.ExitFailure ||
+			!strings.Contains(errs, `train: engine native: kernel: unknown SLIPWAY_KERNEL "sse9"`) ||
+			strings.Contains(errs, train.PrecisionFloat32) {
+			t.Errorf("exit %d: %s", code, errs)
+		}
 		if _, err := os.Stat(dir + "/runs"); err == nil {
 			t.Error("a run was begun all the same")
 		}
@@ -201,6 +207,19 @@ func TestBF16OnCPUs(t *testing.T) {
 	if err := (train.Config{Precision: train.PrecisionBF16}).CheckCPU(); err != nil {
 		t.Skip(err)
 	}
+	for _, args := range [][]string{bf16(), bf16("-find-lr")} {
+		const nothing = "precision bf16: nothing of the network tiny is multiplied so on a CPU: it has no "
+		code, _, errs := runTrain(t, args...)
+		if code != cli.ExitFailure || !strings.Contains(errs, nothing) {
+			t.Errorf("exit %d: %s", code, errs)
+		}
+		if _, err := os.Stat(dir + "/runs"); err == nil {
+			t.Error("a run was begun all the same")
+		}
+	}
+	conv := builder.Conv2D{Filters: 16, Kernel: builder.Square(3)}
+	writeNetwork(t, dir, conv, builder.ReLU{}, conv, builder.ReLU{}, builder.GlobalAvgPool{},
+		builder.Flatten{}, builder.Dense{Units: 10})
 	code, out, errs := runTrain(t, bf16()...)
 	if code != cli.ExitOK || !strings.Contains(out, ", bf16, ") ||
 		!strings.Contains(out, ", device cpu,") {
@@ -219,7 +238,8 @@ func TestBF16OnCPUs(t *testing.T) {
 		t.Setenv(kernel.EnvironmentVariable, "portable")
 		before := read(t, dir+"/runs/tiny/config.json")
 		code, _, errs := runTrain(t, resume...)
-		if code != cli.ExitFailure || !strings.Contains(errs, cannot) {
+		if code != cli.ExitFailure || !strings.Contains(errs, cannot) ||
+			!strings.Contains(errs, "and -init gives it the weights of this one") {
 			t.Errorf("exit %d: %s", code, errs)
 		}
 		if !bytes.Equal(read(t, dir+"/runs/tiny/config.json"), before) {

@@ -53,8 +53,12 @@ func (o *options) checkFind() error {
 
 // findRate sweeps the learning rate, and writes and prints what it came to.
 func findRate(ctx context.Context, o *options, out io.Writer) error {
-	if err := o.config.CheckCPU(); err != nil {
-		return fmt.Errorf("-%w; -find-lr computes on the CPU alone: find the rate without it", err)
+	err := o.config.CheckCPU()
+	if lacks := (*train.PrecisionError)(nil); errors.As(err, &lacks) {
+		return fmt.Errorf("-%w; -find-lr computes on the CPU alone: find the rate without it", lacks)
+	}
+	if err != nil {
+		return err
 	}
 	p, err := o.prepare(ctx, out)
 	if err != nil {

@@ -54,10 +54,16 @@ func fixture(t *testing.T) (dir string) {
 		writeIDX(t, filepath.Join(dir, part+"-images-idx3-ubyte"), []int{n, 8, 8}, images)
 		writeIDX(t, filepath.Join(dir, part+"-labels-idx1-ubyte"), []int{n}, labels)
 	}
-	network, err := builder.New("tiny", builder.Shape{1, 8, 8},
-		builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}, builder.ReLU{},
+	writeNetwork(t, dir, builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}, builder.ReLU{},
 		builder.MaxPool2D{Kernel: builder.Square(2)},
 		builder.Flatten{}, builder.Dropout{P: 0.2}, builder.Dense{Units: 10})
+	return dir
+}
+
+// writeNetwork writes tiny.json into the folder.
+func writeNetwork(t *testing.T, dir string, layers ...builder.Layer) {
+	t.Helper()
+	network, err := builder.New("tiny", builder.Shape{1, 8, 8}, layers...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +74,6 @@ func fixture(t *testing.T) (dir string) {
 	if err := os.WriteFile(filepath.Join(dir, "tiny.json"), raw, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	return dir
 }
 
 func writeIDX(t *testing.T, path string, dims []int, data []byte) {

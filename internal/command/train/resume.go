@@ -34,6 +34,11 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 	if s.trainer, err = train.Resume(checkpoint, sets.training, config); err != nil {
 		return err
 	}
+	if !checkpoint.Ends(config) {
+		if err := o.checkSteps(s); err != nil {
+			return err
+		}
+	}
 	if err := s.testOn(sets.test); err != nil {
 		return err
 	}

@@ -134,7 +134,11 @@ func describe(out io.Writer) error {
 	}
 	rounded := configuration{Name: "bf16 native avx512", Engine: builder.EngineNative, Kernel: "avx512",
 		Precision: train.PrecisionBF16}
-	if err := (train.Config{Precision: train.PrecisionBF16}).CheckCPU(); err != nil {
+	set, err := kernel.Select(rounded.Kernel)
+	if err == nil {
+		err = set.CheckBF16()
+	}
+	if err != nil {
 		rounded.Unavailable = err.Error()
 	}
 	all = append(all, rounded, configuration{Name: builder.EngineGorgonia, Engine: builder.EngineGorgonia})

@@ -36,6 +36,8 @@ type answer struct {
 	// Trained counts the images of the steps: an epoch's last batch is short.
 	Trained int       `json:"trained,omitempty"`
 	Losses  []float64 `json:"losses,omitempty"`
+	// Unavailable, in the first, says why this configuration does not train the network.
+	Unavailable string `json:"unavailable,omitempty"`
 }
 
 // errDone ends the training when there are no more commands.
@@ -64,6 +66,13 @@ func work(ctx context.Context, o options, in io.Reader, out io.Writer) error {
 	}
 	defer trainer.Close()
 	w := worker{commands: json.NewDecoder(bufio.NewReader(in)), answers: json.NewEncoder(out)}
+	err = trainer.CheckSteps()
+	if lacks := (*train.PrecisionError)(nil); errors.As(err, &lacks) {
+		return w.answers.Encode(answer{Unavailable: lacks.Error()})
+	}
+	if err != nil {
+		return err
+	}
 	w.ready, err = introduction(trainer, set, o)
 	if err != nil {
 		return err
