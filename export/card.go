@@ -263,7 +263,8 @@ func protocol(c train.Config) string {
 		text += fmt.Sprintf("products in %s on a GPU, ", strings.ToUpper(c.Precision))
 	case train.PrecisionBF16:
 		// It is not known what has computed which step: a run can go on elsewhere.
-		text += "products in bfloat16 (on a CPU those of some convolutions; on a GPU activations as well), "
+		text += "products in bfloat16 (on a CPU those of some convolutions; on a GPU activations as " +
+			"well), "
 	}
 	text += fmt.Sprintf("%s with learning rate %v", c.Optimizer.Name, c.Optimizer.LearningRate)
 	if c.Optimizer.Momentum != 0 {

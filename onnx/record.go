@@ -50,8 +50,9 @@ type TrainingRecord struct {
 	// LabelsPerImage says how many classes an image is of: empty for one, or AnyLabels. TestAccuracy
 	// is the share of images all of whose labels are right then, and recorded as the subset accuracy.
 	LabelsPerImage string
-	// TrainingPrecision is what the products of the training were computed in where that is not
-	// float32: "tf32", or "bf16", in which activations were kept, too. The weights are float32 all the same, and so is TestAccuracy's arithmetic.
+	// TrainingPrecision is what products of the training were computed in where that is not float32:
+	// "tf32", or "bf16", in which a GPU kept activations, too. The weights are float32 all the same,
+	// and so is TestAccuracy's arithmetic.
 	TrainingPrecision string
 	// ClassLabels names the classes in the order of the scores.
 	ClassLabels []string

@@ -85,7 +85,9 @@ type PrecisionError struct {
 }
 
 // Error names the precision, and why it is not had.
-func (e *PrecisionError) Error() string { return fmt.Sprintf("precision %s: %v", e.Precision, e.Err) }
+func (e *PrecisionError) Error() string {
+	return fmt.Sprintf("precision %s: %v", e.Precision, e.Err)
+}
 
 // Unwrap returns Err.
 func (e *PrecisionError) Unwrap() error { return e.Err }

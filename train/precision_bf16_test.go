@@ -68,7 +68,8 @@ func TestStepsInBF16OnACPU(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same, err := New(bf16Network(t, builder.BatchNorm{}), datasettest.Bars(t, 60), config, rounded.Weights())
+	same, err := New(bf16Network(t, builder.BatchNorm{}), datasettest.Bars(t, 60), config,
+		rounded.Weights())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +132,8 @@ func TestARunInBF16OnACPUIsResumed(t *testing.T) {
 	config.Threads = 1
 	whole := trainedIn(t, bf16Network(t, builder.BatchNorm{}), config)
 	config.Epochs, config.Threads = 1, 2
-	_, resumed := savedAndResumed(t, trainedIn(t, bf16Network(t, builder.BatchNorm{}), config), datasettest.Bars(t, 60))
+	begun := trainedIn(t, bf16Network(t, builder.BatchNorm{}), config)
+	_, resumed := savedAndResumed(t, begun, datasettest.Bars(t, 60))
 	resumed.config.Epochs = 3
 	if err := resumed.Fit(t.Context(), Callbacks{}); err != nil {
 		t.Fatal(err)
@@ -199,8 +201,8 @@ func TestWhatGoesWithBF16OnACPU(t *testing.T) {
 		}
 	}
 	config := bf16Config(t)
-	curve, err := FindRate(t.Context(), bf16Network(t, builder.BatchNorm{}), datasettest.Bars(t, 60), config, nil,
-		RateSweep{Steps: 5})
+	curve, err := FindRate(t.Context(), bf16Network(t, builder.BatchNorm{}), datasettest.Bars(t, 60),
+		config, nil, RateSweep{Steps: 5})
 	if err != nil || len(curve) == 0 {
 		t.Errorf("FindRate: %v, %v", curve, err)
 	}

@@ -41,9 +41,12 @@ func (s *Set) CheckBF16() error {
 // applies: by BenchmarkConv2DPasses on a Sapphire Rapids. The batch has no say, so that what a
 // layer gives for an image does not depend on how many are computed with it.
 const (
-	tiledWork       = 32   // products for each of the fewer channels that an image is rounded for
-	tiledChannels   = 64   // of images and of gradients, whose positions are turned to lie beside each other
-	tiledPaddedMost = 1.75 // positions, with those of padding and of strides, for each one without
+	// products for each of the fewer channels that an image is rounded for
+	tiledWork = 32
+	// of images and of gradients, whose positions are turned to lie beside each other
+	tiledChannels = 64
+	// positions, with those of padding and of strides, for each one without
+	tiledPaddedMost = 1.75
 )
 
 // fitsTiles reports whether channels and filters are whole rows of tiles.

@@ -21,8 +21,7 @@ type tileArgs struct {
 	Chunks   int
 	AJump    int
 	B        unsafe.Pointer
-	Init     unsafe.Pointer // rows that tiles of C start from, InitRow bytes apart; nil: C is added to
-	InitRow  int
+	Init     unsafe.Pointer // a row that those of C's tiles start from; nil: C is added to
 	Config   *tileConfig
 	Columns  int // tiles of B beside each other: 1 or 2
 	BTile    int // bytes from the first one's tiles to the second's
@@ -67,7 +66,7 @@ func (c *tileConfig) columns() int {
 	return 1
 }
 
-// product computes; the shapes are those of a.Config.
+// product16 computes; the shapes are those of a.Config.
 func (s *Set) product16(a *tileArgs) {
 	a.Columns = a.Config.columns()
 	s.tiles((*byte)(unsafe.Pointer(a)))
@@ -75,6 +74,11 @@ func (s *Set) product16(a *tileArgs) {
 
 // roundUp returns the multiple of step at or above n.
 func roundUp(n, step int) int { return ceil(n, step) * step }
+
+// pairsOf returns the memory of values as pairs of bfloat16.
+func pairsOf(values []float32) []uint32 {
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(values))), len(values))
+}
 
 // halves returns the memory of values as so many bfloat16 as it holds.
 func halves(values []float32) []uint16 {
@@ -195,7 +199,7 @@ func portableTiles(args *byte) {
 					at := (*float32)(unsafe.Add(a.C, int(to[t])+row*a.CRow+64*tile+4*column))
 					sum := *at
 					if a.Init != nil {
-						sum = *(*float32)(unsafe.Add(a.Init, row*a.InitRow+64*tile+4*column))
+						sum = *(*float32)(unsafe.Add(a.Init, 64*tile+4*column))
 					}
 					x := unsafe.Add(a.A, int(from[t])+row*a.ARow)
 					y := unsafe.Add(a.B, a.BTile*tile+4*column)

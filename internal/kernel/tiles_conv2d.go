@@ -172,12 +172,12 @@ func (t *tiledConv2D) compute(y []float32) {
 	source, results, weights := t.sizes()
 	each, packed := source+results+weights, line(t.panels*t.panelWords())
 	memory := pool.scratch.take(packed + len(t.memory)*each)
-	t.y, t.packed = y, words(halves(memory[:packed]))
+	t.y, t.packed = y, pairsOf(memory[:packed])
 	for i := range t.memory {
 		rest := memory[packed+i*each : packed+(i+1)*each]
 		m := &t.memory[i]
 		m.source, m.results = halves(rest[:source]), rest[source:source+results]
-		m.weights = words(halves(rest[source+results:]))
+		m.weights = pairsOf(rest[source+results:])
 		clear(m.source)
 	}
 	defer func() {

@@ -29,7 +29,7 @@
 // tilesAMX computes products of bfloat16, two tiles of A at a time; see tileArgs.
 TEXT ·tilesAMX(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), SI
-	MOVQ 104(SI), AX
+	MOVQ 96(SI), AX
 	LDTILECFG_AX
 	MOVQ 8(SI), R8   // offsets in A
 	MOVQ 32(SI), R9  // and in C
@@ -46,7 +46,7 @@ pair:
 	JZ   old
 	MOVQ CX, AX
 	MOVQ CX, BX
-	MOVQ 96(SI), CX
+	XORQ CX, CX // the same row for all
 	JMP  begin
 
 old:
@@ -65,7 +65,7 @@ oldAlone:
 begin:
 	LOAD_TMM0_AX_CX
 	LOAD_TMM2_BX_CX
-	CMPQ 112(SI), $1
+	CMPQ 104(SI), $1
 	JEQ  factors
 	LOAD_TMM1_AX_CX_64
 	LOAD_TMM3_BX_CX_64
@@ -83,9 +83,9 @@ factorsAlone:
 	ADDQ DX, BX
 	MOVQ 80(SI), CX
 	MOVQ CX, R14
-	ADDQ 120(SI), R14
+	ADDQ 112(SI), R14
 	MOVQ 56(SI), DI
-	CMPQ 112(SI), $1
+	CMPQ 104(SI), $1
 	JEQ  narrowRun
 
 wideRun:
@@ -144,7 +144,7 @@ storeAlone:
 	ADDQ DX, BX
 	STORE_TMM0_AX_R11
 	STORE_TMM2_BX_R11
-	CMPQ 112(SI), $1
+	CMPQ 104(SI), $1
 	JEQ  next
 	STORE_TMM1_AX_R11_64
 	STORE_TMM3_BX_R11_64

@@ -342,9 +342,8 @@ func TestTileArgumentLayout(t *testing.T) {
 		{"CRow", unsafe.Offsetof(a.CRow), 40}, {"Tiles", unsafe.Offsetof(a.Tiles), 48},
 		{"Runs", unsafe.Offsetof(a.Runs), 56}, {"Chunks", unsafe.Offsetof(a.Chunks), 64},
 		{"AJump", unsafe.Offsetof(a.AJump), 72}, {"B", unsafe.Offsetof(a.B), 80},
-		{"Init", unsafe.Offsetof(a.Init), 88}, {"InitRow", unsafe.Offsetof(a.InitRow), 96},
-		{"Config", unsafe.Offsetof(a.Config), 104}, {"Columns", unsafe.Offsetof(a.Columns), 112},
-		{"BTile", unsafe.Offsetof(a.BTile), 120},
+		{"Init", unsafe.Offsetof(a.Init), 88}, {"Config", unsafe.Offsetof(a.Config), 96},
+		{"Columns", unsafe.Offsetof(a.Columns), 104}, {"BTile", unsafe.Offsetof(a.BTile), 112},
 		{"tileConfig", unsafe.Sizeof(tileConfig{}), 64}, {"rows", unsafe.Offsetof(tileConfig{}.rows), 48},
 	} {
 		if f.got != f.want {

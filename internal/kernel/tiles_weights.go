@@ -150,7 +150,7 @@ func (w *tiledWeights) backward() {
 	}
 	w.sums = cut(max(1, w.parts) * size)
 	for i := range groups {
-		m := tiledWeightsMemory{image: halves(cut(image)), gradient: words(halves(cut(gradient)))}
+		m := tiledWeightsMemory{image: halves(cut(image)), gradient: pairsOf(cut(gradient))}
 		clear(m.image)
 		clear(m.gradient)
 		if w.parts == 0 {
@@ -160,7 +160,7 @@ func (w *tiledWeights) backward() {
 		w.memory[i] = m
 	}
 	for i := range w.memory {
-		w.memory[i].pairs = words(halves(cut(pairs)))
+		w.memory[i].pairs = pairsOf(cut(pairs))
 	}
 	defer func() {
 		pool.scratch.give(memory)

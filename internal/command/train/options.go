@@ -208,7 +208,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		"auto, cpu or cuda; auto takes the GPU where one can be used (a build of make gpu)")
 	cli.Suggest(flags, &c.Precision, "precision", "", cli.Words(train.PrecisionNames()),
 		fmt.Sprintf("what the steps multiply: %s; %s, with 10 bits of mantissa, on a GPU; or %s, with 8, "+
-			"on a GPU, which keeps activations so as well, or a CPU with AMX (%[1]s; docs/cuda.md)",
+			"on a GPU, which keeps activations so as well, or a CPU with AMX (%[1]s; docs/cuda.md, docs/native-engine.md)",
 			train.PrecisionFloat32, train.PrecisionTF32, train.PrecisionBF16))
 	flags.StringVar(&o.init, "init", "",
 		"start from the weights in this `file`, told by its content: safetensors, one of torch.save (.pt, .pth; nothing in it is executed), or ONNX")
