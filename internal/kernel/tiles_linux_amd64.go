@@ -28,7 +28,7 @@ func tilesOfCPU() func(args *byte) {
 func permitTiles() error {
 	if _, _, failed := syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, archRequestState, stateOfTiles,
 		0); failed != 0 {
-		return fmt.Errorf("Linux does not let this process use it (arch_prctl): %w", failed)
+		return fmt.Errorf("the system does not let this process use it (arch_prctl): %w", failed)
 	}
 	return nil
 }
