@@ -251,9 +251,9 @@ gpu-test: ## run the CUDA tests on stand-ins for the driver, cuDNN, cuBLAS and N
 	$(gpu_environment) && export SLIPWAY_CUDA_SIMULATOR="$$(scripts/build-cuda-simulator)" && \
 		go test -count=1 -tags gpu ./internal/cuda/... ./internal/nccl && go test -count=1 -tags gpu ./internal/command/train -run CUDA
 
-gpu-plants: ## put one bug at a time into the CUDA code, and see that the tests on the simulator notice each (an hour)
+gpu-plants: ## put one bug at a time into the CUDA code, and see that the tests notice each, into docs/gpu-plants.md (an hour; again: what changed)
 	@scripts/setup-cuda
-	@$(gpu_environment) && go run ./scripts/gpu/plants
+	@$(gpu_environment) && go run ./scripts/gpu/plants -record docs/gpu-plants.md $(PLANTS_FLAGS)
 
 gpu-test-libraries: ## link with NVIDIA's own cuDNN, cuBLAS and NCCL (1.3 GB to download) and look every entry point up
 	@scripts/setup-cuda --libraries --nccl
