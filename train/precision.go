@@ -146,8 +146,8 @@ func (t *Trainer) CheckSteps() error {
 	case t.withoutBF16 != nil:
 		return &PrecisionError{c.Precision, t.withoutBF16}
 	}
-	graph, err := t.network.Lower(t.variables, builder.LowerOptions{
-		Batch: 1, Training: true, Keep: slices.Sorted(maps.Keys(c.ActivationPenalties)),
+	graph, err := t.network.Lower(t.variables, builder.LowerOptions{ // what is counted is any batch's
+		Batch: min(c.BatchSize, 2), Training: true, Keep: slices.Sorted(maps.Keys(c.ActivationPenalties)),
 	})
 	if err == nil && graph.BF16 == 0 {
 		err = &PrecisionError{c.Precision, fmt.Errorf("nothing of the network %s is multiplied so on a "+
