@@ -11,11 +11,15 @@ const winogradPartTiles = 8
 // winogradPays reports whether Winograd's filtering takes less time than the direct sum of an image
 // of so many tiles and positions where weights are transformed already. It does not ask for the
 // batch, so that an image has the same bits in any. Transformed weights are several times as many:
-// of one or two tiles they take longer to come than the direct sum's.
+// of few tiles they take longer to come than the direct sum's, unless the second-level cache holds
+// them.
 func winogradPays(f *Conv2DConfig, tiles, positions int) bool {
-	const fewest = 4
-	return tiles >= fewest &&
-		5*winogradElements*tiles <= 2*f.KernelHeight*f.KernelWidth*positions
+	const fewest, fewestFromMemory, near = 4, 5, 1 << 18 // near: elements, 1 MB
+	if tiles < fewest ||
+		tiles < fewestFromMemory && winogradElements*f.Channels*f.Filters > near {
+		return false
+	}
+	return 5*winogradElements*tiles <= 2*f.KernelHeight*f.KernelWidth*positions
 }
 
 // FiltersConv2D reports whether a plan of ConstantWeights is computed by Winograd's filtering, and

@@ -13,7 +13,7 @@ func constantShapes() []Conv2DConfig {
 	var shapes []Conv2DConfig
 	for _, s := range []struct{ batch, height, width, channels, filters, kernel, padding int }{
 		{1, 12, 12, 32, 64, 5, 2}, {1, 56, 50, 16, 48, 3, 1}, {9, 7, 8, 64, 32, 3, 1},
-		{3, 14, 14, 128, 160, 3, 1}, {2, 30, 21, 32, 16, 4, 0}, {1, 7, 7, 32, 512, 3, 1},
+		{3, 14, 14, 128, 160, 3, 1}, {2, 30, 21, 32, 16, 4, 0}, {1, 7, 7, 32, 224, 3, 1},
 		{1, 66, 70, 16, 16, 3, 0}, {5, 9, 11, 16, 16, 3, 1}, {17, 8, 8, 16, 96, 3, 1},
 	} {
 		shapes = append(shapes, Conv2DConfig{Batch: s.batch, Height: s.height, Width: s.width,
@@ -236,5 +236,26 @@ func TestWinogradPays(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Of few tiles the transformed weights take longer to come from memory than the direct sum takes,
+// whatever the batch.
+func TestWinogradOfConstantWeightsPays(t *testing.T) {
+	for _, f := range []struct {
+		side, channels, filters int
+		pays                    bool
+	}{
+		{14, 256, 256, true}, {7, 128, 32, true}, {7, 512, 512, false}, {8, 256, 256, false},
+		{4, 64, 64, false},
+	} {
+		for _, batch := range []int{1, 8} {
+			plan := Conv2DConfig{Batch: batch, Height: f.side, Width: f.side, Channels: f.channels,
+				Filters: f.filters, KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1,
+				PaddingHeight: 1, PaddingWidth: 1, ConstantWeights: true}
+			if _, _, pays := FiltersConv2D(newEngine(t, "", 1), plan); pays != f.pays {
+				t.Errorf("%+v: filtered %v, want %v", plan, pays, f.pays)
+			}
+		}
 	}
 }
