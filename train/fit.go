@@ -35,7 +35,6 @@ func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 	if err := t.Agree(ctx); err != nil {
 		return err
 	}
-	checked := false
 	for {
 		if err := t.report(ctx, callbacks); err != nil {
 			return err
@@ -43,11 +42,8 @@ func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 		if t.progress.Finished = t.StopRule(); t.progress.Finished != "" {
 			break
 		}
-		if !checked { // before the first step alone: what is done can be reported anywhere
-			if err := t.CheckSteps(); err != nil {
-				return err
-			}
-			checked = true
+		if err := t.CheckSteps(); err != nil {
+			return err // before the first step: what is done can be reported anywhere
 		}
 		if err := t.epoch(ctx, callbacks); err != nil {
 			return err

@@ -134,7 +134,10 @@ func (t *Trainer) takeEngine() (err error) {
 // is a Device's and there is none, or the engine does not multiply bfloat16, or it would multiply
 // none in this network (builder.Engine.MultiplyBF16), which would be trained in float32 and said to
 // be in bf16. Fit asks it before its first step.
-func (t *Trainer) CheckSteps() error {
+func (t *Trainer) CheckSteps() error { return t.stepsError() }
+
+// checkSteps is CheckSteps, which makes a graph to count in: once.
+func (t *Trainer) checkSteps() error {
 	c := &t.config
 	switch {
 	case c.Device != nil:

@@ -25,7 +25,8 @@ type Trainer struct {
 	trainingInfo dataset.Info
 	labels       []int32 // of training, where the loss or the sampling asks for them
 	engine       *builder.Engine
-	withoutBF16  error // why a run in bf16 has none on this CPU; nil where it has, and of other runs
+	stepsError   func() error // checkSteps, computed once
+	withoutBF16  error        // why a run in bf16 has none on this CPU; nil where it has, and of other runs
 	feeder       *feeder
 	mixer        *mixer // nil if no images are mixed
 	variables    *builder.Variables
@@ -170,6 +171,7 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config,
 	if err := t.takeEngine(); err != nil {
 		return nil, err
 	}
+	t.stepsError = sync.OnceValue(t.checkSteps)
 	t.feeder = newFeeder(t.engine, t.pixels)
 	t.mixer = newMixer(config, t.engine, t.trainingInfo)
 	if t.variables, err = builder.NewVariables(network, t.engine, initial); err != nil {

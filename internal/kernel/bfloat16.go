@@ -21,18 +21,18 @@ func (e Engine) CheckBF16() error {
 
 // CheckBF16 reports why plans cannot multiply bfloat16 by the set's loops, nil if they can.
 func (s *Set) CheckBF16() error {
-	switch best := sets()[0]; {
-	case s.tiles == nil && best.tiles != nil:
-		return fmt.Errorf("kernel: bf16 takes AMX, which the kernel set %s does without; %s has it (%s)",
-			s.name, best.name, EnvironmentVariable)
-	case s.tiles == nil:
+	if s.tiles == nil {
+		if best := sets()[0]; best.tiles != nil {
+			return fmt.Errorf("kernel: bf16 takes AMX, which the kernel set %s does without; %s has it (%s)",
+				s.name, best.name, EnvironmentVariable)
+		}
 		return errors.New("kernel: bf16 takes AMX, and Linux: this CPU, or its system, has no AMX-TILE " +
 			"and AMX-BF16")
-	case s.permitTiles == nil:
-		return nil
 	}
-	if err := s.permitTiles(); err != nil {
-		return fmt.Errorf("kernel: bf16 takes AMX: %w", err)
+	if s.permitTiles != nil {
+		if err := s.permitTiles(); err != nil {
+			return fmt.Errorf("kernel: bf16 takes AMX: %w", err)
+		}
 	}
 	return nil
 }

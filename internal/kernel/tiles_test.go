@@ -74,6 +74,14 @@ func tiledShapes() []Conv2DConfig {
 	}
 }
 
+// timelyShapes are tiledShapes without the large ones in -short, as under the race detector, which
+// makes the products in Go slow.
+func timelyShapes() []Conv2DConfig {
+	return slices.DeleteFunc(tiledShapes(), func(f Conv2DConfig) bool {
+		return testing.Short() && f.Batch*f.Height*f.Width*f.Channels*f.Filters > 1<<20
+	})
+}
+
 // inTiles returns a plan whose passes are all in tiles, where float32 is the faster way as well.
 func inTiles(t *testing.T, engine Engine, f Conv2DConfig) *Conv2D {
 	t.Helper()
@@ -87,12 +95,7 @@ func inTiles(t *testing.T, engine Engine, f Conv2DConfig) *Conv2D {
 }
 
 func TestTiledConv2D(t *testing.T) {
-	shapes := tiledShapes()
-	if testing.Short() { // as under the race detector, which makes the products in Go slow
-		shapes = slices.DeleteFunc(shapes, func(f Conv2DConfig) bool {
-			return f.Batch*f.Height*f.Width*f.Channels*f.Filters > 1<<20
-		})
-	}
+	shapes := timelyShapes()
 	wanted := make([]convolutionTensors, len(shapes)) // the reference takes the longest
 	eachTiles(t, func(t *testing.T, engine Engine) {
 		for i, f := range shapes {
@@ -150,8 +153,8 @@ func TestTiledThreads(t *testing.T) {
 // TestTilesNormaliseAsTheyRead: a plan in tiles takes up the normalisations next to it.
 func TestTilesNormaliseAsTheyRead(t *testing.T) {
 	engine := tilesEngine(t, 3)
-	for i, f := range tiledShapes() {
-		if f.ReLU || testing.Short() && f.Batch*f.Height*f.Width*f.Channels*f.Filters > 1<<20 {
+	for i, f := range timelyShapes() {
+		if f.ReLU {
 			continue
 		}
 		testNormalisesAsItReads(t, engine, i, f, func() *Conv2D { return inTiles(t, engine, f) })
@@ -162,8 +165,8 @@ func TestTilesNormaliseAsTheyRead(t *testing.T) {
 // item is a part of one, at the end.
 func TestTilesMeasure(t *testing.T) {
 	parts := 0
-	for i, f := range tiledShapes() {
-		if f.ReLU || testing.Short() && f.Batch*f.Height*f.Width*f.Channels*f.Filters > 1<<20 {
+	for i, f := range timelyShapes() {
+		if f.ReLU {
 			continue
 		}
 		testMeasuredByConvolution(t, i, f, func(threads int) (Engine, *Conv2D) {

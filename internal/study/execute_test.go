@@ -34,8 +34,14 @@ base: tiny
 
 func readStudy(t *testing.T, name, text string) *File {
 	t.Helper()
+	return readWhole(t, name, small+text)
+}
+
+// readWhole reads a study of that name and text.
+func readWhole(t *testing.T, name, text string) *File {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".yaml")
-	if err := os.WriteFile(path, []byte(small+text), 0o666); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	file, err := ReadFile(path)
@@ -139,26 +145,12 @@ func TestParallelRunsAreThoseOneByOne(t *testing.T) {
 func TestRunsInBF16(t *testing.T) {
 	text := strings.NewReplacer("filters: 2", "filters: 16",
 		"  - flatten", "  - conv2d: {filters: 16, kernel: 3}\n  - flatten").Replace(small)
-	root, path := t.TempDir(), filepath.Join(t.TempDir(), "s.yaml")
 	text += "list:\n- name: plain\n- name: rounded\n  set: {precision: bf16}\nfixed: {epochs: 1}\n"
-	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	read := func() *File {
-		t.Helper()
-		file, err := ReadFile(path)
-		if err == nil {
-			err = file.Load(t.Context(), nil)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
+	root := t.TempDir()
 	t.Run("elsewhere", func(t *testing.T) {
 		t.Setenv(kernel.EnvironmentVariable, "portable") // which multiplies float32 alone
 		count := new(counter)
-		_, err := Execute(t.Context(), read(), Options{Root: root, Progress: count})
+		_, err := Execute(t.Context(), readWhole(t, "s", text), Options{Root: root, Progress: count})
 		const says = "(rounded, seed 0), which is on the CPU: precision bf16: "
 		if err == nil || !strings.Contains(err.Error(), says) || count.began > 0 {
 			t.Errorf("%d runs began, and %v; want %q", count.began, err, says)
@@ -167,9 +159,9 @@ func TestRunsInBF16(t *testing.T) {
 	if err := (train.Config{Precision: train.PrecisionBF16}).CheckCPU(); err != nil {
 		t.Skip(err)
 	}
-	trained, _ := execute(t, read(), root, 1)
+	trained, _ := execute(t, readWhole(t, "s", text), root, 1)
 	t.Setenv(kernel.EnvironmentVariable, "portable")
-	there, count := execute(t, read(), root, 1)
+	there, count := execute(t, readWhole(t, "s", text), root, 1)
 	if table(there) != table(trained) || count.began > 0 {
 		t.Errorf("%d runs began:\n%s\nwere\n%s", count.began, table(there), table(trained))
 	}

@@ -35,16 +35,16 @@ func (o *options) chooseDevice(config train.Config, network *builder.Network) (c
 	if err != nil || chosen.device != nil {
 		return chosen, err
 	}
-	err = config.CheckCPU()
-	if lacks := (*train.PrecisionError)(nil); errors.As(err, &lacks) {
-		err = o.withoutPrecision(lacks, chosen)
-	}
-	return chosen, err
+	return chosen, o.withRemedy(config.CheckCPU(), chosen)
 }
 
-// withoutPrecision says what a run can do whose precision this CPU does not have, and why it is not
-// on a GPU.
-func (o *options) withoutPrecision(lacks *train.PrecisionError, chosen chosenDevice) error {
+// withRemedy adds to a train.PrecisionError what a run can do whose precision this CPU does not have,
+// and why it is not on a GPU. Other errors stay as they are.
+func (o *options) withRemedy(err error, chosen chosenDevice) error {
+	var lacks *train.PrecisionError
+	if !errors.As(err, &lacks) {
+		return err
+	}
 	why := chosen.why
 	if why == "" && o.device != deviceCPU { // which never touches the driver
 		if missing := cuda.Inspect().Missing; missing != nil {
@@ -59,15 +59,6 @@ func (o *options) withoutPrecision(lacks *train.PrecisionError, chosen chosenDev
 		remedy += ", and -init gives it the weights of this one"
 	}
 	return fmt.Errorf("-%w%s; %s", lacks, why, remedy)
-}
-
-// checkSteps reports a run that its trainer can evaluate alone.
-func (o *options) checkSteps(s *session) error {
-	err := s.trainer.CheckSteps()
-	if lacks := (*train.PrecisionError)(nil); errors.As(err, &lacks) {
-		return o.withoutPrecision(lacks, s.device)
-	}
-	return err
 }
 
 // openDevice opens the device that -device asks for. auto takes the GPU where one

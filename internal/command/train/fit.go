@@ -205,7 +205,7 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if s.trainer, err = train.New(network, p.sets.training, config, p.initial); err != nil {
 		return remedied(err)
 	}
-	if err := o.checkSteps(s); err != nil {
+	if err := o.withRemedy(s.trainer.CheckSteps(), s.device); err != nil {
 		return err
 	}
 	origin, err := o.origin()

@@ -35,7 +35,7 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 		return err
 	}
 	if !checkpoint.Ends(config) {
-		if err := o.checkSteps(s); err != nil {
+		if err := o.withRemedy(s.trainer.CheckSteps(), s.device); err != nil {
 			return err
 		}
 	}

@@ -117,14 +117,15 @@ type trial struct {
 // left returns the wanted bugs that are to be tried, and how many are known to be caught.
 func (g *garden) left(kept *record, wanted *regexp.Regexp, again bool) (left []trial, known int,
 	err error) {
+	all, err := readSources(g.sources())
+	if err != nil {
+		return nil, 0, err
+	}
 	for _, p := range plants() {
 		if !wanted.MatchString(p.name) {
 			continue
 		}
-		sources, err := sourcesOf(g.sources(), p)
-		if err != nil {
-			return nil, 0, err
-		}
+		sources := all.with(p)
 		if !again && kept.known(p, sources) {
 			known++
 			continue

@@ -136,9 +136,11 @@ func (r *record) suspect(p plant) string {
 // sourceFolders returns what bugs are planted in.
 func sourceFolders() []string { return []string{"cuda", "nccl"} }
 
-// sourcesOf returns the digest of the files of sourceFolders in the folder internal, and of a bug
-// that is put into them.
-func sourcesOf(internal string, p plant) (string, error) {
+// sources are the files of sourceFolders, with their digests, one behind the other.
+type sources string
+
+// readSources reads those in the folder internal.
+func readSources(internal string) (sources, error) {
 	var names []string
 	for _, folder := range sourceFolders() {
 		err := filepath.WalkDir(filepath.Join(internal, folder),
@@ -153,15 +155,20 @@ func sourcesOf(internal string, p plant) (string, error) {
 		}
 	}
 	sort.Strings(names)
-	all := sha256.New()
-	fmt.Fprintf(all, "%q %q %q", p.file, p.from, p.to)
+	var all strings.Builder
 	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(all, "\n%s %x",
+		fmt.Fprintf(&all, "\n%s %x",
 			filepath.ToSlash(strings.TrimPrefix(name, internal)), sha256.Sum256(text))
 	}
-	return hex.EncodeToString(all.Sum(nil))[:12], nil
+	return sources(all.String()), nil
+}
+
+// with returns the digest of the sources and of a bug that is put into them.
+func (s sources) with(p plant) string {
+	all := sha256.Sum256(fmt.Appendf(nil, "%q %q %q%s", p.file, p.from, p.to, s))
+	return hex.EncodeToString(all[:])[:12]
 }

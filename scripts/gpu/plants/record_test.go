@@ -82,11 +82,11 @@ func TestSources(t *testing.T) {
 	source := filepath.Join(folder, "nccl", "a.cu")
 	digest := func(p plant) string {
 		t.Helper()
-		sources, err := sourcesOf(folder, p)
+		sources, err := readSources(folder)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return sources
+		return sources.with(p)
 	}
 	write := func(text string) {
 		t.Helper()
