@@ -19,6 +19,7 @@ import (
 // once in 16 steps, with one copy. The bounds on the launches are what the graphs
 // of the experiments need: a change that adds one has to say so here.
 func TestASteadyStepAllocatesAndCopiesNothing(t *testing.T) {
+	t.Setenv(GraphStepsVariable, "1")
 	for _, test := range []struct {
 		name     string
 		launches int

@@ -278,6 +278,7 @@ func TestRecipesInBF16(t *testing.T) {
 
 // A step in bf16 is one graph, too: it rounds the weights, and widens two convolutions' gradients.
 func TestASteadyStepInBF16(t *testing.T) {
+	t.Setenv(GraphStepsVariable, "1")
 	for name, most := range map[string]int{"e1": 19, "e2": 22} {
 		t.Run(name, func(t *testing.T) {
 			g := openForBF16(t)

@@ -46,7 +46,7 @@ func (s *session) Evaluate(set *dataset.Set, first, count int, averaged bool, lo
 		return 0, 0, fmt.Errorf("images %d to %d of %s, which has %d", first, first+count, set.Name,
 			set.Len())
 	}
-	err = s.gpu.thread.do(func() error {
+	err = s.do(func() error {
 		p, err := s.evaluationProgram(set, set.Combinations, evaluated{count, averaged})
 		if err != nil {
 			return err

@@ -181,7 +181,7 @@ func (f *feeding) close() error {
 
 // Batch implements device.Session.
 func (s *session) Batch(images int) (batch *device.Batch, err error) {
-	err = s.gpu.thread.do(func() error {
+	err = s.do(func() error {
 		batch, err = s.feeding.batch(images)
 		return err
 	})
@@ -190,7 +190,7 @@ func (s *session) Batch(images int) (batch *device.Batch, err error) {
 
 // StepFed implements device.Session.
 func (s *session) StepFed() error {
-	return s.gpu.thread.do(func() error {
+	return s.do(func() error {
 		if s.job.Set != nil {
 			return errors.New("a batch is fed to steps that take the images of a set")
 		}
@@ -208,7 +208,7 @@ func (s *session) StepFed() error {
 // EvaluateFed implements device.Session.
 func (s *session) EvaluateFed(combinations dataset.Combinations, averaged bool,
 	logits []float32) (loss float64, correct int, err error) {
-	err = s.gpu.thread.do(func() error {
+	err = s.do(func() error {
 		p, err := s.fed(func(batch int) (*program, error) {
 			return s.evaluationProgram(nil, combinations, evaluated{batch, averaged})
 		})

@@ -18,10 +18,12 @@ type program struct {
 	fed *buffer
 
 	// A program runs launch by launch once, so that every library has loaded what
-	// it needs, is captured then, and launched whole from then on.
+	// it needs, is captured then, and launched whole from then on: once, or so many steps in a row
+	// as one graph.
 	ran      bool
 	capture  bool
-	captured *executable
+	steps    int // at least 1
+	captured struct{ one, several *executable }
 }
 
 // run puts the program into the streams. It does not wait.
@@ -30,22 +32,45 @@ func (p *program) run() error {
 		p.ran = true
 		return runAll(p.gpu, p.launches)
 	}
-	if p.captured == nil {
-		if err := p.capturing(); err != nil {
-			return fmt.Errorf("%w; %s=0 runs without CUDA graphs", err, GraphsVariable)
-		}
-	}
-	p.gpu.count.Graphs++
-	return p.captured.launch(p.gpu.stream)
+	return p.launch(&p.captured.one, 1)
 }
 
-// capturing records the launches as a CUDA graph, without running them.
-func (p *program) capturing() error {
+// runSteps is run so many times in a row, at most steps.
+func (p *program) runSteps(times int) error {
+	if p.ran && p.capture && times > 1 && times == p.steps {
+		return p.launch(&p.captured.several, times)
+	}
+	for range times {
+		if err := p.run(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// launch launches the graph of so many runs, which it captures once.
+func (p *program) launch(graph **executable, times int) error {
+	if *graph == nil {
+		captured, err := p.capturing(times)
+		if err != nil {
+			return fmt.Errorf("%w; %s=0 runs without CUDA graphs", err, GraphsVariable)
+		}
+		*graph = &captured
+	}
+	p.gpu.count.Graphs++
+	return (*graph).launch(p.gpu.stream)
+}
+
+// capturing records so many runs as a CUDA graph, without running them.
+func (p *program) capturing(times int) (executable, error) {
 	if err := beginCapture(p.gpu.stream); err != nil {
-		return err
+		return executable{}, err
 	}
 	before := p.gpu.count.Launches
-	runErr := runAll(p.gpu, p.launches)
+	var runErr error
+	for run := 0; run < times && runErr == nil; run++ {
+		runErr = runAll(p.gpu, p.launches)
+	}
 	p.gpu.count.Launches = before // nothing was launched
 	// A capture has to end, also one that failed; and what it has not joined then is dropped with it.
 	captured, err := endCapture(p.gpu.stream)
@@ -54,20 +79,18 @@ func (p *program) capturing() error {
 		if err == nil {
 			err = captured.destroy()
 		}
-		return errors.Join(fmt.Errorf("capture a step: %w", runErr), err)
+		return executable{}, errors.Join(fmt.Errorf("capture a step: %w", runErr), err)
 	}
-	if err != nil {
-		return err
-	}
-	p.captured = &captured
-	return nil
+	return captured, err
 }
 
 func (p *program) close() error {
 	var all []error
-	if p.captured != nil {
-		all = append(all, p.captured.destroy())
-		p.captured = nil // gone, also where that failed
+	for _, graph := range []**executable{&p.captured.one, &p.captured.several} {
+		if *graph != nil {
+			all = append(all, (*graph).destroy())
+			*graph = nil // gone, also where that failed
+		}
 	}
 	if p.pass != nil {
 		all = append(all, p.pass.close())
@@ -84,6 +107,7 @@ func (s *session) trainingProgram(images int) (*program, error) {
 	if err := s.compileStep(p, images); err != nil {
 		return nil, errors.Join(fmt.Errorf("compile a step of %d images: %w", images, err), p.close())
 	}
+	p.steps = s.stepsOf(p)
 	s.programs[images] = p
 	return p, nil
 }

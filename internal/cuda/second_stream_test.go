@@ -176,6 +176,7 @@ func TestRunsInTwoStreamsHaveTheBitsOfOne(t *testing.T) {
 func stepsOf(t *testing.T, name string) (step func(), launches []launch) {
 	t.Helper()
 	const batch = 2
+	t.Setenv(GraphStepsVariable, "1")
 	g := openDevice(t)
 	simulated.Shallow(true)
 	t.Cleanup(func() { simulated.Shallow(false) })

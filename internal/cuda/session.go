@@ -21,6 +21,9 @@ type session struct {
 	job    device.Job
 	memory pool
 	graphs bool
+	// graphSteps is the most steps that are one graph, and queue has those that are to be one.
+	graphSteps int
+	queue      queue
 	// oneStream has all work in the stream of the steps.
 	oneStream bool
 
@@ -64,6 +67,10 @@ func newSession(g *gpu, job device.Job) (*session, error) {
 		gpu: g, job: job, memory: pool{gpu: g}, graphs: os.Getenv(GraphsVariable) != "0",
 		feeding: feeding{gpu: g, size: job.Network.Input().Elements()},
 		passes:  make(map[int]*pass), programs: make(map[int]*program),
+	}
+	var err error
+	if s.graphSteps, err = graphSteps(); err != nil {
+		return nil, err
 	}
 	if s.oneStream = os.Getenv(StreamsVariable) == "1"; !s.oneStream {
 		s.feeding.landing = new(landing)
@@ -161,7 +168,7 @@ func (s *session) BeginEpoch(order []int, first int, paces []device.Pace) error 
 	if len(paces) > s.job.Paced || len(paces) == 0 && s.job.Paced > 0 {
 		return fmt.Errorf("an epoch of %d steps that differ, of at most %d", len(paces), s.job.Paced)
 	}
-	return s.gpu.thread.do(func() error {
+	return s.do(func() error {
 		l, err := s.readLedger()
 		if err != nil {
 			return err
@@ -221,14 +228,14 @@ func (s *session) Step(batch int) error {
 		if err != nil {
 			return err
 		}
-		return p.run()
+		return s.enqueue(p)
 	})
 }
 
 // Account implements device.Session.
 func (s *session) Account() (device.Account, error) {
 	var l ledger
-	err := s.gpu.thread.do(func() (err error) {
+	err := s.do(func() (err error) {
 		l, err = s.readLedger()
 		return err
 	})

@@ -81,6 +81,7 @@ func TestTenStepsInShardsAreThoseOfTheNativeEngine(t *testing.T) {
 
 // A steady step of shards is one graph, which allocates nothing.
 func TestASteadyStepOfShardsAllocatesNothing(t *testing.T) {
+	t.Setenv(GraphStepsVariable, "1")
 	g := openDevice(t)
 	r := dealtRecipe("even shards")
 	var n noted

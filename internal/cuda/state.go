@@ -52,7 +52,7 @@ func (s *session) zeroed(what string, n int) (*buffer, error) {
 
 // Load implements device.Session.
 func (s *session) Load(state device.State) error {
-	return s.gpu.thread.do(func() error {
+	return s.do(func() error {
 		if err := s.putWeights(state.Weights, s.weights, s.statistics.running); err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func putTensors(g *gpu, l layout, to *buffer, weights builder.Weights) error {
 // State implements device.Session.
 func (s *session) State() (device.State, error) {
 	state := device.State{Optimizer: make(map[string]builder.Weights)}
-	err := s.gpu.thread.do(func() error {
+	err := s.do(func() error {
 		var err error
 		if state.Weights, err = s.tensors(s.weights, s.statistics.running); err != nil {
 			return err

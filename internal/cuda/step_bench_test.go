@@ -16,8 +16,8 @@ import (
 )
 
 // BenchmarkStep is a steady training step: E1 and E2 over the batch size, the loss read once in 16
-// steps, and of E1 also after each, in TF32, in bf16, in one stream, and of batches that are fed,
-// which the host copies into the stagings and does not make. host-ns/op is the host's time in the
+// steps, and of E1 also after each, with one step a CUDA graph, in TF32, in bf16, in one stream, and
+// of batches that are fed, which the host copies into the stagings and does not make. host-ns/op is the host's time in the
 // calls of the steps alone. gpu-check reads its output.
 func BenchmarkStep(b *testing.B) {
 	for _, name := range []string{"e1", "e2"} {
@@ -39,6 +39,10 @@ func BenchmarkStep(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("e1/batch=%d/fed", batch), func(b *testing.B) {
 			benchmarkSteps(b, timed{name: "e1", batch: batch, read: 16, fed: true})
+		})
+		b.Run(fmt.Sprintf("e1/batch=%d/one-step", batch), func(b *testing.B) {
+			b.Setenv(GraphStepsVariable, "1")
+			benchmarkSteps(b, timed{name: "e1", batch: batch, read: 16})
 		})
 		b.Run(fmt.Sprintf("e1/batch=%d/one-stream", batch), func(b *testing.B) {
 			b.Setenv(StreamsVariable, "1")
@@ -81,18 +85,24 @@ func benchmarkSteps(b *testing.B, of timed) {
 		makeStepper = fedStepper
 	}
 	step := makeStepper(b, openSession(b, g, network, config, set), set.Len(), of.batch)
-	// The first two steps compile and capture.
-	for range 3 {
+	// These compile and capture: a step by itself, one that is a graph, and several that are one.
+	for range 2 * mostGraphSteps {
 		step()
 	}
 	var host time.Duration
 	b.ResetTimer()
 	for i := range b.N {
 		began := time.Now()
-		session := step()
+		stepped := step()
+		look := i%of.read == of.read-1 || i == b.N-1
+		if look { // what waits is put into the stream
+			if err := stepped.(*session).do(func() error { return nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
 		host += time.Since(began)
-		if i%of.read == of.read-1 || i == b.N-1 {
-			if _, err := session.Account(); err != nil {
+		if look {
+			if _, err := stepped.Account(); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -165,23 +175,32 @@ func TestFirstContact(t *testing.T) {
 	tell("device opened")
 	network, config := experiment(t, "e1")
 	config.BatchSize = 8
-	set := datasettest.Digits(t, 64)
+	set := datasettest.Digits(t, 8*(4+3*mostGraphSteps))
 	began = time.Now()
 	session := openSession(t, g, network, config, set)
 	tell("session opened, set evaluated")
 	step := stepper(t, session, set.Len(), 8)
-	for _, what := range []string{"first step", "second step, captured", "third step, a graph", "fourth step"} {
+	for _, part := range []struct {
+		what  string
+		steps int
+	}{
+		{"first step", 1}, {"second step, captured", 1}, {"third step, a graph", 1}, {"fourth step", 1},
+		{"16 steps, captured", mostGraphSteps}, {"16 steps, a graph", mostGraphSteps},
+	} {
 		before := g.count
-		account, err := step().Account()
+		for range part.steps {
+			step()
+		}
+		account, err := session.Account()
 		if err != nil {
 			t.Fatal(err)
 		}
-		tell(what)
+		tell(part.what)
 		if !(account.LastLoss > 0 && account.LastLoss < 1000) {
-			t.Errorf("%s: the loss is %v", what, account.LastLoss)
+			t.Errorf("%s: the loss is %v", part.what, account.LastLoss)
 		}
 		if now := g.count; now == before {
-			t.Errorf("%s: nothing was launched", what)
+			t.Errorf("%s: nothing was launched", part.what)
 		}
 	}
 	t.Logf("first contact: %s; %d allocations", strings.Join(told, ", "), g.count.Allocations)

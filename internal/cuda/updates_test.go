@@ -268,6 +268,7 @@ func TestTheNormOfManyGradients(t *testing.T) {
 // Steps of several batches, with all that an optimizer does, are one graph each, which allocates
 // nothing: what differs from step to step lies on the device before the epoch begins.
 func TestASteadyStepOfARecipeAllocatesNothing(t *testing.T) {
+	t.Setenv(GraphStepsVariable, "1")
 	all := recipes()
 	r := all[len(all)-1]
 	g := openDevice(t)

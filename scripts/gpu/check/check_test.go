@@ -104,6 +104,7 @@ echo "[{\"mean_loss\":0.2,\"seconds\":2},{\"mean_loss\":$loss,\"test_accuracy\":
   echo "BenchmarkStep/e1/batch=32/tf32-16  500  20000 ns/op  2000 host-ns/op  1 images/s"
   echo "BenchmarkStep/e1/batch=32/bf16-16  500  15000 ns/op  2000 host-ns/op  1 images/s"
   echo "BenchmarkStep/e1/batch=32/fed-16  500  25000 ns/op  8000 host-ns/op  1 images/s"
+  echo "BenchmarkStep/e1/batch=32/one-step-16  500  23000 ns/op  4000 host-ns/op  1 images/s"
   echo "BenchmarkStep/e1/batch=32/one-stream-16  500  22000 ns/op  3000 host-ns/op  1 images/s";;
 *TenSteps*) printf '    training_test.go:1: e1, 10 steps: losses at most 1e-07 off\n--- PASS: TestTenStepsAreThoseOfTheNativeEngine (0.1s)\nPASS\n';;
 *FirstContact*) printf '    step_bench_test.go:1: first contact: device opened 10.0 ms, first step 20.0 ms\n--- PASS: TestFirstContact (0.1s)\nPASS\n';;
@@ -164,7 +165,7 @@ echo '{"mode":"eager","batch":32,"torch":"2.15","microseconds":700.5}'; echo '{"
 	holds(t, text,
 		"| machine | passed | driver of CUDA 13.0; cuda:0 NVIDIA X |",
 		"| first contact | passed | device opened 10.0 ms, first step 20.0 ms |",
-		"| µs a step, a step one graph | passed | e1 batch 32: 21.5 (host 2.5); e1 batch 32, its loss read each step: 30.0 (host 9.0); e1 batch 32 in TF32: 20.0 (host 2.0); e1 batch 32 in bf16: 15.0 (host 2.0); e1 batch 32, fed: 25.0 (host 8.0); e1 batch 32, in one stream: 22.0 (host 3.0) (medians",
+		"| µs a step, in CUDA graphs | passed | e1 batch 32: 21.5 (host 2.5); e1 batch 32, its loss read each step: 30.0 (host 9.0); e1 batch 32 in TF32: 20.0 (host 2.0); e1 batch 32 in bf16: 15.0 (host 2.0); e1 batch 32, fed: 25.0 (host 8.0); e1 batch 32, a graph a step: 23.0 (host 4.0); e1 batch 32, in one stream: 22.0 (host 3.0) (medians",
 		"| µs a step, launch by launch | passed | e1 batch 32: 21.5",
 		"| µs a launch, 200 of it in one graph | passed | e1 batch 32: launches 2, 4.5 together: "+
 			"cublasSgemm of Dense (32, 128) 2.50, begin_step in 98×1 blocks 2.00; "+
@@ -248,14 +249,14 @@ func TestFailuresAreVerdicts(t *testing.T) {
 			"losses and gradients | FAILED | the test passed and did not say what it compared"}},
 		"fewer rounds are told as such": {"cuda.test",
 			strings.Replace(goodTests, `for i in 1 2 3; do echo`, `for i in 1; do echo`, 1), []string{
-				"a step one graph | passed | e1 batch 32: 11.5", "(medians of 1 rounds of 500 steps)"}},
+				"in CUDA graphs | passed | e1 batch 32: 11.5", "(medians of 1 rounds of 500 steps)"}},
 		"the benchmark ends with an error": {"cuda.test", strings.Replace(goodTests, `1 images/s";;`,
 			`1 images/s"; echo "CUDA error 719"; exit 2;;`, 1), []string{
-			"a step one graph | FAILED | e1 batch 32: 21.5 (host 2.5)", "; then exit status 2: ",
+			"in CUDA graphs | FAILED | e1 batch 32: 21.5 (host 2.5)", "; then exit status 2: ",
 			"CUDA error 719"}},
 		"the benchmark tells nothing": {"cuda.test",
 			strings.Replace(goodTests, `*bench*)`, `*bench*) exit 0;; *x*)`, 1), []string{
-				"a step one graph | FAILED | the benchmark told no time"}},
+				"in CUDA graphs | FAILED | the benchmark told no time"}},
 		"no tests are listed": {"cuda.test", strings.Replace(goodTests, `*test.list*)`,
 			`*test.list*) exit 1;; *x*)`, 1), []string{
 			"| the executor's tests | FAILED | the list of tests: exit status 1, 0 names"}},
@@ -414,7 +415,7 @@ func TestAKilledCheckLeavesWhatWasKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	holds(t, string(data), "| first contact | passed | device opened 10.0 ms",
-		"| µs a step, a step one graph | passed | e1 batch 32: 21.5",
+		"| µs a step, in CUDA graphs | passed | e1 batch 32: 21.5",
 		"| E1 trained on the GPU and on the CPU | not measured | not measured: the check did not come to it |")
 	if data, err := os.ReadFile(tests); err != nil || !strings.Contains(string(data), "some figure") {
 		t.Errorf("the tests' file lacks what was printed: %v\n%s", err, data)

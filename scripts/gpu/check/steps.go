@@ -11,7 +11,7 @@ import (
 
 const (
 	rowContact = "first contact"
-	rowSteps   = "µs a step, a step one graph"
+	rowSteps   = "µs a step, in CUDA graphs"
 	rowSingle  = "µs a step, launch by launch"
 	rowLaunch  = "µs a launch, 200 of it in one graph"
 )
@@ -21,7 +21,7 @@ const contactTest = "TestFirstContact"
 var (
 	contactPattern = regexp.MustCompile(`first contact: (.*)`)
 	benchPattern   = regexp.MustCompile(
-		`^BenchmarkStep/(e[12])/batch=(\d+)(/loss=each|/tf32|/bf16|/fed|/one-stream)?-?\d*\s+\d+\s+([\d.]+) ns/op(?:.*?([\d.]+) host-ns/op)?`)
+		`^BenchmarkStep/(e[12])/batch=(\d+)(/loss=each|/tf32|/bf16|/fed|/one-step|/one-stream)?-?\d*\s+\d+\s+([\d.]+) ns/op(?:.*?([\d.]+) host-ns/op)?`)
 )
 
 // checkSteps times the first steps of a process, and then steady ones: E1 and E2 at three batch
@@ -81,6 +81,8 @@ func (c *checker) bench(ctx context.Context, row, which string, environment []st
 			key += " in bf16"
 		case "/fed":
 			key += ", fed"
+		case "/one-step":
+			key += ", a graph a step"
 		case "/one-stream":
 			key += ", in one stream"
 		}

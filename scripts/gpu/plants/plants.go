@@ -21,6 +21,17 @@ func plants() []plant {
 		{"the stream destroyed before the handles", "device.go", "\t\tall = append(all, g.closeLibraries()...)\n",
 			"\t\tall = append(append(all, g.closeStream()), g.closeLibraries()...)\n"},
 
+		{"a look at the losses before the steps that wait", "session.go", "\terr := s.do(func() (err error) {\n\t\tl, err = s.readLedger()",
+			"\terr := s.gpu.thread.do(func() (err error) {\n\t\tl, err = s.readLedger()"},
+		{"an evaluation before the steps that wait", "evaluation.go", "err = s.do(func", "err = s.gpu.thread.do(func"},
+		{"a state before the steps that wait", "state.go", "err := s.do(func", "err := s.gpu.thread.do(func"},
+		{"an epoch before the steps that wait", "session.go", "\treturn s.do(func() error {\n\t\tl, err := s.readLedger()",
+			"\treturn s.gpu.thread.do(func() error {\n\t\tl, err := s.readLedger()"},
+		{"steps of another size that overtake", "queue.go", "\t\tif err := s.flush(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\ts.queue.program = p\n", "\t\ts.queue.program = p\n"},
+		{"a graph of one step too few", "program.go", "run < times &&", "run < max(1, times-1) &&"},
+		{"a single step's graph for several", "program.go", "p.launch(&p.captured.several, times)", "p.launch(&p.captured.one, times)"},
+		{"steps left in the queue", "program.go", "\tfor range times {\n", "\tfor range max(1, times-1) {\n"},
+
 		{"a copy that is not waited for", "memory.go", "\t\terr = g.wait()\n", "\t\terr = nil\n"},
 		{"memory freed under work", "session.go", "all := []error{s.gpu.wait()}", "var all []error"},
 		{"a context of its own beside the libraries'", "device.go", "context, err := g.device.RetainPrimaryCtx()", "context, err := g.device.MakeContext(cu.SchedAuto)"},
