@@ -145,9 +145,11 @@ func (r *onnxRuntime) open(ctx context.Context, model runnable, device Device,
 	outputs := []string{r.ports.Output}
 	if tryCUDA {
 		var err error
-		r.session, err = r.newSession(ctx, model.copying(), outputs, r.appendCUDA)
+		var notes []string
+		r.session, notes, err = r.newCUDASession(ctx, model.copying(), outputs, r.source, nil)
 		if err == nil {
 			r.info.Provider, r.info.Device = cudaProvider, "cuda:0"
+			r.info.Notes = append(r.info.Notes, notes...)
 			return nil
 		}
 		if limitReached(ctx, err) {
@@ -212,31 +214,6 @@ func (r *onnxRuntime) setOptions(options *ort.SessionOptions,
 		if err := options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
 			return fmt.Errorf("graph optimization: %w", err)
 		}
-	}
-	return nil
-}
-
-// appendCUDA adds the CUDA provider. Even when it returns nil, making the
-// session can fail for want of a GPU.
-func (r *onnxRuntime) appendCUDA(options *ort.SessionOptions) error {
-	cuda, err := ort.NewCUDAProviderOptions()
-	if err != nil {
-		return fmt.Errorf("CUDA options: %w", err)
-	}
-	defer cuda.Destroy()
-	tf32 := "0"
-	if r.tf32 {
-		tf32 = "1"
-	}
-	if err := cuda.Update(map[string]string{"device_id": "0", "use_tf32": tf32}); err != nil {
-		return fmt.Errorf("CUDA options: %w", err)
-	}
-	if err := options.AppendExecutionProviderCUDA(cuda); err != nil {
-		return fmt.Errorf("CUDA provider: %w", err)
-	}
-	// A graph that would quietly run on the CPU in part is an error instead.
-	if err := options.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"); err != nil {
-		return fmt.Errorf("CUDA provider: %w", err)
 	}
 	return nil
 }

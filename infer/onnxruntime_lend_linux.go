@@ -3,40 +3,14 @@ package infer
 /*
 #cgo linux LDFLAGS: -ldl
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-// What is used of onnxruntime_c_api.h, where every version keeps the places of the functions in
-// OrtApi.
-enum {
-	api_version = 24,
-	GetErrorMessage = 2,
-	CreateTensorWithDataAsOrtValue = 49,
-	CreateCpuMemoryInfo = 69,
-	ReleaseStatus = 93,
-	ReleaseMemoryInfo = 94,
-	ReleaseValue = 96,
-	AddInitializer = 150,
-	AddExternalInitializers = 210,
-	Functions,
-};
-
-typedef struct {
-	const void *functions[Functions];
-} ort_api;
-
-typedef struct {
-	const ort_api *(*get_api)(uint32_t version);
-	const char *(*get_version_string)(void);
-} lending_api_base;
+#include "onnxruntime_api.h"
 
 // lent is a file that is mapped, and its tensors until onnxruntime was given them.
 typedef struct {
@@ -119,16 +93,6 @@ static void unguard(int i) {
 	atomic_store(&guarded[i].begin, 0);
 }
 
-// failed copies the message of an OrtStatus and releases it. Of none it is 0.
-static int failed(lent *l, void *status, char *message, size_t size) {
-	if (!status) {
-		return 0;
-	}
-	snprintf(message, size, "%s", ((const char *(*)(void *))l->api->functions[GetErrorMessage])(status));
-	((void (*)(void *))l->api->functions[ReleaseStatus])(status);
-	return 1;
-}
-
 // lent_free_values gives back what is held here of the tensors. onnxruntime may hold more.
 static void lent_free_values(lent *l) {
 	for (size_t i = 0; i < l->count; i++) {
@@ -152,11 +116,8 @@ static void lent_close(lent *l) {
 
 // lent_open maps a file of which so many tensors are to be lent.
 static lent *lent_open(const char *library, int fd, size_t size, size_t count, char *message, size_t message_size) {
-	void *handle = dlopen(library, RTLD_LAZY | RTLD_LOCAL); // it is open, and stays so
-	lending_api_base *(*get_base)(void) = handle ? (lending_api_base * (*)(void)) dlsym(handle, "OrtGetApiBase") : NULL;
-	const ort_api *api = get_base ? get_base()->get_api(api_version) : NULL;
+	const ort_api *api = api_of(library, message, message_size);
 	if (!api) {
-		snprintf(message, message_size, "%s has no API of version %d", library, api_version);
 		return NULL;
 	}
 	lent *l = calloc(1, sizeof(lent) + count * sizeof(((lent *)0)->tensors[0]));
@@ -167,7 +128,7 @@ static lent *lent_open(const char *library, int fd, size_t size, size_t count, c
 	l->api = api;
 	l->size = size;
 	void *status = ((void *(*)(int, int, void **))api->functions[CreateCpuMemoryInfo])(0, 0, &l->memory_info);
-	if (failed(l, status, message, message_size)) {
+	if (failed(l->api, status, message, message_size)) {
 		free(l);
 		return NULL;
 	}
@@ -192,7 +153,7 @@ static int lent_add(lent *l, const char *name, size_t offset, size_t length, con
 	void *status = ((void *(*)(void *, void *, size_t, const int64_t *, size_t, int, void **))
 		l->api->functions[CreateTensorWithDataAsOrtValue])(
 		l->memory_info, l->base + offset, length, dims, rank, type, &value);
-	if (failed(l, status, message, message_size)) {
+	if (failed(l->api, status, message, message_size)) {
 		return 1;
 	}
 	l->tensors[l->count].value = value;
@@ -211,7 +172,7 @@ static int lent_give(lent *l, void *options, char *message, size_t message_size)
 			? ((void *(*)(void *, const char *, const void *))l->api->functions[AddInitializer])(options, name, value)
 			: ((void *(*)(void *, const char **, const void **, size_t))l->api->functions[AddExternalInitializers])(
 				options, &name, &value, 1);
-		if (failed(l, status, message, message_size)) {
+		if (failed(l->api, status, message, message_size)) {
 			return 1;
 		}
 	}

@@ -31,15 +31,18 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 		return nil, err
 	}
 	whole := runnable{content: encoded}
-	own, err := r.newSession(ctx, whole, outputs, func(options *ort.SessionOptions) error {
+	plain := func(options *ort.SessionOptions) error {
 		if err := options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
 			return fmt.Errorf("graph optimization: %w", err)
 		}
-		if r.info.Provider == cudaProvider {
-			return r.appendCUDA(options)
-		}
 		return nil
-	})
+	}
+	var own *session
+	if r.info.Provider == cudaProvider {
+		own, _, err = r.newCUDASession(ctx, whole, outputs, part, plain)
+	} else {
+		own, err = r.newSession(ctx, whole, outputs, plain)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: onnxruntime refuses the model with its inner values as outputs: %w",
 			r.model, plainError(err))

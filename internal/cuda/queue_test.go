@@ -188,6 +188,19 @@ func TestTheSessionAnswersBehindStepsThatWait(t *testing.T) {
 			t.Errorf("%d steps and %d images, want %d of %d", account.Steps, account.Images, done, batch)
 		}
 	}
+	// Those that wait when an epoch begins are of the one before.
+	for range 5 {
+		if err := s.Step(batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.BeginEpoch(order, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	if account, err := s.Account(); err != nil || account.Steps != 0 {
+		t.Fatalf("an epoch begins with %d steps (%v)", account.Steps, err)
+	}
+	done = 0
 	// Steps of another size do not overtake.
 	for _, images := range []int{batch, batch, 1, batch} {
 		if err := s.Step(images); err != nil {
