@@ -11,10 +11,6 @@ import (
 	"slipway/internal/device"
 )
 
-// accountEvery is the number of steps between two looks at the loss of a device:
-// a look waits for the device, and a diverged run does nothing in between.
-const accountEvery = 16
-
 // onDevice is the part of a trainer that its device has.
 type onDevice struct {
 	session device.Session
@@ -135,7 +131,7 @@ func (t *Trainer) deviceStep(ctx context.Context, indices []int) error {
 	now.EpochStep++
 	now.Images += len(indices)
 	var err error
-	if now.EpochStep%accountEvery == 0 || now.EpochStep == t.batches.Steps() {
+	if now.EpochStep%device.AccountEvery == 0 || now.EpochStep == t.batches.Steps() {
 		err = t.account()
 	}
 	now.Seconds += time.Since(began).Seconds()

@@ -268,7 +268,7 @@ func TestLossesOfADevice(t *testing.T) {
 	}
 	seen := 0.0
 	for step, loss := range losses[1] {
-		if n := step%24 + 1; n%accountEvery == 0 || n == 24 {
+		if n := step%24 + 1; n%device.AccountEvery == 0 || n == 24 {
 			seen = losses[0][step]
 		}
 		if loss != seen {
@@ -338,7 +338,7 @@ func TestAnAbsurdLossOnADevice(t *testing.T) {
 	defer trainer.Close()
 	var found *DivergedError
 	err := trainer.Fit(t.Context(), Callbacks{})
-	if !errors.As(err, &found) || found.Epoch != 1 || found.Step != accountEvery ||
+	if !errors.As(err, &found) || found.Epoch != 1 || found.Step != device.AccountEvery ||
 		found.Loss != math.MaxFloat32 {
 		t.Errorf("Fit returned %v", err)
 	}

@@ -52,10 +52,7 @@ func launchesOf(t testing.TB, g *gpu, name string, batch int) (*session, []launc
 // it does and moves no weight.
 func repeated(t testing.TB, s *session, l launch, times int) func() {
 	t.Helper()
-	order := make([]int, s.job.Set.Len())
-	for i := range order {
-		order[i] = i
-	}
+	order := inTurn(s.job.Set.Len())
 	p := &program{gpu: s.gpu, launches: slices.Repeat([]launch{l}, times), ran: true, capture: true}
 	t.Cleanup(func() {
 		if err := s.gpu.thread.do(p.close); err != nil {

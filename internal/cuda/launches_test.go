@@ -88,11 +88,7 @@ func tracedStep(t *testing.T, name string, batch int) trace.Step {
 	if _, err := trainer.Evaluate(t.Context(), few); err != nil { // brings the weights
 		t.Fatal(err)
 	}
-	order := make([]int, batch)
-	for i := range order {
-		order[i] = i
-	}
-	if err := opened.BeginEpoch(order, 0, nil); err != nil {
+	if err := opened.BeginEpoch(inTurn(batch), 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	step := trace.Step{Network: name, Batch: batch}

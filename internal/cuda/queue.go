@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+
+	"slipway/internal/device"
 )
 
 // GraphStepsVariable is the environment variable that has at most so many steps in one CUDA graph.
 const GraphStepsVariable = "SLIPWAY_CUDA_GRAPH_STEPS"
 
 const (
-	// mostGraphSteps is how many steps a trainer makes before it looks at their losses.
-	mostGraphSteps = 16
+	// mostGraphSteps: a trainer looks at their losses then.
+	mostGraphSteps = device.AccountEvery
 	// mostGraphLaunches bounds a graph of several steps. A step with more of them takes long enough
 	// that what one launch of a graph costs the host does not show.
 	mostGraphLaunches = 1024

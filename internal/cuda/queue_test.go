@@ -146,10 +146,7 @@ func TestTheSessionAnswersBehindStepsThatWait(t *testing.T) {
 	network, config := experiment(t, "e1")
 	set := datasettest.Digits(t, 64*batch)
 	s := openSession(t, openDevice(t), network, config, set).(*session)
-	order := make([]int, set.Len())
-	for i := range order {
-		order[i] = i
-	}
+	order := inTurn(set.Len())
 	if err := s.BeginEpoch(order, 0, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -167,9 +164,8 @@ func TestTheSessionAnswersBehindStepsThatWait(t *testing.T) {
 			if _, _, err := s.Evaluate(set, 0, 1, false, logits); err != nil {
 				t.Fatal(err)
 			}
-			waiting := s.queue.steps
-			if waiting != 0 {
-				t.Errorf("%d steps wait behind an evaluation", waiting)
+			if s.queue.steps != 0 {
+				t.Errorf("%d steps wait behind an evaluation", s.queue.steps)
 			}
 		case 17:
 			state, err := s.State()
@@ -217,18 +213,15 @@ func TestTheSessionAnswersBehindStepsThatWait(t *testing.T) {
 	}
 }
 
-// A loss that is not finite in the middle of a graph stops what is behind it there: the account is that
-// of the steps before, and nothing was learned from the rest.
+// A loss that is not finite in the middle of a graph stops what is behind it there: the account is
+// that of the steps before, and nothing was learned from the rest.
 func TestADivergedStepOfAGraphIsTold(t *testing.T) {
 	const batch, steps, bad = 2, 40, 20
 	network, config := experiment(t, "e1")
 	config.BatchSize, config.Schedule = batch, train.Schedule{Name: "cosine"}
 	config.Optimizer = train.OptimizerConfig{Name: "sgd", LearningRate: 0.01}
 	set := datasettest.Digits(t, steps*batch)
-	order, paces := make([]int, set.Len()), make([]device.Pace, steps)
-	for i := range order {
-		order[i] = i
-	}
+	order, paces := inTurn(set.Len()), make([]device.Pace, steps)
 	for i := range paces {
 		if paces[i].Factor = 1; i >= bad {
 			paces[i].Factor = 1e30

@@ -51,6 +51,15 @@ func openDevice(t testing.TB) *gpu {
 	return g
 }
 
+// inTurn is the order of so many images in which they are taken in turn.
+func inTurn(images int) []int {
+	order := make([]int, images)
+	for i := range order {
+		order[i] = i
+	}
+	return order
+}
+
 // nothingThere reports whether what opening ended in says that the tests have nothing
 // to run on. Kernels of ours that a GPU does not take are a failure.
 func nothingThere(err error) bool {

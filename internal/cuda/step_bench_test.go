@@ -17,8 +17,8 @@ import (
 
 // BenchmarkStep is a steady training step: E1 and E2 over the batch size, the loss read once in 16
 // steps, and of E1 also after each, with one step a CUDA graph, in TF32, in bf16, in one stream, and
-// of batches that are fed, which the host copies into the stagings and does not make. host-ns/op is the host's time in the
-// calls of the steps alone. gpu-check reads its output.
+// of batches that are fed, which the host copies into the stagings and does not make. host-ns/op is
+// the host's time in the calls of the steps alone. gpu-check reads its output.
 func BenchmarkStep(b *testing.B) {
 	for _, name := range []string{"e1", "e2"} {
 		for _, batch := range []int{32, 128, 512} {
@@ -115,10 +115,7 @@ func benchmarkSteps(b *testing.B, of timed) {
 // stepper returns a function that makes the next step. Each pass over the set is an epoch, as in
 // training.
 func stepper(t testing.TB, session device.Session, images, batch int) func() device.Session {
-	order := make([]int, images)
-	for i := range order {
-		order[i] = i
-	}
+	order := inTurn(images)
 	next := 0
 	return func() device.Session {
 		if next%(images/batch) == 0 {

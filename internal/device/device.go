@@ -13,6 +13,10 @@ import (
 	"slipway/internal/collective"
 )
 
+// AccountEvery is the number of steps between two looks of a trainer at the loss of a device: a look
+// waits for the device, and a diverged run does nothing in between.
+const AccountEvery = 16
+
 // Device is where a trainer's steps are computed instead of on this CPU.
 type Device interface {
 	// String names the device and what it computes with.
