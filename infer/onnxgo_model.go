@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"slipway/infer/port"
+	"slipway/internal/onnxgraph"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -76,7 +77,7 @@ func valueInfo(name string, shape []int) *onnxpb.ValueInfoProto {
 // each is compared with the reference by a test. Reshape is not in it: onnx-go
 // takes -1 in the shape for what it is not.
 func adaptNode(node *onnxpb.NodeProto, weights map[string][]int64) error {
-	if node.GetDomain() != "" && node.GetDomain() != "ai.onnx" {
+	if onnxgraph.Domain(node.GetDomain()) != "" {
 		return fmt.Errorf("operators of domain %q are not supported", node.GetDomain())
 	}
 	if len(node.GetOutput()) > 1 && node.GetOutput()[1] != "" {

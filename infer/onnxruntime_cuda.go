@@ -12,6 +12,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"slipway/internal/display"
+	"slipway/internal/onnxgraph"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -22,8 +23,8 @@ import (
 const convolutionSearch = "HEURISTIC"
 
 // newCUDASession makes a session that computes on CUDA: all nodes of the model, but those that tell
-// of sizes alone, which onnxruntime itself leaves to the CPU. more, if not nil, adds to its options. What is to be
-// told of it comes back beside it.
+// of sizes alone, which onnxruntime itself leaves to the CPU. more, if not nil, adds to its
+// options. What is to be told of it comes back beside it.
 func (r *onnxRuntime) newCUDASession(ctx context.Context, from runnable, outputs []string,
 	model *onnx.Model, more func(*ort.SessionOptions) error) (*session, []string, error) {
 	made, err := r.newSession(ctx, from, outputs, func(options *ort.SessionOptions) error {
@@ -135,26 +136,18 @@ func newSizeNodes(graph *onnxpb.GraphProto) sizeNodes {
 func (s sizeNodes) add(graph *onnxpb.GraphProto, pictures map[string]bool) {
 	for _, node := range graph.GetNode() {
 		taken := make(map[string]bool)
-		for _, input := range node.GetInput() {
-			taken[input] = true
-		}
-		for _, attribute := range node.GetAttribute() {
-			noteInputs(attribute, taken)
-		}
+		onnxgraph.Take(node, taken)
 		takesPictures := false
 		for name := range taken {
 			takesPictures = takesPictures || pictures[name]
 		}
-		for _, attribute := range node.GetAttribute() {
-			for _, inner := range slices.Concat(attribute.GetGraphs(),
-				[]*onnxpb.GraphProto{attribute.GetG()}) {
-				for _, input := range inner.GetInput() {
-					pictures[input.GetName()] = takesPictures
-				}
-				s.add(inner, pictures)
+		for _, inner := range onnxgraph.Subgraphs(node) {
+			for _, input := range inner.GetInput() {
+				pictures[input.GetName()] = takesPictures
 			}
+			s.add(inner, pictures)
 		}
-		domain := onnxDomain(node.GetDomain())
+		domain := onnxgraph.Domain(node.GetDomain())
 		tells := domain == "" && slices.Contains([]string{"Shape", "Size"}, node.GetOpType())
 		for _, output := range node.GetOutput() {
 			pictures[output] = takesPictures && !tells
@@ -168,13 +161,5 @@ func (s sizeNodes) add(graph *onnxpb.GraphProto, pictures map[string]bool) {
 
 // has reports whether a node is one, which none is that the model does not have by that name.
 func (s sizeNodes) has(node placed) bool {
-	return s[placed{domain: onnxDomain(node.domain), operator: node.operator, name: node.name}]
-}
-
-// onnxDomain is a domain by one of the two names that ONNX's own has.
-func onnxDomain(domain string) string {
-	if domain == "ai.onnx" {
-		return ""
-	}
-	return domain
+	return s[placed{domain: onnxgraph.Domain(node.domain), operator: node.operator, name: node.name}]
 }

@@ -11,6 +11,7 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -60,8 +61,8 @@ func factorsOf(graph *onnxpb.GraphProto) map[string]bool {
 				others[input] = true
 			}
 		}
-		for _, attribute := range node.GetAttribute() {
-			noteInputs(attribute, others)
+		for _, inner := range onnxgraph.Subgraphs(node) {
+			onnxgraph.TakeWithin(inner, others)
 		}
 	}
 	for _, values := range [][]*onnxpb.ValueInfoProto{graph.GetInput(), graph.GetOutput()} {
@@ -76,24 +77,6 @@ func factorsOf(graph *onnxpb.GraphProto) map[string]bool {
 		}
 	}
 	return matrices
-}
-
-// noteInputs notes what nodes of an attribute's graphs take.
-func noteInputs(attribute *onnxpb.AttributeProto, names map[string]bool) {
-	graphs := slices.Concat(attribute.GetGraphs(), []*onnxpb.GraphProto{attribute.GetG()})
-	for _, graph := range graphs {
-		for _, node := range graph.GetNode() {
-			for _, input := range node.GetInput() {
-				names[input] = true
-			}
-			for _, inner := range node.GetAttribute() {
-				noteInputs(inner, names)
-			}
-		}
-		for _, output := range graph.GetOutput() {
-			names[output.GetName()] = true
-		}
-	}
 }
 
 func (m runnable) size() int64 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
@@ -115,7 +116,7 @@ func checkHeader(model *onnxpb.ModelProto) error {
 func importsOf(imports []*onnxpb.OperatorSetIdProto) (map[string]int64, error) {
 	opsets := make(map[string]int64)
 	for _, set := range imports {
-		domain := message.CanonicalDomain(set.GetDomain())
+		domain := onnxgraph.Domain(set.GetDomain())
 		// The same line twice says nothing new: some converters write it so.
 		if before, twice := opsets[domain]; twice && before != set.GetVersion() {
 			return nil, fmt.Errorf(

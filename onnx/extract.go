@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
@@ -60,7 +61,9 @@ func Extract(m *Model, outputs []string) (*Model, error) {
 			used = used || output != "" && needed[output]
 		}
 		if used {
-			needNames(node, needed)
+			// Names that a subgraph makes itself are among these: one node too many is kept then, and
+			// none too few.
+			onnxgraph.Take(node, needed)
 			nodes = append(nodes, node)
 		}
 	}
@@ -88,29 +91,6 @@ func Extract(m *Model, outputs []string) (*Model, error) {
 	graph.Initializer, graph.SparseInitializer = dense, sparse
 	part.TrainingInfo = nil
 	return &Model{Proto: part, path: m.path}, nil
-}
-
-// needNames marks what a node takes: its inputs, and the names that its subgraphs
-// use of the graphs around them. A name that a subgraph makes itself is marked,
-// too: one node too many is kept then, and none too few.
-func needNames(node *onnxpb.NodeProto, needed map[string]bool) {
-	for _, input := range node.GetInput() {
-		needed[input] = true
-	}
-	for _, attribute := range node.GetAttribute() {
-		graphs := attribute.GetGraphs()
-		if attribute.G != nil {
-			graphs = append([]*onnxpb.GraphProto{attribute.G}, graphs...)
-		}
-		for _, graph := range graphs {
-			for _, inner := range graph.GetNode() {
-				needNames(inner, needed)
-			}
-			for _, output := range graph.GetOutput() {
-				needed[output.GetName()] = true
-			}
-		}
-	}
 }
 
 // info declares the value, as far as it is known.

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
@@ -41,7 +42,7 @@ func FoldNormalization(m *Model) (*Model, error) {
 			continue
 		}
 		conv := makers[node.GetInput()[0]]
-		if conv.GetOpType() != "Conv" || message.CanonicalDomain(conv.GetDomain()) != "" ||
+		if conv.GetOpType() != "Conv" || onnxgraph.Domain(conv.GetDomain()) != "" ||
 			f.uses[node.GetInput()[0]] != 1 {
 			continue
 		}
@@ -66,7 +67,7 @@ func FoldNormalization(m *Model) (*Model, error) {
 func isNormalization(node *onnxpb.NodeProto) bool {
 	given := func(name string) bool { return name != "" }
 	return node.GetOpType() == "BatchNormalization" &&
-		message.CanonicalDomain(node.GetDomain()) == "" &&
+		onnxgraph.Domain(node.GetDomain()) == "" &&
 		len(node.GetInput()) == 5 && !slices.ContainsFunc(node.GetOutput()[1:], given) &&
 		message.Attribute(node, "training_mode").GetI() == 0 &&
 		(message.Attribute(node, "spatial") == nil || message.Attribute(node, "spatial").GetI() == 1)

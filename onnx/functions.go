@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
@@ -46,7 +47,7 @@ type functionTable struct {
 }
 
 func keyOf(node *onnxpb.NodeProto) functionKey {
-	return functionKey{message.CanonicalDomain(node.GetDomain()), node.GetOpType(), node.GetOverload()}
+	return functionKey{onnxgraph.Domain(node.GetDomain()), node.GetOpType(), node.GetOverload()}
 }
 
 func (t *functionTable) find(node *onnxpb.NodeProto) *function {
@@ -65,7 +66,7 @@ func checkFunctions(model *onnxpb.ModelProto, operators map[string]operator) (*f
 		if proto.GetName() == "" {
 			return nil, errors.New("a function has no name")
 		}
-		key := functionKey{message.CanonicalDomain(proto.GetDomain()), proto.GetName(),
+		key := functionKey{onnxgraph.Domain(proto.GetDomain()), proto.GetName(),
 			proto.GetOverload()}
 		if table.byKey[key] != nil {
 			return nil, fmt.Errorf("%s is given twice", label(proto))
@@ -73,7 +74,7 @@ func checkFunctions(model *onnxpb.ModelProto, operators map[string]operator) (*f
 		table.byKey[key] = &function{proto: proto, lethal: make(map[string][]string)}
 	}
 	for _, proto := range model.GetFunctions() {
-		f := table.byKey[functionKey{message.CanonicalDomain(proto.GetDomain()), proto.GetName(),
+		f := table.byKey[functionKey{onnxgraph.Domain(proto.GetDomain()), proto.GetName(),
 			proto.GetOverload()}]
 		if err := table.visit(f, 1); err != nil {
 			return nil, fmt.Errorf("%s: %w", label(proto), err)
@@ -190,18 +191,12 @@ func (t *functionTable) expand(nodes []*onnxpb.NodeProto,
 			return 0, err
 		}
 		total += own
-		for _, attribute := range node.GetAttribute() {
-			graphs := attribute.GetGraphs()
-			if attribute.G != nil {
-				graphs = append([]*onnxpb.GraphProto{attribute.G}, graphs...)
+		for _, graph := range onnxgraph.Subgraphs(node) {
+			inner, err := t.expand(graph.GetNode(), cost)
+			if err != nil {
+				return 0, err
 			}
-			for _, graph := range graphs {
-				inner, err := t.expand(graph.GetNode(), cost)
-				if err != nil {
-					return 0, err
-				}
-				total += inner
-			}
+			total += inner
 		}
 		if total > maxExpanded {
 			return 0, fmt.Errorf("with its functions inlined the model has more than %d nodes", maxExpanded)

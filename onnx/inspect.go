@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
@@ -201,7 +202,7 @@ func (r *Report) addNodes(graph *onnxpb.GraphProto, found *analysis) {
 	for i, node := range graph.GetNode() {
 		line := NodeReport{Name: node.GetName(), Operator: node.GetOpType(), Checked: r.Problem == "" &&
 			!found.unchecked[i]}
-		if domain := message.CanonicalDomain(node.GetDomain()); domain != "" {
+		if domain := onnxgraph.Domain(node.GetDomain()); domain != "" {
 			line.Operator = domain + "." + line.Operator
 		}
 		for _, attribute := range node.GetAttribute() {

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
@@ -42,7 +43,7 @@ func multiplyAdds(node *onnxpb.NodeProto, line NodeReport) (count int64, known b
 		b := line.input(3)
 		return matrixProduct(line.output(), b, max(0, len(b.Dims)-2))
 	}
-	foreign := message.CanonicalDomain(node.GetDomain()) != ""
+	foreign := onnxgraph.Domain(node.GetDomain()) != ""
 	return 0, (!foreign || lookups[line.Operator]) && !uncounted[line.Operator]
 }
 

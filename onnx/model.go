@@ -3,7 +3,7 @@ package onnx
 import (
 	"slices"
 
-	"slipway/onnx/internal/message"
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/onnxpb"
 )
 
@@ -47,7 +47,7 @@ func (m *Model) IRVersion() int64 { return m.Proto.GetIrVersion() }
 // if it imports none. The ONNX operators' domain is "".
 func (m *Model) Opset(domain string) int64 {
 	for _, set := range m.Proto.GetOpsetImport() {
-		if message.CanonicalDomain(set.GetDomain()) == message.CanonicalDomain(domain) {
+		if onnxgraph.Domain(set.GetDomain()) == onnxgraph.Domain(domain) {
 			return set.GetVersion()
 		}
 	}

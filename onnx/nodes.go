@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"slipway/internal/display"
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
@@ -47,7 +48,7 @@ func (c *checker) nodes(place string, nodes []*onnxpb.NodeProto, names *scope,
 				return fmt.Errorf("%s: %w", at, err)
 			}
 		}
-		if node.GetOpType() == "Constant" && message.CanonicalDomain(node.GetDomain()) == "" &&
+		if node.GetOpType() == "Constant" && onnxgraph.Domain(node.GetDomain()) == "" &&
 			len(node.GetOutput()) == 1 {
 			if tensor := constantOf(node); tensor != nil {
 				names.constants[node.GetOutput()[0]] = tensor
@@ -87,7 +88,7 @@ func (c *checker) node(place string, node *onnxpb.NodeProto, names *scope) (outp
 	if node.GetOpType() == "" {
 		return nil, false, errors.New("it names no operator")
 	}
-	domain := message.CanonicalDomain(node.GetDomain())
+	domain := onnxgraph.Domain(node.GetDomain())
 	opset, imported := c.opsets[domain]
 	if !imported {
 		return nil, false, fmt.Errorf(
@@ -99,11 +100,7 @@ func (c *checker) node(place string, node *onnxpb.NodeProto, names *scope) (outp
 		return nil, false, err
 	}
 	for _, attribute := range node.GetAttribute() {
-		graphs := attribute.GetGraphs()
-		if attribute.G != nil {
-			graphs = append([]*onnxpb.GraphProto{attribute.G}, graphs...)
-		}
-		for _, graph := range graphs {
+		for _, graph := range onnxgraph.Graphs(attribute) {
 			where := fmt.Sprintf("%s, %s, ", place, display.Printable(message.Shorten(attribute.GetName())))
 			if err := c.graph(where, graph, names); err != nil {
 				return nil, false, err

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
@@ -63,7 +64,7 @@ func (q *quantizing) joins(node *onnxpb.NodeProto, makers map[string]*onnxpb.Nod
 			return false
 		}
 	}
-	return message.CanonicalDomain(node.GetDomain()) == "" && len(node.GetInput()) > 1
+	return onnxgraph.Domain(node.GetDomain()) == "" && len(node.GetInput()) > 1
 }
 
 // clamps lists operators that runtimes take for a bound of the integers that follow them.
@@ -137,7 +138,7 @@ func (q *quantizing) channelAxis(node *onnxpb.NodeProto, uses map[string]int) (a
 		return tensor
 	}
 	weight := own(1)
-	if message.CanonicalDomain(node.GetDomain()) != "" || weight == nil {
+	if onnxgraph.Domain(node.GetDomain()) != "" || weight == nil {
 		return 0, false
 	}
 	rank := len(weight.GetDims())
@@ -175,7 +176,7 @@ func (q *quantizing) mark(value string, reader *onnxpb.NodeProto,
 	root = value
 	maker := makers[value]
 	switch {
-	case maker == nil || message.CanonicalDomain(maker.GetDomain()) != "" ||
+	case maker == nil || onnxgraph.Domain(maker.GetDomain()) != "" ||
 		maker.GetOutput()[0] != value:
 	case keepsValues(maker.GetOpType()):
 		root = q.mark(maker.GetInput()[0], maker, makers)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
@@ -45,7 +46,7 @@ func (s *sorter) graph(graph *onnxpb.GraphProto, place string) {
 // the nodes are sorted in any case.
 func (s *sorter) list(nodes []*onnxpb.NodeProto, place string) []*onnxpb.NodeProto {
 	for i, node := range nodes {
-		for _, graph := range subgraphs(node) {
+		for _, graph := range onnxgraph.Subgraphs(node) {
 			s.graph(graph, fmt.Sprintf("the subgraph %q of %s", message.Shorten(graph.GetName()),
 				message.DescribeNode(i, node)))
 		}
@@ -73,18 +74,6 @@ func (s *sorter) list(nodes []*onnxpb.NodeProto, place string) []*onnxpb.NodePro
 	return sorted
 }
 
-// subgraphs returns the graphs among a node's attributes.
-func subgraphs(node *onnxpb.NodeProto) []*onnxpb.GraphProto {
-	var graphs []*onnxpb.GraphProto
-	for _, attribute := range node.GetAttribute() {
-		if attribute.G != nil {
-			graphs = append(graphs, attribute.G)
-		}
-		graphs = append(graphs, attribute.GetGraphs()...)
-	}
-	return graphs
-}
-
 // makersOf returns which node makes a name, the first where several do.
 func makersOf(nodes []*onnxpb.NodeProto) map[string]int {
 	makers := make(map[string]int)
@@ -106,7 +95,7 @@ func taken(node *onnxpb.NodeProto, visit func(name string)) {
 			visit(input)
 		}
 	}
-	for _, graph := range subgraphs(node) {
+	for _, graph := range onnxgraph.Subgraphs(node) {
 		own := make(map[string]bool)
 		for _, input := range graph.GetInput() {
 			own[input.GetName()] = true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"slipway/internal/display"
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
@@ -105,11 +106,7 @@ func (w tensorWalk) attributes(place string, attributes []*onnxpb.AttributeProto
 				return err
 			}
 		}
-		graphs := attribute.GetGraphs()
-		if attribute.G != nil {
-			graphs = append([]*onnxpb.GraphProto{attribute.G}, graphs...)
-		}
-		for _, graph := range graphs {
+		for _, graph := range onnxgraph.Graphs(attribute) {
 			if err := w.graph(at, graph); err != nil {
 				return err
 			}

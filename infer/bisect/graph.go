@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -171,7 +172,7 @@ func (g *graph) dependsOn(node, ancestor int) bool {
 }
 
 func operatorOf(node *onnxpb.NodeProto) string {
-	if domain := node.GetDomain(); domain != "" && domain != "ai.onnx" {
+	if domain := onnxgraph.Domain(node.GetDomain()); domain != "" {
 		return domain + "." + node.GetOpType()
 	}
 	return node.GetOpType()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -149,7 +150,7 @@ func (c *compiler) define(name string, constant *Tensor) int {
 // newNode makes a node ready for its operator's maker and checks what holds for
 // every operator. Where it joins, its first input is never made.
 func (c *compiler) newNode(proto *onnxpb.NodeProto, joins bool) (*node, operator, error) {
-	if domain := proto.GetDomain(); domain != "" && domain != "ai.onnx" {
+	if domain := onnxgraph.Domain(proto.GetDomain()); domain != "" {
 		return nil, operator{}, fmt.Errorf("operators of the domain %q are not supported",
 			shorten(domain))
 	}

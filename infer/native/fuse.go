@@ -3,6 +3,7 @@ package native
 import (
 	"slices"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/onnxpb"
 )
 
@@ -135,7 +136,7 @@ func (c *compiler) fuse() []fusion {
 }
 
 func standard(proto *onnxpb.NodeProto) bool {
-	return proto.GetDomain() == "" || proto.GetDomain() == "ai.onnx"
+	return onnxgraph.Domain(proto.GetDomain()) == ""
 }
 
 // addsVector reports whether an Add adds to a product by a matrix of the model an

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/onnxpb"
 )
 
@@ -103,7 +104,7 @@ func (n *node) only(name string, otherwise int64, allowed ...int64) error {
 // describe names a node for an error: its place, operator and name.
 func describe(index int, proto *onnxpb.NodeProto) string {
 	operator := proto.GetOpType()
-	if domain := proto.GetDomain(); domain != "" && domain != "ai.onnx" {
+	if domain := onnxgraph.Domain(proto.GetDomain()); domain != "" {
 		operator = domain + "." + operator
 	}
 	if proto.GetName() == "" {

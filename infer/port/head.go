@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"slipway/internal/onnxgraph"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -68,8 +69,8 @@ func FindHead(model *onnx.Model, output string) Head {
 	// A checked graph has no cycle, but this walk need not rely on it.
 	for value, steps := ports.Output, 0; steps <= len(graph.GetNode()); steps++ {
 		node := makers[value]
-		if node == nil || len(node.GetInput()) == 0 || node.GetDomain() != "" &&
-			node.GetDomain() != "ai.onnx" {
+		if node == nil || len(node.GetInput()) == 0 ||
+			onnxgraph.Domain(node.GetDomain()) != "" {
 			return Head{}
 		}
 		switch types[value] {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"slipway/builder"
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
@@ -15,7 +16,7 @@ type raiser = func(*raising, *onnxpb.NodeProto) (operand, error)
 
 // raiserOf returns what takes a node's operator.
 func (r *raising) raiserOf(node *onnxpb.NodeProto) (raiser, error) {
-	if domain := message.CanonicalDomain(node.GetDomain()); domain != "" {
+	if domain := onnxgraph.Domain(node.GetDomain()); domain != "" {
 		return nil, fmt.Errorf("a network has no layer for the operators of the domain %q",
 			message.Shorten(domain))
 	}

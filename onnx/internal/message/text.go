@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"slipway/internal/display"
+	"slipway/internal/onnxgraph"
 	"slipway/onnx/onnxpb"
 )
 
@@ -28,18 +29,10 @@ func TypeName(elementType onnxpb.TensorProto_DataType) string {
 	return strings.ToLower(elementType.String())
 }
 
-// CanonicalDomain maps the two spellings of ONNX's own domain to "".
-func CanonicalDomain(domain string) string {
-	if domain == "ai.onnx" {
-		return ""
-	}
-	return domain
-}
-
 // DescribeNode names a node for an error: its place, operator and name.
 func DescribeNode(index int, node *onnxpb.NodeProto) string {
 	operator := node.GetOpType()
-	if domain := CanonicalDomain(node.GetDomain()); domain != "" {
+	if domain := onnxgraph.Domain(node.GetDomain()); domain != "" {
 		operator = domain + "." + operator
 	}
 	if node.GetName() == "" {
