@@ -45,6 +45,38 @@ func (j *functionMapping) compute(_, first, last int) {
 	j.engine.Apply(j.function, j.dst[first:last], j.src[first:last])
 }
 
+// makeHardSigmoid makes min(max(alpha·x + beta, 0), 1); NaN stays.
+func makeHardSigmoid(n *node) (operation, error) {
+	alpha, beta := n.number("alpha", 0.2), n.number("beta", 0.5)
+	others := elementwise(func(x float64) float64 {
+		return max(0, min(1, float64(alpha)*x+float64(beta)))
+	}, nil)
+	return func(r *run, in []*Tensor) ([]*Tensor, error) {
+		x, ok := in[0].Data.([]float32)
+		if !ok {
+			return others(r, in)
+		}
+		y, err := r.inPlace(in, 0)
+		if err != nil {
+			return nil, err
+		}
+		j := &r.jobs.slope
+		*j = sloping{r.engine, y.Data.([]float32), x, alpha, beta}
+		return r.result(y, r.share(len(x), 1, j))
+	}, nil
+}
+
+// sloping computes HardSigmoid of elements of float32.
+type sloping struct {
+	engine      kernel.Engine
+	dst, src    []float32
+	alpha, beta float32
+}
+
+func (j *sloping) compute(_, first, last int) {
+	j.engine.Clamp(j.dst[first:last], j.src[first:last], j.alpha, j.beta, 0, 1)
+}
+
 // vectorCost is about how many additions an element takes then.
 const vectorCost = 4
 

@@ -13,12 +13,12 @@ type chainPlans = plansOf[*kernel.DepthwiseChain]
 const (
 	// chainedMap is the bytes of a map of one image from which on it is better not written as a whole.
 	chainedMap = 512 << 10
-	// chainedWeights is how many bytes of pointwise weights one thread may read again for every few
-	// rows of a smaller map: it saves the copy of the map that the depthwise convolution alone makes.
+	// chainedWeights is how many bytes of pointwise weights a thread may read again for every few rows
+	// of a smaller map: it saves the copy of the map that the depthwise convolution alone makes.
 	chainedWeights = 640 << 10
-	// chainedRows is how many rows of outputs a thread has at least: those around them are computed
-	// twice.
-	chainedRows = 12
+	// chainedAgain is how many tenths of an image's rows may be expanded twice because threads share
+	// the rows: what they share by channels goes from core to core before it is projected.
+	chainedAgain = 3
 )
 
 // pick returns the links before, of and behind the depthwise convolution, nil for those that there
@@ -35,7 +35,7 @@ func (c *chain) pick() (expand, middle, project *link) {
 }
 
 // config returns what the kernels are to compute of so large images and how large they become, and
-// false where it is not for them. It does not hang on how many images there are.
+// false where it is not for them.
 func (c *chain) config(r *run, x, weight *Tensor) (f kernel.DepthwiseChainConfig, out []int,
 	ok bool) {
 	expand, middle, project := c.pick()
@@ -72,17 +72,25 @@ func (c *chain) config(r *run, x, weight *Tensor) (f kernel.DepthwiseChainConfig
 	if 2*d.PaddingHeight+d.ExtraHeight > d.Height || 2*d.PaddingWidth+d.ExtraWidth > d.Width {
 		return f, nil, false
 	}
-	return f, slide.out, worthChaining(r.engine.Pool.Threads(), 4*d.Height*d.Width*channels,
-		4*channels*(f.Inputs+f.Filters), slide.out[0])
+	f.ByChannels, ok = chained(r.engine.Pool.Threads(), f, slide.out[0])
+	return f, slide.out, ok
 }
 
-// worthChaining reports whether a chain is better computed as one: by the bytes of the map between
-// its convolutions and of the weights around that, and by the rows of outputs.
-func worthChaining(threads, mapBytes, weightBytes, rows int) bool {
-	if threads == 1 {
-		return mapBytes >= chainedMap || weightBytes <= chainedWeights
+// chained reports whether a chain is better computed as one, and whether by channels then, whose
+// outputs have so many rows. That is a matter of time alone: the sums are the same.
+func chained(threads int, f kernel.DepthwiseChainConfig, rows int) (byChannels, ok bool) {
+	d := &f.Depthwise
+	large := 4*d.Height*d.Width*d.Channels >= chainedMap
+	light := 4*d.Channels*(f.Inputs+f.Filters) <= chainedWeights
+	if threads == 1 || d.Batch >= 2*threads { // each has images of its own
+		return false, large || light
 	}
-	return mapBytes >= chainedMap && rows >= chainedRows*threads
+	// Rows around a band are expanded twice.
+	again := threads * (d.DilationHeight*(d.KernelHeight-1) + 1 - d.StrideHeight)
+	if (large || light) && 10*again <= chainedAgain*rows*d.StrideHeight {
+		return false, true
+	}
+	return true, f.Inputs > 0
 }
 
 // plan returns the kernels' plan, an error that wraps errNoPlan where they have none.

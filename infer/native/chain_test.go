@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"slipway/internal/graphmaker"
+	"slipway/internal/kernel"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -141,17 +142,34 @@ func TestChainsOfSmallMaps(t *testing.T) {
 	}
 }
 
-func TestWorthChaining(t *testing.T) {
+func TestChained(t *testing.T) {
+	of := func(side, kernelSide, stride, channels int) kernel.DepthwiseConfig {
+		return kernel.DepthwiseConfig{Batch: 1, Height: side, Width: side, Channels: channels,
+			KernelHeight: kernelSide, KernelWidth: kernelSide, StrideHeight: stride, StrideWidth: stride,
+			DilationHeight: 1, DilationWidth: 1}
+	}
+	map14, wide14, map112 := of(14, 3, 1, 384), of(14, 5, 1, 384), of(112, 3, 2, 96)
+	four := map14
+	four.Batch = 4
 	for _, test := range []struct {
-		threads, mapBytes, weightBytes, rows int
-		want                                 bool
+		threads         int
+		depthwise       kernel.DepthwiseConfig
+		inputs, filters int
+		rows            int
+		byChannels, ok  bool
 	}{
-		{1, 1 << 20, 4 << 20, 3, true}, {1, 1 << 10, 600 << 10, 3, true},
-		{1, 1 << 10, 800 << 10, 3, false}, {2, 1 << 20, 800 << 10, 28, true},
-		{2, 1 << 20, 1 << 10, 14, false}, {2, 1 << 10, 1 << 10, 28, false},
+		{1, map112, 16, 4000, 56, false, true}, {1, map14, 64, 64, 14, false, true},
+		{1, map14, 64, 960, 14, false, false}, {2, map112, 16, 24, 56, false, true},
+		{2, map14, 64, 64, 14, false, true}, {2, wide14, 64, 64, 14, true, true},
+		{4, map14, 64, 64, 14, true, true}, {4, map14, 0, 64, 14, true, false},
+		{2, map14, 64, 960, 14, true, true}, {2, four, 64, 960, 14, false, false},
+		{3, four, 64, 960, 14, true, true}, {40, map112, 16, 24, 56, true, true},
 	} {
-		if worthChaining(test.threads, test.mapBytes, test.weightBytes, test.rows) != test.want {
-			t.Errorf("%+v is answered otherwise", test)
+		f := kernel.DepthwiseChainConfig{Depthwise: test.depthwise, Inputs: test.inputs,
+			Filters: test.filters}
+		byChannels, ok := chained(test.threads, f, test.rows)
+		if ok != test.ok || ok && byChannels != test.byChannels {
+			t.Errorf("%+v: by channels %v, as one %v", test, byChannels, ok)
 		}
 	}
 }

@@ -66,6 +66,7 @@ func compile(model *onnx.Model, options Options, r *run) (*program, error) {
 		c.results = append(c.results, c.names[name])
 	}
 	c.chain()
+	c.excite()
 	c.branch()
 	c.preactivate()
 	c.border()
@@ -201,6 +202,7 @@ func (c *compiler) node(place string, proto *onnxpb.NodeProto, group fusion) err
 		return err
 	}
 	s.convolution, s.normalization, s.joinsChannels = n.convolution, n.normalization, n.joinsChannels
+	s.multiplies = n.multiplies
 	inputs := first.GetInput()
 	if group.joined != nil {
 		inputs = slices.Concat([]string{""}, inputs[1:], group.joined.GetInput())

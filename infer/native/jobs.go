@@ -8,6 +8,7 @@ type jobs struct {
 	interleave interleaving
 	combine    combining
 	bound      finishing
+	slope      sloping
 	apply      mapping
 	function   functionMapping
 	softmax    softmaxing

@@ -32,10 +32,11 @@ type node struct {
 	// bias is, where an Add is computed with a MatMul, what it adds.
 	bias *Tensor
 	// convolution is what a Conv was made, and normalization what a BatchNormalization was;
-	// joinsChannels says whether a Concat is of channels.
+	// joinsChannels says whether a Concat is of channels, multiplies whether it is a Mul alone.
 	convolution   *convolution
 	normalization *batchNormalization
 	joinsChannels bool
+	multiplies    bool
 	direct        bool // as in Options
 }
 

@@ -140,5 +140,5 @@ func (p *preActivation) planned(r *run, in []*Tensor) (*Tensor, error) {
 		return nil, err
 	}
 	return y, plan.Forward(to, *features, scale, shift,
-		p.conv.biasOf(r, bias, f.Filters))
+		p.conv.biasOf(r, bias, f.Filters), nil)
 }

@@ -16,10 +16,12 @@ type step struct {
 	compute operation
 	ends    []int // values that no later step needs
 	// convolution is what computes it where it is a Conv, and normalization where it is a
-	// BatchNormalization; joinsChannels says that it is a Concat of channels.
+	// BatchNormalization; joinsChannels says that it is a Concat of channels, multiplies that it is a
+	// Mul and nothing else.
 	convolution   *convolution
 	normalization *batchNormalization
 	joinsChannels bool
+	multiplies    bool
 	preActivation *preActivation
 }
 

@@ -13,6 +13,7 @@ func makeArithmetic(o arithmetic) func(*node) (operation, error) {
 			y, err := r.binary(in[0], in[1], o)
 			return r.list(y), err
 		}
+		n.multiplies = o == multiplication && n.relu == nil
 		var relu operation
 		if n.relu != nil {
 			var err error

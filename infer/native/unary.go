@@ -89,9 +89,8 @@ func unaryOperators() map[string]operator {
 			return gamma * x
 		}
 	}, 1.67326319217681884765625, 1.05070102214813232421875, nil)
-	all["HardSigmoid"] = parameters(6, "alpha beta", func(alpha, beta float64) func(float64) float64 {
-		return func(x float64) float64 { return max(0, min(1, alpha*x+beta)) }
-	}, 0.2, 0.5, nil)
+	all["HardSigmoid"] = operator{6, 1, 1, attributes{"alpha": numberKind, "beta": numberKind},
+		makeHardSigmoid}
 	all["Gelu"] = operator{20, 1, 1, attributes{"approximate": textKind}, makeGelu}
 	return all
 }

@@ -1,15 +1,21 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // PreActivatedConfig describes a convolution of one tap behind a normalisation with constant
-// statistics, as DenseNets have them: y = finish(clamp(x·scale + shift)·Wᵀ + b) at each position of
-// some images.
+// statistics, as DenseNets have them: y = finish(clamp(x·scale + shift)·Wᵀ + b + z) at each position
+// of some images.
 type PreActivatedConfig struct {
 	Batch, Height, Width, Channels, Filters int
 	Low, High                               float32 // of the clamp; NaN does not bound
 	Finish                                  Finish
 	Border                                  Border // around each image of y, which stays as it is
+	// PerImage says that scale has numbers of their own for each image, as squeeze-and-excitation
+	// makes them (Hu et al. 2018, arXiv:1709.01507), and that there is no shift.
+	PerImage bool
 }
 
 func (c *PreActivatedConfig) positions() int { return c.Batch * c.Height * c.Width }
@@ -32,7 +38,7 @@ type PreActivated struct {
 	config PreActivatedConfig
 	conv   *Conv2D
 	row    int // elements of a normalised position
-	image  int // positions of an image, or of all where images of y follow each other
+	image  int // positions of an image, or of all where images differ in nothing
 	step   int // positions of a block
 	blocks int // of an image
 	split  int // into how many parts of its panels a block is cut, where blocks are few
@@ -41,8 +47,10 @@ type PreActivated struct {
 	task   func(worker, item int)
 
 	// The call in progress.
-	y, scale, shift []float32
-	x               []Features
+	y, scale, shift, z []float32
+	x                  []Features
+
+	zeros []float32 // the shift where there is none
 }
 
 // preActivatedWork is a thread's.
@@ -83,6 +91,9 @@ func NewPreActivated(engine Engine, config PreActivatedConfig) (*PreActivated, e
 	}
 	conv.Finish(config.Finish)
 	p := &PreActivated{engine: engine, config: config, conv: conv}
+	if f.PerImage {
+		p.zeros = aligned(f.Channels)
+	}
 	p.planBlocks()
 	p.at.from = rowOffsets(p.step, p.row)
 	if p.at.to = rowOffsets(p.step, f.Filters); f.Border != (Border{}) {
@@ -101,7 +112,7 @@ func (p *PreActivated) planBlocks() {
 	if threads > 1 {
 		most = min(most, max(preActivatedLeast, f.positions()/(8*threads)))
 	}
-	if p.image = f.positions(); f.Border != (Border{}) {
+	if p.image = f.positions(); f.Border != (Border{}) || f.PerImage {
 		p.image = f.Height * f.Width
 	}
 	tile := p.conv.tileRows()
@@ -117,7 +128,7 @@ func (p *PreActivated) planBlocks() {
 func (c PreActivatedConfig) Memory(threads int) int {
 	const positions = 2 * blockPositions // more than a block has
 	return positions*(threads*4*oddLines(c.Channels)+16) + 4*c.Channels*(c.Filters+64) +
-		8*c.Height*c.Width
+		8*c.Height*c.Width + 4*c.Channels
 }
 
 // Pointwise returns the plan of the convolution. Before the first Forward it has to Pack its
@@ -132,9 +143,14 @@ func (p *PreActivated) spanY() int {
 
 // Forward computes y, from its first position to its last, from the maps whose channels x has, one
 // map after the other, from the factors and summands of the channels, and from the convolution's
-// bias.
-func (p *PreActivated) Forward(y []float32, x []Features, scale, shift, b []float32) error {
+// bias. With PerImage shift is nil and scale has N×C numbers. z, unless it is nil, has y's shape,
+// which has no border then, and is added before y is finished; the two may not overlap.
+func (p *PreActivated) Forward(y []float32, x []Features, scale, shift, b, z []float32) error {
 	f, channels := &p.config, 0
+	factors, shifts := f.Channels, f.Channels
+	if f.PerImage {
+		factors, shifts = f.Batch*f.Channels, 0
+	}
 	for _, part := range x {
 		if part.Channels < 0 || part.Channels > f.Channels-channels ||
 			len(part.Values) != f.positions()*part.Channels {
@@ -144,15 +160,22 @@ func (p *PreActivated) Forward(y []float32, x []Features, scale, shift, b []floa
 		channels += part.Channels
 	}
 	if err := lengths("pre-activation", size{"y", len(y), p.spanY()},
-		size{"x's channels", channels, f.Channels}, size{"scale", len(scale), f.Channels},
-		size{"shift", len(shift), f.Channels}, size{"b", len(b), f.Filters}); err != nil {
+		size{"x's channels", channels, f.Channels}, size{"scale", len(scale), factors},
+		size{"shift", len(shift), shifts}, size{"b", len(b), f.Filters},
+		optional("z", z, len(y))); err != nil {
 		return err
+	}
+	if z != nil && f.Border != (Border{}) {
+		return fmt.Errorf("kernel: pre-activation %+v: nothing is added between borders", *f)
+	}
+	if f.PerImage {
+		shift = p.zeros
 	}
 	if !p.conv.kept {
 		return fmt.Errorf("kernel: pre-activation %+v: its weights are not packed", *f)
 	}
 	copy(p.conv.bias, b)
-	p.y, p.x, p.scale, p.shift = y, x, scale, shift
+	p.y, p.x, p.scale, p.shift, p.z = y, x, scale, shift, z
 	block := line(p.step * p.row)
 	memory := p.engine.Pool.scratch.take(len(p.work) * block)
 	for i := range p.work {
@@ -160,7 +183,7 @@ func (p *PreActivated) Forward(y []float32, x []Features, scale, shift, b []floa
 	}
 	p.engine.Pool.Run(f.positions()/p.image*p.blocks*p.split, p.task)
 	p.engine.Pool.scratch.give(memory)
-	p.y, p.x, p.scale, p.shift = nil, nil, nil, nil
+	p.y, p.x, p.scale, p.shift, p.z = nil, nil, nil, nil, nil
 	for i := range p.work {
 		p.work[i].own = preActivatedWork{}
 	}
@@ -174,14 +197,17 @@ func (p *PreActivated) compute(worker, item int) {
 	block := item / p.split
 	image, at := block/p.blocks, block%p.blocks*p.step
 	first, rows := image*p.image+at, min(p.step, p.image-at)
-	channel := 0
+	scale, channel := p.scale, 0
+	if f.PerImage {
+		scale = scale[image*f.Channels:]
+	}
 	for _, part := range p.x {
 		n := part.Channels
 		if n == 0 {
 			continue
 		}
 		p.engine.Set.scaleRows(&ws.affine, ws.block[channel:], p.row,
-			part.Values[first*n:(first+rows)*n], p.scale[channel:channel+n], p.shift[channel:channel+n],
+			part.Values[first*n:(first+rows)*n], scale[channel:channel+n], p.shift[channel:channel+n],
 			f.Low, f.High)
 		channel += n
 	}
@@ -193,6 +219,12 @@ func (p *PreActivated) compute(worker, item int) {
 	} else {
 		places.to = places.to[at:]
 	}
-	p.conv.pointwisePanels(&ws.product, &places, rows, pointer(ws.block), pointer(y), nil,
-		2*(piece*pairs/p.split), min(count, 2*((piece+1)*pairs/p.split)))
+	from, last := 2*(piece*pairs/p.split), min(count, 2*((piece+1)*pairs/p.split))
+	column := p.conv.columns.first(from)
+	var z unsafe.Pointer
+	if p.z != nil {
+		z = pointer(p.z[first*f.Filters+column:])
+	}
+	p.conv.pointwisePanels(&ws.product, &places, rows, pointer(ws.block), pointer(y[column:]), z, from,
+		last)
 }

@@ -54,11 +54,12 @@ func (c *Conv2D) pointwise(a *productArgs, at *positions, n int, source, y, add 
 	c.pointwisePanels(a, at, n, source, y, add, 0, c.columns.count())
 }
 
-// pointwisePanels is pointwise for panels first to last.
+// pointwisePanels is pointwise for panels first to last; y and add begin with the first one's
+// filters.
 func (c *Conv2D) pointwisePanels(a *productArgs, at *positions, n int, source, y,
 	add unsafe.Pointer, first, last int) {
 	for panel := first; panel < last; panel++ {
-		pair, column := panel+1 < last && c.pairs(panel), 4*c.columns.first(panel)
+		pair, column := panel+1 < last && c.pairs(panel), 4*c.columns.first(panel-first)
 		for k := range c.parts {
 			c.arrange(a, at.from, at.to, panel, k)
 			a.A, a.C, a.M = unsafe.Add(source, c.parts[k].aShift), unsafe.Add(y, column), n

@@ -13,47 +13,34 @@ type DepthwiseChainConfig struct {
 	Inputs, Filters int
 	// Finishes are what is done with the sums of each.
 	Expand, Middle, Project Finish
+	// ByChannels shares the work among the threads by channels rather than by rows, which is for maps
+	// of few rows; there must be a convolution before the depthwise one.
+	ByChannels bool
 }
 
 // DepthwiseChain is a plan for such convolutions as one. Tensors are channels last. A plan owns
-// what it keeps: Forward must not run at the same time as itself.
-//
-// An item of work is a band of output rows of an image. It goes down a few rows at a time: the rows
-// of the expanded map that the depthwise convolution lacks are computed into a ring, with the
-// padding in place, from there the depthwise rows, and of these the projection. So what lies
-// between them stays in the second-level cache, of maps that are several times as large. Each sum
-// is that of the convolution alone.
+// what it keeps: Forward must not run at the same time as itself. Each sum is that of the
+// convolution alone.
 type DepthwiseChain struct {
 	engine          Engine
 	config          DepthwiseChainConfig
-	height, width   int     // of y
-	expand, project *Conv2D // nil for none
-	pieces          []depthwisePiece
-	bands           int // of an image
-	rows            int // of outputs at a time
-	ring            int // rows of it
-	position, row   int // elements of a position and of a row there
-	block           int // rows that are expanded at a time
-	expanded        positions
-	projected       positions
+	height, width   int       // of y
+	expand, project *Conv2D   // nil for none
 	bias            []float32 // of the depthwise convolution
-	work            []apart[chainWork]
-	task            func(worker, item int)
+	way             chainWay
 
-	x, y, kernels, z []float32
+	x, y, kernels, z []float32 // of the call in progress
 }
 
-// chainWork is a thread's.
-type chainWork struct {
-	product   productArgs
-	depthwise depthwiseArgs
-	ring      []float32
-	middle    []float32 // the depthwise rows, where they are projected
+// chainWay is how a chain is cut into items of work.
+type chainWay interface {
+	// forward computes y of the call in progress.
+	forward()
 }
 
 const (
-	// chainBytes is what a ring takes at most if it can: with weights, and what is read and written,
-	// it stays in the second-level cache.
+	// chainBytes is what lies between the convolutions takes at most of a thread's memory if it can:
+	// with weights, and what is read and written, it stays in the second-level cache.
 	chainBytes = 256 << 10
 	// chainPositions is how many positions are expanded at a time, of several short rows.
 	chainPositions = 96
@@ -73,70 +60,50 @@ func NewDepthwiseChain(engine Engine, config DepthwiseChainConfig) (*DepthwiseCh
 	if config.Inputs < 0 || config.Filters < 0 || config.Inputs+config.Filters == 0 {
 		return nil, fmt.Errorf("kernel: chain %+v: no pointwise convolution", config)
 	}
-	c := &DepthwiseChain{engine: engine, config: config, height: height, width: width}
-	c.position = oddLines(f.Channels)
-	framed := f.Width + 2*f.PaddingWidth + f.ExtraWidth
-	if framed > math.MaxInt32/64/c.position/f.reach() || f.Batch > maxElements/max(
+	if config.ByChannels && config.Inputs == 0 {
+		return nil, fmt.Errorf("kernel: chain %+v: nothing makes its channels", config)
+	}
+	framed, frame := f.Width+2*f.PaddingWidth+f.ExtraWidth, f.reach()
+	if config.ByChannels {
+		frame = f.Height + 2*f.PaddingHeight + f.ExtraHeight
+	}
+	if framed > math.MaxInt32/64/oddLines(f.Channels)/frame || f.Batch > maxElements/max(
 		f.Height*f.Width*max(f.Channels, config.Inputs), height*width*max(f.Channels, config.Filters)) {
 		return nil, fmt.Errorf("kernel: chain %+v: too large", config)
 	}
-	c.row = framed * c.position
-	c.rows = min(max(1, (chainBytes/(4*c.row)-f.reach())/f.StrideHeight+1), height)
-	c.ring = (c.rows-1)*f.StrideHeight + f.reach()
-	size := func(*Set) (row, position int) { return c.row, c.position }
-	if c.pieces, err = f.pieces(engine.Set, config.Middle, c.ring, size); err != nil {
+	c := &DepthwiseChain{engine: engine, config: config, height: height, width: width,
+		bias: aligned(f.Channels)}
+	if config.Inputs > 0 {
+		if c.expand, err = c.pointwise(config.Inputs, f.Channels, config.Expand); err != nil {
+			return nil, err
+		}
+	}
+	if config.Filters > 0 {
+		if c.project, err = c.pointwise(f.Channels, config.Filters, config.Project); err != nil {
+			return nil, err
+		}
+	}
+	if config.ByChannels {
+		c.way, err = newChainGroups(c)
+	} else {
+		c.way, err = newChainBands(c)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := c.planPointwise(); err != nil {
-		return nil, err
-	}
-	threads := engine.Pool.Threads()
-	c.bands = 1
-	if f.Batch < 2*threads {
-		c.bands = min(ceil(threads, f.Batch), height)
-	}
-	c.bias = aligned(f.Channels)
-	c.work = make([]apart[chainWork], threads)
-	c.task = c.band
 	return c, nil
 }
 
-// planPointwise makes the plans of the pointwise convolutions, and the tables of where they read
-// and write.
-func (c *DepthwiseChain) planPointwise() error {
-	f := &c.config.Depthwise
-	plan := func(channels, filters int, finish Finish) (*Conv2D, error) {
-		p, err := NewConv2D(c.engine, Conv2DConfig{
-			Batch: 1, Height: 1, Width: 1, Channels: channels, Filters: filters, KernelHeight: 1,
-			KernelWidth: 1, StrideHeight: 1, StrideWidth: 1, Direct: true, ConstantWeights: true,
-		})
-		if err == nil {
-			p.Finish(finish)
-		}
-		return p, err
+// pointwise returns the plan of a pointwise convolution.
+func (c *DepthwiseChain) pointwise(channels, filters int, finish Finish) (*Conv2D, error) {
+	p, err := NewConv2D(c.engine, Conv2DConfig{
+		Batch: 1, Height: 1, Width: 1, Channels: channels, Filters: filters, KernelHeight: 1,
+		KernelWidth: 1, StrideHeight: 1, StrideWidth: 1, Direct: true, ConstantWeights: true,
+	})
+	if err == nil {
+		p.Finish(finish)
 	}
-	var err error
-	c.block = f.Height
-	if c.config.Inputs > 0 {
-		if c.expand, err = plan(c.config.Inputs, f.Channels, c.config.Expand); err != nil {
-			return err
-		}
-		c.block = max(1, chainPositions/f.Width)
-		for row := range min(c.block, c.ring) {
-			for k := range f.Width {
-				c.expanded.from = append(c.expanded.from, int64(4*(row*f.Width+k)*c.config.Inputs))
-				c.expanded.to = append(c.expanded.to, int64(4*(row*c.row+k*c.position)))
-			}
-		}
-	}
-	if c.config.Filters > 0 {
-		if c.project, err = plan(f.Channels, c.config.Filters, c.config.Project); err != nil {
-			return err
-		}
-		c.projected.from = rowOffsets(c.rows*c.width, f.Channels)
-		c.projected.to = rowOffsets(c.rows*c.width, c.config.Filters)
-	}
-	return nil
+	return p, err
 }
 
 // Pointwise returns the plans of the convolutions before and behind the depthwise one, nil for
@@ -146,11 +113,62 @@ func (c *DepthwiseChain) Pointwise() (expand, project *Conv2D) { return c.expand
 // Output returns the height and width of y.
 func (c *DepthwiseChain) Output() (height, width int) { return c.height, c.width }
 
+// ChainBias are the biases of a chain's convolutions; that of the depthwise one may be nil.
+type ChainBias struct{ Expand, Middle, Project []float32 }
+
+// Forward computes y from x, the depthwise weights (KH×KW×C) and the biases. z, unless it is nil,
+// has y's shape and is added before y is finished; the two may not overlap.
+func (c *DepthwiseChain) Forward(y, x, kernels []float32, bias ChainBias, z []float32) error {
+	f := &c.config.Depthwise
+	inputs, filters := c.config.Inputs, c.config.Filters
+	if inputs == 0 {
+		inputs = f.Channels
+	}
+	if filters == 0 {
+		filters = f.Channels
+	}
+	if err := lengths("chain",
+		size{"y", len(y), f.Batch * c.height * c.width * filters},
+		size{"x", len(x), f.Batch * f.Height * f.Width * inputs},
+		size{"kernels", len(kernels), f.KernelHeight * f.KernelWidth * f.Channels},
+		optional("b", bias.Middle, f.Channels), optional("z", z, len(y))); err != nil {
+		return err
+	}
+	for _, p := range []struct {
+		plan *Conv2D
+		bias []float32
+	}{{c.expand, bias.Expand}, {c.project, bias.Project}} {
+		if p.plan == nil {
+			continue
+		}
+		if !p.plan.kept || len(p.bias) != p.plan.config.Filters {
+			return fmt.Errorf("kernel: chain %+v: weights are not packed, or the bias is of %d filters",
+				c.config, len(p.bias))
+		}
+		copy(p.plan.bias, p.bias)
+	}
+	if c.project == nil && z != nil {
+		return fmt.Errorf("kernel: chain %+v: nothing to add to", c.config)
+	}
+	clear(c.bias)
+	copy(c.bias, bias.Middle)
+	c.x, c.y, c.kernels, c.z = x, y, kernels, z
+	c.way.forward()
+	c.x, c.y, c.kernels, c.z = nil, nil, nil, nil
+	return nil
+}
+
 // ChainMemory returns about how many bytes a plan for so many threads takes, and a call.
 func (c DepthwiseChainConfig) ChainMemory(threads int) int {
 	f := &c.Depthwise
-	row := 4 * (f.Channels + 32) * (f.Width + 2*f.PaddingWidth + f.ExtraWidth)
+	width := f.Width + 2*f.PaddingWidth + f.ExtraWidth
+	weights := 4 * f.Channels * (c.Inputs + c.Filters + 64)
+	if height, outWidth, err := f.output(); c.ByChannels && err == nil {
+		area := width * (f.Height + 2*f.PaddingHeight + f.ExtraHeight)
+		return threads*max(2*chainBytes, 4*4*maxLanes*area) + weights +
+			4*f.Batch*height*outWidth*f.Channels + 16*(f.Width+chainPositions+height*outWidth)
+	}
+	row := 4 * (f.Channels + 32) * width
 	ring := max(chainBytes, row*f.reach())
-	return threads*(2*ring+1<<10) + 4*f.Channels*(c.Inputs+c.Filters+64) +
-		16*(max(chainPositions, f.Width)+ring/row*f.Width)
+	return threads*(2*ring+1<<10) + weights + 16*(max(chainPositions, f.Width)+ring/row*f.Width)
 }

@@ -15,11 +15,20 @@ func chains() []DepthwiseChainConfig {
 	for i, f := range append(bandShapes(),
 		DepthwiseConfig{2, 28, 28, 72, 5, 5, 1, 1, 2, 2, 0, 0, 1, 1},
 		DepthwiseConfig{1, 57, 57, 144, 3, 3, 2, 2, 1, 1, 0, 0, 1, 1},
-		DepthwiseConfig{3, 30, 5, 8, 5, 3, 1, 2, 4, 3, 1, 0, 1, 1}) {
+		DepthwiseConfig{3, 30, 5, 8, 5, 3, 1, 2, 4, 3, 1, 0, 1, 1},
+		DepthwiseConfig{1, 14, 14, 96, 5, 5, 1, 1, 2, 2, 0, 0, 1, 1},
+		DepthwiseConfig{2, 7, 7, 200, 3, 3, 1, 1, 1, 1, 0, 0, 1, 1},
+		DepthwiseConfig{1, 14, 14, 328, 3, 3, 2, 2, 0, 0, 1, 1, 1, 1},
+		DepthwiseConfig{1, 9, 11, 136, 3, 3, 1, 1, 2, 3, 1, 2, 2, 2}) {
 		if f.Channels%8 == 0 {
 			n := around[i%len(around)]
-			all = append(all, DepthwiseChainConfig{Depthwise: f, Inputs: n[0], Filters: n[1], Expand: relu6,
-				Middle: []Finish{relu6, gated, NoFinish()}[i%3], Project: []Finish{NoFinish(), gated}[i%2]})
+			chain := DepthwiseChainConfig{Depthwise: f, Inputs: n[0], Filters: n[1], Expand: relu6,
+				Middle: []Finish{relu6, gated, NoFinish()}[i%3], Project: []Finish{NoFinish(), gated}[i%2]}
+			all = append(all, chain)
+			if chain.Inputs > 0 {
+				chain.ByChannels = true
+				all = append(all, chain)
+			}
 		}
 	}
 	return all
@@ -109,7 +118,7 @@ func TestDepthwiseChain(t *testing.T) {
 		for i, f := range chains() {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				c, tensors := newTestChain(t, engine, f)
-				dirty := engine.Pool.scratch.take(len(c.work) * 4 * c.ring * c.row)
+				dirty := engine.Pool.scratch.take(2 * f.ChainMemory(engine.Pool.Threads()) / 4)
 				for k := range dirty {
 					dirty[k] = nan32 // what a call finds there must not matter
 				}
@@ -152,7 +161,13 @@ func TestDepthwiseChainRefuses(t *testing.T) {
 		"channels of no vectors":   func(f *DepthwiseChainConfig) { f.Depthwise.Channels = 9 },
 		"a huge map":               func(f *DepthwiseChainConfig) { f.Depthwise.Width = 1 << 20 },
 		"huge filters":             func(f *DepthwiseChainConfig) { f.Filters = 1 << 40 },
-		"no stride":                func(f *DepthwiseChainConfig) { f.Depthwise.StrideWidth = 0 },
+		"channels that nothing makes": func(f *DepthwiseChainConfig) {
+			f.Inputs, f.ByChannels = 0, true
+		},
+		"a huge map by channels": func(f *DepthwiseChainConfig) {
+			f.Depthwise.Height, f.ByChannels = 1<<20, true
+		},
+		"no stride": func(f *DepthwiseChainConfig) { f.Depthwise.StrideWidth = 0 },
 	} {
 		f := DepthwiseChainConfig{Depthwise: depthwise, Inputs: 4, Filters: 4}
 		change(&f)

@@ -3,8 +3,8 @@ package kernel
 import "unsafe"
 
 // Operations on slices of any length by the loops of an engine's set, on the caller's thread alone.
-// What is left after the whole vectors goes through a vector of its own, so that an element's
-// result does not depend on its place.
+// What is left after the whole vectors goes through a vector of the pool's memory, so that an
+// element's result does not depend on its place.
 
 // Clamp computes y = scale·x + shift, at least low and at most high; NaN stays, and a bound of NaN
 // does not bound. y may be x.
@@ -14,11 +14,20 @@ func (e Engine) Clamp(y, x []float32, scale, shift, low, high float32) {
 		e.Set.clamp(&y[0], &x[0], n, scale, shift, low, high)
 	}
 	if n < len(y) {
-		var rest [maxLanes]float32
-		copy(rest[:], x[n:])
-		e.Set.clamp(&rest[0], &rest[0], e.Set.lanes, scale, shift, low, high)
-		copy(y[n:], rest[:])
+		e.rest(y[n:], x[n:], func(rest *float32) {
+			e.Set.clamp(rest, rest, e.Set.lanes, scale, shift, low, high)
+		})
 	}
+}
+
+// rest computes less than a vector of y from x by a loop over a vector that lies elsewhere.
+func (e Engine) rest(y, x []float32, compute func(vector *float32)) {
+	piece := e.Pool.scratch.take(e.Set.lanes)
+	vector := piece[:e.Set.lanes]
+	clear(vector[copy(vector, x[:len(y)]):])
+	compute(&vector[0])
+	copy(y, vector)
+	e.Pool.scratch.give(piece)
 }
 
 // GateTable is a gate as Engine.Gate takes it.
@@ -34,10 +43,9 @@ func (e Engine) Gate(y, x []float32, gate GateTable) {
 		e.Set.gateBy(&y[0], &x[0], n, &gate[0])
 	}
 	if n < len(y) {
-		var rest [maxLanes]float32
-		copy(rest[:], x[n:])
-		e.Set.gateBy(&rest[0], &rest[0], e.Set.lanes, &gate[0])
-		copy(y[n:], rest[:])
+		e.rest(y[n:], x[n:], func(rest *float32) {
+			e.Set.gateBy(rest, rest, e.Set.lanes, &gate[0])
+		})
 	}
 }
 
@@ -66,15 +74,20 @@ func (e Engine) ScaleRows(y []float32, step int, x, scale, shift []float32, low,
 func (s *Set) scaleRows(a *affineArgs, y []float32, step int, x, scale, shift []float32,
 	low, high float32) {
 	channels := len(scale)
-	rows, vectors := len(x)/channels, channels/s.lanes
-	if vectors > 0 && rows > 0 {
-		*a = affineArgs{
-			X: pointer(x), Y: pointer(y), XStep: 4 * channels, YStep: 4 * step, Rows: rows, Vectors: vectors,
-			Scale: pointer(scale), Shift: pointer(shift), Low: low, High: high,
+	rows, c := len(x)/channels, 0
+	for set := s; set != nil && rows > 0; set = set.half {
+		vectors := (channels - c) / set.lanes
+		if vectors == 0 {
+			continue
 		}
-		s.affine((*byte)(unsafe.Pointer(a)))
+		*a = affineArgs{
+			X: pointer(x[c:]), Y: pointer(y[c:]), XStep: 4 * channels, YStep: 4 * step, Rows: rows,
+			Vectors: vectors, Scale: pointer(scale[c:]), Shift: pointer(shift[c:]), Low: low, High: high,
+		}
+		set.affine((*byte)(unsafe.Pointer(a)))
+		c += vectors * set.lanes
 	}
-	for c := vectors * s.lanes; c < channels; c++ {
+	for ; c < channels; c++ {
 		for r := range rows {
 			y[r*step+c] = portableBound(x[r*channels+c]*scale[c]+shift[c], low, high)
 		}

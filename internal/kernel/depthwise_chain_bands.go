@@ -1,70 +1,97 @@
 package kernel
 
-import (
-	"fmt"
-	"unsafe"
-)
+import "unsafe"
 
-// ChainBias are the biases of a chain's convolutions; that of the depthwise one may be nil.
-type ChainBias struct{ Expand, Middle, Project []float32 }
+// chainBands are a chain's items where each is a band of output rows of an image. An item goes down
+// a few rows at a time: the rows of the expanded map that the depthwise convolution lacks are
+// computed into a ring, with the padding in place, from there the depthwise rows, and of these the
+// projection. So what lies between them stays in the second-level cache, of maps that are several
+// times as large.
+type chainBands struct {
+	*DepthwiseChain
+	pieces        []depthwisePiece
+	bands         int // of an image
+	rows          int // of outputs at a time
+	ring          int // rows of it
+	position, row int // elements of a position and of a row there
+	block         int // rows that are expanded at a time
+	expanded      positions
+	projected     positions
+	work          []apart[chainWork]
+	task          func(worker, item int)
+}
 
-// Forward computes y from x, the depthwise weights (KH×KW×C) and the biases. z, unless it is nil,
-// has y's shape and is added before y is finished; the two may not overlap.
-func (c *DepthwiseChain) Forward(y, x, kernels []float32, bias ChainBias, z []float32) error {
-	f := &c.config.Depthwise
-	inputs, filters := c.config.Inputs, c.config.Filters
-	if inputs == 0 {
-		inputs = f.Channels
+// chainWork is a thread's.
+type chainWork struct {
+	product   productArgs
+	depthwise depthwiseArgs
+	ring      []float32
+	middle    []float32 // the depthwise rows, where they are projected
+}
+
+func newChainBands(chain *DepthwiseChain) (*chainBands, error) {
+	c, f := &chainBands{DepthwiseChain: chain}, &chain.config.Depthwise
+	c.position = oddLines(f.Channels)
+	c.row = (f.Width + 2*f.PaddingWidth + f.ExtraWidth) * c.position
+	c.rows = min(max(1, (chainBytes/(4*c.row)-f.reach())/f.StrideHeight+1), c.height)
+	c.ring = (c.rows-1)*f.StrideHeight + f.reach()
+	var err error
+	c.pieces, err = f.pieces(c.engine.Set, c.config.Middle, c.ring,
+		func(*Set) (row, position int) { return c.row, c.position })
+	if err != nil {
+		return nil, err
 	}
-	if filters == 0 {
-		filters = f.Channels
+	c.block = f.Height
+	if c.expand != nil {
+		c.block = max(1, chainPositions/f.Width)
+		c.expanded = framePositions(min(c.block, c.ring), f.Width, c.config.Inputs, c.row, c.position)
 	}
-	if err := lengths("chain",
-		size{"y", len(y), f.Batch * c.height * c.width * filters},
-		size{"x", len(x), f.Batch * f.Height * f.Width * inputs},
-		size{"kernels", len(kernels), f.KernelHeight * f.KernelWidth * f.Channels},
-		optional("b", bias.Middle, f.Channels), optional("z", z, len(y))); err != nil {
-		return err
+	if c.project != nil {
+		c.projected.from = rowOffsets(c.rows*c.width, f.Channels)
+		c.projected.to = rowOffsets(c.rows*c.width, c.config.Filters)
 	}
-	for _, p := range []struct {
-		plan *Conv2D
-		bias []float32
-	}{{c.expand, bias.Expand}, {c.project, bias.Project}} {
-		if p.plan == nil {
-			continue
+	threads := c.engine.Pool.Threads()
+	c.bands = 1
+	if f.Batch < 2*threads {
+		c.bands = min(ceil(threads, f.Batch), c.height)
+	}
+	c.work = make([]apart[chainWork], threads)
+	c.task = c.band
+	return c, nil
+}
+
+// framePositions returns where the positions of some rows of so many channels are read, and where
+// they go in a frame whose rows and positions lie so many elements apart.
+func framePositions(rows, width, channels, row, position int) positions {
+	var p positions
+	for i := range rows {
+		for k := range width {
+			p.from = append(p.from, int64(4*(i*width+k)*channels))
+			p.to = append(p.to, int64(4*(i*row+k*position)))
 		}
-		if !p.plan.kept || len(p.bias) != p.plan.config.Filters {
-			return fmt.Errorf("kernel: chain %+v: weights are not packed, or the bias is of %d filters",
-				c.config, len(p.bias))
-		}
-		copy(p.plan.bias, p.bias)
 	}
-	if c.project == nil && z != nil {
-		return fmt.Errorf("kernel: chain %+v: nothing to add to", c.config)
-	}
-	clear(c.bias)
-	copy(c.bias, bias.Middle)
-	c.x, c.y, c.kernels, c.z = x, y, kernels, z
+	return p
+}
+
+func (c *chainBands) forward() {
 	ring, middle := c.ring*c.row, 0
 	if c.project != nil {
-		middle = line(c.rows * c.width * f.Channels)
+		middle = line(c.rows * c.width * c.config.Depthwise.Channels)
 	}
 	memory := c.engine.Pool.scratch.take(len(c.work) * (ring + middle))
 	for i := range c.work {
 		own := memory[i*(ring+middle):]
 		c.work[i].own.ring, c.work[i].own.middle = own[:ring], own[ring:ring+middle]
 	}
-	c.engine.Pool.Run(f.Batch*c.bands, c.task)
+	c.engine.Pool.Run(c.config.Depthwise.Batch*c.bands, c.task)
 	c.engine.Pool.scratch.give(memory)
-	c.x, c.y, c.kernels, c.z = nil, nil, nil, nil
 	for i := range c.work {
 		c.work[i].own = chainWork{}
 	}
-	return nil
 }
 
 // band computes a band of rows of an image.
-func (c *DepthwiseChain) band(worker, item int) {
+func (c *chainBands) band(worker, item int) {
 	f, ws := &c.config.Depthwise, &c.work[worker].own
 	image, band := item/c.bands, item%c.bands
 	last := (band + 1) * c.height / c.bands
@@ -95,12 +122,12 @@ func (c *DepthwiseChain) band(worker, item int) {
 }
 
 // slot returns the row of the ring that an input row, which may be one of padding, lies in.
-func (c *DepthwiseChain) slot(row int) int {
+func (c *chainBands) slot(row int) int {
 	return (row + c.config.Depthwise.PaddingHeight) % c.ring
 }
 
 // fill brings input rows, from row on and before end, into the ring, and returns how many.
-func (c *DepthwiseChain) fill(ws *chainWork, image, row, end int) int {
+func (c *chainBands) fill(ws *chainWork, image, row, end int) int {
 	f, slot := &c.config.Depthwise, c.slot(row)
 	to := ws.ring[slot*c.row:]
 	if row < 0 || row >= f.Height {
@@ -123,7 +150,7 @@ func (c *DepthwiseChain) fill(ws *chainWork, image, row, end int) int {
 }
 
 // filter computes rows of the depthwise convolution, the first one being given.
-func (c *DepthwiseChain) filter(ws *chainWork, image, first, rows int) {
+func (c *chainBands) filter(ws *chainWork, image, first, rows int) {
 	f := &c.config.Depthwise
 	to := ws.middle
 	if c.project == nil {
