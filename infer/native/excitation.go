@@ -45,15 +45,12 @@ func (c *compiler) excite() {
 }
 
 func (e *excitation) run(r *run, in []*Tensor) ([]*Tensor, error) {
-	ending := r.ending
 	r.ending = nil // which is of the step's inputs, and not of each node's
 	y, err := e.planned(r, in)
 	if !errors.Is(err, errNoPlan) {
 		return r.result(y, err)
 	}
-	r.ending = ending[:productInputs]
 	product, err := e.product(r, in[:productInputs])
-	r.ending = nil
 	if err != nil {
 		return nil, err
 	}

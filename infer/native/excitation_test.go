@@ -12,6 +12,7 @@ func excitationGraph(nodes ...string) *graphmaker.Graph {
 	g := graphmaker.New(graphmaker.Free, 8, 14, 14)
 	g.Weight("wide", -1, 1, 40, 8, 1, 1).Weight("b", -1, 1, 40).Weight("less", -1, 1, 10, 40, 1, 1)
 	g.Weight("more", -1, 1, 40, 10, 1, 1).Weight("back", -1, 1, 8, 40, 1, 1).Weight("c", -1, 1, 8)
+	g.Weight("same", -1, 1, 40, 40, 1, 1)
 	g.Weight("three", -1, 1, 8, 40, 3, 3).Weight("fixed", -1, 1, 1, 40, 1, 1)
 	for _, node := range nodes {
 		g.Node(node)
@@ -36,7 +37,9 @@ func TestExcitations(t *testing.T) {
 			"k = GlobalAveragePool x", "y = Add q k"}, 7},
 		"two maps":         {[]string{"r = Mul a a", "p = Mul r s", "y = Conv p back"}, 7},
 		"single positions": {[]string{"p = Mul m s", "y = Conv p back"}, 6},
-		"three by three":   {[]string{"p = Mul a s", "y = Conv p three"}, 7},
+		"a map that is added later": {[]string{"p = Mul a fixed", "q = Conv p same",
+			"y = Add q a"}, 2},
+		"three by three": {[]string{"p = Mul a s", "y = Conv p three"}, 7},
 		"others take it": {[]string{"p = Mul a s", "q = Conv p back", "k = Conv p less",
 			"y = Concat q k"}, 7},
 		"bounded in between": {[]string{"p = Mul a s", "r = Relu p", "y = Conv r back"}, 7},
