@@ -77,11 +77,7 @@ func NewPreActivated(engine Engine, config PreActivatedConfig) (*PreActivated, e
 	if f.Batch < 1 || f.Height < 1 || f.Width < 1 || tooLarge(f.Batch, f.Height, f.Width) {
 		return nil, fmt.Errorf("kernel: pre-activation %+v: no positions, or too many", config)
 	}
-	conv, err := NewConv2D(engine, Conv2DConfig{
-		Batch: 1, Height: 1, Width: 1, Channels: config.Channels, Filters: config.Filters,
-		KernelHeight: 1, KernelWidth: 1, StrideHeight: 1, StrideWidth: 1, Direct: true,
-		ConstantWeights: true,
-	})
+	conv, err := newPointwise(engine, config.Channels, config.Filters, config.Finish)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +85,6 @@ func NewPreActivated(engine Engine, config PreActivatedConfig) (*PreActivated, e
 		f.Border != (Border{}) && !f.Border.fits(f.Batch, f.Height, f.Width, f.Filters) {
 		return nil, fmt.Errorf("kernel: pre-activation %+v: too large", config)
 	}
-	conv.Finish(config.Finish)
 	p := &PreActivated{engine: engine, config: config, conv: conv}
 	if f.PerImage {
 		p.zeros = aligned(f.Channels)
@@ -211,15 +206,13 @@ func (p *PreActivated) compute(worker, item int) {
 			f.Low, f.High)
 		channel += n
 	}
-	count := p.conv.columns.count()
-	pairs, piece := ceil(count, 2), item%p.split
 	places, y := p.at, p.y[image*f.Border.stride(f.Height, f.Width, f.Filters):]
 	if f.Border == (Border{}) {
 		y = p.y[first*f.Filters:]
 	} else {
 		places.to = places.to[at:]
 	}
-	from, last := 2*(piece*pairs/p.split), min(count, 2*((piece+1)*pairs/p.split))
+	from, last := p.conv.columns.share(item%p.split, p.split)
 	column := p.conv.columns.first(from)
 	var z unsafe.Pointer
 	if p.z != nil {

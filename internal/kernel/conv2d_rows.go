@@ -43,6 +43,20 @@ func (c *Conv2D) tileRows() int {
 	return 6
 }
 
+// newPointwise returns the plan of a convolution of one tap with constant weights, by which others
+// multiply positions of theirs.
+func newPointwise(engine Engine, channels, filters int, finish Finish) (*Conv2D, error) {
+	c, err := NewConv2D(engine, Conv2DConfig{
+		Batch: 1, Height: 1, Width: 1, Channels: channels, Filters: filters, KernelHeight: 1,
+		KernelWidth: 1, StrideHeight: 1, StrideWidth: 1, Direct: true, ConstantWeights: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.Finish(finish)
+	return c, nil
+}
+
 // positions are some places of a map, of which a pointwise convolution reads rows of channels and
 // writes others: offsets in bytes.
 type positions struct{ from, to []int64 }

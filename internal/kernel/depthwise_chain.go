@@ -74,12 +74,12 @@ func NewDepthwiseChain(engine Engine, config DepthwiseChainConfig) (*DepthwiseCh
 	c := &DepthwiseChain{engine: engine, config: config, height: height, width: width,
 		bias: aligned(f.Channels)}
 	if config.Inputs > 0 {
-		if c.expand, err = c.pointwise(config.Inputs, f.Channels, config.Expand); err != nil {
+		if c.expand, err = newPointwise(engine, config.Inputs, f.Channels, config.Expand); err != nil {
 			return nil, err
 		}
 	}
 	if config.Filters > 0 {
-		if c.project, err = c.pointwise(f.Channels, config.Filters, config.Project); err != nil {
+		if c.project, err = newPointwise(engine, f.Channels, config.Filters, config.Project); err != nil {
 			return nil, err
 		}
 	}
@@ -92,18 +92,6 @@ func NewDepthwiseChain(engine Engine, config DepthwiseChainConfig) (*DepthwiseCh
 		return nil, err
 	}
 	return c, nil
-}
-
-// pointwise returns the plan of a pointwise convolution.
-func (c *DepthwiseChain) pointwise(channels, filters int, finish Finish) (*Conv2D, error) {
-	p, err := NewConv2D(c.engine, Conv2DConfig{
-		Batch: 1, Height: 1, Width: 1, Channels: channels, Filters: filters, KernelHeight: 1,
-		KernelWidth: 1, StrideHeight: 1, StrideWidth: 1, Direct: true, ConstantWeights: true,
-	})
-	if err == nil {
-		p.Finish(finish)
-	}
-	return p, err
 }
 
 // Pointwise returns the plans of the convolutions before and behind the depthwise one, nil for
@@ -156,6 +144,17 @@ func (c *DepthwiseChain) Forward(y, x, kernels []float32, bias ChainBias, z []fl
 	c.way.forward()
 	c.x, c.y, c.kernels, c.z = nil, nil, nil, nil
 	return nil
+}
+
+// arrange fills in what the depthwise rows of a piece are made of, whose input positions lie so many
+// elements apart, but where they are read and written.
+func (c *DepthwiseChain) arrange(a *depthwiseArgs, p *depthwisePiece, position int) {
+	f := &c.config.Depthwise
+	*a = depthwiseArgs{
+		XStep: 4 * f.StrideWidth * position, W: pointer(c.kernels[p.channel:]), Count: len(p.taps[0]),
+		YStep: 4 * f.Channels, Positions: c.width, Bias: pointer(c.bias[p.channel:]),
+		Low: c.config.Middle.Low, High: c.config.Middle.High, Gate: pointer(p.gate),
+	}
 }
 
 // ChainMemory returns about how many bytes a plan for so many threads takes, and a call.

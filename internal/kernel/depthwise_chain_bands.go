@@ -158,12 +158,8 @@ func (c *chainBands) filter(ws *chainWork, image, first, rows int) {
 	}
 	for i := range c.pieces {
 		p, a := &c.pieces[i], &ws.depthwise
-		*a = depthwiseArgs{
-			X: pointer(ws.ring[p.channel:]), XStep: 4 * f.StrideWidth * c.position,
-			W: pointer(c.kernels[p.channel:]), Count: len(p.taps[0]),
-			YStep: 4 * f.Channels, Positions: c.width, Bias: pointer(c.bias[p.channel:]),
-			Low: c.config.Middle.Low, High: c.config.Middle.High, Gate: pointer(p.gate),
-		}
+		c.arrange(a, p, c.position)
+		a.X = pointer(ws.ring[p.channel:])
 		for r := range rows {
 			a.Taps = &p.taps[c.slot((first+r)*f.StrideHeight-f.PaddingHeight)][0]
 			a.Y = pointer(to[r*c.width*f.Channels+p.channel:])

@@ -138,12 +138,8 @@ func (c *chainGroups) computeGroup(worker, item int) {
 	}
 	for i := range g.pieces {
 		p, a := &g.pieces[i], &ws.depthwise
-		*a = depthwiseArgs{
-			XStep: 4 * f.StrideWidth * c.position, Taps: &p.taps[0][0], Count: len(p.taps[0]),
-			W: pointer(c.kernels[p.channel:]), YStep: 4 * f.Channels, Positions: c.width,
-			Bias: pointer(c.bias[p.channel:]), Low: c.config.Middle.Low, High: c.config.Middle.High,
-			Gate: pointer(p.gate),
-		}
+		c.arrange(a, p, c.position)
+		a.Taps = &p.taps[0][0]
 		for r := range c.height {
 			a.X = pointer(ws.frame[r*f.StrideHeight*c.row+p.channel-g.channel:])
 			a.Y = pointer(c.middle[(image*c.height+r)*c.width*f.Channels+p.channel:])
@@ -169,16 +165,13 @@ func (c *chainGroups) clearPadding(frame []float32) {
 // projectBlock projects a block of positions of an image to some of the filters.
 func (c *chainGroups) projectBlock(worker, item int) {
 	f, ws := &c.config.Depthwise, &c.work[worker].own
-	piece, block := item%c.split, item/c.split
-	image, block := block/c.blocks, block%c.blocks
+	image, block := item/c.split/c.blocks, item/c.split%c.blocks
 	first, n := block*c.step, c.step
 	if block == c.blocks-1 {
 		n = c.height*c.width - first
 	}
 	at := image*c.height*c.width + first
-	panels := c.project.columns.count()
-	pairs := ceil(panels, 2)
-	from, last := 2*(piece*pairs/c.split), min(panels, 2*((piece+1)*pairs/c.split))
+	from, last := c.project.columns.share(item%c.split, c.split)
 	to := at*c.config.Filters + c.project.columns.first(from)
 	var z unsafe.Pointer
 	if c.z != nil {

@@ -115,6 +115,13 @@ func (p panels) count() int { return len(p.masks) }
 // first returns the first column of panel i.
 func (p panels) first(i int) int { return i * p.set.panel() }
 
+// share returns the panels from first on and before last that are a piece of them, of so many that
+// do not part pairs.
+func (p panels) share(piece, pieces int) (first, last int) {
+	pairs := ceil(p.count(), 2)
+	return 2 * (piece * pairs / pieces), min(p.count(), 2*((piece+1)*pairs/pieces))
+}
+
 // columns returns how many of panel i's columns exist.
 func (p panels) columns(i int) int { return min(p.n-p.first(i), p.set.panel()) }
 
