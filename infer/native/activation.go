@@ -15,9 +15,16 @@ func vectorFunctions() map[string]kernel.Function {
 	}
 }
 
-// vectorised makes the operation that applies a function, to float32 by kernels and to other floats
-// by f.
-func vectorised(function kernel.Function, f func(float64) float64) operation {
+// vectorLoop computes elements of float32, each from one, by kernels.
+type vectorLoop func(e kernel.Engine, y, x []float32)
+
+// loopOf is the loop of a function of the kernels.
+func loopOf(function kernel.Function) vectorLoop {
+	return func(e kernel.Engine, y, x []float32) { e.Apply(function, y, x) }
+}
+
+// vectorised makes the operation that computes float32 by a loop and other floats by f.
+func vectorised(loop vectorLoop, f func(float64) float64) operation {
 	others := elementwise(f, nil)
 	return func(r *run, in []*Tensor) ([]*Tensor, error) {
 		x, ok := in[0].Data.([]float32)
@@ -29,52 +36,20 @@ func vectorised(function kernel.Function, f func(float64) float64) operation {
 			return nil, err
 		}
 		j := &r.jobs.function
-		*j = functionMapping{r.engine, function, y.Data.([]float32), x}
+		*j = functionMapping{r.engine, loop, y.Data.([]float32), x}
 		return r.result(y, r.share(len(x), vectorCost, j))
 	}
 }
 
-// functionMapping applies a function to elements of float32 by kernels.
+// functionMapping is a loop over elements of float32.
 type functionMapping struct {
 	engine   kernel.Engine
-	function kernel.Function
+	loop     vectorLoop
 	dst, src []float32
 }
 
 func (j *functionMapping) compute(_, first, last int) {
-	j.engine.Apply(j.function, j.dst[first:last], j.src[first:last])
-}
-
-// makeHardSigmoid makes min(max(alpha·x + beta, 0), 1); NaN stays.
-func makeHardSigmoid(n *node) (operation, error) {
-	alpha, beta := n.number("alpha", 0.2), n.number("beta", 0.5)
-	others := elementwise(func(x float64) float64 {
-		return max(0, min(1, float64(alpha)*x+float64(beta)))
-	}, nil)
-	return func(r *run, in []*Tensor) ([]*Tensor, error) {
-		x, ok := in[0].Data.([]float32)
-		if !ok {
-			return others(r, in)
-		}
-		y, err := r.inPlace(in, 0)
-		if err != nil {
-			return nil, err
-		}
-		j := &r.jobs.slope
-		*j = sloping{r.engine, y.Data.([]float32), x, alpha, beta}
-		return r.result(y, r.share(len(x), 1, j))
-	}, nil
-}
-
-// sloping computes HardSigmoid of elements of float32.
-type sloping struct {
-	engine      kernel.Engine
-	dst, src    []float32
-	alpha, beta float32
-}
-
-func (j *sloping) compute(_, first, last int) {
-	j.engine.Clamp(j.dst[first:last], j.src[first:last], j.alpha, j.beta, 0, 1)
+	j.loop(j.engine, j.dst[first:last], j.src[first:last])
 }
 
 // vectorCost is about how many additions an element takes then.

@@ -3,6 +3,8 @@ package native
 import (
 	"fmt"
 	"slices"
+
+	"slipway/onnx/onnxpb"
 )
 
 // chain is a depthwise convolution with the pointwise ones before and behind it, as inverted
@@ -22,6 +24,32 @@ type link struct {
 	inputs int
 }
 
+// behind computes a link from what comes before it and its own operands. The caller releases x.
+func (l *link) behind(r *run, x *Tensor, own []*Tensor) ([]*Tensor, error) {
+	operands := r.room(l.inputs)
+	operands[0] = x
+	copy(operands[1:], own)
+	out, err := l.run(r, operands)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", l.place, err)
+	}
+	return out, nil
+}
+
+// addendOf returns what is added to a link's results of that shape, channels last, by its own
+// operands: nil for nothing, and false where it is of another shape or type. The caller releases it.
+func (l *link) addendOf(r *run, own []*Tensor, shape []int) (addend *Tensor, ok bool, err error) {
+	if len(own) < addendInput {
+		return nil, true, nil
+	}
+	given := own[addendInput-1]
+	if given.Type() != onnxpb.TensorProto_FLOAT || !slices.Equal(given.Shape, shape) {
+		return nil, false, nil
+	}
+	addend, err = r.toChannelsLast(given)
+	return addend, err == nil, err
+}
+
 // operands returns the inputs of a link behind its first one, from a chain's.
 func (c *chain) operands(in []*Tensor, which int) []*Tensor {
 	at := 1
@@ -39,16 +67,12 @@ func (c *chain) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	}
 	x := in[0]
 	for i := range c.links {
-		l := &c.links[i]
-		operands := r.room(l.inputs)
-		operands[0] = x
-		copy(operands[1:], c.operands(in, i))
-		out, err := l.run(r, operands)
+		out, err := c.links[i].behind(r, x, c.operands(in, i))
 		if i > 0 {
 			r.release(x)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", l.place, err)
+			return nil, err
 		}
 		x = out[0]
 	}

@@ -133,20 +133,23 @@ func (c *chain) planned(r *run, in []*Tensor) (y *Tensor, done bool, err error) 
 			return nil, false, nil
 		}
 	}
-	var addend *Tensor
 	if project != nil {
 		filters = f.Filters
 		if bias.Project, ok = c.bias(r, in, c.depthwise+1, filters); !ok {
 			return nil, false, nil
 		}
-		if own := c.operands(in, c.depthwise+1); len(own) >= addendInput {
-			addend = own[addendInput-1]
-		}
 	}
 	shape := r.images(in[0].Shape[0], filters, out)
-	if addend != nil && (addend.Type() != onnxpb.TensorProto_FLOAT ||
-		!slices.Equal(addend.Shape, shape)) {
-		return nil, false, nil
+	var add []float32
+	if project != nil {
+		addend, ok, err := project.addendOf(r, c.operands(in, c.depthwise+1), shape)
+		if !ok {
+			return nil, false, err
+		}
+		if addend != nil {
+			defer r.release(addend)
+			add = addend.Data.([]float32)
+		}
 	}
 	plan, err := c.plan(r, f)
 	if errors.Is(err, errNoPlan) {
@@ -160,15 +163,6 @@ func (c *chain) planned(r *run, in []*Tensor) (y *Tensor, done bool, err error) 
 		return nil, false, err
 	}
 	defer r.release(x)
-	var add []float32
-	if addend != nil {
-		also, err := r.toChannelsLast(addend)
-		if err != nil {
-			return nil, false, err
-		}
-		defer r.release(also)
-		add = also.Data.([]float32)
-	}
 	if y, err = r.tensor(onnxpb.TensorProto_FLOAT, shape); err != nil {
 		return nil, false, err
 	}

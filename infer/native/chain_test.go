@@ -63,6 +63,38 @@ func lastAnswer(t *testing.T, apart *Evaluator, x *Tensor) []float32 {
 	return all[len(all)-1].Data.([]float32)
 }
 
+// sameAsApart holds a model's answers to some batches of images of that shape, on one thread and on
+// two, against those of its steps alone, bit for bit, and calls check with each evaluator then.
+func sameAsApart(t *testing.T, model *onnx.Model, batches []int, shape []int,
+	check func(e *Evaluator)) {
+	t.Helper()
+	apart := opened(t, alsoGiving(model))
+	for _, threads := range []int{1, 2} {
+		e, err := New(t.Context(), model, Options{Threads: threads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		for _, images := range batches {
+			x := pixels(images, shape...)
+			if !slices.Equal(answer(t, e, x), lastAnswer(t, apart, x)) {
+				t.Errorf("%d threads, %d images: not the bits of the steps alone", threads, images)
+			}
+		}
+		check(e)
+	}
+}
+
+// ofSteps returns a check of how many steps an evaluator has.
+func ofSteps(t *testing.T, steps int) func(e *Evaluator) {
+	return func(e *Evaluator) {
+		t.Helper()
+		if n := len(e.program.steps); n != steps {
+			t.Errorf("%d steps", n)
+		}
+	}
+}
+
 // ofAnySize returns the model with the height and width of its images left open.
 func ofAnySize(model *onnx.Model) *onnx.Model {
 	for _, dim := range model.Proto.Graph.Input[0].Type.GetTensorType().Shape.Dim[2:] {
@@ -95,23 +127,7 @@ func TestChains(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			model := chainGraph(test.nodes...).Model()
-			apart := opened(t, alsoGiving(model))
-			for _, threads := range []int{1, 2} {
-				e, err := New(t.Context(), model, Options{Threads: threads})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer e.Close()
-				if n := len(e.program.steps); n != test.steps {
-					t.Errorf("%d steps", n)
-				}
-				for _, images := range []int{1, 3} {
-					x := pixels(images, 8, 96, 96)
-					if !slices.Equal(answer(t, e, x), lastAnswer(t, apart, x)) {
-						t.Errorf("%d threads, %d images: not the bits of the steps alone", threads, images)
-					}
-				}
-			}
+			sameAsApart(t, model, []int{1, 3}, []int{8, 96, 96}, ofSteps(t, test.steps))
 		})
 	}
 }

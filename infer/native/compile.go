@@ -158,7 +158,7 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto, joins bool) (*node, operator
 	known, ok := c.operators[proto.GetOpType()]
 	if f, isJoined := c.joined[proto]; isJoined {
 		known = operator{since: known.since, minInputs: 1, maxInputs: 1,
-			make: func(*node) (operation, error) { return vectorised(f.vectors, f.other), nil }}
+			make: func(*node) (operation, error) { return vectorised(loopOf(f.vectors), f.other), nil }}
 	}
 	switch {
 	case !ok:

@@ -1,7 +1,6 @@
 package native
 
 import (
-	"slices"
 	"testing"
 
 	"slipway/internal/graphmaker"
@@ -39,24 +38,13 @@ func TestConvolutionsPooledByRows(t *testing.T) {
 				bound = "r = Clip c low high"
 			}
 			model := g.Node(bound).Node("y = MaxPool r", test.pool...).Model()
-			apart := opened(t, alsoGiving(model))
-			for _, threads := range []int{1, 2} {
-				e, err := New(t.Context(), model, Options{Threads: threads})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer e.Close()
-				for _, images := range []int{1, 5, 2} {
-					x := pixels(images, 3, int(test.side), int(test.side))
-					if !slices.Equal(answer(t, e, x), lastAnswer(t, apart, x)) {
-						t.Errorf("%d threads, %d images: not the bits of the steps alone", threads, images)
-					}
-				}
+			side := int(test.side)
+			sameAsApart(t, model, []int{1, 5, 2}, []int{3, side, side}, func(e *Evaluator) {
 				plans := e.program.steps[0].convolution.pooledPlans.kept.of(e.run)
 				if got := len(plans.entries) > 0; got != test.byRows {
 					t.Errorf("by rows: %v", got)
 				}
-			}
+			})
 		})
 	}
 }

@@ -2,7 +2,6 @@ package native
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"slipway/internal/kernel"
@@ -25,23 +24,12 @@ const productInputs = 2
 // excite joins the steps of products with those of the pointwise convolutions that alone take what
 // they give.
 func (c *compiler) excite() {
-	flow := c.flow()
-	for i := range c.steps {
-		s := &c.steps[i]
-		if !s.convolution.isPointwise() {
-			continue
+	c.joinPointwise(func(before, _ *step, conv link) operation {
+		if !before.multiplies {
+			return nil
 		}
-		k, ok := flow.maker(s.inputs[0])
-		if !ok || !c.steps[k].multiplies {
-			continue
-		}
-		before := &c.steps[k]
-		joined := &excitation{product: before.compute, conv: link{s.convolution, s.place, len(s.inputs)}}
-		s.inputs = slices.Concat(before.inputs, s.inputs[1:])
-		s.compute, s.convolution, s.place = joined.run, nil, before.place
-		flow.take([]int{k})
-	}
-	c.keep(flow)
+		return (&excitation{product: before.compute, conv: conv}).run
+	})
 }
 
 func (e *excitation) run(r *run, in []*Tensor) ([]*Tensor, error) {
@@ -55,14 +43,7 @@ func (e *excitation) run(r *run, in []*Tensor) ([]*Tensor, error) {
 		return nil, err
 	}
 	defer r.release(product[0])
-	operands := r.room(e.conv.inputs)
-	operands[0] = product[0]
-	copy(operands[1:], in[productInputs:])
-	out, err := e.conv.run(r, operands)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.conv.place, err)
-	}
-	return out, nil
+	return e.conv.behind(r, product[0], in[productInputs:])
 }
 
 // planned computes both with a plan; an error that wraps errNoPlan says that there is none: the
@@ -95,27 +76,19 @@ func (e *excitation) planned(r *run, in []*Tensor) (*Tensor, error) {
 		return nil, errNoPlan
 	}
 	shape := r.images(f.Batch, f.Filters, x.Shape[2:])
-	var addend []float32
-	if len(own) >= addendInput {
-		added := own[addendInput-1]
-		if !slices.Equal(added.Shape, shape) || added.Type() != onnxpb.TensorProto_FLOAT {
-			return nil, errNoPlan
-		}
-		also, err := r.toChannelsLast(added)
-		if err != nil {
-			return nil, err
-		}
-		defer r.release(also)
-		addend = also.Data.([]float32)
+	addend, ok, err := e.conv.addendOf(r, own, shape)
+	if err != nil {
+		return nil, err
 	}
-	plan, err := e.plans.get(r, planKey{f.Batch, f.Height, f.Width},
-		f.Memory(r.engine.Pool.Threads()), func() (*kernel.PreActivated, error) {
-			plan, err := kernel.NewPreActivated(r.engine, f)
-			if err == nil {
-				err = e.conv.filters.give(r, plan.Pointwise(), e.conv.packed.Data.([]float32), 0)
-			}
-			return plan, err
-		})
+	if !ok {
+		return nil, errNoPlan
+	}
+	var add []float32
+	if addend != nil {
+		defer r.release(addend)
+		add = addend.Data.([]float32)
+	}
+	plan, err := e.conv.preActivated(r, &e.plans, f)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +100,7 @@ func (e *excitation) planned(r *run, in []*Tensor) (*Tensor, error) {
 	features := e.features.of(r)
 	features[0] = kernel.Features{Values: x.Data.([]float32), Channels: f.Channels}
 	err = plan.Forward(y.Data.([]float32), features[:], scale, nil, e.conv.biasOf(r, bias, f.Filters),
-		addend)
+		add)
 	features[0] = kernel.Features{}
 	return y, err
 }

@@ -1,7 +1,6 @@
 package native
 
 import (
-	"slices"
 	"testing"
 
 	"slipway/internal/graphmaker"
@@ -54,23 +53,7 @@ func TestExcitations(t *testing.T) {
 				g.Node(node)
 			}
 			model := g.Model()
-			apart := opened(t, alsoGiving(model))
-			for _, threads := range []int{1, 2} {
-				e, err := New(t.Context(), model, Options{Threads: threads})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer e.Close()
-				if n := len(e.program.steps); n != test.steps {
-					t.Errorf("%d steps", n)
-				}
-				for _, images := range []int{1, 3} {
-					x := pixels(images, 8, 14, 14)
-					if !slices.Equal(answer(t, e, x), lastAnswer(t, apart, x)) {
-						t.Errorf("%d threads, %d images: not the bits of the steps alone", threads, images)
-					}
-				}
-			}
+			sameAsApart(t, model, []int{1, 3}, []int{8, 14, 14}, ofSteps(t, test.steps))
 		})
 	}
 }

@@ -8,7 +8,6 @@ type jobs struct {
 	interleave interleaving
 	combine    combining
 	bound      finishing
-	slope      sloping
 	apply      mapping
 	function   functionMapping
 	softmax    softmaxing

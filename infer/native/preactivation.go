@@ -2,7 +2,6 @@ package native
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"slipway/internal/kernel"
@@ -23,25 +22,52 @@ type preActivation struct {
 // preactivate joins the steps of normalisations with those of the pointwise convolutions that alone
 // take what they give.
 func (c *compiler) preactivate() {
+	c.joinPointwise(func(before, s *step, conv link) operation {
+		if before.normalization == nil || len(s.inputs) > addendInput {
+			return nil
+		}
+		s.preActivation = &preActivation{batchNormalization: before.normalization,
+			inputs: len(before.inputs), conv: conv}
+		return s.preActivation.run
+	})
+}
+
+// joinPointwise has a pointwise convolution's step compute the one that makes its map for it alone,
+// too, where join returns what computes both.
+func (c *compiler) joinPointwise(join func(before, s *step, conv link) operation) {
 	flow := c.flow()
 	for i := range c.steps {
 		s := &c.steps[i]
-		if !s.convolution.isPointwise() || len(s.inputs) > addendInput {
+		if !s.convolution.isPointwise() {
 			continue
 		}
 		k, ok := flow.maker(s.inputs[0])
-		if !ok || c.steps[k].normalization == nil {
+		if !ok {
 			continue
 		}
 		before := &c.steps[k]
-		joined := &preActivation{batchNormalization: before.normalization, inputs: len(before.inputs),
-			conv: link{s.convolution, s.place, len(s.inputs)}}
+		both := join(before, s, link{s.convolution, s.place, len(s.inputs)})
+		if both == nil {
+			continue
+		}
 		s.inputs = slices.Concat(before.inputs, s.inputs[1:])
-		s.compute, s.convolution, s.place = joined.run, nil, before.place
-		s.preActivation = joined
+		s.compute, s.convolution, s.place = both, nil, before.place
 		flow.take([]int{k})
 	}
 	c.keep(flow)
+}
+
+// preActivated returns the kernels' plan of a pointwise convolution and what is done to its map.
+func (l *link) preActivated(r *run, plans *plansOf[*kernel.PreActivated],
+	f kernel.PreActivatedConfig) (*kernel.PreActivated, error) {
+	return plans.get(r, planKey{f.Batch, f.Height, f.Width}, f.Memory(r.engine.Pool.Threads()),
+		func() (*kernel.PreActivated, error) {
+			plan, err := kernel.NewPreActivated(r.engine, f)
+			if err == nil {
+				err = l.filters.give(r, plan.Pointwise(), l.packed.Data.([]float32), 0)
+			}
+			return plan, err
+		})
 }
 
 func (p *preActivation) run(r *run, in []*Tensor) ([]*Tensor, error) {
@@ -54,15 +80,8 @@ func (p *preActivation) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	operands := r.room(p.conv.inputs)
-	operands[0] = normalised[0]
-	copy(operands[1:], in[p.inputs:])
-	out, err := p.conv.run(r, operands)
-	r.release(normalised[0])
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.conv.place, err)
-	}
-	return out, nil
+	defer r.release(normalised[0])
+	return p.conv.behind(r, normalised[0], in[p.inputs:])
 }
 
 // parts returns the maps whose channels are normalised.
@@ -108,14 +127,7 @@ func (p *preActivation) planned(r *run, in []*Tensor) (*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := p.plans.get(r, planKey{f.Batch, f.Height, f.Width}, f.Memory(r.engine.Pool.Threads()),
-		func() (*kernel.PreActivated, error) {
-			plan, err := kernel.NewPreActivated(r.engine, f)
-			if err == nil {
-				err = p.conv.filters.give(r, plan.Pointwise(), p.conv.packed.Data.([]float32), 0)
-			}
-			return plan, err
-		})
+	plan, err := p.conv.preActivated(r, &p.plans, f)
 	if err != nil {
 		return nil, err
 	}

@@ -70,23 +70,7 @@ func TestPreActivations(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			model := preActivationGraph(test.nodes...).Model()
-			apart := opened(t, alsoGiving(model))
-			for _, threads := range []int{1, 2} {
-				e, err := New(t.Context(), model, Options{Threads: threads})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer e.Close()
-				if n := len(e.program.steps); n != test.steps {
-					t.Errorf("%d steps", n)
-				}
-				for _, images := range []int{1, 7, 2} {
-					x := pixels(images, 16, 13, 11)
-					if !slices.Equal(answer(t, e, x), lastAnswer(t, apart, x)) {
-						t.Errorf("%d threads, %d images: not the bits of the steps alone", threads, images)
-					}
-				}
-			}
+			sameAsApart(t, model, []int{1, 7, 2}, []int{16, 13, 11}, ofSteps(t, test.steps))
 		})
 	}
 }

@@ -35,14 +35,14 @@ func unaryOperators() map[string]operator {
 		}
 		all[name] = operator{since, 1, 1, nil, func(n *node) (operation, error) {
 			if function, ok := vectors[name]; ok {
-				return vectorised(function, f), nil
+				return vectorised(loopOf(function), f), nil
 			}
 			return elementwise(f, integerUnary(name)), nil
 		}}
 	}
-	// vectors are a function's for float32, nil for none.
+	// loop is a function's for float32, nil for none.
 	parameters := func(since int64, names string, f func(alpha, beta float64) func(float64) float64,
-		alpha, beta float32, vectors func(alpha float64) kernel.Function) operator {
+		alpha, beta float32, loop func(alpha, beta float64) vectorLoop) operator {
 		a := attributes{}
 		for _, name := range map[string][]string{"alpha": {"alpha"}, "alpha beta": {"alpha", "beta"},
 			"alpha gamma": {"alpha", "gamma"}}[names] {
@@ -51,8 +51,8 @@ func unaryOperators() map[string]operator {
 		return operator{since, 1, 1, a, func(n *node) (operation, error) {
 			first, second := float64(n.number("alpha", alpha)), float64(n.number("beta",
 				n.number("gamma", beta)))
-			if vectors != nil {
-				return vectorised(vectors(first), f(first, second)), nil
+			if loop != nil {
+				return vectorised(loop(first, second), f(first, second)), nil
 			}
 			return elementwise(f(first, second), nil), nil
 		}}
@@ -64,7 +64,7 @@ func unaryOperators() map[string]operator {
 			}
 			return x
 		}
-	}, 0.01, 0, func(alpha float64) kernel.Function { return kernel.LeakyReLU(float32(alpha)) })
+	}, 0.01, 0, func(alpha, _ float64) vectorLoop { return loopOf(kernel.LeakyReLU(float32(alpha))) })
 	all["ThresholdedRelu"] = parameters(10, "alpha", func(alpha, _ float64) func(float64) float64 {
 		return func(x float64) float64 {
 			if x <= alpha {
@@ -80,7 +80,7 @@ func unaryOperators() map[string]operator {
 			}
 			return x
 		}
-	}, 1, 0, kernel.ELU)
+	}, 1, 0, func(alpha, _ float64) vectorLoop { return loopOf(kernel.ELU(alpha)) })
 	all["Selu"] = parameters(6, "alpha gamma", func(alpha, gamma float64) func(float64) float64 {
 		return func(x float64) float64 {
 			if x <= 0 {
@@ -89,8 +89,13 @@ func unaryOperators() map[string]operator {
 			return gamma * x
 		}
 	}, 1.67326319217681884765625, 1.05070102214813232421875, nil)
-	all["HardSigmoid"] = operator{6, 1, 1, attributes{"alpha": numberKind, "beta": numberKind},
-		makeHardSigmoid}
+	all["HardSigmoid"] = parameters(6, "alpha beta", func(alpha, beta float64) func(float64) float64 {
+		return func(x float64) float64 { return max(0, min(1, alpha*x+beta)) }
+	}, 0.2, 0.5, func(alpha, beta float64) vectorLoop {
+		return func(e kernel.Engine, y, x []float32) {
+			e.Clamp(y, x, float32(alpha), float32(beta), 0, 1)
+		}
+	})
 	all["Gelu"] = operator{20, 1, 1, attributes{"approximate": textKind}, makeGelu}
 	return all
 }
@@ -100,9 +105,9 @@ func unaryOperators() map[string]operator {
 func makeGelu(n *node) (operation, error) {
 	switch approximate := n.text("approximate", "none"); approximate {
 	case "none":
-		return vectorised(kernel.GELU(), gelu), nil
+		return vectorised(loopOf(kernel.GELU()), gelu), nil
 	case "tanh":
-		return vectorised(kernel.GELUTanh(), func(x float64) float64 {
+		return vectorised(loopOf(kernel.GELUTanh()), func(x float64) float64 {
 			return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
 		}), nil
 	default:
