@@ -36,12 +36,14 @@ func Run(stderr io.Writer, notice string, command func(ctx context.Context) int)
 	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	noticed := make(chan struct{})
 	go func() {
 		first := <-signals
 		cancel(&signalError{asSystem(first)})
 		if notice != "" {
 			fmt.Fprintln(stderr, notice)
 		}
+		close(noticed)
 		// A terminal that closes can send SIGHUP twice, and a system that shuts down
 		// SIGTERM and SIGHUP: only somebody at the keyboard is in a hurry.
 		for s := range signals {
@@ -50,7 +52,11 @@ func Run(stderr io.Writer, notice string, command func(ctx context.Context) int)
 			}
 		}
 	}()
-	return ExitCode(ctx, command(ctx))
+	code := command(ctx)
+	if ctx.Err() != nil {
+		<-noticed // else a command that ends at once could take the process away before it
+	}
+	return ExitCode(ctx, code)
 }
 
 // ExitCode returns the exit code of a command that ended with code: that of the signal if

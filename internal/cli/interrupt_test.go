@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	if behaviour == "" {
 		os.Exit(m.Run())
 	}
-	os.Exit(Run(os.Stderr, "saving", func(ctx context.Context) int {
+	os.Exit(Run(late{}, "saving", func(ctx context.Context) int {
 		fmt.Println("ready")
 		if behaviour == "hasty" {
 			return ExitOK
@@ -36,6 +36,14 @@ func TestMain(m *testing.M) {
 		}
 		return Fail(os.Stderr, "command", fmt.Errorf("read: %w", ctx.Err()))
 	}))
+}
+
+// late is a stderr that takes its time with the notice: the command must not end before it.
+type late struct{}
+
+func (late) Write(text []byte) (int, error) {
+	time.Sleep(20 * time.Millisecond)
+	return os.Stderr.Write(text)
 }
 
 // start runs the command until it is ready.
