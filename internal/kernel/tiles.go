@@ -201,18 +201,19 @@ func portableTiles(args *byte) {
 					if a.Init != nil {
 						sum = *(*float32)(unsafe.Add(a.Init, 64*tile+4*column))
 					}
-					x := unsafe.Add(a.A, int(from[t])+row*a.ARow)
-					y := unsafe.Add(a.B, a.BTile*tile+4*column)
+					x, y := int(from[t])+row*a.ARow, a.BTile*tile+4*column
 					for range a.Runs {
 						for range a.Chunks {
+							// Made anew from A and B: behind the last chunk there is nothing to point to.
+							left, right := unsafe.Add(a.A, x), unsafe.Add(a.B, y)
 							for k := range tileDepth / 2 {
-								p, q := *(*uint32)(unsafe.Add(x, 4*k)), *(*uint32)(unsafe.Add(y, 64*k))
+								p, q := *(*uint32)(unsafe.Add(left, 4*k)), *(*uint32)(unsafe.Add(right, 64*k))
 								sum += widened(p<<16)*widened(q<<16) +
 									widened(p&0xffff0000)*widened(q&0xffff0000)
 							}
-							x, y = unsafe.Add(x, 64), unsafe.Add(y, 1024)
+							x, y = x+64, y+1024
 						}
-						x = unsafe.Add(x, a.AJump)
+						x += a.AJump
 					}
 					*at = sum
 				}
