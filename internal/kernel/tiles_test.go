@@ -74,11 +74,15 @@ func tiledShapes() []Conv2DConfig {
 	}
 }
 
-// timelyShapes are tiledShapes without the large ones in -short, as under the race detector, which
-// makes the products in Go slow.
+// timelyShapes are tiledShapes without the large ones in -short, and without more of them under the
+// race detector, which makes the products in Go slow.
 func timelyShapes() []Conv2DConfig {
+	most := 1 << 20
+	if raceDetector {
+		most = 1 << 18
+	}
 	return slices.DeleteFunc(tiledShapes(), func(f Conv2DConfig) bool {
-		return testing.Short() && f.Batch*f.Height*f.Width*f.Channels*f.Filters > 1<<20
+		return testing.Short() && f.Batch*f.Height*f.Width*f.Channels*f.Filters > most
 	})
 }
 
@@ -128,10 +132,21 @@ func tilesEngine(t *testing.T, threads int) Engine {
 	return engine
 }
 
-// TestTiledThreads: any number of threads gives the same bits.
+// TestTiledThreads: any number of threads gives the same bits, also where they share the sums of
+// many weights.
 func TestTiledThreads(t *testing.T) {
 	one, many := tilesEngine(t, 1), tilesEngine(t, 5)
-	for i, f := range tiledShapes() {
+	shared := Conv2DConfig{Batch: 3, Height: 4, Width: 4, Channels: 48, Filters: 48,
+		KernelHeight: 11, KernelWidth: 11, StrideHeight: 1, StrideWidth: 1,
+		PaddingHeight: 5, PaddingWidth: 5, FilteredGradients: true}
+	if w := inTiles(t, many, shared).tiledWeights; w.parts > 0 || w.units() < 2 {
+		t.Errorf("%+v: %d parts of %d units", shared, w.parts, w.units())
+	}
+	shapes := timelyShapes()
+	if !raceDetector { // minutes in Go; TestTilesThatShareSums has it watched where there is AMX
+		shapes = append(shapes, shared)
+	}
+	for i, f := range shapes {
 		r := rand.New(rand.NewPCG(uint64(i), 22))
 		x := random(r, f.Batch*f.Height*f.Width*f.Channels)
 		w, b := random(r, f.Filters*f.KernelHeight*f.KernelWidth*f.Channels), random(r, f.Filters)
@@ -186,6 +201,11 @@ func TestTilesMeasure(t *testing.T) {
 // TestTilesThatShareSums: where there are many weights, threads share their sums, which groups of
 // images are added to.
 func TestTilesThatShareSums(t *testing.T) {
+	cpu := newEngine(t, "", 1)
+	cpu.BF16 = new(BF16)
+	if err := cpu.CheckBF16(); err != nil {
+		t.Skip("so many products take minutes in Go:", err)
+	}
 	for i, f := range []Conv2DConfig{
 		{Batch: 40, Height: 4, Width: 5, Channels: 512, Filters: 512, KernelHeight: 3, KernelWidth: 3,
 			StrideHeight: 1, StrideWidth: 1, PaddingHeight: 1, PaddingWidth: 1},
@@ -197,11 +217,7 @@ func TestTilesThatShareSums(t *testing.T) {
 		w := make([]float32, f.Filters*f.KernelHeight*f.KernelWidth*f.Channels)
 		var first convolutionTensors
 		for _, threads := range []int{1, 2, 5} {
-			engine := tilesEngine(t, threads)
-			if engine.CheckBF16() != nil {
-				t.Skip("so many products take minutes in Go")
-			}
-			c := inTiles(t, engine, f)
+			c := inTiles(t, tilesEngine(t, threads), f)
 			if c.tiledWeights.parts > 0 || c.tiledWeights.units() <= c.tiledWeights.group {
 				t.Errorf("%+v: %d parts, %d units in groups of %d", f, c.tiledWeights.parts,
 					c.tiledWeights.units(), c.tiledWeights.group)
@@ -246,6 +262,9 @@ func sampleWeightsGradient(t *testing.T, c *Conv2D, f Conv2DConfig, x []float32,
 // TestTilesOfAnyBatch: what an image gives does not hang on how many are computed with it.
 func TestTilesOfAnyBatch(t *testing.T) {
 	batches := []int{1, 2, 3, 5, 8, 12, 16, 17, 32, 33}
+	if raceDetector { // the products in Go take minutes with it
+		batches = []int{1, 2, 17}
+	}
 	most := batches[len(batches)-1]
 	for _, f := range []Conv2DConfig{
 		{Height: 4, Width: 4, Channels: 256, Filters: 64, KernelHeight: 1, KernelWidth: 1},
